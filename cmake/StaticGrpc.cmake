@@ -1,0 +1,38 @@
+# gRPC, protobuf, abseil, OpenSSL and zlib from the distribution, redirected to their static archives: its CMake files
+# define shared targets only. With COGWHEEL_STATIC_DEPS=OFF (vcpkg, newer distributions) they are taken as they come.
+if(COGWHEEL_STATIC_DEPS)
+  set(OPENSSL_USE_STATIC_LIBS ON)
+  set(Protobuf_USE_STATIC_LIBS ON)
+  set(ZLIB_USE_STATIC_LIBS ON)
+endif()
+foreach(package Threads ZLIB OpenSSL Protobuf)
+  find_package(${package} REQUIRED)
+endforeach()
+find_package(absl CONFIG REQUIRED)
+find_package(gRPC CONFIG REQUIRED)
+
+function(cogwheel_use_archive target)
+  foreach(property IMPORTED_LOCATION_NONE IMPORTED_LOCATION_RELEASE IMPORTED_LOCATION)
+    get_target_property(library ${target} ${property})
+    string(REGEX REPLACE "\\.so[.0-9]*$" ".a" archive "${library}")
+    if(NOT archive STREQUAL library AND EXISTS "${archive}")
+      set_target_properties(${target} PROPERTIES IMPORTED_LOCATION "${archive}" IMPORTED_LOCATION_NONE "${archive}"
+        IMPORTED_SONAME "" IMPORTED_SONAME_NONE "" IMPORTED_NO_SONAME_NONE TRUE)
+      set_property(TARGET ${target} PROPERTY IMPORTED_LINK_DEPENDENT_LIBRARIES_NONE "")
+      return()
+    endif()
+  endforeach()
+endfunction()
+
+if(COGWHEEL_STATIC_DEPS)
+  get_directory_property(imported IMPORTED_TARGETS)
+  foreach(target IN LISTS imported)
+    if(target MATCHES "^(gRPC|absl|c-ares|protobuf)::")
+      cogwheel_use_archive(${target})
+    endif()
+  endforeach()
+  if(TARGET re2::re2)  # the distribution's target is a pkg-config interface
+    find_library(RE2_ARCHIVE NAMES libre2.a REQUIRED)
+    set_target_properties(re2::re2 PROPERTIES INTERFACE_LINK_LIBRARIES "${RE2_ARCHIVE};Threads::Threads")
+  endif()
+endif()

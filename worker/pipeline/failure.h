@@ -1,0 +1,25 @@
+#pragma once
+
+#include <exception>
+#include <string>
+
+// Names the kind of an exception from the tensor world, so that rank/guard.cc can map it without seeing torch.
+namespace cogwheel {
+
+enum class FailureKind {
+  kInvalid,      // std::invalid_argument: the job or checkpoint is wrong
+  kOutOfMemory,  // c10::OutOfMemoryError, std::bad_alloc
+  kComm,         // CommError: the group is lost
+  kCancelled,    // JobCancelled
+  kInternal,     // everything else: a bug
+};
+
+struct Failure {
+  FailureKind kind = FailureKind::kInternal;
+  std::string message;   // first line only
+  bool stopping = false;  // kCancelled because the group goes away
+};
+
+Failure DescribeFailure(const std::exception_ptr& error);
+
+}  // namespace cogwheel
