@@ -10,19 +10,20 @@
 
 #include <absl/status/statusor.h>
 
-// Starting and ending our own programs: the client starts a private frontend and worker, the launcher its ranks.
+// Starting and ending our own programs: the client starts a private frontend and worker, the
+// launcher its ranks.
 namespace cogwheel {
 
 struct ChildOptions {
-  std::vector<std::string> argv;  // argv[0] is the program's path
+  std::vector<std::string> argv;                         // argv[0] is the program's path
   std::vector<std::pair<std::string, std::string>> env;  // added to the environment
-  bool drop_cogwheel_env = false;  // COGWHEEL_* is not inherited
-  std::string log_file;            // stderr goes there (appended); empty: inherited
-  bool read_stdout = true;         // stdout to ReadLine; otherwise inherited
+  bool drop_cogwheel_env = false;                        // COGWHEEL_* is not inherited
+  std::string log_file;     // stderr goes there (appended); empty: inherited
+  bool read_stdout = true;  // stdout to ReadLine; otherwise inherited
 };
 
-// One child. It is sent SIGKILL by the kernel when the thread that started it ends, even if this process is killed.
-// Owned by that thread. The destructor kills and reaps.
+// One child. It is sent SIGKILL by the kernel when the thread that started it ends, even if this
+// process is killed. Owned by that thread. The destructor kills and reaps.
 class ChildProcess {
  public:
   static absl::StatusOr<ChildProcess> Start(const ChildOptions& options);
@@ -31,10 +32,12 @@ class ChildProcess {
   ChildProcess& operator=(ChildProcess&& other) noexcept;
 
   pid_t pid() const { return pid_; }
-  // Next line of its stdout without the newline; DEADLINE_EXCEEDED, or UNAVAILABLE when the child closed it or ended.
+  // Next line of its stdout without the newline; DEADLINE_EXCEEDED, or UNAVAILABLE when the child
+  // closed it or ended.
   absl::StatusOr<std::string> ReadLine(std::chrono::milliseconds limit);
   void Signal(int signal);
-  // Exit code (128 + signal when killed by one) once it has ended; nullopt while it runs after `limit`.
+  // Exit code (128 + signal when killed by one) once it has ended; nullopt while it runs after
+  // `limit`.
   std::optional<int> Wait(std::chrono::milliseconds limit);
   // SIGTERM, wait `grace`, SIGKILL, reap.
   int Stop(std::chrono::milliseconds grace);

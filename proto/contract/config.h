@@ -5,8 +5,9 @@
 #include <absl/status/statusor.h>
 #include <google/protobuf/message.h>
 
-// Settings of a server program from flags, environment and file, driven by the fields of its Config message:
-// `data_dir` is --data-dir, COGWHEEL_DATA_DIR and "data_dir" (or "dataDir") in the --config file's JSON.
+// Settings of a server program from flags, environment and file, driven by the fields of its Config
+// message: `data_dir` is --data-dir, COGWHEEL_DATA_DIR and "data_dir" (or "dataDir") in the
+// --config file's JSON.
 namespace cogwheel {
 
 enum class ConfigOutcome {
@@ -20,7 +21,8 @@ struct ProgramInfo {
   std::string versions;  // printed by --version: the build and every library's version
 };
 
-// Flags win over environment, environment over file. INVALID_ARGUMENT names the flag, the value and what is legal.
+// Flags win over environment, environment over file. INVALID_ARGUMENT names the flag, the value and
+// what is legal.
 absl::StatusOr<ConfigOutcome> LoadConfig(int argc, char** argv, const ProgramInfo& program,
                                          google::protobuf::Message& config);
 

@@ -4,7 +4,8 @@
 #include <condition_variable>
 #include <mutex>
 
-// std::mutex with clang's thread-safety annotations: the packaged absl::Mutex gives false races under TSan.
+// std::mutex with clang's thread-safety annotations: the packaged absl::Mutex gives false races
+// under TSan.
 #if defined(__clang__)
 #define COGWHEEL_ANNOTATION(x) __attribute__((x))
 #else
@@ -27,7 +28,9 @@ class COGWHEEL_ANNOTATION(capability("mutex")) Mutex {
 
 class COGWHEEL_ANNOTATION(scoped_lockable) MutexLock {
  public:
-  explicit MutexLock(Mutex& mutex) COGWHEEL_ANNOTATION(acquire_capability(mutex)) : mutex_(mutex) { mutex_.lock(); }
+  explicit MutexLock(Mutex& mutex) COGWHEEL_ANNOTATION(acquire_capability(mutex)) : mutex_(mutex) {
+    mutex_.lock();
+  }
   ~MutexLock() COGWHEEL_ANNOTATION(release_capability()) { mutex_.unlock(); }
   MutexLock(const MutexLock&) = delete;
   MutexLock& operator=(const MutexLock&) = delete;
@@ -41,7 +44,8 @@ class CondVar {
  public:
   // False when the limit passed and the condition is still false.
   template <typename Condition>
-  bool WaitFor(Mutex& mutex, std::chrono::nanoseconds limit, Condition condition) COGWHEEL_REQUIRES(mutex) {
+  bool WaitFor(Mutex& mutex, std::chrono::nanoseconds limit, Condition condition)
+      COGWHEEL_REQUIRES(mutex) {
     return condition_.wait_for(mutex, limit, condition);
   }
   void NotifyAll() { condition_.notify_all(); }

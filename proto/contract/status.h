@@ -9,8 +9,8 @@
 #include <absl/status/status.h>
 #include <grpcpp/support/status.h>
 
-// Errors with a reason, and the only conversion between absl::Status and grpc::Status. google.rpc details (ErrorInfo,
-// BadRequest, RetryInfo) travel as payloads of the absl::Status.
+// Errors with a reason, and the only conversion between absl::Status and grpc::Status. google.rpc
+// details (ErrorInfo, BadRequest, RetryInfo) travel as payloads of the absl::Status.
 namespace cogwheel {
 
 // A field of a request that is not legal.
@@ -21,8 +21,10 @@ struct FieldViolation {
 
 // A status with ErrorInfo{domain "cogwheel", reason}.
 absl::Status MakeError(absl::StatusCode code, std::string_view reason, std::string_view message);
-// INVALID_ARGUMENT with BadRequest; the message is the first violation's description. `violations` is not empty.
-absl::Status MakeInvalidArgument(std::string_view reason, const std::vector<FieldViolation>& violations);
+// INVALID_ARGUMENT with BadRequest; the message is the first violation's description. `violations`
+// is not empty.
+absl::Status MakeInvalidArgument(std::string_view reason,
+                                 const std::vector<FieldViolation>& violations);
 // Adds RetryInfo.
 absl::Status WithRetryAfter(absl::Status status, std::chrono::milliseconds delay);
 

@@ -17,14 +17,14 @@ inline constexpr int64_t kMaxImagePixels = 33'000'000;
 inline constexpr int kMaxReceiveBytes = 17 * 1024 * 1024;
 inline constexpr int kMaxChunkBytes = 256 * 1024;
 
-// Checks what needs no model: UTF-8 and sizes of texts, ranges that hold for every model, labels, image header (PNG or
-// JPEG signature and dimensions).
+// Checks what needs no model: UTF-8 and sizes of texts, ranges that hold for every model, labels,
+// image header (PNG or JPEG signature and dimensions).
 absl::Status ValidateRequest(const v1::GenerateRequest& request);
 
-// Checks against the model and returns the request with every default filled in; `random_seed` is used when the request
-// has none. Includes ValidateRequest. All violations are reported together.
-absl::StatusOr<v1::GenerateRequest> ResolveRequest(const v1::GenerateRequest& request, const v1::Model& model,
-                                                   uint32_t random_seed);
+// Checks against the model and returns the request with every default filled in; `random_seed` is
+// used when the request has none. Includes ValidateRequest. All violations are reported together.
+absl::StatusOr<v1::GenerateRequest> ResolveRequest(const v1::GenerateRequest& request,
+                                                   const v1::Model& model, uint32_t random_seed);
 
 // "jobs/<id>" from either form; INVALID_ARGUMENT for anything that cannot be a job name.
 absl::StatusOr<std::string> NormalizeJobName(const std::string& name);

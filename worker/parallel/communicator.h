@@ -11,8 +11,8 @@
 // The one seam to other ranks. Works on bytes, counts and an opaque stream; knows no tensor type.
 namespace cogwheel {
 
-// A peer died, hung past the time limit, sent something else than expected, or the communicator was aborted. The
-// group is then lost: nobody recovers a communicator in place.
+// A peer died, hung past the time limit, sent something else than expected, or the communicator was
+// aborted. The group is then lost: nobody recovers a communicator in place.
 class CommError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -30,8 +30,9 @@ struct RecvPiece {
 // A CUDA stream on GPUs; ignored (nullptr) on the CPU.
 using StreamHandle = void*;
 
-// Owned by the rank thread; only Abort may come from another thread. All members issue the same exchanges in the same
-// order (pieces between the same two ranks match by order of issue and must agree in size, else CommError).
+// Owned by the rank thread; only Abort may come from another thread. All members issue the same
+// exchanges in the same order (pieces between the same two ranks match by order of issue and must
+// agree in size, else CommError).
 class Communicator {
  public:
   // Names an exchange that was started and not yet finished.
@@ -42,39 +43,46 @@ class Communicator {
   virtual int rank() const = 0;
   virtual int size() const = 0;
 
-  // Starts any set of sends and receives, to any peers including oneself; zero-length pieces are legal and cost nothing
-  // (both sides leave them out). Never waits for a peer, so several exchanges may be open: buffers must stay untouched
-  // until Finish. Each ticket is finished exactly once, in any order.
-  virtual Ticket Start(std::span<const SendPiece> sends, std::span<const RecvPiece> recvs, StreamHandle stream) = 0;
+  // Starts any set of sends and receives, to any peers including oneself; zero-length pieces are
+  // legal and cost nothing (both sides leave them out). Never waits for a peer, so several
+  // exchanges may be open: buffers must stay untouched until Finish. Each ticket is finished
+  // exactly once, in any order.
+  virtual Ticket Start(std::span<const SendPiece> sends, std::span<const RecvPiece> recvs,
+                       StreamHandle stream) = 0;
 
-  // Blocks until the exchange is done, at most for the time limit the communicator was made with; then CommError.
+  // Blocks until the exchange is done, at most for the time limit the communicator was made with;
+  // then CommError.
   virtual void Finish(Ticket ticket) = 0;
 
   // True when Finish would not block. Throws CommError if the group is lost.
   virtual bool Done(Ticket ticket) = 0;
 
-  // A communicator over some members, in the order given; every rank in `members` calls it with the same list and the
-  // same name, in the same order as its other splits. Ranks outside do not call. Shares the parent's connections.
-  virtual std::unique_ptr<Communicator> Split(std::span<const int> members, const std::string& name) = 0;
+  // A communicator over some members, in the order given; every rank in `members` calls it with the
+  // same list and the same name, in the same order as its other splits. Ranks outside do not call.
+  // Shares the parent's connections.
+  virtual std::unique_ptr<Communicator> Split(std::span<const int> members,
+                                              const std::string& name) = 0;
 
-  // Thread-safe. Wakes every waiter of this world with CommError(reason); the world is unusable afterwards.
+  // Thread-safe. Wakes every waiter of this world with CommError(reason); the world is unusable
+  // afterwards.
   virtual void Abort(const std::string& reason) = 0;
 
-  // Bytes sent to other ranks so far (not to oneself): tests and metrics compare it with arithmetic.
+  // Bytes sent to other ranks so far (not to oneself): tests and metrics compare it with
+  // arithmetic.
   virtual int64_t sent_bytes() const = 0;
 };
 
 // Blocking forms. Every member calls them with matching arguments.
-void Exchange(Communicator& comm, std::span<const SendPiece> sends, std::span<const RecvPiece> recvs,
-              StreamHandle stream);
+void Exchange(Communicator& comm, std::span<const SendPiece> sends,
+              std::span<const RecvPiece> recvs, StreamHandle stream);
 // Root's bytes to everyone; data has the same size everywhere.
 void Broadcast(Communicator& comm, int root, std::span<std::byte> data, StreamHandle stream);
 // Piece i of `parts` (root only; sizes may differ) receives rank i's `mine`.
-void Gather(Communicator& comm, int root, std::span<const std::byte> mine, std::span<const std::span<std::byte>> parts,
-            StreamHandle stream);
+void Gather(Communicator& comm, int root, std::span<const std::byte> mine,
+            std::span<const std::span<std::byte>> parts, StreamHandle stream);
 // Piece i of `parts` receives rank i's `mine` on every rank; sizes may differ by rank.
-void AllGather(Communicator& comm, std::span<const std::byte> mine, std::span<const std::span<std::byte>> parts,
-               StreamHandle stream);
+void AllGather(Communicator& comm, std::span<const std::byte> mine,
+               std::span<const std::span<std::byte>> parts, StreamHandle stream);
 // Nobody returns before all have entered.
 void Barrier(Communicator& comm, StreamHandle stream);
 

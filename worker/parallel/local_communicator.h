@@ -9,7 +9,9 @@
 
 namespace cogwheel {
 
-// `size` communicators of one world whose ranks are threads of this process (tests, world size 1 in a process).
-std::vector<std::unique_ptr<Communicator>> MakeLocalWorld(int size, std::chrono::milliseconds time_limit);
+// `size` communicators of one world whose ranks are threads of this process (tests, world size 1 in
+// a process).
+std::vector<std::unique_ptr<Communicator>> MakeLocalWorld(int size,
+                                                          std::chrono::milliseconds time_limit);
 
 }  // namespace cogwheel

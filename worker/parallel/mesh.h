@@ -12,9 +12,10 @@ struct MeshCoord {
   int ulysses = 0;
 };
 
-// world_rank = (cfg * ring_size + ring) * ulysses_size + ulysses: ulysses is the innermost axis, so that the ranks
-// that exchange most are neighbours. The joint sequence is cut into ring_size * ulysses_size shards; the shard of a
-// rank is ring * ulysses_size + ulysses, the same in both guidance halves.
+// world_rank = (cfg * ring_size + ring) * ulysses_size + ulysses: ulysses is the innermost axis, so
+// that the ranks that exchange most are neighbours. The joint sequence is cut into ring_size *
+// ulysses_size shards; the shard of a rank is ring * ulysses_size + ulysses, the same in both
+// guidance halves.
 struct Mesh {
   int cfg = 1;      // 1, or 2: the guidance branches run on two halves of the world
   int ring = 1;     // K/V blocks travel between these ranks

@@ -10,8 +10,8 @@
 
 namespace cogwheel {
 
-// A rank's place in the joint sequence of one job, and the two communicators that attention needs. Both exist at every
-// size (size 1 talks to itself). Borrowed; owned by the denoise loop.
+// A rank's place in the joint sequence of one job, and the two communicators that attention needs.
+// Both exist at every size (size 1 talks to itself). Borrowed; owned by the denoise loop.
 struct SequenceContext {
   int64_t text_count = 0;   // T, global
   int64_t video_count = 0;  // F·Y·X, global
@@ -23,18 +23,21 @@ struct SequenceContext {
   int64_t joint_count() const { return text_count + video_count; }
   int shard_count() const { return ring_size * ulysses_size; }
   int shard_idx() const { return ring_rank * ulysses_size + ulysses_rank; }
-  JointShard shard() const { return SplitJoint(text_count, video_count, shard_count(), shard_idx()); }
+  JointShard shard() const {
+    return SplitJoint(text_count, video_count, shard_count(), shard_idx());
+  }
 };
 
-// softmax(q kᵀ / sqrt(D)) v over the whole joint sequence, from sequence shards to the same sequence shard.
-// q, k, v: [B, S/(u·r), N, D], this rank's rows with all heads (q and k normed and rotated) → same shape and dtype.
-// Ulysses inside (all-to-all to S/r rows and N/u heads and back), ring outside (K/V blocks travel, partial results
-// merged by log-sum-exp in fp32; the next block is on its way while one is worked on).
+// softmax(q kᵀ / sqrt(D)) v over the whole joint sequence, from sequence shards to the same
+// sequence shard. q, k, v: [B, S/(u·r), N, D], this rank's rows with all heads (q and k normed and
+// rotated) → same shape and dtype. Ulysses inside (all-to-all to S/r rows and N/u heads and back),
+// ring outside (K/V blocks travel, partial results merged by log-sum-exp in fp32; the next block is
+// on its way while one is worked on).
 at::Tensor SequenceAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                              const SequenceContext& context);
 
 // Bytes of the buffers that SequenceAttention holds at its peak on this rank, for the plan.
-int64_t SequenceAttentionBytes(const SequenceContext& context, int64_t batch, int64_t heads, int64_t head_dim,
-                               int64_t element_bytes);
+int64_t SequenceAttentionBytes(const SequenceContext& context, int64_t batch, int64_t heads,
+                               int64_t head_dim, int64_t element_bytes);
 
 }  // namespace cogwheel

@@ -13,16 +13,19 @@ struct Range {
   friend bool operator==(const Range&, const Range&) = default;
 };
 
-// Flat cut of a sequence: part `part_idx` of `part_count` owns [floor(i*S/P), floor((i+1)*S/P)). Parts may be empty.
+// Flat cut of a sequence: part `part_idx` of `part_count` owns [floor(i*S/P), floor((i+1)*S/P)).
+// Parts may be empty.
 Range SplitSequence(int64_t length, int part_count, int part_idx);
 
-// Heads: the first length % part_count parts take one more (30 heads on 4 ranks: 8, 8, 7, 7). Parts may be empty.
+// Heads: the first length % part_count parts take one more (30 heads on 4 ranks: 8, 8, 7, 7). Parts
+// may be empty.
 Range SplitHeads(int64_t head_count, int part_count, int part_idx);
 
 // Rows common to both; empty (begin == end) where they do not meet.
 Range Intersect(Range a, Range b);
 
-// A shard of the joint sequence, text first: its text rows, then its video rows, in their own numbering.
+// A shard of the joint sequence, text first: its text rows, then its video rows, in their own
+// numbering.
 struct JointShard {
   Range rows;   // of the joint sequence
   Range text;   // of the text rows

@@ -10,8 +10,8 @@
 
 namespace cogwheel {
 
-// Listens for the other ranks of one host or several. Made before the rank says Hello, so that its address is known.
-// Move-only owner of the listening socket.
+// Listens for the other ranks of one host or several. Made before the rank says Hello, so that its
+// address is known. Move-only owner of the listening socket.
 class PeerListener {
  public:
   explicit PeerListener(const std::string& host);  // binds HOST:0
@@ -35,8 +35,10 @@ struct SocketWorldOptions {
   std::chrono::milliseconds time_limit{600'000};  // of any Finish
 };
 
-// The world communicator between CPU processes: one TCP connection per pair, one I/O thread per process that alone
-// touches the sockets. A peer's death (connection closed) fails every wait at once.
-std::unique_ptr<Communicator> ConnectSocketWorld(PeerListener listener, const SocketWorldOptions& options);
+// The world communicator between CPU processes: one TCP connection per pair, one I/O thread per
+// process that alone touches the sockets. A peer's death (connection closed) fails every wait at
+// once.
+std::unique_ptr<Communicator> ConnectSocketWorld(PeerListener listener,
+                                                 const SocketWorldOptions& options);
 
 }  // namespace cogwheel

@@ -3,7 +3,8 @@
 #include <exception>
 #include <string>
 
-// Names the kind of an exception from the tensor world, so that rank/guard.cc can map it without seeing torch.
+// Names the kind of an exception from the tensor world, so that rank/guard.cc can map it without
+// seeing torch.
 namespace cogwheel {
 
 enum class FailureKind {
@@ -16,7 +17,7 @@ enum class FailureKind {
 
 struct Failure {
   FailureKind kind = FailureKind::kInternal;
-  std::string message;   // first line only
+  std::string message;    // first line only
   bool stopping = false;  // kCancelled because the group goes away
 };
 

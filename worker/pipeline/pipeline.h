@@ -10,20 +10,22 @@
 #include "worker/pipeline/frame_sink.h"
 #include "worker/pipeline/job_spec.h"
 
-// From a job to frames, on one rank of a group. Plain C++ on the outside: rank/ and rpc/ see no torch.
+// From a job to frames, on one rank of a group. Plain C++ on the outside: rank/ and rpc/ see no
+// torch.
 namespace cogwheel {
 
-// What a checkpoint is and allows; read from its folder alone (config.json files, cogwheel.json, tensor headers).
-// Limits and defaults follow "Models" and "Legal frames" of the contract.
+// What a checkpoint is and allows; read from its folder alone (config.json files, cogwheel.json,
+// tensor headers). Limits and defaults follow "Models" and "Legal frames" of the contract.
 struct ModelDescription {
   std::string name;
-  std::string digest;  // lower-case hex SHA-256 over the configs, the tokenizer and the tensor headers
+  std::string
+      digest;  // lower-case hex SHA-256 over the configs, the tokenizer and the tensor headers
   int default_frames = 0, default_height = 0, default_width = 0, default_fps = 0, default_steps = 0;
   double default_guidance_scale = 0;
   SchedulerKind default_scheduler = SchedulerKind::kDdim;
   int frames_multiple = 8;  // legal frames: frames_multiple * k + 1
   int max_frames = 0;
-  int64_t max_area = 0;     // height * width, pixels
+  int64_t max_area = 0;  // height * width, pixels
   int max_height = 0, max_width = 0, max_steps = 0, max_text_tokens = 0;
   bool image_required = false;
   bool fixed_shape = false;  // learned position table
@@ -39,22 +41,26 @@ struct PipelineOptions {
   DeviceKind device = DeviceKind::kCpu;
   int device_idx = 0;
   Dtype dtype = Dtype::kFp32;
-  int cpu_threads = 1;     // of this rank
+  int cpu_threads = 1;  // of this rank
 };
 
-// Throws on a missing or damaged checkpoint, with the file and what is wrong with it. Cheap: reads no weights.
+// Throws on a missing or damaged checkpoint, with the file and what is wrong with it. Cheap: reads
+// no weights.
 ModelDescription DescribeModel(const std::string& model_dir, const std::string& model_name);
 
 enum class Command : int32_t { kRun = 0, kCancel = 1, kStop = 2 };
 
-// Asked on world rank 0 before every step and every round of decode chunks; the answer is agreed by all ranks. kCancel
-// ends the job (JobCancelled), kStop ends it because the group is going away (JobCancelled with stop = true).
+// Asked on world rank 0 before every step and every round of decode chunks; the answer is agreed by
+// all ranks. kCancel ends the job (JobCancelled), kStop ends it because the group is going away
+// (JobCancelled with stop = true).
 using CommandSource = std::function<Command()>;
 
 // Thrown by Run on every rank at the same point of the program.
 struct JobCancelled : std::exception {
   explicit JobCancelled(bool stop) : stop(stop) {}
-  const char* what() const noexcept override { return stop ? "the group is stopping" : "the job was cancelled"; }
+  const char* what() const noexcept override {
+    return stop ? "the group is stopping" : "the job was cancelled";
+  }
   bool stop;
 };
 
@@ -71,12 +77,14 @@ class Pipeline {
   // Loads the weights. Throws on a damaged checkpoint.
   static std::unique_ptr<Pipeline> Create(const PipelineOptions& options);
 
-  // Bytes of the job's transformer buffers on this rank (weights and noise apart), counted from the shapes; throws
-  // std::invalid_argument when this rank cannot run the job. No communication.
+  // Bytes of the job's transformer buffers on this rank (weights and noise apart), counted from the
+  // shapes; throws std::invalid_argument when this rank cannot run the job. No communication.
   virtual int64_t Plan(const JobSpec& spec) = 0;
 
-  // Runs the job with all other ranks of `world` (size = the mesh's). `sink` is used on world rank 0 only.
-  virtual StageSeconds Run(const JobSpec& spec, Communicator& world, FrameSink& sink, const CommandSource& command) = 0;
+  // Runs the job with all other ranks of `world` (size = the mesh's). `sink` is used on world rank
+  // 0 only.
+  virtual StageSeconds Run(const JobSpec& spec, Communicator& world, FrameSink& sink,
+                           const CommandSource& command) = 0;
 
   // Rises with every unit of work done (step, chunk): the heartbeat shows it. Thread-safe.
   virtual int64_t work_counter() const = 0;
