@@ -1,0 +1,180 @@
+"""Holds the tree to the habits of ARCHITECTURE.md: sizes, include directions, two worlds, documents that are true."""
+
+import os
+import re
+import subprocess
+import unittest
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+CODE = (".h", ".cc", ".cu", ".cuh")
+MAX_FILE_LINES, MAX_TEST_LINES = 500, 800
+MAX_FUNCTION_LINES, MAX_COLUMNS = 70, 100
+MAX_FILE_BYTES = 256 * 1024
+
+# What a room may include besides itself and proto/. A room that is not listed is free (tests).
+MAY_INCLUDE = {
+    "proto/contract": [],
+    "server": ["server/api", "server/dispatch", "server/store", "server/queue", "server/metrics"],
+    "server/api": ["server/dispatch", "server/queue", "server/metrics"],
+    "server/dispatch": ["server/queue", "server/metrics"],
+    "server/store": ["server/queue", "server/metrics"],
+    "server/queue": [],
+    "server/metrics": [],
+    "client": [],
+    "worker": ["worker/launch", "worker/rpc", "worker/rank", "worker/pipeline", "worker/model",
+               "worker/media", "worker/parallel", "worker/device"],
+    "worker/launch": [],
+    "worker/rpc": ["worker/rank", "worker/pipeline", "worker/model", "worker/media",
+                   "worker/parallel"],
+    "worker/rank": ["worker/pipeline", "worker/parallel"],
+    "worker/pipeline": ["worker/model", "worker/parallel", "worker/kernels", "worker/device"],
+    "worker/model": ["worker/parallel", "worker/kernels", "worker/device"],
+    "worker/parallel": ["worker/kernels", "worker/device"],
+    "worker/kernels": ["worker/device"],
+    "worker/device": [],
+    "worker/media": [],
+}
+TORCH = re.compile(r'#include [<"](ATen|c10|torch)/')
+WIRE = re.compile(r'#include [<"](grpcpp|grpc|google/protobuf|fmt|spdlog)/|\.pb\.h"')
+NO_TORCH_ROOMS = ("proto/", "server/", "client/", "worker/media/", "worker/rank/", "worker/rpc/",
+                  "worker/launch/")
+BANNED_NAMES = {"utils", "util", "common", "misc", "types", "helpers"}
+BANNED_CODE = {
+    r"\bTODO\b|\bFIXME\b|\bXXX\b": "an unfinished note",
+    r"#include <torch/torch\.h>": "15 s of front end; include the ATen headers needed",
+    r"\bthread_local\b": "a context is passed instead",
+    r"\bsleep_for\b|\busleep\(|\bsleep\(": "time comes from Clock; waits wait for something",
+}
+SLEEP_ALLOWED = ("tests/integration/",)
+
+
+def tracked():
+    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard"],
+                            capture_output=True, text=True, check=True).stdout
+    return [f for f in listed.splitlines() if os.path.isfile(os.path.join(ROOT, f))]
+
+
+def read(path):
+    with open(os.path.join(ROOT, path), encoding="utf-8", errors="replace") as f:
+        return f.read()
+
+
+def room_of(path):
+    parts = path.split("/")
+    return "/".join(parts[:-1][:2])
+
+
+def functions(text):
+    """(first line, length) of each function body: from a line that opens it to the brace below its indent."""
+    lines = text.split("\n")
+    for i, line in enumerate(lines):
+        opens = re.match(r"^( {0,4})(?!if|for|while|switch|else|do|namespace|struct|class|enum|return)"
+                         r"[\w~:<].*\)[^;]*\{$", line) or re.match(r"^( {0,4})\S.*\) (const )?(override )?\{$", line)
+        if not opens or re.match(r"^\s*(if|for|while|switch|else|\}|return|case)\b", line):
+            continue
+        indent = opens.group(1)
+        for j in range(i + 1, len(lines)):
+            if lines[j].startswith(indent + "}"):
+                yield i + 1, j - i + 1
+                break
+
+
+class Tidy(unittest.TestCase):
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.files = tracked()
+        cls.code = [f for f in cls.files if f.endswith(CODE)]
+        cls.text = {f: read(f) for f in cls.code}
+
+    def check(self, problems):
+        self.assertEqual([], sorted(problems))
+
+    def test_files_and_functions_stay_small(self):
+        problems = []
+        for f, text in self.text.items():
+            limit = MAX_TEST_LINES if f.startswith("tests/") else MAX_FILE_LINES
+            if (count := text.count("\n")) > limit:
+                problems.append(f"{f}: {count} lines, limit {limit}")
+            if not f.startswith("tests/"):
+                problems += [f"{f}:{line}: function of {length} lines, limit {MAX_FUNCTION_LINES}"
+                             for line, length in functions(text) if length > MAX_FUNCTION_LINES]
+            problems += [f"{f}:{n}: {len(line)} columns" for n, line in enumerate(text.split("\n"), 1)
+                         if len(line) > MAX_COLUMNS]
+        self.check(problems)
+
+    def test_includes_point_down(self):
+        problems = []
+        for f, text in self.text.items():
+            room = room_of(f)
+            if room not in MAY_INCLUDE:
+                continue
+            for included in re.findall(r'#include "([^"]+)"', text):
+                target = room_of(included)
+                if target == room or included.startswith(("proto/contract/", "cogwheel/", "google/rpc/")):
+                    continue
+                if target not in MAY_INCLUDE[room]:
+                    problems.append(f"{f} includes {included}")
+        self.check(problems)
+
+    def test_public_and_internal_api_never_meet(self):
+        problems = [f for f in self.files if f.endswith(".proto") and "cogwheel/v1/" in f
+                    and "cogwheel/internal" in read(f)]
+        problems += [f for f in self.files if f.endswith(".proto") and "cogwheel/internal/" in f
+                     and "cogwheel/v1/" in read(f)]
+        self.check(problems)
+
+    def test_no_file_sees_torch_and_the_wire(self):
+        problems = [f for f, text in self.text.items() if TORCH.search(text) and WIRE.search(text)]
+        problems += [f"{f}: torch in a room without it" for f, text in self.text.items()
+                     if f.startswith(NO_TORCH_ROOMS) and TORCH.search(text)]
+        self.check(problems)
+
+    def test_no_cuda_switches_in_the_text(self):
+        self.check([f for f, text in self.text.items()
+                    if re.search(r"#\s*if.*(CUDA|NCCL)", text)])
+
+    def test_banned_names_and_code(self):
+        problems = [f"{f}: a name that says nothing" for f in self.code
+                    if os.path.splitext(os.path.basename(f))[0] in BANNED_NAMES]
+        for f, text in self.text.items():
+            for pattern, why in BANNED_CODE.items():
+                if "sleep" in pattern and f.startswith(SLEEP_ALLOWED):
+                    continue
+                problems += [f"{f}:{text[:m.start()].count(chr(10)) + 1}: {m.group(0)}: {why}"
+                             for m in re.finditer(pattern, text)]
+        self.check(problems)
+
+    def test_exceptions_become_statuses_in_one_place(self):
+        rooms = ("worker/pipeline/", "worker/model/", "worker/parallel/", "worker/kernels/")
+        allowed = ("worker/pipeline/failure.cc",)
+        self.check([f for f, text in self.text.items() if f.startswith(rooms) and f not in allowed
+                    and re.search(r"\bcatch \((?!const nlohmann)", text)])
+
+    def test_every_source_is_built(self):
+        lists = "".join(read(f) for f in self.files if f.endswith(("CMakeLists.txt", ".cmake")))
+        self.check([f for f in self.code if f.endswith((".cc", ".cu"))
+                    and os.path.basename(f) not in lists])
+
+    def test_documents_name_what_exists(self):
+        problems = []
+        for document in ("README.md", "ARCHITECTURE.md"):
+            for path in set(re.findall(r"`([A-Za-z0-9_.]+/[A-Za-z0-9_./-]+)`", read(document))):
+                if not path.startswith(("build/", "jobs/")) and not os.path.exists(os.path.join(ROOT, path)):
+                    problems.append(f"{document}: {path}")
+        self.assertLessEqual(read("ARCHITECTURE.md").count("\n"), 250)
+        self.check(problems)
+
+    def test_no_large_files(self):
+        self.check([f"{f}: {size} bytes" for f in self.files if not f.startswith("models/")
+                    if (size := os.path.getsize(os.path.join(ROOT, f))) > MAX_FILE_BYTES])
+
+    def test_scripts_parse(self):
+        scripts = [f for f in self.files if f.startswith(("scripts/", ".ci/"))
+                   and read(f).startswith("#!/usr/bin/env bash")]
+        self.check([f for f in scripts if subprocess.run(["bash", "-n", os.path.join(ROOT, f)]).returncode])
+
+
+if __name__ == "__main__":
+    unittest.main()
