@@ -1,38 +1,39 @@
 #!/usr/bin/env python3
 """Regenerates the recorded results of this folder from the reference; see README.md.
 
-    make.py [checkpoints] [cases [NAME...]] [ops] [tokens]     no word: everything
+    make.py [images] [checkpoints] [cases] [NAME...]      no word: everything
 """
 
 import json
 import sys
 
-import torch
 from safetensors.torch import save_file
 
 import case_list
 import checkpoint_list
+import pictures
 import reference
 from reference import HERE
 
 FP64_LIMIT = 2.5e-5
+BYTE_LIMIT = 256 * 1024
 
 
-def write_json(path, content, lines_of=()):
-    """Writes JSON with an indent, but the lists named in `lines_of` one item a line."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+def json_text(fields):
+    """One field a line."""
+    lines = (f" {json.dumps(key)}: {json.dumps(value)}" for key, value in fields.items())
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def checkpoint_text(checkpoint):
-    """Configs indented, tensors one a line: the file stays readable and diffs stay small."""
+    """Configs indented, tensors one a line: readable, and differences stay small."""
     configs = json.dumps(checkpoint["configs"], indent=1)
     parts = []
     for part, lines in checkpoint["tensors"].items():
         rows = ",\n".join("  " + json.dumps(line) for line in lines)
         parts.append(f' "{part}": [\n{rows}\n ]')
-    tensors = ",\n".join(parts)
-    return f'{{"name": "{checkpoint["name"]}",\n"configs": {configs},\n"tensors": {{\n{tensors}\n}}}}\n'
+    name, tensors = json.dumps(checkpoint["name"]), ",\n".join(parts)
+    return f'{{"name": {name},\n"configs": {configs},\n"tensors": {{\n{tensors}\n}}}}\n'
 
 
 def make_checkpoints():
@@ -43,46 +44,50 @@ def make_checkpoints():
         print("checkpoint", name)
 
 
-def read_checkpoint(name):
-    return json.loads((HERE / "checkpoints" / f"{name}.json").read_text())
+def save(tensors, path):
+    save_file({key: value.contiguous() for key, value in tensors.items()}, path)
+    path.chmod(0o644)
+    if path.stat().st_size > BYTE_LIMIT:
+        raise SystemExit(f"{path.name}: {path.stat().st_size} bytes, the limit is {BYTE_LIMIT}")
 
 
 def make_case(case):
     """Runs one case in fp32 and fp64; refuses it when the two differ by more than the limit."""
-    checkpoint, request = read_checkpoint(case["checkpoint"]), case["request"]
+    checkpoint, request = reference.read_checkpoint(case["checkpoint"]), case["request"]
     latents, frames, prediction_std = reference.run(
         reference.load(checkpoint, request["scheduler"]), request)
     exact, exact_frames, _ = reference.run_double(checkpoint, request)
     std = exact.std().item()
     difference = ((latents.double() - exact).abs().max() / std).item()
-    steps = (frames.int() - exact_frames.int()).abs().max().item()
-    fraction = ((frames > 0) & (frames < 255)).double().mean().item()
-    print(f"{case['name']:24} fp32-fp64 {difference:.2e}  frames {steps}  latents std {std:.2f}  "
-          f"prediction std {prediction_std:.2f}  unclipped {fraction:.2f}", flush=True)
+    levels = (frames.int() - exact_frames.int()).abs().max().item()
+    unclipped = ((frames > 0) & (frames < 255)).double().mean().item()
+    print(f"{case['name']:26} fp32-fp64 {difference:.2e}  frames {levels}  latents std {std:.2f}  "
+          f"prediction std {prediction_std:.2f}  unclipped {unclipped:.2f}", flush=True)
     if difference > FP64_LIMIT:
         raise SystemExit(f"{case['name']}: fp32 and fp64 differ by {difference:.2e}")
     if not 0.5 <= prediction_std <= 2:
         raise SystemExit(f"{case['name']}: prediction std {prediction_std:.2f}")
-    expected = f"cases/{case['name']}.safetensors"
     (HERE / "cases").mkdir(exist_ok=True)
-    save_file({"latents": latents.contiguous(), "frames": frames.contiguous()}, HERE / expected)
-    if (HERE / expected).stat().st_size > 256 * 1024:
-        raise SystemExit(f"{expected} exceeds 256 KiB")
+    expected = f"cases/{case['name']}.safetensors"
+    save({"latents": latents, "frames": frames}, HERE / expected)
     rounded = lambda value: float(f"{value:.3g}")
-    write_json(HERE / "cases" / f"{case['name']}.json", {
+    (HERE / "cases" / f"{case['name']}.json").write_text(json_text({
         **case, "expected": expected, "reference_fp32_fp64": rounded(difference),
         "latents_std": rounded(std), "prediction_std": rounded(prediction_std),
-        "frames_unclipped": rounded(fraction)})
+        "frames_unclipped": rounded(unclipped)}))
 
 
 def main(words):
-    names = [word for word in words if word in case_list.CASES]
+    unknown = set(words) - set(case_list.CASES) - {"images", "checkpoints", "cases"}
+    if unknown:
+        raise SystemExit(f"make.py: unknown {' '.join(sorted(unknown))}")
+    if not words or "images" in words:
+        pictures.write(HERE / "images")
     if not words or "checkpoints" in words:
         make_checkpoints()
-    if not words or "cases" in words:
-        for name, case in case_list.CASES.items():
-            if not names or name in names:
-                make_case(case)
+    for name, case in case_list.CASES.items():
+        if not words or "cases" in words or name in words:
+            make_case(case)
 
 
 if __name__ == "__main__":

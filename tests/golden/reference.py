@@ -75,6 +75,10 @@ def describe(name, first_seed):
     return {"name": name, "configs": configs, "tensors": tensors}
 
 
+def read_checkpoint(name):
+    return json.loads((HERE / "checkpoints" / f"{name}.json").read_text())
+
+
 def materialise(checkpoint):
     """Writes the checkpoint as a diffusers folder below the system's temporary folder; its path."""
     text = json.dumps(checkpoint, sort_keys=True).encode()
