@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <absl/status/statusor.h>
+
+#include "cogwheel/v1/video_service.pb.h"
+
+// The command line as plain values. Only arguments.cc knows the parsing library.
+namespace cogwheel {
+
+enum class Command {
+  kGenerate,
+  kSubmit,
+  kGet,
+  kList,
+  kWatch,
+  kCancel,
+  kDelete,
+  kDownload,
+  kHealth,
+  kModels,
+  kGroups,
+};
+
+// What `generate` and `submit` ask for. Not given = not set; limits are checked elsewhere.
+struct RequestFlags {
+  std::string prompt;
+  std::string negative_prompt;
+  std::string image_file;
+  v1::OutputType output_type = v1::OUTPUT_TYPE_VIDEO;
+  std::string model;  // a folder in self-contained mode, else a model's name
+  std::optional<int32_t> frames, height, width, fps, steps, max_sequence_length, priority;
+  std::optional<double> guidance_scale, deadline_seconds;
+  std::optional<v1::Scheduler> scheduler;
+  std::optional<uint64_t> seed;
+  bool dynamic_cfg = false;
+  bool vae_tiling = false;
+  std::string request_id;
+};
+
+// Self-contained mode only.
+struct RankFlags {
+  std::optional<int32_t> cfg_parallel, ring, ulysses;
+  std::string device, dtype;  // empty: the worker chooses
+};
+
+struct Arguments {
+  Command command = Command::kGenerate;
+  std::string server;  // HOST:PORT; empty: `generate` is self-contained
+  bool json = false;
+  RequestFlags request;
+  RankFlags ranks;
+  std::string output = "video.mp4";
+  std::string job;                   // as typed
+  std::vector<v1::JobState> states;  // `list --state`
+};
+
+// Arguments, or a text that answers --help or --version.
+struct ParsedArguments {
+  std::optional<Arguments> arguments;
+  std::string answer;
+};
+
+// `default_server` stands in for a missing --server of every command but `generate`.
+// INVALID_ARGUMENT, in one line: the flag, its value and what is legal.
+absl::StatusOr<ParsedArguments> ParseArguments(int argc, const char* const* argv,
+                                               const std::string& default_server);
+
+}  // namespace cogwheel

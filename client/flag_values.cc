@@ -1,0 +1,124 @@
+#include "client/flag_values.h"
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <system_error>
+#include <utility>
+
+#include <absl/strings/str_cat.h>
+
+namespace cogwheel {
+namespace {
+
+// What may stand in a message: one line, no control characters, not a page.
+std::string Shown(std::string_view text) {
+  constexpr size_t kLongest = 60;
+  std::string shown(text.substr(0, kLongest));
+  for (char& c : shown) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  }
+  return text.size() > kLongest ? shown + "..." : shown;
+}
+
+bool IsWholeNumber(std::string_view text) {
+  if (!text.empty() && text.front() == '-') text.remove_prefix(1);
+  return !text.empty() &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+template <typename Number>
+absl::StatusOr<Number> ParseWhole(std::string_view field, std::string_view text,
+                                  const NumberRange& range) {
+  if (!IsWholeNumber(text)) {
+    return absl::InvalidArgumentError(absl::StrCat(std::string(field), " '", Shown(text),
+                                                   "' is not a whole number; legal is ",
+                                                   std::string(range.legal)));
+  }
+  Number value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc() && end == text.data() + text.size()) return value;
+  const bool negative = text.front() == '-';
+  return absl::InvalidArgumentError(absl::StrCat(
+      std::string(field), " ", Shown(text), " is out of range; the nearest legal value is ",
+      negative ? absl::StrCat(range.lowest) : absl::StrCat(range.highest)));
+}
+
+}  // namespace
+
+absl::StatusOr<int32_t> ParseInt32(std::string_view field, std::string_view text,
+                                   const NumberRange& range) {
+  return ParseWhole<int32_t>(field, text, range);
+}
+
+absl::StatusOr<uint64_t> ParseSeed(std::string_view text) {
+  return ParseWhole<uint64_t>(
+      "seed", text, {0, std::numeric_limits<uint64_t>::max(), "0 to 18446744073709551615"});
+}
+
+absl::StatusOr<double> ParseDouble(std::string_view field, std::string_view text,
+                                   std::string_view legal) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc() && end == text.data() + text.size() && !text.empty()) return value;
+  return absl::InvalidArgumentError(absl::StrCat(
+      std::string(field), " '", Shown(text), "' is not a number; legal is ", std::string(legal)));
+}
+
+absl::StatusOr<size_t> ParseWord(std::string_view field, std::string_view text,
+                                 const std::vector<std::string_view>& words) {
+  std::string legal;
+  for (size_t i = 0; i < words.size(); ++i) {
+    if (words[i] == text) return i;
+    absl::StrAppend(&legal,
+                    i == 0                  ? ""
+                    : i + 1 == words.size() ? " or "
+                                            : ", ",
+                    std::string(words[i]));
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(std::string(field), " '", Shown(text), "' is not known; legal is ", legal));
+}
+
+absl::Status CheckAddress(std::string_view text) {
+  if (text.starts_with("unix:") && text.size() > 5) return absl::OkStatus();
+  const size_t colon = text.rfind(':');
+  int port = 0;
+  if (colon != std::string_view::npos && colon > 0) {
+    const std::string_view digits = text.substr(colon + 1);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+    if (error == std::errc() && end == digits.data() + digits.size() && port > 0 && port < 65536) {
+      return absl::OkStatus();
+    }
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("server '", Shown(text),
+                   "' is not an address; legal is HOST:PORT with a port from 1 to 65535, for "
+                   "example 127.0.0.1:50051"));
+}
+
+std::string_view NearestWord(std::string_view text, const std::vector<std::string>& words) {
+  std::string_view nearest;
+  size_t fewest = std::numeric_limits<size_t>::max();
+  for (const std::string& word : words) {
+    // One row of the edit distance table: distance[j] is between the letters of `text` so far and
+    // word[0, j).
+    std::vector<size_t> distance(word.size() + 1);
+    for (size_t j = 0; j <= word.size(); ++j) distance[j] = j;
+    for (size_t i = 0; i < text.size(); ++i) {
+      size_t diagonal = std::exchange(distance[0], i + 1);
+      for (size_t j = 0; j < word.size(); ++j) {
+        const size_t changed = diagonal + (text[i] == word[j] ? 0 : 1);
+        diagonal = distance[j + 1];
+        distance[j + 1] = std::min({changed, distance[j] + 1, distance[j + 1] + 1});
+      }
+    }
+    if (distance.back() < fewest) {
+      fewest = distance.back();
+      nearest = word;
+    }
+  }
+  return nearest;
+}
+
+}  // namespace cogwheel

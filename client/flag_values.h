@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+// Text of a flag -> value. Errors are INVALID_ARGUMENT in one line with the field, the value and
+// what is legal; a whole number that fits its type but not the field's range is left to
+// ValidateRequest.
+namespace cogwheel {
+
+// What a number may be, for messages: `lowest` and `highest` are the nearest legal values for what
+// does not fit the type.
+struct NumberRange {
+  int64_t lowest = 0;
+  uint64_t highest = 0;
+  std::string_view legal;  // "1 to 200"
+};
+
+absl::StatusOr<int32_t> ParseInt32(std::string_view field, std::string_view text,
+                                   const NumberRange& range);
+absl::StatusOr<uint64_t> ParseSeed(std::string_view text);
+// Accepts nan and inf: whether they are legal is the field's matter.
+absl::StatusOr<double> ParseDouble(std::string_view field, std::string_view text,
+                                   std::string_view legal);
+
+// The index of `text` in `words`, or an error that lists them.
+absl::StatusOr<size_t> ParseWord(std::string_view field, std::string_view text,
+                                 const std::vector<std::string_view>& words);
+
+// HOST:PORT, [V6]:PORT or unix:PATH.
+absl::Status CheckAddress(std::string_view text);
+
+// The word with the fewest changed letters.
+std::string_view NearestWord(std::string_view text, const std::vector<std::string>& words);
+
+}  // namespace cogwheel

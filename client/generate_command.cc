@@ -1,0 +1,193 @@
+#include "client/generate_command.h"
+
+#include <cstdlib>
+#include <iostream>
+#include <memory>
+#include <random>
+
+#include <unistd.h>
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
+
+#include "client/generation_client.h"
+#include "client/interruptible.h"
+#include "client/job_follower.h"
+#include "client/private_service.h"
+#include "client/progress_bar.h"
+#include "client/request_builder.h"
+#include "client/shipped_model.h"
+#include "client/video_writer.h"
+
+namespace cogwheel {
+namespace {
+
+// Everything of one run, in the order in which it comes to be.
+class GenerateRun {
+ public:
+  GenerateRun(const Arguments& arguments, ShutdownSignals& signals)
+      : arguments_(arguments),
+        signals_(signals),
+        begin_(clock_.Now()),
+        bar_(clock_, DescribeTerminal(STDERR_FILENO), std::cerr) {}
+
+  CommandResult Run();
+
+ private:
+  absl::Status Prepare();
+  absl::Status StartService();
+  // The job from request to a checked file; on the RPC thread.
+  absl::Status Work();
+  absl::Status FetchMissing();
+  CommandResult Finish(bool interrupted, const absl::Status& worked);
+  CommandResult WithLogs(CommandResult result) const;
+  void Announce() const;
+
+  const Arguments& arguments_;
+  ShutdownSignals& signals_;
+  SystemClock clock_;
+  const std::chrono::steady_clock::time_point begin_;
+  ProgressBar bar_;
+  v1::GenerateRequest request_;
+  std::unique_ptr<VideoWriter> writer_;
+  std::unique_ptr<PrivateService> service_;
+  std::unique_ptr<GenerationClient> client_;
+  std::unique_ptr<JobFollower> follower_;
+  absl::Status service_ended_;  // why the private service cannot finish the job
+};
+
+absl::StatusOr<std::filesystem::path> ModelFolder(const std::string& given) {
+  if (given.empty()) {
+    const char* models = std::getenv("COGWHEEL_MODELS");
+    return FindShippedModel(ProgramFolder(), models == nullptr ? "" : models);
+  }
+  std::error_code error;
+  if (std::filesystem::is_directory(given, error)) return std::filesystem::absolute(given, error);
+  return absl::FailedPreconditionError(
+      absl::StrCat("model ", given, ": no such folder; legal is a diffusers checkpoint folder"));
+}
+
+absl::Status GenerateRun::Prepare() {
+  absl::StatusOr<v1::GenerateRequest> request = BuildRequest(arguments_.request);
+  if (!request.ok()) return request.status();
+  request_ = *std::move(request);
+  if (!request_.has_seed()) request_.set_seed(std::random_device{}());
+  if (arguments_.server.empty()) {
+    const absl::Status mesh = CheckMesh(arguments_.ranks);
+    if (!mesh.ok()) return mesh;
+  }
+  absl::StatusOr<std::unique_ptr<VideoWriter>> writer = VideoWriter::Create(arguments_.output);
+  if (!writer.ok()) return writer.status();
+  writer_ = *std::move(writer);
+  return absl::OkStatus();
+}
+
+absl::Status GenerateRun::StartService() {
+  const absl::StatusOr<std::filesystem::path> model = ModelFolder(arguments_.request.model);
+  if (!model.ok()) return model.status();
+  request_.clear_model();  // the service knows one
+  if (!arguments_.json) bar_.Update("loading the model");
+  auto service = PrivateService::Start(
+      {.program_folder = ProgramFolder(), .model_folder = *model, .ranks = arguments_.ranks},
+      [this] { return signals_.Wait(std::chrono::milliseconds(0)); });
+  if (!service.ok()) return service.status();
+  service_ = *std::move(service);
+  return absl::OkStatus();
+}
+
+absl::Status GenerateRun::Work() {
+  const absl::Status followed = client_->Generate(
+      request_, [this](const v1::JobEvent& event) { return follower_->Handle(event); });
+  if (!followed.ok() || follower_->state() != v1::SUCCEEDED) return followed;
+  const absl::Status fetched = FetchMissing();
+  return fetched.ok() ? writer_->Commit() : fetched;
+}
+
+// Pieces of the result came with the events, or some of them, or none.
+absl::Status GenerateRun::FetchMissing() {
+  const v1::Succeeded& result = follower_->succeeded();
+  if (writer_->Check(result.size_bytes(), result.sha256()).ok()) return absl::OkStatus();
+  if (writer_->size() >= result.size_bytes()) {
+    const absl::Status restarted = writer_->Restart();
+    if (!restarted.ok()) return restarted;
+  }
+  const absl::Status downloaded = client_->Download(
+      follower_->job(), writer_->size(),
+      [this](const v1::Chunk& chunk) { return writer_->Write(chunk.offset(), chunk.data()); });
+  if (!downloaded.ok()) return downloaded;
+  return writer_->Check(result.size_bytes(), result.sha256());
+}
+
+CommandResult GenerateRun::Run() {
+  absl::Status ready = Prepare();
+  if (ready.ok() && arguments_.server.empty()) ready = StartService();
+  if (!ready.ok()) {
+    bar_.Clear();
+    return ResultOf(ready);
+  }
+  client_ = std::make_unique<GenerationClient>(service_ ? service_->address() : arguments_.server);
+  follower_ =
+      std::make_unique<JobFollower>(arguments_.json ? &std::cout : nullptr, bar_, writer_.get());
+  absl::Status worked;
+  const InterruptionHandlers handlers = {.ask =
+                                             [this] {
+                                               // Without a name yet, the stream's end is what
+                                               // cancels the job.
+                                               if (follower_->job().empty()) return client_->Stop();
+                                               if (!client_->CancelJob(follower_->job()).ok())
+                                                 client_->Stop();
+                                             },
+                                         .stop = [this] { client_->Stop(); },
+                                         .leave =
+                                             [this] {
+                                               if (service_) service_->Abandon();
+                                               unlink(writer_->temporary().c_str());
+                                             },
+                                         .check =
+                                             [this] {
+                                               if (service_)
+                                                 service_ended_ = service_->CheckAlive();
+                                               return service_ended_.ok();
+                                             }};
+  const bool interrupted = RunInterruptible(
+      signals_, [&] { worked = Work(); }, handlers);
+  bar_.Clear();
+  return Finish(interrupted, worked);
+}
+
+CommandResult GenerateRun::Finish(bool interrupted, const absl::Status& worked) {
+  if (follower_->state() == v1::SUCCEEDED && worked.ok()) {
+    Announce();
+    return {};
+  }
+  if (interrupted) return {ExitCode::kCancelled, "interrupted; the job is cancelled"};
+  if (!service_ended_.ok()) return WithLogs(ResultOf(service_ended_));
+  if (!worked.ok()) return WithLogs(ResultOf(worked));
+  return WithLogs(follower_->Result());
+}
+
+// A refusal says all there is to say; for anything else the logs tell more.
+CommandResult GenerateRun::WithLogs(CommandResult result) const {
+  const bool broken =
+      result.exit_code == ExitCode::kFailed || result.exit_code == ExitCode::kUnavailable;
+  if (service_ == nullptr || !broken) return result;
+  const std::string log = service_->KeepLogs();
+  if (!log.empty()) absl::StrAppend(&result.failure, "; log: ", log);
+  return result;
+}
+
+void GenerateRun::Announce() const {
+  const double seconds = std::chrono::duration<double>(clock_.Now() - begin_).count();
+  // With --json standard output holds messages only.
+  (arguments_.json ? std::cerr : std::cout)
+      << absl::StrFormat("%s  seed %d  %.1f s\n", arguments_.output, request_.seed(), seconds)
+      << std::flush;
+}
+
+}  // namespace
+
+CommandResult Generate(const Arguments& arguments, ShutdownSignals& signals) {
+  return GenerateRun(arguments, signals).Run();
+}
+
+}  // namespace cogwheel

@@ -1,0 +1,253 @@
+#include "client/generation_client.h"
+
+#include <algorithm>
+#include <random>
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
+
+#include "client/health_check.h"
+
+namespace cogwheel {
+namespace {
+
+constexpr std::chrono::seconds kHealthLimit{5}, kCancelLimit{5};
+constexpr int kPageSize = 50;
+
+std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  // A peer that vanished without a word is noticed; servers refuse more than one ping in 5 minutes.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 310'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2'000);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
+  // http_proxy is for the web: this is a loopback or cluster address.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  arguments.SetMaxReceiveMessageSize(64 * 1024 * 1024);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+std::string RandomId() {
+  std::random_device random;
+  return absl::StrFormat("cli-%08x%08x%08x%08x", random(), random(), random(), random());
+}
+
+}  // namespace
+
+v1::JobState FinalState(const v1::JobEvent& event) {
+  switch (event.event_case()) {
+    case v1::JobEvent::kSucceeded:
+      return v1::SUCCEEDED;
+    case v1::JobEvent::kFailed:
+      return v1::FAILED;
+    case v1::JobEvent::kCancelled:
+      return v1::CANCELLED;
+    case v1::JobEvent::kExpired:
+      return v1::EXPIRED;
+    case v1::JobEvent::kSnapshot:
+      return event.snapshot().state() >= v1::SUCCEEDED ? event.snapshot().state()
+                                                       : v1::JOB_STATE_UNSPECIFIED;
+    default:
+      return v1::JOB_STATE_UNSPECIFIED;
+  }
+}
+
+GenerationClient::GenerationClient(const std::string& address)
+    : address_(address),
+      channel_(OpenChannel(address)),
+      stub_(v1::VideoService::NewStub(channel_)) {}
+
+absl::Status GenerationClient::Describe(const grpc::Status& status) const {
+  const absl::Status described = FromGrpc(status);
+  if (!ErrorReason(described).empty()) return described;
+  if (absl::IsUnavailable(described)) {
+    return absl::UnavailableError(
+        absl::StrCat("server ", address_, " is not reachable: ", status.error_message()));
+  }
+  if (absl::IsDeadlineExceeded(described)) {
+    return absl::DeadlineExceededError(
+        absl::StrCat("server ", address_, " did not answer in time"));
+  }
+  return described;
+}
+
+bool GenerationClient::Activate(grpc::ClientContext* context) {
+  MutexLock lock(mutex_);
+  active_ = context;
+  return !stopped_;
+}
+
+void GenerationClient::Stop() {
+  MutexLock lock(mutex_);
+  stopped_ = true;
+  if (active_ != nullptr) active_->TryCancel();
+  changed_.NotifyAll();
+}
+
+bool GenerationClient::Pause(std::chrono::milliseconds delay) {
+  MutexLock lock(mutex_);
+  return !changed_.WaitFor(mutex_, delay, [this] { return stopped_; });
+}
+
+template <typename Message, typename Open, typename Handle>
+absl::Status GenerationClient::ReadStream(const Open& open, const Handle& handle) {
+  grpc::ClientContext context;
+  if (!Activate(&context)) return absl::CancelledError("stopped");
+  const std::unique_ptr<grpc::ClientReader<Message>> reader = open(&context);
+  absl::Status handled;
+  Message message;
+  while (handled.ok() && reader->Read(&message)) handled = handle(message);
+  if (!handled.ok()) context.TryCancel();
+  const grpc::Status status = reader->Finish();
+  const bool stopped = !Activate(nullptr);
+  if (!handled.ok()) return handled;
+  if (stopped) return absl::CancelledError("stopped");
+  return Describe(status);
+}
+
+template <typename Open>
+absl::Status GenerationClient::ReadEvents(const Open& open, const EventHandler& handler) {
+  RetryPolicy retry;
+  int64_t last_sequence = 0;
+  while (true) {
+    bool finished = false;
+    absl::Status handled;
+    absl::Status status = ReadStream<v1::JobEvent>(
+        [&](grpc::ClientContext* context) { return open(context, last_sequence); },
+        [&](const v1::JobEvent& event) {
+          retry.Arrived();
+          finished = finished || FinalState(event) != v1::JOB_STATE_UNSPECIFIED;
+          if (!event.has_snapshot() && event.sequence() <= last_sequence) return absl::OkStatus();
+          last_sequence = std::max(last_sequence, event.sequence());
+          return handled = handler(event);
+        });
+    if (!handled.ok()) return handled;
+    if (finished) return absl::OkStatus();  // the status after a terminal event only repeats it
+    if (status.ok()) status = absl::UnavailableError("the event stream ended early");
+    const auto delay = retry.NextDelay(status);
+    if (!delay.has_value()) return status;
+    if (!Pause(*delay)) return absl::CancelledError("stopped");
+  }
+}
+
+absl::Status GenerationClient::Generate(v1::GenerateRequest request, const EventHandler& handler) {
+  if (request.request_id().empty()) request.set_request_id(RandomId());
+  return ReadEvents(
+      [&](grpc::ClientContext* context, int64_t) { return stub_->Generate(context, request); },
+      handler);
+}
+
+absl::Status GenerationClient::Watch(const std::string& job, const EventHandler& handler) {
+  return ReadEvents(
+      [&](grpc::ClientContext* context, int64_t last_sequence) {
+        v1::WatchJobRequest request;
+        request.set_name(job);
+        request.set_after_sequence(last_sequence);
+        return stub_->WatchJob(context, request);
+      },
+      handler);
+}
+
+absl::Status GenerationClient::Download(const std::string& job, int64_t offset,
+                                        const ChunkHandler& handler) {
+  RetryPolicy retry;
+  while (true) {
+    bool last = false;
+    absl::Status handled;
+    absl::Status status = ReadStream<v1::Chunk>(
+        [&](grpc::ClientContext* context) {
+          v1::DownloadVideoRequest request;
+          request.set_name(job);
+          request.set_offset(offset);
+          return stub_->DownloadVideo(context, request);
+        },
+        [&](const v1::Chunk& chunk) {
+          retry.Arrived();
+          handled = handler(chunk);
+          offset = chunk.offset() + static_cast<int64_t>(chunk.data().size());
+          last = chunk.last();
+          return handled;
+        });
+    if (!handled.ok()) return handled;
+    if (last) return absl::OkStatus();
+    if (status.ok()) status = absl::UnavailableError("the download ended early");
+    const auto delay = retry.NextDelay(status);
+    if (!delay.has_value()) return status;
+    if (!Pause(*delay)) return absl::CancelledError("stopped");
+  }
+}
+
+template <typename Request, typename Response>
+absl::StatusOr<Response> GenerationClient::Unary(
+    grpc::Status (v1::VideoService::Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+    const Request& request, std::chrono::seconds limit) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + limit);
+  Response response;
+  const grpc::Status status = (stub_.get()->*method)(&context, request, &response);
+  if (!status.ok()) return Describe(status);
+  return response;
+}
+
+absl::StatusOr<v1::Job> GenerationClient::CreateJob(const v1::GenerateRequest& request) {
+  v1::CreateJobRequest wrapped;
+  *wrapped.mutable_request() = request;
+  return Unary(&v1::VideoService::Stub::CreateJob, wrapped);
+}
+
+absl::StatusOr<v1::Job> GenerationClient::GetJob(const std::string& job) {
+  v1::GetJobRequest request;
+  request.set_name(job);
+  return Unary(&v1::VideoService::Stub::GetJob, request);
+}
+
+absl::StatusOr<v1::Job> GenerationClient::CancelJob(const std::string& job) {
+  v1::CancelJobRequest request;
+  request.set_name(job);
+  return Unary(&v1::VideoService::Stub::CancelJob, request, kCancelLimit);
+}
+
+absl::Status GenerationClient::DeleteJob(const std::string& job) {
+  v1::DeleteJobRequest request;
+  request.set_name(job);
+  return Unary(&v1::VideoService::Stub::DeleteJob, request).status();
+}
+
+absl::Status GenerationClient::ListJobs(const std::vector<v1::JobState>& states,
+                                        const JobHandler& handler) {
+  v1::ListJobsRequest request;
+  request.set_page_size(kPageSize);
+  for (const v1::JobState state : states) request.add_states(state);
+  while (true) {
+    const auto page = Unary(&v1::VideoService::Stub::ListJobs, request);
+    if (!page.ok()) return page.status();
+    for (const v1::Job& job : page->jobs()) handler(job);
+    if (page->next_page_token().empty()) return absl::OkStatus();
+    if (page->next_page_token() == request.page_token()) {
+      return absl::InternalError("the server's list does not advance");
+    }
+    request.set_page_token(page->next_page_token());
+  }
+}
+
+absl::StatusOr<v1::ListModelsResponse> GenerationClient::ListModels() {
+  return Unary(&v1::VideoService::Stub::ListModels, v1::ListModelsRequest());
+}
+
+absl::StatusOr<v1::ListGroupsResponse> GenerationClient::ListGroups() {
+  return Unary(&v1::VideoService::Stub::ListGroups, v1::ListGroupsRequest());
+}
+
+absl::StatusOr<std::string> GenerationClient::Health() {
+  const auto health = CheckHealth(channel_, kHealthLimit);
+  if (!absl::IsUnavailable(health.status()) && !absl::IsDeadlineExceeded(health.status())) {
+    return health;
+  }
+  return absl::Status(health.status().code(),
+                      absl::StrCat("server ", address_, " is not reachable"));
+}
+
+}  // namespace cogwheel

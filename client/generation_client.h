@@ -1,0 +1,86 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+
+#include "client/retry.h"
+#include "cogwheel/v1/video_service.grpc.pb.h"
+#include "proto/contract/mutex.h"
+
+namespace cogwheel {
+
+// One server's VideoService. Unary calls have deadlines; streams are taken up where they broke
+// after UNAVAILABLE. Streams belong to one thread; Stop and the unary calls may come from others.
+class GenerationClient {
+ public:
+  using EventHandler = std::function<absl::Status(const v1::JobEvent&)>;
+  using ChunkHandler = std::function<absl::Status(const v1::Chunk&)>;
+  using JobHandler = std::function<void(const v1::Job&)>;
+
+  explicit GenerationClient(const std::string& address);
+
+  // Hands every event to `handler`, each sequence number once, up to the terminal one. OK when
+  // there was a terminal event, whichever it was; else why there is none. A handler's error ends
+  // the stream and is returned. A request without request_id gets one: a second try finds the same
+  // job.
+  absl::Status Generate(v1::GenerateRequest request, const EventHandler& handler);
+  absl::Status Watch(const std::string& job, const EventHandler& handler);
+  // From `offset` to the last chunk.
+  absl::Status Download(const std::string& job, int64_t offset, const ChunkHandler& handler);
+
+  absl::StatusOr<v1::Job> CreateJob(const v1::GenerateRequest& request);
+  absl::StatusOr<v1::Job> GetJob(const std::string& job);
+  absl::StatusOr<v1::Job> CancelJob(const std::string& job);
+  absl::Status DeleteJob(const std::string& job);
+  // Follows all pages.
+  absl::Status ListJobs(const std::vector<v1::JobState>& states, const JobHandler& handler);
+  absl::StatusOr<v1::ListModelsResponse> ListModels();
+  absl::StatusOr<v1::ListGroupsResponse> ListGroups();
+  // As CheckHealth.
+  absl::StatusOr<std::string> Health();
+
+  // Ends the running stream with CANCELLED and lets no other start.
+  void Stop() COGWHEEL_EXCLUDES(mutex_);
+
+ private:
+  static constexpr std::chrono::seconds kUnaryLimit{30};
+
+  template <typename Request, typename Response>
+  absl::StatusOr<Response> Unary(grpc::Status (v1::VideoService::Stub::*method)(
+                                     grpc::ClientContext*, const Request&, Response*),
+                                 const Request& request, std::chrono::seconds limit = kUnaryLimit);
+  // One stream from `open` to its end; `handle` sees its messages.
+  template <typename Message, typename Open, typename Handle>
+  absl::Status ReadStream(const Open& open, const Handle& handle);
+  // Streams of events from `open(last sequence seen)` until a terminal one came.
+  template <typename Open>
+  absl::Status ReadEvents(const Open& open, const EventHandler& handler);
+  bool Activate(grpc::ClientContext* context) COGWHEEL_EXCLUDES(mutex_);
+  // False when stopped meanwhile.
+  bool Pause(std::chrono::milliseconds delay) COGWHEEL_EXCLUDES(mutex_);
+  // An error with this server's address where the server itself did not speak.
+  absl::Status Describe(const grpc::Status& status) const;
+
+  const std::string address_;
+  const std::shared_ptr<grpc::Channel> channel_;
+  const std::unique_ptr<v1::VideoService::Stub> stub_;
+
+  Mutex mutex_;
+  CondVar changed_;
+  bool stopped_ COGWHEEL_GUARDED_BY(mutex_) = false;
+  grpc::ClientContext* active_ COGWHEEL_GUARDED_BY(mutex_) = nullptr;
+};
+
+// The state that `event` ends its job with (also a snapshot of a finished job), else
+// JOB_STATE_UNSPECIFIED.
+v1::JobState FinalState(const v1::JobEvent& event);
+
+}  // namespace cogwheel

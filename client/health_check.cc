@@ -1,0 +1,48 @@
+#include "client/health_check.h"
+
+#include <array>
+#include <future>
+#include <vector>
+
+#include <absl/strings/str_cat.h>
+#include <grpcpp/client_context.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/support/byte_buffer.h>
+
+#include "proto/contract/status.h"
+
+namespace cogwheel {
+namespace {
+
+// HealthCheckResponse: field 1, varint `status`; absent = 0.
+absl::StatusOr<std::string> ParseResponse(const grpc::ByteBuffer& response) {
+  constexpr std::array kNames = {"UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"};
+  constexpr uint8_t kStatusTag = 1 << 3;
+  grpc::Slice slice;
+  if (!response.DumpToSingleSlice(&slice).ok()) return absl::InternalError("empty health answer");
+  if (slice.size() == 0) return kNames[0];
+  if (slice.size() == 2 && slice.begin()[0] == kStatusTag && slice.begin()[1] < kNames.size()) {
+    return kNames[slice.begin()[1]];
+  }
+  return absl::InternalError(absl::StrCat("health answer of ", slice.size(), " unknown bytes"));
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> CheckHealth(const std::shared_ptr<grpc::Channel>& channel,
+                                        std::chrono::milliseconds limit) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + limit);
+  grpc::GenericStub stub(channel);
+  const grpc::Slice nothing(std::string{});
+  const grpc::ByteBuffer request(&nothing, 1);
+  grpc::ByteBuffer response;
+  std::promise<grpc::Status> done;
+  stub.UnaryCall(&context, "/grpc.health.v1.Health/Check", grpc::StubOptions(), &request, &response,
+                 [&done](grpc::Status status) { done.set_value(status); });
+  const grpc::Status status = done.get_future().get();  // the deadline bounds it
+  if (!status.ok()) return FromGrpc(status);
+  return ParseResponse(response);
+}
+
+}  // namespace cogwheel

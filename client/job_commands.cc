@@ -1,0 +1,222 @@
+#include "client/job_commands.h"
+
+#include <iostream>
+#include <memory>
+
+#include <unistd.h>
+
+#include <absl/strings/str_cat.h>
+#include <nlohmann/json.hpp>
+
+#include "client/generation_client.h"
+#include "client/interruptible.h"
+#include "client/job_follower.h"
+#include "client/json_output.h"
+#include "client/progress_bar.h"
+#include "client/request_builder.h"
+#include "client/text_output.h"
+#include "client/video_writer.h"
+#include "proto/contract/validate.h"
+
+namespace cogwheel {
+namespace {
+
+class ServerCommand {
+ public:
+  ServerCommand(const Arguments& arguments, GenerationClient& client)
+      : arguments_(arguments), client_(client) {}
+
+  CommandResult Run();
+  // What a download has written so far; removed when the process leaves at once.
+  std::string temporary() const { return writer_ ? writer_->temporary() : ""; }
+  // The parts that can fail before the server is asked.
+  absl::Status Prepare();
+
+ private:
+  CommandResult Submit();
+  CommandResult Get();
+  CommandResult List();
+  CommandResult Watch();
+  CommandResult Cancel();
+  CommandResult Delete();
+  CommandResult Download();
+  CommandResult Health();
+  CommandResult Models();
+  CommandResult Groups();
+  // JSON, or `text`.
+  void Print(const google::protobuf::Message& message, const std::string& text) const;
+
+  const Arguments& arguments_;
+  GenerationClient& client_;
+  v1::GenerateRequest request_;
+  std::string job_;
+  std::unique_ptr<VideoWriter> writer_;
+};
+
+absl::Status ServerCommand::Prepare() {
+  if (!arguments_.job.empty()) {
+    absl::StatusOr<std::string> job = NormalizeJobName(arguments_.job);
+    if (!job.ok()) return job.status();
+    job_ = *std::move(job);
+  }
+  if (arguments_.command == Command::kSubmit) {
+    absl::StatusOr<v1::GenerateRequest> request = BuildRequest(arguments_.request);
+    if (!request.ok()) return request.status();
+    request_ = *std::move(request);
+  }
+  if (arguments_.command == Command::kDownload) {
+    absl::StatusOr<std::unique_ptr<VideoWriter>> writer = VideoWriter::Create(arguments_.output);
+    if (!writer.ok()) return writer.status();
+    writer_ = *std::move(writer);
+  }
+  return absl::OkStatus();
+}
+
+void ServerCommand::Print(const google::protobuf::Message& message, const std::string& text) const {
+  std::cout << (arguments_.json ? JsonLine(message) + "\n" : text);
+}
+
+CommandResult ServerCommand::Submit() {
+  const absl::StatusOr<v1::Job> job = client_.CreateJob(request_);
+  if (!job.ok()) return ResultOf(job.status());
+  Print(*job, job->name() + "\n");
+  return {};
+}
+
+CommandResult ServerCommand::Get() {
+  const absl::StatusOr<v1::Job> job = client_.GetJob(job_);
+  if (!job.ok()) return ResultOf(job.status());
+  Print(*job, JobText(*job));
+  return {};
+}
+
+CommandResult ServerCommand::List() {
+  return ResultOf(
+      client_.ListJobs(arguments_.states, [this](const v1::Job& job) { Print(job, JobRow(job)); }));
+}
+
+CommandResult ServerCommand::Watch() {
+  const SystemClock clock;
+  ProgressBar bar(clock, DescribeTerminal(STDERR_FILENO), std::cerr);
+  JobFollower follower(arguments_.json ? &std::cout : nullptr, bar, /*writer=*/nullptr);
+  const absl::Status status = client_.Watch(
+      job_, [&follower](const v1::JobEvent& event) { return follower.Handle(event); });
+  bar.Clear();
+  if (!status.ok()) return ResultOf(status);
+  if (!arguments_.json) {
+    std::cout << job_ << " " << v1::JobState_Name(follower.state()) << "\n";
+  }
+  return follower.Result();
+}
+
+CommandResult ServerCommand::Cancel() {
+  const absl::StatusOr<v1::Job> job = client_.CancelJob(job_);
+  if (!job.ok()) return ResultOf(job.status());
+  Print(*job, JobRow(*job));
+  return {};
+}
+
+CommandResult ServerCommand::Delete() {
+  const absl::Status status = client_.DeleteJob(job_);
+  if (!status.ok()) return ResultOf(status);
+  Print(v1::DeleteJobResponse(), absl::StrCat(job_, " deleted\n"));
+  return {};
+}
+
+CommandResult ServerCommand::Download() {
+  v1::Chunk last;
+  const absl::Status status = client_.Download(job_, 0, [&](const v1::Chunk& chunk) {
+    if (chunk.last()) last = chunk;
+    return writer_->Write(chunk.offset(), chunk.data());
+  });
+  if (!status.ok()) return ResultOf(status);
+  const absl::Status checked = writer_->Check(last.size_bytes(), last.sha256());
+  if (!checked.ok()) return ResultOf(checked);
+  const absl::Status committed = writer_->Commit();
+  if (!committed.ok()) return ResultOf(committed);
+  v1::Succeeded result;
+  result.set_size_bytes(last.size_bytes());
+  result.set_sha256(last.sha256());
+  result.set_media_type(last.media_type());
+  Print(result, absl::StrCat(arguments_.output, "  ", last.size_bytes(), " bytes\n"));
+  return {};
+}
+
+CommandResult ServerCommand::Health() {
+  const absl::StatusOr<std::string> health = client_.Health();
+  if (!health.ok()) return ResultOf(health.status());
+  std::cout << (arguments_.json ? nlohmann::json{{"status", *health}}.dump() : *health) << "\n";
+  if (*health == "SERVING") return {};
+  return {ExitCode::kUnavailable,
+          absl::StrCat("server ", arguments_.server, " would not start a job now: ", *health)};
+}
+
+CommandResult ServerCommand::Models() {
+  const absl::StatusOr<v1::ListModelsResponse> models = client_.ListModels();
+  if (!models.ok()) return ResultOf(models.status());
+  std::string text;
+  for (const v1::Model& model : models->models()) {
+    absl::StrAppend(&text, text.empty() ? "" : "\n", ModelText(model));
+  }
+  Print(*models, text);
+  return {};
+}
+
+CommandResult ServerCommand::Groups() {
+  const absl::StatusOr<v1::ListGroupsResponse> groups = client_.ListGroups();
+  if (!groups.ok()) return ResultOf(groups.status());
+  std::string text;
+  for (const v1::Group& group : groups->groups()) absl::StrAppend(&text, GroupText(group));
+  Print(*groups, text);
+  return {};
+}
+
+CommandResult ServerCommand::Run() {
+  switch (arguments_.command) {
+    case Command::kSubmit:
+      return Submit();
+    case Command::kGet:
+      return Get();
+    case Command::kList:
+      return List();
+    case Command::kWatch:
+      return Watch();
+    case Command::kCancel:
+      return Cancel();
+    case Command::kDelete:
+      return Delete();
+    case Command::kDownload:
+      return Download();
+    case Command::kHealth:
+      return Health();
+    case Command::kModels:
+      return Models();
+    case Command::kGroups:
+      return Groups();
+    case Command::kGenerate:
+      break;
+  }
+  return {ExitCode::kFailed, "not a command of a server"};
+}
+
+}  // namespace
+
+CommandResult RunOnServer(const Arguments& arguments, ShutdownSignals& signals) {
+  GenerationClient client(arguments.server);
+  ServerCommand command(arguments, client);
+  const absl::Status ready = command.Prepare();
+  if (!ready.ok()) return ResultOf(ready);
+  CommandResult result;
+  const InterruptionHandlers handlers = {
+      .ask = [&client] { client.Stop(); },
+      .stop = [&client] { client.Stop(); },
+      .leave = [&command] { unlink(command.temporary().c_str()); },
+      .check = [] { return true; }};
+  const bool interrupted = RunInterruptible(
+      signals, [&] { result = command.Run(); }, handlers);
+  std::cout << std::flush;
+  if (interrupted && result.exit_code == ExitCode::kCancelled) result.failure = "interrupted";
+  return result;
+}
+
+}  // namespace cogwheel

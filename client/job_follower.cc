@@ -1,0 +1,68 @@
+#include "client/job_follower.h"
+
+#include <absl/strings/str_cat.h>
+
+#include "client/generation_client.h"
+#include "client/json_output.h"
+
+namespace cogwheel {
+
+JobFollower::JobFollower(std::ostream* json, ProgressBar& bar, VideoWriter* writer)
+    : json_(json), bar_(bar), writer_(writer) {}
+
+absl::Status JobFollower::Handle(const v1::JobEvent& event) {
+  {
+    MutexLock lock(mutex_);
+    job_ = event.job();
+  }
+  Remember(event);
+  if (json_ != nullptr) {
+    *json_ << JsonLine(event) << '\n' << std::flush;
+    if (!*json_) return absl::FailedPreconditionError("standard output cannot be written");
+  } else {
+    bar_.Update(event);
+  }
+  return event.has_chunk() && writer_ != nullptr ? Keep(event) : absl::OkStatus();
+}
+
+absl::Status JobFollower::Keep(const v1::JobEvent& event) {
+  if (event.attempt() != written_attempt_) {
+    const absl::Status restarted = writer_->Restart();
+    if (!restarted.ok()) return restarted;
+    written_attempt_ = event.attempt();
+  }
+  const absl::Status written = writer_->Write(event.chunk().offset(), event.chunk().data());
+  // Pieces that the server no longer held are downloaded once the job has succeeded.
+  return absl::IsOutOfRange(written) ? absl::OkStatus() : written;
+}
+
+void JobFollower::Remember(const v1::JobEvent& event) {
+  const v1::JobState state = FinalState(event);
+  if (state == v1::JOB_STATE_UNSPECIFIED) return;
+  state_ = state;
+  if (event.has_succeeded()) succeeded_ = event.succeeded();
+  if (event.has_failed()) error_ = event.failed().error();
+  if (event.has_cancelled()) error_ = event.cancelled().error();
+  if (event.has_expired()) error_ = event.expired().error();
+  if (event.has_snapshot()) {
+    error_ = event.snapshot().error();
+    succeeded_.set_size_bytes(event.snapshot().size_bytes());
+    succeeded_.set_sha256(event.snapshot().sha256());
+    succeeded_.set_media_type(event.snapshot().media_type());
+  }
+}
+
+std::string JobFollower::job() const {
+  MutexLock lock(mutex_);
+  return job_;
+}
+
+CommandResult JobFollower::Result() const {
+  CommandResult result{ExitCodeOf(state_), ""};
+  if (state_ == v1::SUCCEEDED) return result;
+  result.failure = absl::StrCat(job(), " ", v1::JobState_Name(state_));
+  if (!error_.message().empty()) absl::StrAppend(&result.failure, ": ", error_.message());
+  return result;
+}
+
+}  // namespace cogwheel

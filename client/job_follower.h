@@ -1,0 +1,48 @@
+#pragma once
+
+#include <ostream>
+#include <string>
+
+#include <absl/status/status.h>
+
+#include "client/command_result.h"
+#include "client/progress_bar.h"
+#include "client/video_writer.h"
+#include "cogwheel/v1/video_service.pb.h"
+#include "proto/contract/mutex.h"
+
+namespace cogwheel {
+
+// Takes a job's events: shows them, keeps pieces of the result, remembers how it ended. Handle
+// belongs to one thread; job() may be asked by another.
+class JobFollower {
+ public:
+  // With `json` every event becomes a line there, else `bar` shows it. `writer` may be null: then
+  // pieces of the result are not kept.
+  JobFollower(std::ostream* json, ProgressBar& bar, VideoWriter* writer);
+
+  absl::Status Handle(const v1::JobEvent& event);
+
+  std::string job() const COGWHEEL_EXCLUDES(mutex_);  // "" before the first event
+  // After the terminal event.
+  v1::JobState state() const { return state_; }
+  const v1::Succeeded& succeeded() const { return succeeded_; }
+  // Exit code and, unless it succeeded, one line that tells why.
+  CommandResult Result() const;
+
+ private:
+  absl::Status Keep(const v1::JobEvent& event);
+  void Remember(const v1::JobEvent& event);
+
+  std::ostream* const json_;
+  ProgressBar& bar_;
+  VideoWriter* const writer_;
+  v1::JobState state_ = v1::JOB_STATE_UNSPECIFIED;
+  int32_t written_attempt_ = 0;
+  v1::Succeeded succeeded_;
+  v1::JobError error_;
+  mutable Mutex mutex_;
+  std::string job_ COGWHEEL_GUARDED_BY(mutex_);
+};
+
+}  // namespace cogwheel

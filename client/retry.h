@@ -1,0 +1,34 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+
+#include <absl/status/status.h>
+
+#include "proto/contract/status.h"
+
+namespace cogwheel {
+
+// When a broken stream is taken up again. Pure: the caller waits. A server that never sent anything
+// is not tried twice; something that arrives starts the count anew.
+class RetryPolicy {
+ public:
+  static constexpr int kTries = 8;
+  static constexpr std::chrono::milliseconds kFirstDelay{200}, kLongestDelay{5000};
+
+  void Arrived() { tries_left_ = kTries; }
+
+  // How long to wait before the next try, or nothing when `status` is final or enough was tried.
+  std::optional<std::chrono::milliseconds> NextDelay(const absl::Status& status) {
+    if (!absl::IsUnavailable(status) || tries_left_ <= 0) return std::nullopt;
+    const auto grown = std::min(kLongestDelay, kFirstDelay * (1 << (kTries - tries_left_)));
+    --tries_left_;
+    return std::clamp(RetryAfter(status).value_or(grown), grown, kLongestDelay);
+  }
+
+ private:
+  int tries_left_ = 0;
+};
+
+}  // namespace cogwheel

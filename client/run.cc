@@ -1,0 +1,62 @@
+#include "client/run.h"
+
+#include <csignal>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+
+#include <google/protobuf/stubs/logging.h>
+#include <grpc/support/log.h>
+
+#include "client/arguments.h"
+#include "client/command_result.h"
+#include "client/generate_command.h"
+#include "client/job_commands.h"
+#include "client/shutdown_signals.h"
+
+namespace cogwheel {
+namespace {
+
+constexpr char kDefaultServer[] = "127.0.0.1:50051";
+
+// Messages of servers and libraries may have more than one line and control characters.
+std::string OneLine(std::string text) {
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  }
+  return text;
+}
+
+int Report(const CommandResult& result) {
+  if (!result.failure.empty()) std::cerr << "cogwheel: " << OneLine(result.failure) << std::endl;
+  return static_cast<int>(result.exit_code);
+}
+
+// Libraries would add lines of their own to standard error.
+void SilenceLibraries() {
+  if (std::getenv("GRPC_TRACE") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
+  google::protobuf::SetLogHandler(nullptr);
+}
+
+}  // namespace
+
+int RunClient(int argc, const char* const* argv) {
+  SilenceLibraries();
+  // A reader that went away is noticed where we write: then the temporary files are removed.
+  std::signal(SIGPIPE, SIG_IGN);
+  const char* server = std::getenv("COGWHEEL_SERVER");
+  const bool has_server = server != nullptr && *server != '\0';
+  const auto parsed = ParseArguments(argc, argv, has_server ? server : kDefaultServer);
+  if (!parsed.ok()) return Report(ResultOf(parsed.status()));
+  if (!parsed->arguments.has_value()) {
+    std::cout << parsed->answer << std::flush;
+    return static_cast<int>(ExitCode::kDone);
+  }
+  ShutdownSignals signals;
+  const Arguments& arguments = *parsed->arguments;
+  return Report(arguments.command == Command::kGenerate ? Generate(arguments, signals)
+                                                        : RunOnServer(arguments, signals));
+}
+
+}  // namespace cogwheel

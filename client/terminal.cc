@@ -1,0 +1,45 @@
+#include "client/terminal.h"
+
+#include <cstdlib>
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+namespace cogwheel {
+namespace {
+
+// The first that is set decides, as in setlocale.
+std::string CharacterLocale(const Environment& environment) {
+  for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
+    const std::string value = environment(name);
+    if (!value.empty()) return value;
+  }
+  return "";
+}
+
+}  // namespace
+
+Terminal DescribeTerminal(bool is_terminal, int columns, const Environment& environment) {
+  Terminal terminal;
+  const std::string kind = environment("TERM");
+  terminal.interactive = is_terminal && !kind.empty() && kind != "dumb";
+  terminal.color = terminal.interactive && environment("NO_COLOR").empty();
+  const std::string locale = CharacterLocale(environment);
+  terminal.unicode = locale.find("UTF-8") != std::string::npos ||
+                     locale.find("utf8") != std::string::npos ||
+                     locale.find("utf-8") != std::string::npos;
+  if (columns > 0) terminal.columns = columns;
+  return terminal;
+}
+
+Terminal DescribeTerminal(int fd) {
+  winsize size = {};
+  const bool is_terminal = isatty(fd) == 1;
+  const int columns = is_terminal && ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+  return DescribeTerminal(is_terminal, columns, [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string(value == nullptr ? "" : value);
+  });
+}
+
+}  // namespace cogwheel
