@@ -187,15 +187,19 @@ def norm_like(name):
 
 
 def transformer_law(name, shape, config):
-    """(mean, std) of a transformer tensor; modulation and gates get rms 0.5, the prediction ~1."""
+    """(mean, std) of a transformer tensor; modulation and gates get rms 0.5, the prediction ~1.
+
+    What enters the first LayerNorm and the q/k norms is small, so that a wrong epsilon shows.
+    """
     if norm_like(name):
         return (1.0, 0.2) if name.endswith("weight") else (0.0, 0.2)
     if name.endswith("pos_embedding"):
-        return 0.0, 0.5
+        return 0.0, 0.1
+    small = 0.5 if name.startswith("patch_embed") or ".to_q." in name or ".to_k." in name else 1.0
     if name.endswith("bias"):
-        return 0.0, 0.3 if ".linear." in name else 0.2
+        return 0.0, 0.3 if ".linear." in name else 0.2 * small
     fan_in = math.prod(shape[1:])
-    gain = 1.0
+    gain = small
     if ".norm" in name or "norm_out" in name:  # modulation: silu(emb) has rms ~0.7
         gain = 0.6
     elif "_embedding.linear" in name:

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Regenerates the recorded results of this folder from the reference; see README.md.
 
-    make.py [images] [checkpoints] [cases] [NAME...]      no word: everything
+    make.py [images] [checkpoints] [cases] [NAME...] [ops] [networks] [tokens]
+    no word: everything
 """
 
 import json
@@ -11,8 +12,11 @@ from safetensors.torch import save_file
 
 import case_list
 import checkpoint_list
+import networks
+import ops
 import pictures
 import reference
+import tokens
 from reference import HERE
 
 FP64_LIMIT = 2.5e-5
@@ -77,14 +81,60 @@ def make_case(case):
         "frames_unclipped": rounded(unclipped)}))
 
 
+def rows_text(value, depth=0):
+    """JSON with a list item or field a line down to depth 4, compact below."""
+    if depth == 4 or not isinstance(value, (dict, list)) or not value:
+        return json.dumps(value)
+    pad = " " * (depth + 1)
+    if isinstance(value, dict):
+        items = (f"{pad}{json.dumps(key)}: {rows_text(item, depth + 1)}"
+                 for key, item in value.items())
+        return "{\n" + ",\n".join(items) + "\n" + pad[1:] + "}"
+    if not isinstance(value[0], (dict, list)):
+        return json.dumps(value)
+    return "[\n" + ",\n".join(pad + rows_text(item, depth + 1) for item in value) + "]"
+
+
+def make_ops():
+    numbers, tensors = ops.make()
+    (HERE / "ops.json").write_text(rows_text(numbers) + "\n")
+    save(tensors, HERE / "ops.safetensors")
+    print("ops", len(tensors), "tensors")
+
+
+def make_networks():
+    (HERE / "networks").mkdir(exist_ok=True)
+    forwards = []
+    for name in networks.FORWARD_SHAPES:
+        description, tensors = networks.forward(name)
+        save(tensors, HERE / description["file"])
+        forwards.append(description)
+    vae, decoded, encoded = networks.make_vae()
+    save(decoded, HERE / "networks" / "decode.safetensors")
+    save(encoded, HERE / "networks" / "encode.safetensors")
+    resizes, tensors = networks.make_resizes()
+    save(tensors, HERE / "networks" / "resize.safetensors")
+    text = rows_text({"forward": forwards, "vae": vae, "resize": resizes})
+    (HERE / "networks.json").write_text(text + "\n")
+    print("networks", len(forwards), "forwards,", len(resizes), "resizes")
+
+
+def make_tokens():
+    (HERE / "tokens.json").write_text(rows_text(tokens.make()) + "\n")
+    print("tokens", len(tokens.PROMPTS), "prompts")
+
+
+PARTS = {"images": lambda: pictures.write(HERE / "images"), "checkpoints": make_checkpoints,
+         "ops": make_ops, "networks": make_networks, "tokens": make_tokens}
+
+
 def main(words):
-    unknown = set(words) - set(case_list.CASES) - {"images", "checkpoints", "cases"}
+    unknown = set(words) - set(case_list.CASES) - set(PARTS) - {"cases"}
     if unknown:
         raise SystemExit(f"make.py: unknown {' '.join(sorted(unknown))}")
-    if not words or "images" in words:
-        pictures.write(HERE / "images")
-    if not words or "checkpoints" in words:
-        make_checkpoints()
+    for part, make in PARTS.items():
+        if not words or part in words:
+            make()
     for name, case in case_list.CASES.items():
         if not words or "cases" in words or name in words:
             make_case(case)

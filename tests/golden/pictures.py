@@ -81,7 +81,7 @@ def all_pictures():
     alpha = (scene(37, 64)[:, :, 1:2])
     wide = scene(90, 33)
     colours = [(i * 16, 255 - i * 16, (i * 53) % 256) for i in range(16)]
-    deep = scene(21, 30).astype(np.uint16) * 257 + 77
+    deep = scene(21, 30).astype(np.uint16) * 256 + 77
     return {
         "rgb.png": png(rgb, RGB),
         "rgba.png": png(np.concatenate([wide, wide[:, :, :1]], 2), RGBA),
