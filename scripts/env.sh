@@ -4,6 +4,7 @@ COGWHEEL_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 COGWHEEL_CACHE=${COGWHEEL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/cogwheel}
 COGWHEEL_SITE=$COGWHEEL_CACHE/site      # unpacked wheels: torch/, nvidia/, google/rpc/*.proto
 COGWHEEL_DEPS=$COGWHEEL_CACHE/deps      # prefix of the four source packages
+COGWHEEL_TOOLS=$COGWHEEL_CACHE/pytools  # Python packages of tests/integration
 export CCACHE_DIR=${CCACHE_DIR:-$COGWHEEL_CACHE/ccache}
 
 say() { printf '\033[1m%s\033[0m\n' "$*" >&2; }

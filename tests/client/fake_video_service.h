@@ -1,0 +1,67 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <grpcpp/grpcpp.h>
+
+#include "cogwheel/v1/video_service.grpc.pb.h"
+
+namespace cogwheel {
+
+// A VideoService on loopback whose answers a test writes as functions. What is not written is
+// UNIMPLEMENTED.
+class FakeVideoService final : public v1::VideoService::Service {
+ public:
+  using EventWriter = grpc::ServerWriter<v1::JobEvent>;
+  using ChunkWriter = grpc::ServerWriter<v1::Chunk>;
+
+  FakeVideoService() {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+  }
+  ~FakeVideoService() override {
+    server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
+  }
+  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+
+  std::function<grpc::Status(const v1::GenerateRequest&, EventWriter&, grpc::ServerContext&)>
+      generate;
+  std::function<grpc::Status(const v1::WatchJobRequest&, EventWriter&)> watch;
+  std::function<grpc::Status(const v1::DownloadVideoRequest&, ChunkWriter&)> download;
+  std::function<grpc::Status(const v1::GenerateRequest&, v1::Job&)> create;
+  std::function<grpc::Status(const v1::ListJobsRequest&, v1::ListJobsResponse&)> list;
+
+  grpc::Status Generate(grpc::ServerContext* context, const v1::GenerateRequest* request,
+                        EventWriter* writer) override {
+    return generate ? generate(*request, *writer, *context) : Unwritten();
+  }
+  grpc::Status WatchJob(grpc::ServerContext*, const v1::WatchJobRequest* request,
+                        EventWriter* writer) override {
+    return watch ? watch(*request, *writer) : Unwritten();
+  }
+  grpc::Status DownloadVideo(grpc::ServerContext*, const v1::DownloadVideoRequest* request,
+                             ChunkWriter* writer) override {
+    return download ? download(*request, *writer) : Unwritten();
+  }
+  grpc::Status CreateJob(grpc::ServerContext*, const v1::CreateJobRequest* request,
+                         v1::Job* job) override {
+    return create ? create(request->request(), *job) : Unwritten();
+  }
+  grpc::Status ListJobs(grpc::ServerContext*, const v1::ListJobsRequest* request,
+                        v1::ListJobsResponse* response) override {
+    return list ? list(*request, *response) : Unwritten();
+  }
+
+ private:
+  static grpc::Status Unwritten() { return {grpc::StatusCode::UNIMPLEMENTED, "unwritten"}; }
+
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace cogwheel

@@ -1,0 +1,234 @@
+#include "client/generation_client.h"
+
+#include <atomic>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "client/retry.h"
+#include "tests/client/fake_video_service.h"
+
+namespace cogwheel {
+namespace {
+
+using std::chrono::milliseconds;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+const grpc::Status kUnavailable(grpc::StatusCode::UNAVAILABLE, "going away");
+
+v1::JobEvent Event(int64_t sequence) {
+  v1::JobEvent event;
+  event.set_job("jobs/0");
+  event.set_sequence(sequence);
+  event.mutable_progress()->set_step(static_cast<int>(sequence));
+  return event;
+}
+
+v1::JobEvent LastEvent(int64_t sequence) {
+  v1::JobEvent event = Event(sequence);
+  event.mutable_succeeded();
+  return event;
+}
+
+class GenerationClientTest : public ::testing::Test {
+ protected:
+  GenerationClient::EventHandler Collect() {
+    return [this](const v1::JobEvent& event) {
+      sequences_.push_back(event.sequence());
+      return absl::OkStatus();
+    };
+  }
+
+  FakeVideoService service_;
+  GenerationClient client_{service_.address()};
+  std::vector<int64_t> sequences_;
+};
+
+TEST_F(GenerationClientTest, AWatchGoesOnWhereItBroke) {
+  std::vector<int64_t> asked;
+  service_.watch = [&](const v1::WatchJobRequest& request, FakeVideoService::EventWriter& writer) {
+    asked.push_back(request.after_sequence());
+    if (asked.size() == 1) {
+      writer.Write(Event(5));
+      writer.Write(Event(6));
+      return kUnavailable;
+    }
+    writer.Write(Event(6));  // the server repeats one
+    writer.Write(LastEvent(7));
+    return grpc::Status::OK;
+  };
+  EXPECT_TRUE(client_.Watch("jobs/0", Collect()).ok());
+  EXPECT_THAT(sequences_, ElementsAre(5, 6, 7));
+  EXPECT_THAT(asked, ElementsAre(0, 6));
+}
+
+TEST_F(GenerationClientTest, AStreamThatEndsWithoutAnEndIsTakenUp) {
+  int calls = 0;
+  service_.watch = [&](const v1::WatchJobRequest&, FakeVideoService::EventWriter& writer) {
+    writer.Write(++calls == 1 ? Event(1) : LastEvent(2));
+    return grpc::Status::OK;
+  };
+  EXPECT_TRUE(client_.Watch("jobs/0", Collect()).ok());
+  EXPECT_THAT(sequences_, ElementsAre(1, 2));
+}
+
+TEST_F(GenerationClientTest, AGenerationIsTakenUpWithTheSameRequestId) {
+  std::vector<std::string> ids;
+  service_.generate = [&](const v1::GenerateRequest& request, FakeVideoService::EventWriter& writer,
+                          grpc::ServerContext&) {
+    ids.push_back(request.request_id());
+    writer.Write(Event(1));
+    if (ids.size() == 1) return kUnavailable;
+    writer.Write(LastEvent(2));
+    return grpc::Status::OK;
+  };
+  EXPECT_TRUE(client_.Generate({}, Collect()).ok());
+  EXPECT_THAT(sequences_, ElementsAre(1, 2));
+  ASSERT_EQ(ids.size(), 2u);
+  EXPECT_EQ(ids[0], ids[1]);
+  EXPECT_GE(ids[0].size(), 32u);
+}
+
+TEST_F(GenerationClientTest, TheStatusAfterATerminalEventOnlyRepeatsIt) {
+  service_.generate = [&](const v1::GenerateRequest&, FakeVideoService::EventWriter& writer,
+                          grpc::ServerContext&) {
+    v1::JobEvent failed = Event(1);
+    failed.mutable_failed();
+    writer.Write(failed);
+    return grpc::Status(grpc::StatusCode::UNAVAILABLE, "the job's error");
+  };
+  EXPECT_TRUE(client_.Generate({}, Collect()).ok());
+  EXPECT_THAT(sequences_, ElementsAre(1));
+}
+
+TEST_F(GenerationClientTest, ARefusalIsFinal) {
+  int calls = 0;
+  service_.generate = [&](const v1::GenerateRequest&, FakeVideoService::EventWriter&,
+                          grpc::ServerContext&) {
+    ++calls;
+    return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "height 478");
+  };
+  const absl::Status status = client_.Generate({}, Collect());
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_EQ(status.message(), "height 478");
+  EXPECT_EQ(calls, 1);
+}
+
+TEST_F(GenerationClientTest, AHandlersErrorEndsTheStream) {
+  service_.generate = [&](const v1::GenerateRequest&, FakeVideoService::EventWriter& writer,
+                          grpc::ServerContext& context) {
+    for (int64_t i = 1; !context.IsCancelled() && writer.Write(Event(i)); ++i) {
+    }
+    return grpc::Status::CANCELLED;
+  };
+  const absl::Status status = client_.Generate(
+      {}, [](const v1::JobEvent&) { return absl::FailedPreconditionError("disk full"); });
+  EXPECT_EQ(status, absl::FailedPreconditionError("disk full"));
+}
+
+TEST_F(GenerationClientTest, StopEndsAStreamAndLetsNoOtherStart) {
+  service_.generate = [&](const v1::GenerateRequest&, FakeVideoService::EventWriter& writer,
+                          grpc::ServerContext& context) {
+    writer.Write(Event(1));
+    while (!context.IsCancelled()) std::this_thread::yield();
+    return grpc::Status::CANCELLED;
+  };
+  std::atomic<bool> seen = false;
+  std::jthread stopper([&] {
+    seen.wait(false);
+    client_.Stop();
+  });
+  const absl::Status status = client_.Generate({}, [&](const v1::JobEvent&) {
+    seen = true;
+    seen.notify_all();
+    return absl::OkStatus();
+  });
+  EXPECT_TRUE(absl::IsCancelled(status)) << status;
+  EXPECT_TRUE(absl::IsCancelled(client_.Watch("jobs/0", Collect())));
+}
+
+TEST_F(GenerationClientTest, ADownloadGoesOnAtItsOffset) {
+  std::vector<int64_t> asked;
+  service_.download = [&](const v1::DownloadVideoRequest& request,
+                          FakeVideoService::ChunkWriter& writer) {
+    asked.push_back(request.offset());
+    v1::Chunk chunk;
+    chunk.set_offset(request.offset());
+    chunk.set_data("abcd");
+    chunk.set_last(asked.size() == 3);
+    writer.Write(chunk);
+    return asked.size() == 1 ? kUnavailable : grpc::Status::OK;
+  };
+  int64_t bytes = 0;
+  EXPECT_TRUE(client_
+                  .Download("jobs/0", 10,
+                            [&](const v1::Chunk& chunk) {
+                              bytes += static_cast<int64_t>(chunk.data().size());
+                              return absl::OkStatus();
+                            })
+                  .ok());
+  EXPECT_THAT(asked, ElementsAre(10, 14, 18));
+  EXPECT_EQ(bytes, 12);
+}
+
+TEST_F(GenerationClientTest, AListFollowsItsPages) {
+  service_.list = [&](const v1::ListJobsRequest& request, v1::ListJobsResponse& response) {
+    EXPECT_THAT(request.states(), ElementsAre(v1::FAILED));
+    response.add_jobs()->set_name("jobs/" + request.page_token());
+    if (request.page_token() != "bb") response.set_next_page_token(request.page_token() + "b");
+    return grpc::Status::OK;
+  };
+  std::vector<std::string> names;
+  EXPECT_TRUE(
+      client_.ListJobs({v1::FAILED}, [&](const v1::Job& job) { names.push_back(job.name()); })
+          .ok());
+  EXPECT_THAT(names, ElementsAre("jobs/", "jobs/b", "jobs/bb"));
+  service_.list = [&](const v1::ListJobsRequest&, v1::ListJobsResponse& response) {
+    response.set_next_page_token("same");
+    return grpc::Status::OK;
+  };
+  EXPECT_TRUE(absl::IsInternal(client_.ListJobs({}, [](const v1::Job&) {})));
+}
+
+TEST(GenerationClient, AServerThatIsNotThereIsToldAtOnce) {
+  std::string address;
+  {
+    FakeVideoService gone;
+    address = gone.address();
+  }
+  GenerationClient client(address);
+  const auto begin = std::chrono::steady_clock::now();
+  const absl::Status status =
+      client.Generate({}, [](const v1::JobEvent&) { return absl::OkStatus(); });
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("server " + address + " is not reachable"));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
+  EXPECT_TRUE(absl::IsUnavailable(client.Health().status()));
+}
+
+TEST(RetryPolicy, OnlyWhatHasArrivedIsTriedAgain) {
+  const absl::Status down = absl::UnavailableError("down");
+  RetryPolicy retry;
+  EXPECT_FALSE(retry.NextDelay(down).has_value());
+  retry.Arrived();
+  EXPECT_FALSE(retry.NextDelay(absl::InternalError("bug")).has_value());
+  std::vector<int64_t> delays;
+  while (const auto delay = retry.NextDelay(down)) delays.push_back(delay->count());
+  EXPECT_THAT(delays, ElementsAre(200, 400, 800, 1600, 3200, 5000, 5000, 5000));
+  retry.Arrived();
+  EXPECT_EQ(retry.NextDelay(down), milliseconds(200));
+}
+
+TEST(RetryPolicy, TheServersWishCountsWithinBounds) {
+  RetryPolicy retry;
+  retry.Arrived();
+  const absl::Status down = absl::UnavailableError("down");
+  EXPECT_EQ(retry.NextDelay(WithRetryAfter(down, milliseconds(1500))), milliseconds(1500));
+  EXPECT_EQ(retry.NextDelay(WithRetryAfter(down, milliseconds(1))), milliseconds(400));
+  EXPECT_EQ(retry.NextDelay(WithRetryAfter(down, milliseconds(3600'000))), milliseconds(5000));
+}
+
+}  // namespace
+}  // namespace cogwheel

@@ -1,0 +1,168 @@
+#include <sstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "client/job_follower.h"
+#include "client/json_output.h"
+#include "client/text_output.h"
+
+namespace cogwheel {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+v1::JobEvent Event(int64_t sequence) {
+  v1::JobEvent event;
+  event.set_job("jobs/0");
+  event.set_sequence(sequence);
+  event.set_attempt(1);
+  event.mutable_time()->set_seconds(1'700'000'000);
+  return event;
+}
+
+TEST(JsonLine, PrintsEveryPrimitiveFieldUnderItsOwnName) {
+  v1::JobEvent event = Event(int64_t{1} << 32);
+  event.mutable_progress()->set_stage(v1::STAGE_DENOISE);
+  event.mutable_progress()->set_steps(10);
+  event.mutable_progress()->mutable_time_left()->set_seconds(7);
+  EXPECT_EQ(JsonLine(event),
+            R"({"job":"jobs/0","sequence":"4294967296","attempt":1,"time":"2023-11-14T22:13:20Z",)"
+            R"("progress":{"stage":"STAGE_DENOISE","step":0,"steps":10,"time_left":"7s"}})");
+}
+
+TEST(JsonLine, PayloadsBecomeByteCounts) {
+  v1::JobEvent event = Event(2);
+  event.mutable_preview()->set_jpeg(std::string(1234, '\xff'));
+  event.mutable_preview()->set_step(4);
+  const auto preview = nlohmann::json::parse(JsonLine(event));
+  EXPECT_EQ(preview["preview"]["jpeg"], 1234);
+  EXPECT_EQ(preview["preview"]["step"], 4);
+  EXPECT_EQ(preview["preview"]["steps"], 0);
+  EXPECT_EQ(preview["sequence"], "2");
+  EXPECT_EQ(preview["time"], "2023-11-14T22:13:20Z");
+
+  event.mutable_chunk()->set_data("abc");
+  event.mutable_chunk()->set_offset(5'000'000'000);
+  event.mutable_chunk()->set_media_type("video/mp4");
+  event.mutable_chunk()->set_last(true);
+  event.mutable_chunk()->set_size_bytes(5'000'000'003);
+  event.mutable_chunk()->set_sha256("ab");
+  EXPECT_EQ(nlohmann::json::parse(JsonLine(event))["chunk"],
+            nlohmann::json::parse(R"({"offset":"5000000000","data":3,"last":true,"sha256":"ab",
+                                      "size_bytes":"5000000003","media_type":"video/mp4"})"));
+}
+
+TEST(JsonLine, EveryMessageIsOneLine) {
+  v1::Job job;
+  job.set_name("jobs/0");
+  job.mutable_request()->set_prompt("two\nlines and \"quotes\"");
+  job.mutable_request()->set_seed(18446744073709551615u);
+  const std::string line = JsonLine(job);
+  EXPECT_THAT(line, Not(HasSubstr("\n")));
+  const auto json = nlohmann::json::parse(line);
+  EXPECT_EQ(json["request"]["seed"], "18446744073709551615");
+  EXPECT_EQ(json["request"]["prompt"], "two\nlines and \"quotes\"");
+  EXPECT_EQ(json["size_bytes"], "0");
+  EXPECT_EQ(json["state"], "JOB_STATE_UNSPECIFIED");
+}
+
+TEST(TextOutput, RowsStayOneLine) {
+  v1::Job job;
+  job.set_name("jobs/0");
+  job.set_state(v1::QUEUED);
+  job.mutable_request()->set_prompt("a\nb\x1b[2J" + std::string(200, 'x'));
+  const std::string row = JobRow(job);
+  EXPECT_EQ(std::count(row.begin(), row.end(), '\n'), 1);
+  EXPECT_THAT(row, Not(HasSubstr("\x1b")));
+  EXPECT_THAT(row, HasSubstr("QUEUED"));
+}
+
+TEST(TextOutput, CutsBetweenCharacters) {
+  v1::Job job;
+  for (int i = 0; i < 40; ++i) job.mutable_request()->mutable_prompt()->append("\u00e4");
+  const std::string row = JobRow(job);
+  const size_t dots = row.find("...");
+  ASSERT_NE(dots, std::string::npos);
+  EXPECT_EQ(row.substr(dots - 2, 2), "\u00e4");
+}
+
+TEST(TextOutput, NamesWhatMatters) {
+  v1::Group group;
+  group.set_name("default");
+  group.set_ready(true);
+  group.mutable_mesh()->set_cfg(1);
+  group.mutable_mesh()->set_ring(2);
+  group.mutable_mesh()->set_ulysses(2);
+  group.add_ranks()->set_state(v1::RANK_BUSY);
+  EXPECT_THAT(GroupText(group), HasSubstr("ring2 x ulysses2"));
+  EXPECT_THAT(GroupText(group), HasSubstr("RANK_BUSY"));
+  v1::Model model;
+  model.set_name("shapes");
+  model.mutable_limits()->set_image_required(true);
+  EXPECT_THAT(ModelText(model), HasSubstr("shapes (no group now)"));
+  EXPECT_THAT(ModelText(model), HasSubstr("needs an image"));
+  v1::Job job;
+  job.mutable_error()->set_reason("RANK_DIED");
+  job.mutable_error()->set_message("rank 2 ended");
+  EXPECT_THAT(JobText(job), HasSubstr("RANK_DIED: rank 2 ended"));
+}
+
+class FollowerTest : public ::testing::Test {
+ protected:
+  JobFollower Follower(VideoWriter* writer) { return JobFollower(&json_, bar_, writer); }
+
+  SystemClock clock_;
+  std::ostringstream json_, progress_;
+  ProgressBar bar_{clock_, Terminal{}, progress_};
+};
+
+TEST_F(FollowerTest, RemembersHowAJobEnded) {
+  JobFollower follower = Follower(nullptr);
+  EXPECT_TRUE(follower.Handle(Event(1)).ok());
+  EXPECT_EQ(follower.job(), "jobs/0");
+  v1::JobEvent failed = Event(2);
+  failed.mutable_failed()->mutable_error()->set_message("rank 2 ended");
+  EXPECT_TRUE(follower.Handle(failed).ok());
+  EXPECT_EQ(follower.Result().exit_code, ExitCode::kFailed);
+  EXPECT_EQ(follower.Result().failure, "jobs/0 FAILED: rank 2 ended");
+  EXPECT_EQ(std::count(json_.str().begin(), json_.str().end(), '\n'), 2);
+}
+
+TEST_F(FollowerTest, ASnapshotOfAFinishedJobCounts) {
+  JobFollower follower = Follower(nullptr);
+  v1::JobEvent event = Event(9);
+  event.mutable_snapshot()->set_state(v1::SUCCEEDED);
+  event.mutable_snapshot()->set_size_bytes(5);
+  EXPECT_TRUE(follower.Handle(event).ok());
+  EXPECT_EQ(follower.Result().exit_code, ExitCode::kDone);
+  EXPECT_EQ(follower.succeeded().size_bytes(), 5);
+}
+
+TEST_F(FollowerTest, ANewAttemptStartsTheFileAnew) {
+  auto writer = VideoWriter::Create(::testing::TempDir() + "/follower_test.mp4");
+  ASSERT_TRUE(writer.ok()) << writer.status();
+  JobFollower follower = Follower(writer->get());
+  v1::JobEvent event = Event(1);
+  event.mutable_chunk()->set_data("first attempt");
+  EXPECT_TRUE(follower.Handle(event).ok());
+  EXPECT_EQ((*writer)->size(), 13);
+  event.set_attempt(2);
+  event.mutable_chunk()->set_data("2nd");
+  EXPECT_TRUE(follower.Handle(event).ok());
+  EXPECT_EQ((*writer)->size(), 3);
+  event.mutable_chunk()->set_offset(100);
+  EXPECT_TRUE(follower.Handle(event).ok()) << "a gap is filled by a download later";
+  EXPECT_EQ((*writer)->size(), 3);
+}
+
+TEST_F(FollowerTest, AClosedStandardOutputEndsTheJob) {
+  JobFollower follower = Follower(nullptr);
+  json_.setstate(std::ios::badbit);
+  EXPECT_TRUE(absl::IsFailedPrecondition(follower.Handle(Event(1))));
+}
+
+}  // namespace
+}  // namespace cogwheel
