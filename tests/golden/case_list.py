@@ -8,7 +8,7 @@ SHORT = "a red circle moving to the right"
 LONG = "a large blue square is sliding to the left on a dark background, a clip of one shape"
 OTHER = "one small yellow star rises up over a white background"
 
-# Four ranks on which three heads are 1, 1, 1, 0; meshes named in the specification of the project.
+# Degrees 1 to 4 of either kind, alone, mixed and with the guidance branches apart.
 ALL_MESHES = ((1, 1, 1), (1, 1, 2), (1, 2, 1), (1, 2, 2), (2, 1, 2), (1, 1, 3), (2, 2, 1),
               (1, 1, 4), (1, 4, 1))
 FOUR_RANKS = ((1, 1, 1), (1, 2, 2), (2, 1, 2), (1, 1, 4))

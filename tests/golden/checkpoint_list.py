@@ -195,7 +195,11 @@ def transformer_law(name, shape, config):
         return (1.0, 0.2) if name.endswith("weight") else (0.0, 0.2)
     if name.endswith("pos_embedding"):
         return 0.0, 0.1
-    small = 0.5 if name.startswith("patch_embed") or ".to_q." in name or ".to_k." in name else 1.0
+    small = 1.0
+    if ".to_q." in name or ".to_k." in name:
+        small = 0.2
+    elif name.startswith("patch_embed"):
+        small = 0.3
     if name.endswith("bias"):
         return 0.0, 0.3 if ".linear." in name else 0.2 * small
     fan_in = math.prod(shape[1:])

@@ -15,6 +15,7 @@ import checkpoint_list
 import networks
 import ops
 import pictures
+import readme
 import reference
 import tokens
 from reference import HERE
@@ -138,6 +139,7 @@ def main(words):
     for name, case in case_list.CASES.items():
         if not words or "cases" in words or name in words:
             make_case(case)
+    readme.cases()
 
 
 if __name__ == "__main__":

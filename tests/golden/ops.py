@@ -161,6 +161,14 @@ def random_streams(tensors):
     return {"draws": [5, 40, 16, 35], "seeds": [str(seed) for seed in SEEDS]}
 
 
+def weights():
+    """A weight tensor made by the recipe of the checkpoints, to check the twin of uniform()."""
+    law = ([3, 5], 1.0, 0.2, 200_052)
+    values = [[float(f"{value:.9g}") for value in row]
+              for row in reference.uniform(*law).double().tolist()]
+    return {"shape": law[0], "mean": law[1], "std": law[2], "seed": law[3], "values": values}
+
+
 def make():
     """The numbers and the tensors of this module."""
     tensors = {}
@@ -184,6 +192,7 @@ def make():
                  time_embedding(1920, [999, 19], tensors),
                  time_embedding(512, [2], tensors)],
         "random": random_streams(tensors),
+        "weights": weights(),
         "chains": {"shape": CHAIN_SHAPE, "generator_seed": 77, "prediction_seed": 9000,
                    "steps": STEP_COUNTS[1:]},
     }

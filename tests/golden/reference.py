@@ -151,6 +151,11 @@ def double_precision():
         torch.Tensor.float = to_float
 
 
+def without_padding(latents, kept):
+    """Drops 1.5's leading padding frames, which the reference keeps in output_type "latent"."""
+    return latents[:, latents.shape[1] - kept:]
+
+
 def run(pipe, request):
     """One request: final latents [F,C,h,w], frames [F,H,W,3] uint8, rms of the predictions."""
     fit_table(pipe, request["max_sequence_length"])
@@ -175,8 +180,7 @@ def run(pipe, request):
         **more,
     ).frames
     hook.remove()
-    kept = (request["frames"] - 1) // 4 + 1
-    latents = latents[:, latents.shape[1] - kept:]
+    latents = without_padding(latents, (request["frames"] - 1) // 4 + 1)
     frames = decode(pipe, latents, request["vae_tiling"])
     return latents[0], frames, math.sqrt(sum(squares) / len(squares))
 
