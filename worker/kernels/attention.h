@@ -1,0 +1,31 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace cogwheel {
+
+// A part of softmax(q kᵀ / sqrt(D)) v over some keys, with what is needed to merge it with others.
+struct AttentionPart {
+  at::Tensor out;  // [B, N, S_q, D], q's dtype
+  at::Tensor lse;  // [B, N, S_q] fp32: natural log of the sum of exp(q k / sqrt(D)) over the keys
+};
+
+// Unmasked attention of all queries over one block of keys.
+// q: [B, N, S_q, D], k and v: [B, N, S_kv, D]; S_q, S_kv, N > 0. Any strides.
+AttentionPart Attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
+
+// Collects parts over disjoint keys: out = Σ out_i exp(lse_i − lse), lse = log Σ exp(lse_i), in
+// fp32. One part passes through unchanged.
+class AttentionMerge {
+ public:
+  void Add(AttentionPart part);
+  bool empty() const { return !out_.defined(); }
+  // [B, N, S_q, D] in `dtype`. At least one part was added.
+  at::Tensor Result(at::ScalarType dtype) const;
+
+ private:
+  at::Tensor out_;
+  at::Tensor lse_;
+};
+
+}  // namespace cogwheel

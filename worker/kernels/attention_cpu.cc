@@ -1,0 +1,19 @@
+#include <tuple>
+
+#include <ATen/ATen.h>
+
+#include "worker/kernels/attention.h"
+
+namespace cogwheel {
+
+AttentionPart Attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+  TORCH_CHECK(q.dim() == 4 && k.sizes() == v.sizes() && q.size(0) == k.size(0) &&
+                  q.size(1) == k.size(1) && q.size(3) == k.size(3) && q.size(2) > 0 &&
+                  k.size(2) > 0,
+              "attention of q ", q.sizes(), " over k ", k.sizes(), " and v ", v.sizes());
+  // ATen's blocked kernel: never holds the S_q x S_kv scores, and gives the log-sum-exp.
+  auto [out, lse] = at::_scaled_dot_product_flash_attention_for_cpu(q, k, v);
+  return {.out = std::move(out), .lse = std::move(lse)};
+}
+
+}  // namespace cogwheel

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "worker/parallel/communicator.h"
+#include "worker/parallel/inbox.h"
+
+namespace cogwheel {
+
+// How messages reach another rank's inbox: a function call between threads, a socket between
+// processes. Thread-safe.
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  virtual int world_rank() const = 0;
+  virtual Inbox& inbox() = 0;
+  // Hands a message over without waiting for the receiver; the bytes are copied.
+  virtual void Post(int to, uint64_t context, uint64_t sequence,
+                    std::span<const std::byte> data) = 0;
+  // Fails this rank's inbox and lets the others know.
+  virtual void Abort(const std::string& reason) = 0;
+};
+
+// The CPU communicator: matching, splitting and time limits over any Transport. Owned by the rank
+// thread; Abort is thread-safe.
+class MailboxCommunicator final : public Communicator {
+ public:
+  // members: world ranks in communicator order; includes this one.
+  MailboxCommunicator(std::shared_ptr<Transport> transport, std::vector<int> members,
+                      uint64_t context, std::chrono::milliseconds time_limit);
+  ~MailboxCommunicator() override;
+
+  int rank() const override { return rank_; }
+  int size() const override { return static_cast<int>(members_.size()); }
+  Ticket Start(std::span<const SendPiece> sends, std::span<const RecvPiece> recvs,
+               StreamHandle stream) override;
+  void Finish(Ticket ticket) override;
+  bool Done(Ticket ticket) override;
+  std::unique_ptr<Communicator> Split(std::span<const int> members,
+                                      const std::string& name) override;
+  void Abort(const std::string& reason) override { transport_->Abort(reason); }
+  int64_t sent_bytes() const override { return *sent_bytes_; }
+
+ private:
+  struct Expected {
+    MessageKey key;
+    std::span<std::byte> target;
+  };
+
+  const std::shared_ptr<Transport> transport_;
+  const std::vector<int> members_;
+  const uint64_t context_;
+  const std::chrono::milliseconds time_limit_;
+  int rank_ = 0;
+  std::vector<uint64_t> next_send_;  // by member
+  std::vector<uint64_t> next_recv_;
+  Ticket next_ticket_ = 1;
+  std::map<Ticket, std::vector<Expected>> open_;
+  std::map<uint64_t, uint64_t> splits_;  // how often each split was made
+  std::shared_ptr<int64_t> sent_bytes_ = std::make_shared<int64_t>(0);  // shared with splits
+};
+
+}  // namespace cogwheel

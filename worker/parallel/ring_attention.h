@@ -1,0 +1,16 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "worker/parallel/sequence.h"
+
+namespace cogwheel {
+
+// Attention of this ring member's queries over the keys of all members. Q stays; the K/V blocks
+// travel once around the ring, the next one while the present one is worked on. Empty blocks are
+// neither sent nor attended to.
+// q, k, v: [B, S/r, N/u, D] → [B, S/r, N/u, D].
+at::Tensor RingAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                         const SequenceContext& context);
+
+}  // namespace cogwheel

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include <ATen/core/Tensor.h>
+
+namespace cogwheel {
+
+// The bytes of a contiguous tensor, for exchanges. The tensor must outlive the span.
+inline std::span<std::byte> TensorBytes(const at::Tensor& tensor) {
+  TORCH_CHECK(tensor.is_contiguous(), "an exchange needs a contiguous tensor");
+  return {static_cast<std::byte*>(tensor.data_ptr()), static_cast<size_t>(tensor.nbytes())};
+}
+
+}  // namespace cogwheel
