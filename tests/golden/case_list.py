@@ -1,7 +1,7 @@
 """The cases: which checkpoint, which request, on which meshes [cfg, ring, ulysses].
 
-Latent sizes are chosen so that sequence, text and heads rarely divide by the ranks. Frame sizes keep
-each recorded file below 256 KiB.
+Latent sizes are chosen so that sequence, text and heads rarely divide by the ranks. Frame sizes
+keep each recorded file below 256 KiB.
 """
 
 SHORT = "a red circle moving to the right"

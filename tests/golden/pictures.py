@@ -1,4 +1,4 @@
-"""The PNG files of the image tests, drawn and encoded here, so that they are the same bytes anywhere.
+"""The PNG files of the image tests, drawn and encoded here: the same bytes anywhere.
 
 Pillow writes no 16 bit colour and no interlaced files, hence the small encoder.
 """

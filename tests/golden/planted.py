@@ -72,7 +72,8 @@ def main(words):
         apart, levels = differences(case, plant)
         if (levels <= FRAME_LIMIT) if label.startswith("VAE: ") else (apart <= LATENT_LIMIT):
             missed.append(label)
-        lines.append(f"| {label} | {name} | {apart / LATENT_LIMIT:.3g} | {levels / FRAME_LIMIT:g} |")
+        figures = f"{apart / LATENT_LIMIT:.3g} | {levels / FRAME_LIMIT:g}"
+        lines.append(f"| {label} | {name} | {figures} |")
         print(lines[-1], flush=True)
     if missed:
         raise SystemExit(f"missed: {'; '.join(missed)}")

@@ -36,8 +36,8 @@ def cases():
     for path in sorted((HERE / "cases").glob("*.json")):
         case = json.loads(path.read_text())
         request = case["request"]
-        lines.append(f"| {case['name']} | {case['checkpoint']} | {request['steps']} {request['scheduler']}"
-                     f" | {clip(case)} | {request['max_sequence_length']} | {remarks(case)}"
+        steps = f"{request['steps']} {request['scheduler']}"
+        lines.append(f"| {case['name']} | {case['checkpoint']} | {steps} | {clip(case)} | {request['max_sequence_length']} | {remarks(case)}"
                      f" | {case['latents_std']:.2f} | {case['prediction_std']:.2f}"
                      f" | {case['reference_fp32_fp64']:.1e} |")
     replace("cases", lines)
