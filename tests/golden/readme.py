@@ -37,7 +37,8 @@ def cases():
         case = json.loads(path.read_text())
         request = case["request"]
         steps = f"{request['steps']} {request['scheduler']}"
-        lines.append(f"| {case['name']} | {case['checkpoint']} | {steps} | {clip(case)} | {request['max_sequence_length']} | {remarks(case)}"
+        lines.append(f"| {case['name']} | {case['checkpoint']} | {steps} | {clip(case)}"
+                     f" | {request['max_sequence_length']} | {remarks(case)}"
                      f" | {case['latents_std']:.2f} | {case['prediction_std']:.2f}"
                      f" | {case['reference_fp32_fp64']:.1e} |")
     replace("cases", lines)
