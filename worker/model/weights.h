@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+
+#include <ATen/core/Tensor.h>
+
+#include "worker/model/safetensors.h"
+
+namespace cogwheel {
+
+// The weights of one component folder (transformer/, vae/, text_encoder/). Owned by the rank
+// thread while a model loads.
+class Weights {
+ public:
+  explicit Weights(const std::string& folder) : folder_(folder) {}
+
+  bool Has(const std::string& name) const { return folder_.Find(name).entry != nullptr; }
+
+  // A copy on `device` in `dtype`. Throws std::invalid_argument naming file, tensor, expected and
+  // found shape.
+  at::Tensor Load(const std::string& name, at::IntArrayRef shape, at::Device device,
+                  at::ScalarType dtype) const;
+
+ private:
+  TensorFolder folder_;
+};
+
+}  // namespace cogwheel
