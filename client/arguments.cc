@@ -278,7 +278,8 @@ absl::StatusOr<ParsedArguments> Parser::Parse(int argc, const char* const* argv)
     return ParsedArguments{std::nullopt, std::string(call.what()) + "\n"};
   } catch (const CLI::CallForHelp&) {
     const auto chosen = app_.get_subcommands();
-    return ParsedArguments{std::nullopt, chosen.empty() ? app_.help() : chosen[0]->help()};
+    return ParsedArguments{std::nullopt,
+                           chosen.empty() ? app_.help() : chosen[0]->help(app_.get_name())};
   } catch (const CLI::ParseError& error) {
     return absl::InvalidArgumentError(FirstLine(error.what()));
   }

@@ -28,9 +28,9 @@ TEST(JsonLine, PrintsEveryPrimitiveFieldUnderItsOwnName) {
   event.mutable_progress()->set_stage(v1::STAGE_DENOISE);
   event.mutable_progress()->set_steps(10);
   event.mutable_progress()->mutable_time_left()->set_seconds(7);
-  EXPECT_EQ(JsonLine(event),
-            R"({"job":"jobs/0","sequence":"4294967296","attempt":1,"time":"2023-11-14T22:13:20Z",)"
-            R"("progress":{"stage":"STAGE_DENOISE","step":0,"steps":10,"time_left":"7s"}})");
+  EXPECT_EQ(nlohmann::json::parse(JsonLine(event)), nlohmann::json::parse(R"({
+      "job": "jobs/0", "sequence": "4294967296", "attempt": 1, "time": "2023-11-14T22:13:20Z",
+      "progress": {"stage": "STAGE_DENOISE", "step": 0, "steps": 10, "time_left": "7s"}})"));
 }
 
 TEST(JsonLine, PayloadsBecomeByteCounts) {

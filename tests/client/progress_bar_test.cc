@@ -35,7 +35,7 @@ constexpr Terminal kPipe = {};
 
 TEST(ProgressLine, ShowsStagePercentStepAndTimeLeft) {
   EXPECT_EQ(ProgressLine(ProgressEvent(3, 10, 67).progress(), kPlainTerminal),
-            "denoise     #####------------  30%  step 3/10  1:07 left");
+            "denoise     ######--------------  30%  step 3/10  1:07 left");
   EXPECT_EQ(ProgressLine(ProgressEvent(3, 10, 67).progress(), kPipe),
             "denoise  30%  step 3/10  1:07 left");
   EXPECT_EQ(ProgressLine(ProgressEvent(10, 10, -1).progress(), kPipe), "denoise 100%  step 10/10");

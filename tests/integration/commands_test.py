@@ -1,0 +1,139 @@
+"""Every command of the client against one running server."""
+
+import json
+import os
+import re
+import unittest
+
+import media
+from support import ProcessTest, wait_until
+
+JOB = re.compile(r"^jobs/[0-9a-hjkmnp-tv-z]{26}$")
+
+
+class CommandsTest(ProcessTest):
+    def setUp(self):
+        super().setUp()
+        _, _, self.address = self.start_service()
+
+    def on(self, *arguments):
+        return self.succeeds(*arguments, "--server", self.address)
+
+    def submit(self, *more):
+        return self.on("submit", "--prompt", "a blue square", "--steps", "1", *more).strip()
+
+    def state(self, job):
+        return json.loads(self.on("get", job, "--json"))["state"]
+
+    def wait_for(self, job, state):
+        wait_until(lambda: self.state(job) == state, 60, f"{job} {state}")
+
+    def test_a_jobs_life(self):
+        job = self.submit("--seed", "5", "--request-id", "once")
+        self.assertRegex(job, JOB)
+        self.assertEqual(job, self.submit("--seed", "5", "--request-id", "once"), "idempotent")
+        self.assertIn("request_id", self.fails(2, "submit", "--prompt", "another", "--request-id", "once", "--server",
+                                               self.address))
+        watched = self.on("watch", job)
+        self.assertEqual(f"{job} SUCCEEDED\n", watched)
+        self.assertEqual("", self.cogwheel("watch", job, "--server", self.address).stderr)
+        shown = json.loads(self.on("get", job.removeprefix("jobs/"), "--json"))
+        self.assertEqual("SUCCEEDED", shown["state"])
+        self.assertEqual(("5", 1, 17, 8), tuple(shown["request"][key] for key in ("seed", "steps", "frames", "fps")))
+        self.assertEqual(1, shown["attempt"])
+        self.assertEqual("video/mp4", shown["media_type"])
+        self.assertNotIn("image", {k for k, v in shown["request"].items() if v})
+        self.on("download", job, "-o", "d.mp4")
+        self.assertEqual(int(shown["size_bytes"]), os.path.getsize(self.path("d.mp4")))
+        with open(self.path("d.mp4"), "rb") as f:
+            self.assertEqual(17, media.Mp4(f.read()).samples)
+        self.assertIn(job, self.on("delete", job))
+        self.assertIn("jobs/", self.fails(2, "get", job, "--server", self.address))
+        self.fails(2, "download", job, "-o", "gone.mp4", "--server", self.address)
+        self.assertFalse(os.path.exists(self.path("gone.mp4")))
+
+    def test_text_for_people(self):
+        job = self.submit()
+        self.on("watch", job)
+        text = self.on("get", job)
+        for part in (job, "SUCCEEDED", "a blue square", "17 frames of 128x96"):
+            self.assertIn(part, text)
+        self.assertIn(job, self.on("list"))
+        self.assertIn("shapes (ready)", self.on("models"))
+        self.assertIn("mesh cfg1 x ring1 x ulysses1", self.on("groups"))
+        self.assertEqual("SERVING\n", self.on("health"))
+
+    def test_json(self):
+        models = json.loads(self.on("models", "--json"))["models"]
+        self.assertEqual("shapes", models[0]["name"])
+        self.assertEqual(8, models[0]["limits"]["frames_multiple"])
+        self.assertIs(False, models[0]["limits"]["image_required"])
+        groups = json.loads(self.on("groups", "--json"))["groups"]
+        self.assertEqual({"cfg": 1, "ring": 1, "ulysses": 1}, groups[0]["mesh"])
+        self.assertEqual("RANK_READY", groups[0]["ranks"][0]["state"])
+        self.assertIsInstance(groups[0]["epoch"], str)
+        self.assertEqual({"status": "SERVING"}, json.loads(self.on("health", "--json")))
+
+    def test_list_follows_pages_newest_first(self):
+        jobs = [self.submit("--seed", str(seed)) for seed in range(3)]
+        many = [self.submit("--seed", "9", "--request-id", f"r{i}") for i in range(55)]
+        self.assertEqual(len(set(many)), 55)
+        listed = [json.loads(line)["name"] for line in self.on("list", "--json").splitlines()]
+        self.assertEqual(list(reversed(jobs + many)), listed)
+        for job in reversed(many):
+            self.on("cancel", job)
+        cancelled = self.on("list", "--state", "cancelled", "--json").splitlines()
+        self.assertGreater(len(cancelled), 40)
+        self.assertEqual({"CANCELLED"}, {json.loads(line)["state"] for line in cancelled})
+
+    def test_cancel(self):
+        running = self.submit("--steps", "200")
+        queued = self.submit("--seed", "2")
+        self.wait_for(running, "RUNNING")
+        self.assertIn("not", self.fails(2, "delete", running, "--server", self.address))
+        self.assertIn("not", self.fails(2, "download", running, "--server", self.address))
+        self.on("cancel", queued)
+        self.wait_for(queued, "CANCELLED")
+        self.on("cancel", running)
+        self.wait_for(running, "CANCELLED")
+        self.assertIn("CANCELLED", self.fails(5, "watch", running, "--server", self.address))
+        self.assertIn("CANCELLED", self.on("get", running))
+        self.on("watch", self.submit("--seed", "3"))
+
+    def test_deadline_and_priority(self):
+        first = self.submit("--steps", "40")
+        expired = self.submit("--seed", "1", "--deadline", "0.2")
+        low = self.submit("--seed", "2", "--priority", "0")
+        high = self.submit("--seed", "3", "--priority", "9")
+        self.assertIn("EXPIRED", self.fails(4, "watch", expired, "--server", self.address))
+        self.on("watch", low)
+        times = {job: json.loads(self.on("get", job, "--json"))["start_time"] for job in (first, low, high)}
+        self.assertLess(times[first], times[high])
+        self.assertLess(times[high], times[low])
+
+    def test_generate_on_a_server(self):
+        stdout = self.on("generate", "--prompt", "a red star", "--steps", "1", "--seed", "3", "--model", "shapes")
+        self.assertRegex(stdout, r"^video\.mp4  seed 3  ")
+        self.on("download", json.loads(self.on("list", "--json").splitlines()[0])["name"], "-o", "same.mp4")
+        with open(self.path("video.mp4"), "rb") as first, open(self.path("same.mp4"), "rb") as second:
+            self.assertEqual(first.read(), second.read())
+        self.assertIn("other", self.fails(2, "generate", "--prompt", "x", "--model", "other", "--server", self.address))
+
+    def test_the_environment_names_the_server(self):
+        self.assertEqual("SERVING\n", self.succeeds("health", COGWHEEL_SERVER=self.address))
+
+
+class WithoutServerTest(ProcessTest):
+    def test_not_reachable(self):
+        for command in (("health",), ("models",), ("list",), ("get", "0" * 26), ("generate", "--prompt", "x")):
+            self.assertIn("127.0.0.1:1", self.fails(3, *command, "--server", "127.0.0.1:1"))
+
+    def test_a_server_without_ranks_is_not_healthy(self):
+        _, address = self.start_server()
+        self.assertIn("NOT_SERVING", self.fails(3, "health", "--server", address))
+        self.fails(3, "generate", "--prompt", "x", "--server", address)
+        self.assertEqual({"models": []}, json.loads(self.succeeds("models", "--server", address, "--json")))
+
+
+if __name__ == "__main__":
+    unittest.main()
