@@ -1,0 +1,16 @@
+#include <ATen/ATen.h>
+
+#include "worker/kernels/linear.h"
+
+namespace cogwheel {
+
+at::Tensor LinearCpu(const at::Tensor& x, const LinearWeights& linear) {
+  return at::linear(x, linear.weight, linear.bias);
+}
+
+at::Tensor LinearGeluCpu(const at::Tensor& x, const LinearWeights& linear) {
+  at::Tensor hidden = at::linear(x, linear.weight, linear.bias);
+  return at::gelu_(hidden, "tanh");
+}
+
+}  // namespace cogwheel
