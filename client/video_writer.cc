@@ -7,12 +7,12 @@
 #include <utility>
 
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <absl/strings/escaping.h>
 #include <absl/strings/str_cat.h>
+
+#include "proto/contract/sha256.h"
 
 namespace cogwheel {
 namespace {
@@ -99,23 +99,17 @@ absl::Status VideoWriter::Check(int64_t size_bytes, const std::string& sha256) c
     return absl::DataLossError(
         absl::StrCat("the result has ", size_bytes, " bytes, ", size_, " arrived"));
   }
-  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> hash(EVP_MD_CTX_new(),
-                                                                     &EVP_MD_CTX_free);
-  EVP_DigestInit_ex(hash.get(), EVP_sha256(), nullptr);
+  Sha256 hash;
   std::array<char, 64 * 1024> buffer;
   for (int64_t at = 0; at < size_;) {
     const ssize_t got = pread(fd_, buffer.data(), buffer.size(), at);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return FileError("reading back failed");
     if (got == 0) return absl::DataLossError(absl::StrCat(temporary_, " became shorter"));
-    EVP_DigestUpdate(hash.get(), buffer.data(), got);
+    hash.Update(std::string_view(buffer.data(), got));
     at += got;
   }
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
-  unsigned int digest_bytes = 0;
-  EVP_DigestFinal_ex(hash.get(), digest.data(), &digest_bytes);
-  const std::string actual = absl::BytesToHexString(
-      std::string(reinterpret_cast<const char*>(digest.data()), digest_bytes));
+  const std::string actual = hash.HexDigest();
   if (actual == sha256) return absl::OkStatus();
   return absl::DataLossError(
       absl::StrCat("the result's SHA-256 is ", sha256, ", that of the bytes is ", actual));

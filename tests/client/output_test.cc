@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <sstream>
 
 #include <gmock/gmock.h>
@@ -128,7 +129,8 @@ TEST_F(FollowerTest, RemembersHowAJobEnded) {
   EXPECT_TRUE(follower.Handle(failed).ok());
   EXPECT_EQ(follower.Result().exit_code, ExitCode::kFailed);
   EXPECT_EQ(follower.Result().failure, "jobs/0 FAILED: rank 2 ended");
-  EXPECT_EQ(std::count(json_.str().begin(), json_.str().end(), '\n'), 2);
+  const std::string lines = json_.str();
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 2);
 }
 
 TEST_F(FollowerTest, ASnapshotOfAFinishedJobCounts) {
