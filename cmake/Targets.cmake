@@ -30,6 +30,11 @@ function(cogwheel_torch_sources target)
     target_precompile_headers(cogwheel_torch_header PRIVATE <ATen/ATen.h>)
   endif()
   target_precompile_headers(${target} REUSE_FROM cogwheel_torch_header)
+  get_target_property(type ${target} TYPE)
+  if(type STREQUAL EXECUTABLE)  # CMake would say -fPIE, which the header's -fPIC does not fit
+    set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+    target_compile_options(${target} PRIVATE -fPIC)
+  endif()
 endfunction()
 
 # cogwheel_program(NAME [STATIC_RUNTIME] SOURCES ... LIBRARIES ...)
