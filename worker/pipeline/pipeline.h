@@ -38,6 +38,7 @@ struct PipelineOptions {
   std::string model_dir;
   std::string model_name;  // empty: cogwheel.json's, else the folder's
   Mesh mesh;
+  int world_rank = 0;  // rank 0 alone loads the text encoder and the VAE's encoder
   DeviceKind device = DeviceKind::kCpu;
   int device_idx = 0;
   Dtype dtype = Dtype::kFp32;

@@ -1,0 +1,96 @@
+#include "tests/support/checkpoint_builder.h"
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+#include <vector>
+
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+#include <nlohmann/json.hpp>
+
+namespace cogwheel {
+namespace {
+
+namespace fs = std::filesystem;
+
+at::ScalarType ScalarTypeOf(TensorDtype dtype) {
+  switch (dtype) {
+    case TensorDtype::kF32:
+      return at::kFloat;
+    case TensorDtype::kF16:
+      return at::kHalf;
+    case TensorDtype::kBf16:
+      return at::kBFloat16;
+    case TensorDtype::kU8:
+      break;
+  }
+  return at::kByte;
+}
+
+at::Tensor Uniform(const std::vector<int64_t>& shape, double mean, double std, uint64_t seed) {
+  const at::Generator generator = at::detail::createCPUGenerator(seed);
+  return at::rand(shape, generator, at::TensorOptions(at::kFloat))
+      .sub_(0.5)
+      .mul_(std * std::sqrt(12.0))
+      .add_(mean);
+}
+
+// lines: [name, shape, mean, std, seed].
+void WriteWeights(const nlohmann::json& lines, const fs::path& path) {
+  std::vector<TensorPlan> plans;
+  for (const nlohmann::json& line : lines) {
+    plans.push_back({.name = line[0], .dtype = TensorDtype::kF32, .shape = line[1]});
+  }
+  std::ofstream file(path, std::ios::binary);
+  const std::string header = SafetensorsHeader(plans);
+  file.write(header.data(), header.size());
+  for (const nlohmann::json& line : lines) {
+    const at::Tensor values = Uniform(line[1], line[2], line[3], line[4]);
+    file.write(static_cast<const char*>(values.const_data_ptr()), values.nbytes());
+  }
+  if (!file) throw std::runtime_error("cannot write " + path.string());
+}
+
+}  // namespace
+
+TemporaryFolder::TemporaryFolder() {
+  path_ = (fs::temp_directory_path() / "cogwheel-test-XXXXXX").string();
+  if (mkdtemp(path_.data()) == nullptr) throw std::runtime_error("cannot make " + path_);
+}
+
+TemporaryFolder::~TemporaryFolder() {
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
+}
+
+std::string GoldenPath(const std::string& name) {
+  return std::string(COGWHEEL_SOURCE_DIR) + "/tests/golden/" + name;
+}
+
+void BuildCheckpoint(const std::string& name, const std::string& folder) {
+  std::ifstream file(GoldenPath("checkpoints/" + name + ".json"));
+  const nlohmann::json checkpoint = nlohmann::json::parse(file);
+  const fs::path root(folder);
+  for (const auto& [path, content] : checkpoint["configs"].items()) {
+    fs::create_directories((root / path).parent_path());
+    std::ofstream(root / path) << content.dump();
+  }
+  fs::copy_file(GoldenPath("spiece.model"), root / "tokenizer/spiece.model");
+  for (const auto& [part, lines] : checkpoint["tensors"].items()) {
+    const char* stem = part == "text_encoder" ? "model" : "diffusion_pytorch_model";
+    WriteWeights(lines, root / part / (std::string(stem) + ".safetensors"));
+  }
+}
+
+at::Tensor ReadTensor(const SafetensorsFile& file, const std::string& name) {
+  const TensorEntry& entry = file.tensors().at(name);
+  at::Tensor tensor = at::empty(entry.shape, at::TensorOptions(ScalarTypeOf(entry.dtype)));
+  std::memcpy(tensor.mutable_data_ptr(), entry.data.data(), entry.data.size());
+  return tensor;
+}
+
+}  // namespace cogwheel

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include <ATen/core/Tensor.h>
+
+#include "worker/model/vae.h"
+#include "worker/parallel/communicator.h"
+#include "worker/pipeline/frame_sink.h"
+#include "worker/pipeline/step_agreement.h"
+
+namespace cogwheel {
+
+struct DecodeContext {
+  const Vae& vae;
+  Communicator& carries;  // over the world's ranks: convolution carries between neighbours
+  Communicator& frames;   // over the world's ranks: finished frames to rank 0
+  StepAgreement& agreement;
+  FrameSink& sink;
+  std::atomic<int64_t>& work_counter;
+  bool tiling = false;
+};
+
+// Latents to frames on all ranks (reference: pipeline_cogvideox.py decode_latents,
+// autoencoder_kl_cogvideox.py _decode, video_processor.py postprocess_video).
+//
+// A wavefront: chunk i runs on rank i mod W, and each causal convolution hands its last two frames
+// to the rank of chunk i + 1 as soon as it has them, so rank r + 1 follows one convolution behind
+// rank r. The numbers are the serial decode's. Rank 0 hands finished chunks to the sink in order
+// while later ones run. At the start of round j the ranks agree whether round j + 1 runs, so no
+// carry is left without a taker when a job is cancelled.
+//
+// With `tiling`, where the reference would tile, rank 0 decodes all tiles serially (the tiles of
+// the reference are blended in raster order; the other ranks have nothing to do).
+//
+// latents: [1, F, C, h, w], whole on every rank, padding frames dropped, as the transformer left
+// them.
+void DecodeFrames(const DecodeContext& context, const at::Tensor& latents);
+
+// [B, 3, F, H, W] in the VAE's dtype → [F, H, W, 3] uint8: clamp(0.5 y + 0.5, 0, 1) in that dtype,
+// then round half even of 255 times it in fp32. B = 1.
+at::Tensor ToBytes(const at::Tensor& pixels);
+
+}  // namespace cogwheel

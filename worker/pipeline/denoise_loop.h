@@ -1,0 +1,45 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include <ATen/core/Tensor.h>
+
+#include "worker/model/transformer.h"
+#include "worker/pipeline/job_layout.h"
+#include "worker/pipeline/preview.h"
+#include "worker/pipeline/scheduler.h"
+#include "worker/pipeline/step_agreement.h"
+
+namespace cogwheel {
+
+// What the loop works with; borrowed for one job.
+struct DenoiseContext {
+  const JobSpec& spec;
+  const JobLayout& layout;
+  const Transformer& transformer;
+  const TransformerJob& transformer_job;
+  const SchedulerConfig& scheduler;
+  const PreviewMap& preview;
+  at::ScalarType dtype = at::kFloat;
+  Communicator& world;
+  StepAgreement& agreement;
+  FrameSink& sink;
+  std::atomic<int64_t>& work_counter;
+};
+
+// From noise to the last step, on this rank's rows of the latents in patch form (reference:
+// pipeline_cogvideox.py, pipeline_cogvideox_image2video.py, the loop of __call__).
+// Guided jobs run the batch [negative; positive], or one branch on each guidance half with one
+// exchange of the prediction a step. Every step is agreed first.
+//   text: [B, T_local, text_embed_dim], this rank's rows of its branches.
+//   image_rows: [1, V_local, C·pt·p·p], the image's half of the model input; undefined without one.
+//   noise: stands before the latents' draw; consumed like the reference does.
+//   → [1, V_local, C·pt·p·p], model dtype.
+at::Tensor Denoise(const DenoiseContext& context, const at::Tensor& text,
+                   const at::Tensor& image_rows, NoiseStream& noise);
+
+// Branches that one rank computes: 2 for a guided job on a mesh without a guidance axis, else 1.
+int64_t BranchCount(const JobSpec& spec, const Mesh& mesh);
+
+}  // namespace cogwheel

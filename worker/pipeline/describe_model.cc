@@ -1,0 +1,148 @@
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <fstream>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "proto/contract/sha256.h"
+#include "worker/model/config.h"
+#include "worker/model/safetensors.h"
+#include "worker/pipeline/pipeline.h"
+
+// DescribeModel: what a checkpoint is and allows, from its folder alone.
+namespace cogwheel {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kPixelsPerLatent = 8;
+constexpr int kSideMultiple = 16;  // patch 2 x 8 pixels a latent
+constexpr int kDefaultSteps = 50;
+constexpr double kDefaultGuidanceScale = 6;
+constexpr int kMaxSteps = 200;
+
+std::string_view AsText(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+void AddFile(Sha256& sha, const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw std::invalid_argument(path.string() + ": cannot be read");
+  sha.Update(path.filename().string() + "\n");
+  std::array<char, 65536> buffer;
+  while (file) {
+    file.read(buffer.data(), buffer.size());
+    sha.Update(std::string_view(buffer.data(), file.gcount()));
+  }
+}
+
+// The digest names the model without reading its weights: configs, tokenizer, tensor headers and
+// file sizes. Opening the tensor files checks their headers.
+std::string Digest(const std::string& model_dir) {
+  const fs::path dir(model_dir);
+  std::vector<fs::path> paths;
+  for (const char* part : {"", "scheduler", "text_encoder", "tokenizer", "transformer", "vae"}) {
+    for (const fs::directory_entry& entry : fs::directory_iterator(dir / part)) {
+      const std::string extension = entry.path().extension();
+      if (entry.is_regular_file() && (extension == ".json" || extension == ".model")) {
+        paths.push_back(entry.path());
+      }
+    }
+  }
+  std::sort(paths.begin(), paths.end());
+  Sha256 sha;
+  for (const fs::path& path : paths) AddFile(sha, path);
+  for (const char* part : {"text_encoder", "transformer", "vae"}) {
+    const TensorFolder folder((dir / part).string());
+    for (const auto& file : folder.files()) {
+      sha.Update(std::to_string(fs::file_size(file->path())) + "\n");
+      sha.Update(AsText(file->header()));
+    }
+  }
+  return sha.HexDigest();
+}
+
+std::string FolderName(const std::string& model_dir) {
+  fs::path path = fs::weakly_canonical(fs::absolute(model_dir));
+  return path.filename().string();
+}
+
+int RoundDown(int64_t value, int multiple) { return static_cast<int>(value / multiple * multiple); }
+
+// Section "Legal frames" of the contract.
+void SetLimits(const TransformerConfig& config, const CogwheelJson& own, ModelDescription& model) {
+  const bool version_1_5 = config.patch_size_t.has_value();
+  const int64_t sample_frames = config.sample_frames;
+  model.frames_multiple = version_1_5 ? 16 : 8;
+  const int64_t most_frames = version_1_5 ? 2 * sample_frames - 1 : sample_frames;
+  model.max_frames = RoundDown(most_frames - 1, model.frames_multiple) + 1;
+  const int64_t height = kPixelsPerLatent * config.sample_height;
+  const int64_t width = kPixelsPerLatent * config.sample_width;
+  model.max_area = height * width;
+  // Without a rotary ruler's end only the area bounds a side.
+  const int64_t longest = model.max_area / kSideMultiple;
+  model.fixed_shape = config.use_learned_positional_embeddings;
+  const bool bounded = version_1_5 || model.fixed_shape;
+  model.max_height = RoundDown(bounded ? height : longest, kSideMultiple);
+  model.max_width = RoundDown(bounded ? width : longest, kSideMultiple);
+  model.max_steps = kMaxSteps;
+  model.max_text_tokens = static_cast<int>(config.max_text_seq_length);
+  const auto narrow = [](int& limit, const std::optional<int64_t>& to) {
+    if (to.has_value()) limit = static_cast<int>(std::min<int64_t>(limit, *to));
+  };
+  narrow(model.max_frames, own.max_frames);
+  narrow(model.max_steps, own.max_steps);
+  narrow(model.max_height, own.max_height);
+  narrow(model.max_width, own.max_width);
+}
+
+// Section "Models" of the contract.
+void SetDefaults(const CheckpointConfigs& configs, ModelDescription& model) {
+  const TransformerConfig& config = configs.transformer;
+  const CogwheelJson& own = configs.cogwheel;
+  const bool version_1_5 = config.patch_size_t.has_value();
+  const bool nominal_sample = (config.sample_height == 300 && config.sample_width == 300) ||
+                              (config.sample_height == 96 && config.sample_width == 170);
+  const bool published_1_5 = version_1_5 && nominal_sample;
+  model.default_frames =
+      published_1_5 ? 81 : RoundDown(config.sample_frames - 1, model.frames_multiple) + 1;
+  model.default_height =
+      published_1_5 ? 768 : RoundDown(kPixelsPerLatent * config.sample_height, kSideMultiple);
+  model.default_width =
+      published_1_5 ? 1360 : RoundDown(kPixelsPerLatent * config.sample_width, kSideMultiple);
+  model.default_fps = version_1_5 ? 16 : 8;
+  model.default_steps = kDefaultSteps;
+  model.default_guidance_scale = own.guidance_scale.value_or(kDefaultGuidanceScale);
+  const std::string scheduler = own.scheduler.value_or(
+      configs.model_index.scheduler == "CogVideoXDPMScheduler" ? "dpm" : "ddim");
+  model.default_scheduler = scheduler == "dpm" ? SchedulerKind::kDpm : SchedulerKind::kDdim;
+  const auto replace = [](int& value, const std::optional<int64_t>& with) {
+    if (with.has_value()) value = static_cast<int>(*with);
+  };
+  replace(model.default_steps, own.steps);
+  replace(model.default_fps, own.fps);
+  if (model.fixed_shape) return;
+  replace(model.default_frames, own.frames);
+  replace(model.default_height, own.height);
+  replace(model.default_width, own.width);
+  model.default_frames = std::min(model.default_frames, model.max_frames);
+}
+
+}  // namespace
+
+ModelDescription DescribeModel(const std::string& model_dir, const std::string& model_name) {
+  const CheckpointConfigs configs = ReadCheckpointConfigs(model_dir);
+  ModelDescription model;
+  model.name =
+      !model_name.empty() ? model_name : configs.cogwheel.name.value_or(FolderName(model_dir));
+  model.image_required = configs.model_index.image_to_video();
+  SetLimits(configs.transformer, configs.cogwheel, model);
+  SetDefaults(configs, model);
+  model.digest = Digest(model_dir);
+  return model;
+}
+
+}  // namespace cogwheel

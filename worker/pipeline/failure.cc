@@ -1,0 +1,44 @@
+#include "worker/pipeline/failure.h"
+
+#include <new>
+#include <stdexcept>
+
+#include <c10/util/Exception.h>
+
+#include "worker/parallel/communicator.h"
+#include "worker/pipeline/pipeline.h"
+
+namespace cogwheel {
+namespace {
+
+std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+}  // namespace
+
+// The one place of the tensor world that catches: it only names what it caught.
+Failure DescribeFailure(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const JobCancelled& cancelled) {
+    return {FailureKind::kCancelled, cancelled.what(), cancelled.stop};
+  } catch (const CommError& lost) {
+    return {FailureKind::kComm, FirstLine(lost.what())};
+  } catch (const c10::OutOfMemoryError& memory) {
+    return {FailureKind::kOutOfMemory, FirstLine(memory.what_without_backtrace())};
+  } catch (const std::bad_alloc&) {
+    return {FailureKind::kOutOfMemory, "out of memory"};
+  } catch (const std::invalid_argument& invalid) {
+    return {FailureKind::kInvalid, FirstLine(invalid.what())};
+  } catch (const c10::Error& broken) {
+    // The CPU allocator reports exhaustion by an ordinary check whose text is the only mark.
+    const std::string message = FirstLine(broken.what_without_backtrace());
+    const bool memory = message.find("DefaultCPUAllocator") != std::string::npos;
+    return {memory ? FailureKind::kOutOfMemory : FailureKind::kInternal, message};
+  } catch (const std::exception& other) {
+    return {FailureKind::kInternal, FirstLine(other.what())};
+  } catch (...) {
+    return {FailureKind::kInternal, "an exception of unknown type"};
+  }
+}
+
+}  // namespace cogwheel

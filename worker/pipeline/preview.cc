@@ -1,0 +1,94 @@
+#include "worker/pipeline/preview.h"
+
+#include <vector>
+
+#include <ATen/ATen.h>
+
+#include "worker/model/transformer.h"
+#include "worker/parallel/tensor_bytes.h"
+
+namespace cogwheel {
+namespace {
+
+constexpr int64_t kColours = 3;
+constexpr int64_t kPixelsPerLatent = 8;
+
+// Video rows of the clip's middle patched frame.
+Range MiddleFrameRows(const LatentShape& shape) {
+  const int64_t rows_per_frame = DivExact(shape.row_count(), shape.frames / shape.patch_size_t);
+  const int64_t begin = shape.frames / 2 / shape.patch_size_t * rows_per_frame;
+  return {.begin = begin, .end = begin + rows_per_frame};
+}
+
+// [1, rows, C·pt·p·p] fp32 → [1, rows, 3·pt·p·p]: the map on every latent pixel.
+at::Tensor Project(const PreviewMap& map, const LatentShape& shape, const at::Tensor& clean) {
+  const at::Tensor pixels =
+      clean.reshape({clean.size(1), shape.channels, shape.row_features() / shape.channels});
+  return (at::matmul(map.matrix, pixels) + map.bias.view({kColours, 1}))
+      .reshape({1, clean.size(1), -1})
+      .contiguous();
+}
+
+}  // namespace
+
+PreviewMap MakePreviewMap(const std::optional<CogwheelJson::Preview>& preview, int64_t channels) {
+  const at::TensorOptions options(at::kFloat);
+  if (!preview.has_value()) {
+    return {.matrix = 0.2 * at::eye(kColours, channels, options),
+            .bias = at::full({kColours}, 0.5, options)};
+  }
+  PreviewMap map{.matrix = at::empty({kColours, channels}, options),
+                 .bias = at::empty({kColours}, options)};
+  TORCH_CHECK(preview->matrix.size() == kColours && preview->bias.size() == kColours,
+              "the preview map has not three rows");
+  for (int64_t colour = 0; colour < kColours; ++colour) {
+    const std::vector<double>& row = preview->matrix[colour];
+    TORCH_CHECK(row.size() == channels, "the preview matrix has not ", channels, " columns");
+    map.bias[colour] = preview->bias[colour];
+    for (int64_t channel = 0; channel < channels; ++channel) {
+      map.matrix[colour][channel] = row[channel];
+    }
+  }
+  return map;
+}
+
+void SendPreview(const PreviewRound& round, const at::Tensor& clean, Communicator& world,
+                 FrameSink& sink) {
+  const LatentShape& shape = round.layout.latents;
+  const Range frame = MiddleFrameRows(shape);
+  const auto rows_of = [&](int world_rank) {
+    const bool sends = round.layout.mesh.At(world_rank).cfg == 0;
+    return sends ? Intersect(frame, round.layout.VideoRows(world_rank)) : Range{};
+  };
+  const Range mine = rows_of(world.rank());
+  const int64_t first_row = round.layout.VideoRows(world.rank()).begin;
+  const at::Tensor colours = Project(
+      round.map, shape, clean.narrow(1, mine.empty() ? 0 : mine.begin - first_row, mine.size()));
+
+  const int64_t features = kColours * shape.row_features() / shape.channels;
+  const bool root = world.rank() == 0;
+  const at::Tensor all = at::empty({1, root ? frame.size() : 0, features}, colours.options());
+  std::vector<std::span<std::byte>> parts;
+  for (int rank = 0; root && rank < world.size(); ++rank) {
+    const Range rows = rows_of(rank);
+    parts.push_back(
+        TensorBytes(all.narrow(1, rows.empty() ? 0 : rows.begin - frame.begin, rows.size())));
+  }
+  Gather(world, /*root=*/0, TensorBytes(colours), parts, nullptr);
+  if (!root) return;
+
+  const at::Tensor rgb =  // [pt, 3, h, w] → the middle frame, [h, w, 3]
+      Unpatchify(all, shape.patch_size_t, shape.height, shape.width, shape.patch_size_t,
+                 shape.patch_size)[0][shape.frames / 2 % shape.patch_size_t]
+          .permute({1, 2, 0});
+  const at::Tensor bytes = at::round(at::clamp(rgb, 0, 1) * 255)
+                               .to(at::kByte)
+                               .repeat_interleave(kPixelsPerLatent, 0)
+                               .repeat_interleave(kPixelsPerLatent, 1)
+                               .contiguous();
+  sink.OnPreview({bytes.const_data_ptr<uint8_t>(), static_cast<size_t>(bytes.numel())},
+                 static_cast<int>(bytes.size(0)), static_cast<int>(bytes.size(1)), round.step,
+                 round.steps);
+}
+
+}  // namespace cogwheel

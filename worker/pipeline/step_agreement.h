@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+#include "worker/parallel/communicator.h"
+#include "worker/pipeline/pipeline.h"
+
+namespace cogwheel {
+
+// What two ranks of a job must have in common. FNV-1a over every field that shapes the program (the
+// image itself is rank 0's alone), the mesh and the group's size.
+uint64_t PlanHash(const JobSpec& spec, const Mesh& mesh);
+
+// Keeps the ranks of a job in one program order: before every unit of work world rank 0 tells all
+// others {epoch, job_sequence, point, command, plan hash} and each checks that it stands at the
+// same point of the same job. Rank 0 never waits for the others here, so a wavefront keeps running.
+// Owned by the rank thread.
+class StepAgreement {
+ public:
+  StepAgreement(Communicator& world, const JobSpec& spec, uint64_t plan_hash,
+                const CommandSource& command);
+  // Rank 0's open sends are finished by Close; after a failure the world is lost and nothing waits.
+  ~StepAgreement() = default;
+
+  // The command for the next unit, the same on every rank. Throws CommError when a rank stands
+  // elsewhere.
+  Command Agree();
+  // Agree, and JobCancelled unless the command is to run.
+  void AgreeToRun();
+  // Waits until all announcements have left. Call once at the end of a job, cancelled or not.
+  void Close();
+
+ private:
+  struct Message {
+    int64_t epoch, job_sequence;
+    uint64_t plan_hash;
+    int32_t point, command;
+  };
+  struct Announcement {
+    std::vector<std::byte> bytes;
+    Communicator::Ticket ticket;
+  };
+  void Announce(const Message& message);
+  Message Hear();
+
+  Communicator& world_;
+  const CommandSource& command_;
+  Message next_;
+  std::deque<Announcement> open_;  // rank 0: sends not yet finished
+};
+
+// Throws JobCancelled for kCancel and kStop.
+void ThrowUnlessRun(Command command);
+
+}  // namespace cogwheel
