@@ -15,7 +15,7 @@ at::Tensor QkNormRopeCpu(const at::Tensor& heads, int64_t text_count, const Laye
   const at::Tensor pairs = x.unflatten(-1, {D / 2, 2});
   const at::Tensor turned = at::stack({-pairs.select(-1, 1), pairs.select(-1, 0)}, -1).flatten(-2);
   const at::Tensor cos = rotation.cos.unsqueeze(1), sin = rotation.sin.unsqueeze(1);  // [V, 1, D]
-  video.copy_(x * cos + turned * sin);
+  video.copy_((x * cos).addcmul_(turned, sin));
   return out;
 }
 

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+
+#include <ATen/core/Tensor.h>
+
+#include "worker/kernels/layer_norm_modulate.h"
+#include "worker/kernels/linear.h"
+#include "worker/kernels/qk_norm_rope.h"
+#include "worker/parallel/sequence.h"
+
+namespace cogwheel {
+
+// One of the block's two halves starts with this: LayerNorm shared by both row kinds, and the
+// linear layer that makes shift, scale and gate of each kind from the time embedding.
+struct ModulatedNormWeights {
+  LayerNormWeights norm;
+  LinearWeights linear;  // [6E, time_embed_dim]: video shift, scale, gate, then the text's
+};
+
+struct BlockWeights {
+  ModulatedNormWeights norm1, norm2;
+  LayerNormWeights norm_q, norm_k;  // [D]
+  LinearWeights to_q, to_k, to_v, to_out;
+  LinearWeights ff_in, ff_out;
+};
+
+// What all blocks of one forward share. Borrowed.
+struct BlockContext {
+  const SequenceContext& sequence;
+  const Rotation& rotation;  // of this rank's video rows
+  int64_t text_count = 0;    // of this rank's rows
+  int64_t head_count = 0;    // N
+};
+
+// CogVideoXBlock.forward (diffusers models/transformers/cogvideox_transformer_3d.py) on one shard:
+// rows [B, S_local, E], text first, are updated in place. time: silu of the embedding,
+// [1, time_embed_dim].
+void RunBlock(at::Tensor& rows, const at::Tensor& time, const BlockWeights& weights,
+              const BlockContext& context);
+
+}  // namespace cogwheel
