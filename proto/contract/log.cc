@@ -1,0 +1,87 @@
+#include "proto/contract/log.h"
+
+#include <array>
+#include <chrono>
+#include <ctime>
+#include <vector>
+
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "proto/contract/mutex.h"
+
+namespace cogwheel {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// The one piece of state of a process that has no owner: what its lines say about itself.
+struct Context {
+  Mutex mutex;
+  std::vector<std::pair<std::string, std::string>> fields COGWHEEL_GUARDED_BY(mutex);
+};
+
+Context& ProcessContext() {
+  static Context context;
+  return context;
+}
+
+std::string Rfc3339Now() {
+  using std::chrono::system_clock;
+  const auto now = system_clock::now();
+  const std::time_t seconds = system_clock::to_time_t(now);
+  const auto micros =
+      std::chrono::duration_cast<std::chrono::microseconds>(now.time_since_epoch()).count();
+  std::tm utc{};
+  gmtime_r(&seconds, &utc);
+  std::array<char, 32> date{};
+  std::strftime(date.data(), date.size(), "%Y-%m-%dT%H:%M:%S", &utc);
+  std::array<char, 48> text{};
+  std::snprintf(text.data(), text.size(), "%s.%06dZ", date.data(),
+                static_cast<int>(micros % 1'000'000));
+  return text.data();
+}
+
+const char* LevelName(LogLevel level) {
+  switch (level) {
+    case LogLevel::kInfo:
+      return "info";
+    case LogLevel::kWarning:
+      return "warning";
+    case LogLevel::kError:
+      return "error";
+  }
+  return "error";
+}
+
+}  // namespace
+
+void SetLogContext(std::initializer_list<LogField> fields) {
+  Context& context = ProcessContext();
+  MutexLock lock(context.mutex);
+  context.fields.clear();
+  for (const LogField& field : fields) context.fields.emplace_back(field.first, field.second);
+}
+
+void Log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields) {
+  Json line = {{"time", Rfc3339Now()}, {"level", LevelName(level)}, {"message", message}};
+  {
+    Context& context = ProcessContext();
+    MutexLock lock(context.mutex);
+    for (const auto& [key, value] : context.fields) line[key] = value;
+  }
+  for (const LogField& field : fields) line[std::string(field.first)] = field.second;
+  // Bytes of users and peers may be no UTF-8. One write a line keeps lines of several processes
+  // that share stderr apart.
+  const std::string text =
+      line.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n";
+  size_t written = 0;
+  while (written < text.size()) {
+    const ssize_t count = write(STDERR_FILENO, text.data() + written, text.size() - written);
+    if (count <= 0) return;  // nobody can be told
+    written += static_cast<size_t>(count);
+  }
+}
+
+}  // namespace cogwheel
