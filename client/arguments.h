@@ -31,7 +31,7 @@ struct RequestFlags {
   std::string prompt;
   std::string negative_prompt;
   std::string image_file;
-  v1::OutputType output_type = v1::OUTPUT_TYPE_VIDEO;
+  v1::OutputType output_type = v1::OUTPUT_TYPE_UNSPECIFIED;  // = video
   std::string model;  // a folder in self-contained mode, else a model's name
   std::optional<int32_t> frames, height, width, fps, steps, max_sequence_length, priority;
   std::optional<double> guidance_scale, deadline_seconds;

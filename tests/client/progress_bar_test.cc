@@ -85,15 +85,14 @@ TEST(ProgressBar, WritesALineEveryFewSecondsElsewhere) {
   FakeClock clock;
   std::ostringstream out;
   ProgressBar bar(clock, kPipe, out);
-  for (int step = 1; step <= 10; ++step) {
-    bar.Update(ProgressEvent(step, 10, 10 - step));
-    clock.now += seconds(2);
+  for (int step = 1; step <= 12; ++step) {
+    bar.Update(ProgressEvent(step, 12, 12 - step));
+    clock.now += seconds(1);
   }
-  // Asked at 0, 2, ... 18 s; lines are due 5 s after the start and after the line before.
+  // Due 5 s after the start and 5 s after the line before.
   EXPECT_EQ(out.str(),
-            "denoise  40%  step 4/10  0:06 left\n"
-            "denoise  70%  step 7/10  0:03 left\n"
-            "denoise 100%  step 10/10  0:00 left\n");
+            "denoise  50%  step 6/12  0:06 left\n"
+            "denoise  91%  step 11/12  0:01 left\n");
 }
 
 TEST(ProgressBar, AShortJobSaysNothingToAPipe) {
