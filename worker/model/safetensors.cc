@@ -126,7 +126,8 @@ std::map<std::string, TensorEntry> ParseSafetensors(std::span<const std::byte> b
   const std::span<const std::byte> data = bytes.subspan(kLengthBytes + header.size());
   std::map<std::string, TensorEntry> tensors;
   std::vector<std::pair<int64_t, int64_t>> ranges;
-  for (const auto& [name, info] : ParseWithUniqueNames(header, file).items()) {
+  const nlohmann::json json = ParseWithUniqueNames(header, file);
+  for (const auto& [name, info] : json.items()) {
     if (name == "__metadata__") continue;
     const std::string where = file + ": tensor " + name;
     if (!info.is_object()) throw std::invalid_argument(where + " is not described by an object");
