@@ -24,9 +24,9 @@
 namespace cogwheel {
 namespace {
 
-// The recorded fp32 results differ from fp64 by less than 1e-5 of their size; another order of the
+// The recorded fp32 results differ from fp64 by a few 1e-6 of their size; another order of the
 // same sums may differ by as much again, and the two add up over two or three layers.
-constexpr double kTolerance = 2e-5;
+constexpr double kTolerance = 1e-5;
 constexpr std::chrono::milliseconds kTimeLimit{20'000};
 
 struct Recorded {
@@ -186,7 +186,7 @@ TEST(Transformer, RefusesSizesThatTheModelCannotTake) {
 }
 
 TEST(Transformer, ActivationBytesShrinkWithTheMesh) {
-  const Model model("t2v-rope");
+  const Model model("i2v-learned");  // 2 heads: an even split
   const SequenceContext whole{.text_count = 31, .video_count = 4000};
   SequenceContext quarter = whole;
   quarter.ring_size = quarter.ulysses_size = 2;
@@ -195,7 +195,7 @@ TEST(Transformer, ActivationBytesShrinkWithTheMesh) {
   };
   EXPECT_LT(bytes(quarter), 1.1 / 4 * bytes(whole));
   // At least the residual, q, k, v of both samples.
-  EXPECT_GT(bytes(whole), 2.0 * 4031 * model.config.width() * 4 * 4);
+  EXPECT_GT(bytes(whole), 2.0 * 4031 * model.config.width() * 4 * sizeof(float));
 }
 
 }  // namespace
