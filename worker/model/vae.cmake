@@ -1,5 +1,6 @@
 # The parts of worker_model around the transformer: VAE, text encoder, tokenizer.
-target_sources(cogwheel_worker_model PRIVATE ${CMAKE_CURRENT_LIST_DIR}/text_encoder.cc
+target_sources(cogwheel_worker_model PRIVATE ${CMAKE_CURRENT_LIST_DIR}/image_input.cc
+  ${CMAKE_CURRENT_LIST_DIR}/lanczos.cc ${CMAKE_CURRENT_LIST_DIR}/text_encoder.cc
   ${CMAKE_CURRENT_LIST_DIR}/vae.cc ${CMAKE_CURRENT_LIST_DIR}/vae_coders.cc
   ${CMAKE_CURRENT_LIST_DIR}/vae_layers.cc ${CMAKE_CURRENT_LIST_DIR}/vae_tiling.cc)
 
