@@ -1,7 +1,9 @@
 #include "worker/model/config.h"
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <initializer_list>
 #include <stdexcept>
 #include <utility>
 
@@ -29,6 +31,18 @@ void Require(bool holds, const JsonFields& json, const char* key, const std::str
 void RequireOnly(const JsonFields& json, const char* key, const nlohmann::json& only) {
   const nlohmann::json& value = json.At(key);
   if (!value.is_null() && value != only) json.Refuse(key, value, only.dump());
+}
+
+// "vae": ["diffusers", "AutoencoderKLCogVideoX"]; the library does not matter. Returns the class.
+std::string CheckComponent(const JsonFields& json, const char* component,
+                           std::initializer_list<const char*> classes) {
+  const nlohmann::json& pair = json.At(component);
+  std::string expected;
+  for (const char* name : classes) {
+    if (pair.is_array() && pair.size() == 2 && pair[1] == name) return name;
+    expected += (expected.empty() ? "[library, " : " or ") + std::string(name);
+  }
+  json.Refuse(component, pair, expected + "]");
 }
 
 std::vector<double> ReadNumbers(const JsonFields& json, const std::string& key,
@@ -59,6 +73,12 @@ std::optional<CogwheelJson::Preview> ReadPreview(const JsonFields& json) {
   }
   preview.bias = ReadNumbers(fields, "bias", fields.At("bias"), 3);
   return preview;
+}
+
+bool IsPlainName(const std::string& name) {
+  constexpr size_t kMaxBytes = 128;
+  return !name.empty() && name.size() <= kMaxBytes &&
+         std::ranges::none_of(name, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
 }
 
 void CheckEqual(int64_t value, int64_t expected, const std::string& what) {
@@ -115,12 +135,17 @@ TransformerConfig ParseTransformerConfig(const std::string& text, const std::str
   RequireOnly(json, "flip_sin_to_cos", true);
   RequireOnly(json, "freq_shift", 0);
   RequireOnly(json, "temporal_compression_ratio", 4);
+  RequireOnly(json, "_class_name", "CogVideoXTransformer3DModel");
+  // The reference heeds patch_bias in 1.0 checkpoints only.
+  if (!c.patch_size_t) RequireOnly(json, "patch_bias", true);
   Require(c.attention_head_dim % 16 == 0, json, "attention_head_dim", "a multiple of 16");
   Require(c.sample_height % 2 == 0, json, "sample_height", "an even number");
   Require(c.sample_width % 2 == 0, json, "sample_width", "an even number");
   Require(c.time_embed_dim % 2 == 0, json, "time_embed_dim", "an even number");
   Require(!c.use_learned_positional_embeddings || c.use_rotary_positional_embeddings, json,
           "use_learned_positional_embeddings", "true only with rotary embeddings");
+  Require(!c.ofs_embed_dim || *c.ofs_embed_dim == c.time_embed_dim, json, "ofs_embed_dim",
+          "time_embed_dim " + std::to_string(c.time_embed_dim));
   return c;
 }
 
@@ -138,6 +163,9 @@ VaeConfig ParseVaeConfig(const std::string& text, const std::string& file) {
   json.Read("sample_width", c.sample_width, {16, kSide.max});
   json.Read("scaling_factor", c.scaling_factor, 1e-6, 1e6);
   json.Read("invert_scale_latents", c.invert_scale_latents);
+  RequireOnly(json, "_class_name", "AutoencoderKLCogVideoX");
+  RequireOnly(json, "down_block_types", nlohmann::json(4, "CogVideoXDownBlock3D"));
+  RequireOnly(json, "up_block_types", nlohmann::json(4, "CogVideoXUpBlock3D"));
   RequireOnly(json, "act_fn", "silu");
   RequireOnly(json, "use_quant_conv", false);
   RequireOnly(json, "use_post_quant_conv", false);
@@ -147,6 +175,7 @@ VaeConfig ParseVaeConfig(const std::string& text, const std::string& file) {
   if (const nlohmann::json& blocks = json.At("block_out_channels"); !blocks.is_null()) {
     c.block_out_channels.clear();
     for (const double channels : ReadNumbers(json, "block_out_channels", blocks, 4)) {
+      Require(std::floor(channels) == channels, json, "block_out_channels", "4 whole numbers");
       c.block_out_channels.push_back(static_cast<int64_t>(channels));
     }
   }
@@ -207,7 +236,8 @@ TokenizerConfig ParseTokenizerConfig(const std::string& text, const std::string&
     const bool number =
         !id.empty() && id.size() <= 7 && id.find_first_not_of("0123456789") == std::string::npos;
     if (!number || !token.is_object()) added.Refuse(id, token, "a token id with an object");
-    JsonFields(token, file).Read("content", config.added_tokens[std::stoll(id)]);
+    JsonFields(token, file, "added_tokens_decoder." + id + ".")
+        .Read("content", config.added_tokens[std::stoll(id)]);
   }
   const nlohmann::json& more = json.At("additional_special_tokens");
   for (const nlohmann::json& token : more.is_array() ? more : nlohmann::json::array()) {
@@ -222,13 +252,12 @@ ModelIndex ParseModelIndex(const std::string& text, const std::string& file) {
   json.Read("_class_name", index.pipeline);
   Require(index.pipeline == "CogVideoXPipeline" || index.image_to_video(), json, "_class_name",
           "\"CogVideoXPipeline\" or \"CogVideoXImageToVideoPipeline\"");
-  const nlohmann::json& scheduler = json.At("scheduler");
-  index.scheduler = "CogVideoXDDIMScheduler";
-  if (scheduler.is_array() && scheduler.size() == 2 && scheduler[1].is_string()) {
-    index.scheduler = scheduler[1].get<std::string>();
-  }
-  Require(index.scheduler == "CogVideoXDDIMScheduler" || index.scheduler == "CogVideoXDPMScheduler",
-          json, "scheduler", "CogVideoXDDIMScheduler or CogVideoXDPMScheduler");
+  CheckComponent(json, "transformer", {"CogVideoXTransformer3DModel"});
+  CheckComponent(json, "vae", {"AutoencoderKLCogVideoX"});
+  CheckComponent(json, "text_encoder", {"T5EncoderModel"});
+  CheckComponent(json, "tokenizer", {"T5Tokenizer", "T5TokenizerFast"});
+  index.scheduler =
+      CheckComponent(json, "scheduler", {"CogVideoXDDIMScheduler", "CogVideoXDPMScheduler"});
   return index;
 }
 
@@ -236,8 +265,8 @@ CogwheelJson ParseCogwheelJson(const std::string& text, const std::string& file)
   const JsonFields json(text, file);
   CogwheelJson config;
   json.Read("name", config.name);
-  Require(!config.name || (!config.name->empty() && config.name->size() <= 128), json, "name",
-          "1 to 128 characters");
+  Require(!config.name || IsPlainName(*config.name), json, "name",
+          "1 to 128 bytes without control characters");
   const JsonFields defaults = json.Object("defaults");
   defaults.Read("steps", config.steps, {1, 200});
   defaults.Read("fps", config.fps, {1, 120});

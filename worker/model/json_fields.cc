@@ -39,8 +39,8 @@ nlohmann::json ParseObject(const std::string& text, const std::string& file) {
 JsonFields::JsonFields(const std::string& text, std::string file)
     : object_(ParseObject(text, file)), file_(std::move(file)) {}
 
-JsonFields::JsonFields(nlohmann::json object, std::string file)
-    : object_(std::move(object)), file_(std::move(file)) {}
+JsonFields::JsonFields(nlohmann::json object, std::string file, std::string prefix)
+    : object_(std::move(object)), file_(std::move(file)), prefix_(std::move(prefix)) {}
 
 const nlohmann::json& JsonFields::At(const char* key) const {
   static const nlohmann::json kNull;
@@ -50,7 +50,7 @@ const nlohmann::json& JsonFields::At(const char* key) const {
 
 void JsonFields::Refuse(const std::string& key, const nlohmann::json& value,
                         const std::string& expected) const {
-  throw std::invalid_argument(file_ + ": " + key + " is " + Shown(value) + "; expected " +
+  throw std::invalid_argument(file_ + ": " + prefix_ + key + " is " + Shown(value) + "; expected " +
                               expected);
 }
 
@@ -118,7 +118,7 @@ void JsonFields::Read(const char* key, std::optional<std::string>& target) const
 JsonFields JsonFields::Object(const char* key) const {
   const nlohmann::json& value = At(key);
   if (!value.is_null() && !value.is_object()) Refuse(key, value, "an object");
-  return {value.is_null() ? nlohmann::json::object() : value, file_};
+  return {value.is_null() ? nlohmann::json::object() : value, file_, prefix_ + key + "."};
 }
 
 std::string ReadSmallFile(const std::string& path) {

@@ -19,7 +19,8 @@ class JsonFields {
  public:
   // `text` must be a JSON object.
   JsonFields(const std::string& text, std::string file);
-  JsonFields(nlohmann::json object, std::string file);
+  // `prefix` stands before the keys in messages: "limits.".
+  JsonFields(nlohmann::json object, std::string file, std::string prefix);
 
   void Read(const char* key, int64_t& target, IntBounds bounds = {}) const;
   void Read(const char* key, std::optional<int64_t>& target, IntBounds bounds = {}) const;
@@ -41,6 +42,7 @@ class JsonFields {
  private:
   nlohmann::json object_;
   std::string file_;
+  std::string prefix_;
 };
 
 // The text of a small file; throws std::invalid_argument when it is missing or larger than 16 MiB.
