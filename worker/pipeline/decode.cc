@@ -46,7 +46,7 @@ class Wavefront {
     }
     collector_.Finish();
     handover_.FinishSends();
-    ThrowUnlessRun(next);
+    context_.agreement.LeaveUnlessRun(next);
   }
 
  private:

@@ -68,7 +68,7 @@ Command StepAgreement::Agree() {
   return static_cast<Command>(message.command);
 }
 
-void StepAgreement::AgreeToRun() { ThrowUnlessRun(Agree()); }
+void StepAgreement::AgreeToRun() { LeaveUnlessRun(Agree()); }
 
 void StepAgreement::Announce(const Message& message) {
   while (!open_.empty() && world_.Done(open_.front().ticket)) {
@@ -106,8 +106,10 @@ void StepAgreement::Close() {
   open_.clear();
 }
 
-void ThrowUnlessRun(Command command) {
-  if (command != Command::kRun) throw JobCancelled(/*stop=*/command == Command::kStop);
+void StepAgreement::LeaveUnlessRun(Command agreed) {
+  if (agreed == Command::kRun) return;
+  Close();
+  throw JobCancelled(/*stop=*/agreed == Command::kStop);
 }
 
 }  // namespace cogwheel

@@ -28,9 +28,11 @@ class StepAgreement {
   // The command for the next unit, the same on every rank. Throws CommError when a rank stands
   // elsewhere.
   Command Agree();
-  // Agree, and JobCancelled unless the command is to run.
+  // Agree, then LeaveUnlessRun.
   void AgreeToRun();
-  // Waits until all announcements have left. Call once at the end of a job, cancelled or not.
+  // For an agreed command: nothing for kRun, else Close and JobCancelled.
+  void LeaveUnlessRun(Command agreed);
+  // Waits until all announcements have left. Ends every job, cancelled or not.
   void Close();
 
  private:
@@ -51,8 +53,5 @@ class StepAgreement {
   Message next_;
   std::deque<Announcement> open_;  // rank 0: sends not yet finished
 };
-
-// Throws JobCancelled for kCancel and kStop.
-void ThrowUnlessRun(Command command);
 
 }  // namespace cogwheel

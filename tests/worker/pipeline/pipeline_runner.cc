@@ -1,0 +1,61 @@
+#include "tests/worker/pipeline/pipeline_runner.h"
+
+#include <chrono>
+#include <thread>
+
+#include "worker/parallel/local_communicator.h"
+#include "worker/pipeline/failure.h"
+
+namespace cogwheel {
+
+void RecordingSink::OnProgress(Stage stage, int step, int steps) {
+  progress.push_back({stage, step, steps});
+}
+
+void RecordingSink::OnPreview(std::span<const uint8_t> rgb, int, int, int, int) {
+  previews.emplace_back(rgb.begin(), rgb.end());
+}
+
+void RecordingSink::OnFrames(std::span<const uint8_t> rgb, int frame_count, int, int) {
+  frame_batches.push_back(frame_count);
+  frames.insert(frames.end(), rgb.begin(), rgb.end());
+}
+
+void RecordingSink::OnLatents(std::span<const float> values, int, int, int, int) {
+  latents.assign(values.begin(), values.end());
+}
+
+RunOutcome RunOnMesh(const std::string& model_dir, const Mesh& mesh, const JobSpec& spec,
+                     const CommandSource& command) {
+  const int size = mesh.size();
+  const auto world = MakeLocalWorld(size, std::chrono::seconds(100));
+  RunOutcome outcome;
+  outcome.errors.resize(size);
+  outcome.planned_bytes.resize(size);
+  std::vector<char> cancelled(size);
+  std::vector<RecordingSink> sinks(size);
+  const auto run = [&](int rank) {
+    try {
+      const auto pipeline = Pipeline::Create(
+          {.model_dir = model_dir, .mesh = mesh, .world_rank = rank, .cpu_threads = 1});
+      JobSpec own = spec;
+      if (rank != 0) own.image_rgb.clear();
+      outcome.planned_bytes[rank] = pipeline->Plan(own);
+      pipeline->Run(own, *world[rank], sinks[rank], command);
+    } catch (...) {
+      const Failure failure = DescribeFailure(std::current_exception());
+      outcome.errors[rank] = failure.message;
+      cancelled[rank] = failure.kind == FailureKind::kCancelled;
+      if (!cancelled[rank]) world[rank]->Abort(failure.message);
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < size; ++rank) threads.emplace_back(run, rank);
+  for (std::thread& thread : threads) thread.join();
+  for (const auto& comm : world) outcome.sent_bytes.push_back(comm->sent_bytes());
+  outcome.cancelled.assign(cancelled.begin(), cancelled.end());
+  outcome.sink = std::move(sinks[0]);
+  return outcome;
+}
+
+}  // namespace cogwheel

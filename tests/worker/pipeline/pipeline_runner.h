@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "worker/pipeline/pipeline.h"
+
+namespace cogwheel {
+
+// Keeps all that a job hands out.
+class RecordingSink final : public FrameSink {
+ public:
+  void OnProgress(Stage stage, int step, int steps) override;
+  void OnPreview(std::span<const uint8_t> rgb, int height, int width, int step, int steps) override;
+  void OnFrames(std::span<const uint8_t> rgb, int frame_count, int height, int width) override;
+  void OnLatents(std::span<const float> values, int frames, int channels, int height,
+                 int width) override;
+
+  struct Progress {
+    Stage stage;
+    int step, steps;
+  };
+  std::vector<Progress> progress;
+  std::vector<std::vector<uint8_t>> previews;
+  std::vector<int> frame_batches;  // frames of each OnFrames call
+  std::vector<uint8_t> frames;     // [F, H, W, 3]
+  std::vector<float> latents;      // [F, C, h, w]
+};
+
+struct RunOutcome {
+  std::vector<std::string> errors;  // by world rank; empty: done
+  std::vector<bool> cancelled;      // by world rank
+  RecordingSink sink;               // world rank 0's
+  std::vector<int64_t> planned_bytes;
+  std::vector<int64_t> sent_bytes;
+};
+
+// Loads the model on every rank of the mesh, threads of this process, and runs one job. An image of
+// the job stays with rank 0 alone.
+RunOutcome RunOnMesh(const std::string& model_dir, const Mesh& mesh, const JobSpec& spec,
+                     const CommandSource& command = {});
+
+}  // namespace cogwheel

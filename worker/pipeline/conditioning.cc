@@ -1,0 +1,27 @@
+#include "worker/pipeline/conditioning.h"
+
+#include <ATen/ATen.h>
+
+#include "worker/parallel/tensor_bytes.h"
+#include "worker/pipeline/denoise_loop.h"
+
+namespace cogwheel {
+at::Tensor ShareText(const TextRequest& request, Communicator& world) {
+  const JobSpec& spec = request.spec;
+  const int64_t tokens = request.layout.text_count;
+  at::Tensor all = at::empty({spec.guided() ? 2 : 1, tokens, request.embed_dim}, request.dtype);
+  if (world.rank() == 0) {
+    TORCH_CHECK(request.encoder != nullptr, "world rank 0 has no text encoder");
+    const at::Tensor positive = request.encoder->Encode(spec.prompt, tokens);
+    all = spec.guided()
+              ? at::cat({request.encoder->Encode(spec.negative_prompt, tokens), positive}, 0)
+              : positive.contiguous();
+  }
+  Broadcast(world, /*root=*/0, TensorBytes(all), nullptr);
+  const Range rows = request.layout.TextRows(world.rank());
+  const int64_t branches = BranchCount(spec, request.layout.mesh);
+  const int64_t first = request.layout.mesh.At(world.rank()).cfg;
+  return all.narrow(0, first, branches).narrow(1, rows.begin, rows.size()).clone();
+}
+
+}  // namespace cogwheel

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "worker/model/vae.h"
+#include "worker/parallel/communicator.h"
+#include "worker/pipeline/job_layout.h"
+#include "worker/pipeline/job_spec.h"
+#include "worker/pipeline/prompt_encoder.h"
+
+namespace cogwheel {
+
+// Encodes on world rank 0 (the only one with an encoder) and hands every rank its rows.
+//   → [B, T_local, text_embed_dim], B the branches of this rank ([negative; positive], or one of
+//   them on a guidance half; the positive alone for an unguided job).
+struct TextRequest {
+  const JobSpec& spec;
+  const JobLayout& layout;
+  const PromptEncoder* encoder = nullptr;  // null on other ranks
+  int64_t embed_dim = 0;
+  at::ScalarType dtype = at::kFloat;
+};
+at::Tensor ShareText(const TextRequest& request, Communicator& world);
+
+// The image half of the model input (reference: pipeline_cogvideox_image2video.py,
+// prepare_latents): the first latent frame is the encoded image, all others are zero. Rank 0
+// encodes and shares the posterior; every rank draws its noise, the first of the job's stream.
+//   → [1, V_local, C·pt·p·p].
+struct ImageRequest {
+  const JobSpec& spec;
+  const JobLayout& layout;
+  const Vae& vae;
+  at::ScalarType dtype = at::kFloat;
+};
+at::Tensor ShareImage(const ImageRequest& request, NoiseStream& noise, Communicator& world);
+
+}  // namespace cogwheel

@@ -1,0 +1,45 @@
+#include <ATen/ATen.h>
+
+#include "worker/model/image_input.h"
+#include "worker/model/transformer.h"
+#include "worker/parallel/tensor_bytes.h"
+#include "worker/pipeline/conditioning.h"
+
+namespace cogwheel {
+namespace {
+
+// A sample of the posterior, scaled as the checkpoint was trained: [1, 1, C, h, w].
+at::Tensor SampleLatent(const VaeConfig& config, const at::Tensor& posterior,
+                        const at::Tensor& noise) {
+  const std::vector<at::Tensor> parts = at::chunk(posterior, 2, 1);
+  const at::Tensor std = at::exp(0.5 * at::clamp(parts[1], -30.0, 20.0));
+  const at::Tensor latent = (parts[0] + std * noise).permute({0, 2, 1, 3, 4});
+  return config.invert_scale_latents ? (1 / config.scaling_factor) * latent
+                                     : config.scaling_factor * latent;
+}
+
+}  // namespace
+
+at::Tensor ShareImage(const ImageRequest& request, NoiseStream& noise, Communicator& world) {
+  const JobSpec& spec = request.spec;
+  const LatentShape& shape = request.layout.latents;
+  at::Tensor posterior =
+      at::empty({1, 2 * shape.channels, 1, shape.height, shape.width}, request.dtype);
+  if (world.rank() == 0) {
+    const at::Tensor pixels =
+        PrepareImage(spec.image_rgb, spec.image_height, spec.image_width, spec.height, spec.width)
+            .to(request.dtype);
+    posterior = request.vae.Encode(pixels, spec.vae_tiling).contiguous();
+  }
+  Broadcast(world, /*root=*/0, TensorBytes(posterior), nullptr);
+  const at::Tensor drawn = noise.Draw({1, shape.channels, 1, shape.height, shape.width});
+  const at::Tensor first = SampleLatent(request.vae.config(), posterior, drawn);
+  const at::Tensor rest =
+      at::zeros({1, shape.frames - 1, shape.channels, shape.height, shape.width}, first.options());
+  const Range rows = request.layout.VideoRows(world.rank());
+  return Patchify(at::cat({first, rest}, 1), shape.patch_size_t, shape.patch_size)
+      .narrow(1, rows.begin, rows.size())
+      .clone();
+}
+
+}  // namespace cogwheel

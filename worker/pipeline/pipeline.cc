@@ -1,0 +1,266 @@
+#include "worker/pipeline/pipeline.h"
+
+#include <atomic>
+#include <chrono>
+#include <map>
+#include <stdexcept>
+
+#include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
+
+#include "worker/device/cpu_threads.h"
+#include "worker/model/config.h"
+#include "worker/model/transformer.h"
+#include "worker/model/vae.h"
+#include "worker/model/weights.h"
+#include "worker/parallel/groups.h"
+#include "worker/pipeline/conditioning.h"
+#include "worker/pipeline/decode.h"
+#include "worker/pipeline/denoise_loop.h"
+
+namespace cogwheel {
+namespace {
+
+constexpr int64_t kPixelsPerLatent = 8;
+
+at::ScalarType ToScalarType(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::kBf16:
+      return at::kBFloat16;
+    case Dtype::kFp16:
+      return at::kHalf;
+    case Dtype::kFp32:
+      break;
+  }
+  return at::kFloat;
+}
+
+class Stopwatch {
+ public:
+  // Seconds since the last call, or since the start.
+  double Lap() {
+    const auto now = std::chrono::steady_clock::now();
+    return std::chrono::duration<double>(now - std::exchange(start_, now)).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+// Communicators that live as long as the group: one set for each mesh a job may have, and two over
+// the whole world for the decode.
+class GroupCommunicators {
+ public:
+  explicit GroupCommunicators(Communicator& world) : world_(world) {
+    std::vector<int> all(world.size());
+    for (int rank = 0; rank < world.size(); ++rank) all[rank] = rank;
+    carries_ = world.Split(all, "carries");
+    frames_ = world.Split(all, "frames");
+  }
+
+  const Communicator& world() const { return world_; }
+  Communicator& carries() { return *carries_; }
+  Communicator& frames() { return *frames_; }
+  const SequenceGroups& ForMesh(const Mesh& mesh) {
+    return meshes_.try_emplace(mesh.ToString(), world_, mesh).first->second;
+  }
+
+ private:
+  Communicator& world_;
+  std::unique_ptr<Communicator> carries_, frames_;
+  std::map<std::string, SequenceGroups> meshes_;
+};
+
+class CogVideoPipeline final : public Pipeline {
+ public:
+  explicit CogVideoPipeline(const PipelineOptions& options);
+
+  int64_t Plan(const JobSpec& spec) override;
+  StageSeconds Run(const JobSpec& spec, Communicator& world, FrameSink& sink,
+                   const CommandSource& command) override;
+  int64_t work_counter() const override { return work_counter_; }
+
+ private:
+  JobLayout LayOut(const JobSpec& spec) const;
+  // Without communicators: shapes only.
+  SequenceContext ShapeContext(const JobLayout& layout) const;
+  GroupCommunicators& Communicators(Communicator& world);
+  at::Tensor DenoiseJob(const JobSpec& spec, const JobLayout& layout, Communicator& world,
+                        StepAgreement& agreement, FrameSink& sink, StageSeconds& seconds);
+  void Emit(const JobSpec& spec, const at::Tensor& latents, Communicator& world,
+            StepAgreement& agreement, FrameSink& sink);
+
+  const PipelineOptions options_;
+  const CheckpointConfigs configs_;
+  const at::ScalarType dtype_;
+  std::unique_ptr<Transformer> transformer_;
+  std::unique_ptr<Vae> vae_;
+  std::unique_ptr<PromptEncoder> text_encoder_;  // world rank 0
+  PreviewMap preview_;
+  std::unique_ptr<GroupCommunicators> communicators_;
+  std::atomic<int64_t> work_counter_{0};
+};
+
+CogVideoPipeline::CogVideoPipeline(const PipelineOptions& options)
+    : options_(options),
+      configs_(ReadCheckpointConfigs(options.model_dir)),
+      dtype_(ToScalarType(options.dtype)),
+      preview_(MakePreviewMap(configs_.cogwheel.preview, configs_.vae.latent_channels)) {
+  const at::Device device(at::kCPU);
+  const std::string& dir = options.model_dir;
+  const bool first = options.world_rank == 0;
+  transformer_ =
+      Transformer::Load(configs_.transformer, Weights(dir + "/transformer"), device, dtype_);
+  vae_ = Vae::Load(configs_.vae, Weights(dir + "/vae"), device, dtype_,
+                   /*with_encoder=*/first && configs_.model_index.image_to_video());
+  if (first) text_encoder_ = PromptEncoder::Load(dir, configs_, device, dtype_);
+}
+
+JobLayout CogVideoPipeline::LayOut(const JobSpec& spec) const {
+  const TransformerConfig& config = configs_.transformer;
+  const int64_t patch_size_t = config.patch_size_t.value_or(1);
+  const int64_t latent_frames = (spec.frames - 1) / config.temporal_compression_ratio + 1;
+  return {.mesh = options_.mesh.ForGuidance(spec.guided()),
+          .text_count = spec.max_sequence_length,
+          .latents = {.frames = DivCeil(latent_frames, patch_size_t) * patch_size_t,
+                      .channels = configs_.vae.latent_channels,
+                      .height = spec.height / kPixelsPerLatent,
+                      .width = spec.width / kPixelsPerLatent,
+                      .patch_size_t = patch_size_t,
+                      .patch_size = config.patch_size}};
+}
+
+SequenceContext CogVideoPipeline::ShapeContext(const JobLayout& layout) const {
+  const MeshCoord coord = layout.mesh.At(options_.world_rank);
+  return {.text_count = layout.text_count,
+          .video_count = layout.latents.row_count(),
+          .ring_size = layout.mesh.ring,
+          .ring_rank = coord.ring,
+          .ulysses_size = layout.mesh.ulysses,
+          .ulysses_rank = coord.ulysses};
+}
+
+int64_t CogVideoPipeline::Plan(const JobSpec& spec) {
+  const bool wants_image = configs_.model_index.image_to_video();
+  if (wants_image != spec.has_image) {
+    throw std::invalid_argument(wants_image ? "the model needs an image"
+                                            : "the model takes no image");
+  }
+  const JobLayout layout = LayOut(spec);
+  const SequenceContext context = ShapeContext(layout);
+  // Refuses sizes that the model cannot compute.
+  transformer_->Prepare(context, layout.latents.frames, layout.latents.height,
+                        layout.latents.width);
+  const int64_t branches = BranchCount(spec, layout.mesh);
+  const int64_t element = static_cast<int64_t>(at::elementSize(dtype_));
+  const int64_t fp32 = sizeof(float);
+  const int64_t latents =
+      layout.VideoRows(options_.world_rank).size() * layout.latents.row_features();
+  // The sample, the image's half and the step's result; the prediction, two clean predictions and
+  // the sum in fp32.
+  const int64_t loop = latents * (3 * element + 4 * fp32);
+  const int64_t text = branches * layout.TextRows(options_.world_rank).size() *
+                       configs_.transformer.text_embed_dim * element;
+  return transformer_->ActivationBytes(context, branches) + loop + text;
+}
+
+GroupCommunicators& CogVideoPipeline::Communicators(Communicator& world) {
+  if (communicators_ == nullptr || &communicators_->world() != &world) {
+    communicators_ = std::make_unique<GroupCommunicators>(world);
+  }
+  return *communicators_;
+}
+
+at::Tensor CogVideoPipeline::DenoiseJob(const JobSpec& spec, const JobLayout& layout,
+                                        Communicator& world, StepAgreement& agreement,
+                                        FrameSink& sink, StageSeconds& seconds) {
+  Stopwatch watch;
+  agreement.AgreeToRun();
+  if (world.rank() == 0) sink.OnProgress(Stage::kTextEncode, 0, 1);
+  const at::Tensor text = ShareText({.spec = spec,
+                                     .layout = layout,
+                                     .encoder = text_encoder_.get(),
+                                     .embed_dim = configs_.transformer.text_embed_dim,
+                                     .dtype = dtype_},
+                                    world);
+  ++work_counter_;
+  if (world.rank() == 0) sink.OnProgress(Stage::kTextEncode, 1, 1);
+  NoiseStream noise(spec.seed, dtype_);
+  at::Tensor image_rows;
+  if (spec.has_image) {
+    image_rows =
+        ShareImage({.spec = spec, .layout = layout, .vae = *vae_, .dtype = dtype_}, noise, world);
+  }
+  seconds.text_encode = watch.Lap();
+
+  const SequenceContext sequence = Communicators(world)
+                                       .ForMesh(layout.mesh)
+                                       .Context(layout.text_count, layout.latents.row_count());
+  const TransformerJob job = transformer_->Prepare(sequence, layout.latents.frames,
+                                                   layout.latents.height, layout.latents.width);
+  const at::Tensor rows = Denoise({.spec = spec,
+                                   .layout = layout,
+                                   .transformer = *transformer_,
+                                   .transformer_job = job,
+                                   .scheduler = configs_.scheduler,
+                                   .preview = preview_,
+                                   .dtype = dtype_,
+                                   .world = world,
+                                   .agreement = agreement,
+                                   .sink = sink,
+                                   .work_counter = work_counter_},
+                                  text, image_rows, noise);
+  const at::Tensor latents = GatherLatents(layout, rows, world);
+  seconds.denoise = watch.Lap();
+  // The reference pads 1.5's frames at the front.
+  const int64_t kept = (spec.frames - 1) / configs_.transformer.temporal_compression_ratio + 1;
+  return latents.narrow(1, latents.size(1) - kept, kept);
+}
+
+void CogVideoPipeline::Emit(const JobSpec& spec, const at::Tensor& latents, Communicator& world,
+                            StepAgreement& agreement, FrameSink& sink) {
+  if (spec.output == OutputKind::kLatent) {
+    if (world.rank() != 0) return;
+    const at::Tensor values = latents[0].to(at::kFloat).contiguous();
+    sink.OnLatents({values.const_data_ptr<float>(), static_cast<size_t>(values.numel())},
+                   static_cast<int>(values.size(0)), static_cast<int>(values.size(1)),
+                   static_cast<int>(values.size(2)), static_cast<int>(values.size(3)));
+    return;
+  }
+  GroupCommunicators& communicators = Communicators(world);
+  DecodeFrames({.vae = *vae_,
+                .carries = communicators.carries(),
+                .frames = communicators.frames(),
+                .agreement = agreement,
+                .sink = sink,
+                .work_counter = work_counter_,
+                .tiling = spec.vae_tiling},
+               latents);
+}
+
+StageSeconds CogVideoPipeline::Run(const JobSpec& spec, Communicator& world, FrameSink& sink,
+                                   const CommandSource& command) {
+  const c10::InferenceMode inference;
+  if (world.size() != options_.mesh.size() || world.rank() != options_.world_rank) {
+    throw std::logic_error("the world is not the one the model was loaded for");
+  }
+  StageSeconds seconds;
+  const JobLayout layout = LayOut(spec);
+  StepAgreement agreement(world, spec, PlanHash(spec, layout.mesh), command);
+  const at::Tensor latents = DenoiseJob(spec, layout, world, agreement, sink, seconds);
+  Stopwatch watch;
+  Emit(spec, latents, world, agreement, sink);
+  agreement.Close();
+  seconds.decode = watch.Lap();
+  return seconds;
+}
+
+}  // namespace
+
+std::unique_ptr<Pipeline> Pipeline::Create(const PipelineOptions& options) {
+  const c10::InferenceMode inference;
+  SetCpuThreads(options.cpu_threads);
+  return std::make_unique<CogVideoPipeline>(options);
+}
+
+}  // namespace cogwheel

@@ -1,0 +1,34 @@
+#include "worker/pipeline/prompt_encoder.h"
+
+#include "worker/model/text_encoder.h"
+#include "worker/model/tokenizer.h"
+#include "worker/model/weights.h"
+
+namespace cogwheel {
+namespace {
+
+class T5PromptEncoder final : public PromptEncoder {
+ public:
+  T5PromptEncoder(std::unique_ptr<Tokenizer> tokenizer, std::unique_ptr<TextEncoder> encoder)
+      : tokenizer_(std::move(tokenizer)), encoder_(std::move(encoder)) {}
+
+  at::Tensor Encode(const std::string& prompt, int64_t max_tokens) const override {
+    return encoder_->Encode(tokenizer_->Encode(prompt, static_cast<int>(max_tokens)));
+  }
+
+ private:
+  const std::unique_ptr<Tokenizer> tokenizer_;
+  const std::unique_ptr<TextEncoder> encoder_;
+};
+
+}  // namespace
+
+std::unique_ptr<PromptEncoder> PromptEncoder::Load(const std::string& model_dir,
+                                                   const CheckpointConfigs& configs,
+                                                   at::Device device, at::ScalarType dtype) {
+  return std::make_unique<T5PromptEncoder>(
+      Tokenizer::Load(model_dir + "/tokenizer", configs.tokenizer),
+      TextEncoder::Load(configs.text_encoder, Weights(model_dir + "/text_encoder"), device, dtype));
+}
+
+}  // namespace cogwheel
