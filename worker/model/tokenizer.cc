@@ -13,21 +13,9 @@ constexpr int64_t kPadId = 0;
 constexpr int64_t kEosId = 1;
 constexpr int64_t kUnkId = 2;
 
-// Unicode white space in UTF-8, the characters at which the reference splits words.
-constexpr std::string_view kSpaces[] = {
-    "\t",           "\n",           "\v",           "\f",           "\r",           " ",
-    "\xc2\x85",     "\xc2\xa0",     "\xe1\x9a\x80", "\xe2\x80\x80", "\xe2\x80\x81", "\xe2\x80\x82",
-    "\xe2\x80\x83", "\xe2\x80\x84", "\xe2\x80\x85", "\xe2\x80\x86", "\xe2\x80\x87", "\xe2\x80\x88",
-    "\xe2\x80\x89", "\xe2\x80\x8a", "\xe2\x80\xa8", "\xe2\x80\xa9", "\xe2\x80\xaf", "\xe2\x81\x9f",
-    "\xe3\x80\x80"};
-
-// Bytes of the white space at a position; 0 when there is none.
-size_t SpaceAt(std::string_view text, size_t position) {
-  for (const std::string_view space : kSpaces) {
-    if (text.substr(position, space.size()) == space) return space.size();
-  }
-  return 0;
-}
+// The reference splits words at Unicode white space after the model's normaliser. The normaliser
+// makes all of it plain spaces, at which SentencePiece splits by itself, but for U+0085.
+constexpr std::string_view kNextLine = "\xc2\x85";
 
 }  // namespace
 
@@ -74,21 +62,14 @@ const Tokenizer::SpecialToken* Tokenizer::SpecialAt(const std::string& text,
 }
 
 void Tokenizer::AppendWords(const std::string& segment, std::vector<int64_t>& ids) const {
-  size_t begin = 0;
-  const auto append = [&](size_t end) {
-    if (end == begin) return;
-    std::vector<int> word_ids;
-    const auto status = processor_->Encode(segment.substr(begin, end - begin), &word_ids);
+  for (size_t begin = 0; begin < segment.size();) {
+    const size_t end = std::min(segment.find(kNextLine, begin), segment.size());
+    std::vector<int> line_ids;
+    const auto status = processor_->Encode(segment.substr(begin, end - begin), &line_ids);
     if (!status.ok()) throw std::runtime_error("SentencePiece: " + status.ToString());
-    ids.insert(ids.end(), word_ids.begin(), word_ids.end());
-  };
-  for (size_t at = 0; at < segment.size();) {
-    const size_t space = SpaceAt(segment, at);
-    if (space > 0) append(at);
-    at += space > 0 ? space : 1;
-    if (space > 0) begin = at;
+    ids.insert(ids.end(), line_ids.begin(), line_ids.end());
+    begin = end + kNextLine.size();
   }
-  append(segment.size());
 }
 
 std::vector<int64_t> Tokenizer::Encode(const std::string& text, int max_length) const {
