@@ -81,35 +81,44 @@ void ResizeAxis(std::span<const uint8_t> in, const Axis& axis, const std::vector
   }
 }
 
+RgbImage ResizeWidth(const RgbImage& image, int out_width) {
+  if (out_width == image.width) return image;
+  RgbImage wide{.height = image.height, .width = out_width};
+  wide.rgb.resize(static_cast<size_t>(image.height) * out_width * kChannels);
+  ResizeAxis(image.rgb,
+             {.lines = image.height,
+              .in_line_stride = image.width * kChannels,
+              .in_step = kChannels,
+              .out_line_stride = out_width * kChannels,
+              .out_step = kChannels},
+             MakeTaps(image.width, out_width), wide.rgb);
+  return wide;
+}
+
+RgbImage ResizeHeight(const RgbImage& image, int out_height) {
+  if (out_height == image.height) return image;
+  const int row = image.width * kChannels;
+  RgbImage tall{.height = out_height, .width = image.width};
+  tall.rgb.resize(static_cast<size_t>(out_height) * row);
+  ResizeAxis(image.rgb,
+             {.lines = image.width,
+              .in_line_stride = kChannels,
+              .in_step = row,
+              .out_line_stride = kChannels,
+              .out_step = row},
+             MakeTaps(image.height, out_height), tall.rgb);
+  return tall;
+}
+
 }  // namespace
 
 RgbImage ResizeLanczos(std::span<const uint8_t> rgb, int height, int width, int out_height,
                        int out_width) {
-  RgbImage image{.rgb = {rgb.begin(), rgb.end()}, .height = height, .width = width};
-  if (out_width != width) {
-    std::vector<uint8_t> wide(static_cast<size_t>(height) * out_width * kChannels);
-    ResizeAxis(image.rgb,
-               {.lines = height,
-                .in_line_stride = width * kChannels,
-                .in_step = kChannels,
-                .out_line_stride = out_width * kChannels,
-                .out_step = kChannels},
-               MakeTaps(width, out_width), wide);
-    image = {.rgb = std::move(wide), .height = height, .width = out_width};
-  }
-  if (out_height != height) {
-    const int row = out_width * kChannels;
-    std::vector<uint8_t> tall(static_cast<size_t>(out_height) * row);
-    ResizeAxis(image.rgb,
-               {.lines = out_width,
-                .in_line_stride = kChannels,
-                .in_step = row,
-                .out_line_stride = kChannels,
-                .out_step = row},
-               MakeTaps(height, out_height), tall);
-    image = {.rgb = std::move(tall), .height = out_height, .width = out_width};
-  }
-  return image;
+  const RgbImage image{.rgb = {rgb.begin(), rgb.end()}, .height = height, .width = width};
+  // Pillow 13 takes the order with the smaller picture in between (before, the width was first).
+  const bool height_first = int64_t{width} * out_height < int64_t{out_width} * height;
+  if (height_first) return ResizeWidth(ResizeHeight(image, out_height), out_width);
+  return ResizeHeight(ResizeWidth(image, out_width), out_height);
 }
 
 }  // namespace cogwheel
