@@ -20,9 +20,10 @@ function(cogwheel_library name)
   endif()
 endfunction()
 
-# ATen's header costs about 10 s a file: one precompiled header serves every torch target.
+# ATen's header costs about 10 s a file: one precompiled header serves every torch target. PRIVATE: the
+# wheel's include folder holds another protobuf, which rooms above must not see.
 function(cogwheel_torch_sources target)
-  target_link_libraries(${target} PUBLIC cogwheel::torch)
+  target_link_libraries(${target} PRIVATE cogwheel::torch)
   if(NOT TARGET cogwheel_torch_header)
     file(WRITE ${PROJECT_BINARY_DIR}/torch_header.cc "")
     add_library(cogwheel_torch_header STATIC ${PROJECT_BINARY_DIR}/torch_header.cc)

@@ -1,0 +1,126 @@
+#include "worker/launch/launcher.h"
+
+#include <csignal>
+
+#include "proto/contract/log.h"
+
+namespace cogwheel {
+namespace {
+
+constexpr std::chrono::milliseconds kPollInterval{50};
+constexpr std::chrono::milliseconds kNow{0};
+constexpr int kInternalExitCode = 70;
+
+}  // namespace
+
+Launcher::Launcher(LauncherOptions options, StopSignals& signals, const Clock& clock,
+                   std::function<void(const std::string& line)> print)
+    : options_(std::move(options)),
+      signals_(signals),
+      clock_(clock),
+      print_(std::move(print)),
+      budget_(options_.max_restarts, options_.restart_window) {}
+
+int Launcher::Run() {
+  while (true) {
+    const absl::Status started = StartAll();
+    if (!started.ok()) {
+      Log(LogLevel::kError, "cannot start a rank", {{"error", std::string(started.message())}});
+      StopAll();
+      return kInternalExitCode;
+    }
+    const std::optional<Ended> ended = WatchUntilEnd();
+    if (!ended.has_value()) {
+      Drain();
+      return 0;
+    }
+    Log(ended->exit_code == 0 ? LogLevel::kInfo : LogLevel::kWarning, "a rank ended",
+        {{"local_rank", std::to_string(ended->local_rank)},
+         {"exit_code", std::to_string(ended->exit_code)}});
+    StopAll();
+    if (ended->exit_code == 0 || ended->exit_code == options_.refused_exit_code) {
+      return ended->exit_code;
+    }
+    if (!budget_.Take(clock_.Now())) {
+      Log(LogLevel::kError, "the ranks were started again too often",
+          {{"max_restarts", std::to_string(options_.max_restarts)}});
+      return ended->exit_code;
+    }
+    Log(LogLevel::kInfo, "starting the ranks again");
+  }
+}
+
+absl::Status Launcher::StartAll() {
+  for (int local_rank = 0; local_rank < options_.rank_count; ++local_rank) {
+    ChildOptions child;
+    child.argv = options_.argv;
+    child.argv.push_back("--local-rank");
+    child.argv.push_back(std::to_string(local_rank));
+    absl::StatusOr<ChildProcess> process = ChildProcess::Start(child);
+    if (!process.ok()) return process.status();
+    ranks_.push_back({.process = *std::move(process)});
+  }
+  return absl::OkStatus();
+}
+
+std::optional<Launcher::Ended> Launcher::WatchUntilEnd() {
+  while (signals_.Count(kPollInterval) == 0) {
+    if (!announced_) {
+      ReadReadyLines();
+      bool all_ready = true;
+      for (const Rank& rank : ranks_) all_ready = all_ready && rank.ready;
+      if (all_ready) print_(R"({"ready":true,"listen":"","admin":""})");
+      announced_ = all_ready;
+    }
+    if (const std::optional<Ended> ended = FindEnded()) return ended;
+  }
+  return std::nullopt;
+}
+
+void Launcher::ReadReadyLines() {
+  for (Rank& rank : ranks_) {
+    if (!rank.ready) rank.ready = rank.process.ReadLine(kNow).ok();
+  }
+}
+
+// The rank that ended first is not known when several have: a refusal explains most, then any code
+// but 0.
+std::optional<Launcher::Ended> Launcher::FindEnded() {
+  std::optional<Ended> found;
+  for (size_t i = 0; i < ranks_.size(); ++i) {
+    const std::optional<int> code = ranks_[i].process.Wait(kNow);
+    if (!code.has_value()) continue;
+    const bool refused = *code == options_.refused_exit_code;
+    if (!found.has_value() || refused || found->exit_code == 0) {
+      found = Ended{.local_rank = static_cast<int>(i), .exit_code = *code};
+    }
+    if (refused) break;
+  }
+  return found;
+}
+
+void Launcher::Drain() {
+  Log(LogLevel::kInfo, "draining: the running job ends first");
+  for (Rank& rank : ranks_) rank.process.Signal(SIGTERM);
+  const auto deadline = clock_.Now() + options_.drain_limit;
+  while (clock_.Now() < deadline && signals_.Count(kPollInterval) < 2) {
+    bool running = false;
+    for (Rank& rank : ranks_) running = running || !rank.process.Wait(kNow).has_value();
+    if (!running) break;
+  }
+  for (Rank& rank : ranks_) rank.process.Signal(SIGKILL);
+  ranks_.clear();
+}
+
+void Launcher::StopAll() {
+  for (Rank& rank : ranks_) rank.process.Signal(SIGTERM);
+  const auto deadline = clock_.Now() + options_.stop_grace;
+  for (Rank& rank : ranks_) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::max(deadline - clock_.Now(), std::chrono::steady_clock::duration::zero()));
+    if (!rank.process.Wait(left).has_value()) rank.process.Signal(SIGKILL);
+  }
+  ranks_.clear();
+}
+
+}  // namespace cogwheel

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "proto/contract/child_process.h"
+#include "proto/contract/clock.h"
+#include "worker/launch/restart_budget.h"
+#include "worker/launch/stop_signals.h"
+
+namespace cogwheel {
+
+struct LauncherOptions {
+  std::vector<std::string> argv;  // of a rank, without --local-rank
+  int rank_count = 1;
+  int max_restarts = 5;
+  std::chrono::seconds restart_window{600};
+  std::chrono::milliseconds stop_grace{10'000};  // between SIGTERM and SIGKILL
+  std::chrono::hours drain_limit{1};             // for the running job after a first SIGTERM
+  int refused_exit_code = 2;                     // a rank that ends so is not started again
+};
+
+// The parent of this host's ranks: starts them, prints one ready line when all stand in the group,
+// and starts all of them again when one ends. Owned by main's thread, which must be the one that
+// starts the ranks: they die with it.
+class Launcher {
+ public:
+  Launcher(LauncherOptions options, StopSignals& signals, const Clock& clock,
+           std::function<void(const std::string& line)> print);
+
+  // Until asked to stop (0), a rank refuses (its code), the frontend sends the ranks away (0), or
+  // the restarts are used up (the last rank's code).
+  int Run();
+
+ private:
+  struct Rank {
+    ChildProcess process;
+    bool ready = false;
+  };
+  struct Ended {
+    int local_rank = 0;
+    int exit_code = 0;
+  };
+
+  absl::Status StartAll();
+  // Nothing: asked to stop.
+  std::optional<Ended> WatchUntilEnd();
+  void ReadReadyLines();
+  std::optional<Ended> FindEnded();
+  void Drain();
+  void StopAll();
+
+  const LauncherOptions options_;
+  StopSignals& signals_;
+  const Clock& clock_;
+  const std::function<void(const std::string&)> print_;
+  RestartBudget budget_;
+  std::vector<Rank> ranks_;
+  bool announced_ = false;  // the ready line is printed once
+};
+
+}  // namespace cogwheel

@@ -1,0 +1,84 @@
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "proto/contract/config.h"
+#include "proto/contract/log.h"
+#include "worker/launch/launcher.h"
+#include "worker/rank/exit_code.h"
+#include "worker/rank/guard.h"
+#include "worker/rank_process.h"
+#include "worker/settings.h"
+#include "worker/version.h"
+
+// cogwheel-worker: the launcher of this host's ranks, and, started by itself with --local-rank K,
+// one rank.
+namespace cogwheel {
+namespace {
+
+// One line for people, as every refusal of our programs.
+int Refuse(const absl::Status& status) {
+  std::fprintf(stderr, "cogwheel-worker: %s\n", std::string(status.message()).c_str());
+  return kExitRefused;
+}
+
+// Takes --local-rank K, which no user types, out of the arguments.
+std::optional<int> TakeLocalRank(std::vector<char*>& argv) {
+  for (size_t i = 1; i + 1 < argv.size(); ++i) {
+    if (std::strcmp(argv[i], "--local-rank") != 0) continue;
+    const char* text = argv[i + 1];
+    int value = 0;
+    std::from_chars(text, text + std::strlen(text), value);
+    argv.erase(argv.begin() + i, argv.begin() + i + 2);
+    return value;
+  }
+  return std::nullopt;
+}
+
+int Launch(const WorkerSettings& settings, const std::vector<char*>& argv, StopSignals& signals) {
+  LauncherOptions options{.argv = {argv.begin(), argv.end()}, .rank_count = settings.rank_count};
+  options.argv[0] = "/proc/self/exe";
+  const SystemClock clock;
+  Launcher launcher(std::move(options), signals, clock, [](const std::string& line) {
+    std::printf("%s\n", line.c_str());
+    std::fflush(stdout);
+  });
+  return launcher.Run();
+}
+
+int Main(int argc, char** argv) {
+  StopSignals signals;
+  std::vector<char*> arguments(argv, argv + argc);
+  const std::optional<int> local_rank = TakeLocalRank(arguments);
+  SetLogContext({{"program", "cogwheel-worker"}});
+
+  config::v1::WorkerConfig config;
+  const absl::StatusOr<ConfigOutcome> outcome =
+      LoadConfig(static_cast<int>(arguments.size()), arguments.data(),
+                 {.name = "cogwheel-worker",
+                  .summary = "Runs the ranks of a group on this host.",
+                  .versions = VersionText()},
+                 config);
+  if (!outcome.ok()) return Refuse(outcome.status());
+  if (*outcome == ConfigOutcome::kPrinted) return 0;
+  const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  const absl::StatusOr<WorkerSettings> settings = CheckSettings(config, cores);
+  if (!settings.ok()) return Refuse(settings.status());
+
+  ModelDescription model;
+  const absl::Status described =
+      Guard([&] { model = DescribeModel(settings->model_dir, settings->model_name); });
+  if (!described.ok()) return Refuse(described);
+  if (local_rank.has_value()) return RunRank(*settings, model, *local_rank, signals);
+  return Launch(*settings, arguments, signals);
+}
+
+}  // namespace
+}  // namespace cogwheel
+
+int main(int argc, char** argv) { return cogwheel::Main(argc, argv); }

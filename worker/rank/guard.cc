@@ -1,0 +1,39 @@
+#include "worker/rank/guard.h"
+
+#include <exception>
+
+namespace cogwheel {
+namespace {
+
+absl::StatusCode CodeOf(const Failure& failure) {
+  switch (failure.kind) {
+    case FailureKind::kInvalid:
+      return absl::StatusCode::kInvalidArgument;
+    case FailureKind::kOutOfMemory:
+      return absl::StatusCode::kResourceExhausted;
+    case FailureKind::kComm:
+      return absl::StatusCode::kUnavailable;
+    case FailureKind::kCancelled:
+      return failure.stopping ? absl::StatusCode::kAborted : absl::StatusCode::kCancelled;
+    case FailureKind::kInternal:
+      break;
+  }
+  return absl::StatusCode::kInternal;
+}
+
+}  // namespace
+
+absl::Status ToStatus(const Failure& failure) {
+  return absl::Status(CodeOf(failure), failure.message);
+}
+
+absl::Status Guard(const std::function<void()>& work) {
+  try {
+    work();
+    return absl::OkStatus();
+  } catch (...) {
+    return ToStatus(DescribeFailure(std::current_exception()));
+  }
+}
+
+}  // namespace cogwheel

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "worker/parallel/communicator.h"
+#include "worker/pipeline/pipeline.h"
+#include "worker/rank/rank_link.h"
+
+namespace cogwheel {
+
+// The parts of a rank that a test replaces.
+struct RankParts {
+  // Joins the group; throws CommError.
+  std::function<std::unique_ptr<Communicator>(const AssignOrder&)> connect;
+  // Loads the model for a place in the group; throws like Pipeline::Create.
+  std::function<std::unique_ptr<Pipeline>(int world_rank)> load;
+  // True once this process was asked to leave (SIGTERM): the running job ends first.
+  std::function<bool()> drain_requested;
+};
+
+// The life of one rank: wait for a place, load, join, then job after job. Runs on the thread that
+// owns the device; alone issues collectives.
+//
+// What fails before a job's first collective fails that job alone. What fails after it takes the
+// group with it: the failure is reported, the world aborted, and Run returns the code to exit with.
+class RankLoop {
+ public:
+  RankLoop(RankParts parts, JobMailbox& mailbox, RankLink& link)
+      : parts_(std::move(parts)), mailbox_(mailbox), link_(link) {}
+
+  // Returns an exit code of exit_code.h.
+  int Run();
+
+ private:
+  // Nothing: go on. A value: leave with it.
+  using Verdict = std::optional<int>;
+
+  Verdict Handle(Order order);
+  Verdict Join(const AssignOrder& order);
+  Verdict Answer(RunOrder order);
+  Verdict Start(const StartOrder& order);
+  Verdict Drop(const DropOrder& order);
+  Verdict Lost(const LinkLost& lost);
+  absl::Status Prepare(RunOrder& order, int64_t& planned_bytes);
+  Verdict Execute(const JobSpec& spec);
+  Command NextCommand(const JobSpec& spec, const JobOutput* output) const;
+
+  const RankParts parts_;
+  JobMailbox& mailbox_;
+  RankLink& link_;
+  std::unique_ptr<Pipeline> pipeline_;
+  std::unique_ptr<Communicator> world_;
+  int64_t epoch_ = 0;
+  int64_t next_sequence_ = 0;       // 0: any
+  std::optional<JobSpec> waiting_;  // answered, not yet started
+};
+
+}  // namespace cogwheel

@@ -1,0 +1,172 @@
+#include "worker/rpc/control_stream.h"
+
+#include "proto/contract/log.h"
+#include "proto/contract/status.h"
+#include "proto/contract/validate.h"
+#include "worker/media/image_decoder.h"
+#include "worker/rpc/result_stream.h"
+
+namespace cogwheel {
+namespace {
+
+using internal::v1::FrontendMessage;
+using internal::v1::RankMessage;
+
+constexpr std::chrono::seconds kHeartbeatInterval{1};
+constexpr std::chrono::seconds kSendLimit{30};
+constexpr std::chrono::seconds kFlushLimit{5};
+constexpr std::chrono::seconds kCloseLimit{4};
+
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& frontend) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 200);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1'000);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  return grpc::CreateCustomChannel(frontend, grpc::InsecureChannelCredentials(), arguments);
+}
+
+bool IsRefusal(const grpc::Status& status) {
+  return status.error_code() == grpc::StatusCode::INVALID_ARGUMENT ||
+         status.error_code() == grpc::StatusCode::FAILED_PRECONDITION;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ControlStream>> ControlStream::Connect(const Options& options,
+                                                                      JobMailbox& mailbox) {
+  std::shared_ptr<grpc::Channel> channel = MakeChannel(options.frontend);
+  if (!channel->WaitForConnected(std::chrono::system_clock::now() + options.dial_limit)) {
+    return absl::UnavailableError("frontend " + options.frontend + " is not reachable within " +
+                                  std::to_string(options.dial_limit.count() / 1000) + " s");
+  }
+  return std::unique_ptr<ControlStream>(
+      new ControlStream(std::move(channel), options.identity, mailbox));
+}
+
+ControlStream::ControlStream(std::shared_ptr<grpc::Channel> channel, const RankIdentity& identity,
+                             JobMailbox& mailbox)
+    : mailbox_(mailbox),
+      channel_(std::move(channel)),
+      stub_(internal::v1::RankControl::NewStub(channel_)),
+      stream_(std::make_unique<MessageStream>(
+          *stub_, MessageStream::Handlers{
+                      .on_message = [this](FrontendMessage m) { OnMessage(std::move(m)); },
+                      .on_end = [this](const grpc::Status& status) { OnEnd(status); }})) {
+  RankMessage message;
+  *message.mutable_hello() = ToHello(identity);
+  stream_->Send(std::move(message), kSendLimit).IgnoreError();
+  heartbeats_ = std::thread([this] { SendHeartbeats(); });
+}
+
+ControlStream::~ControlStream() {
+  {
+    const MutexLock lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.NotifyAll();
+  heartbeats_.join();
+  // A stream that will not end keeps its memory: the process is about to leave.
+  if (!stream_->Close(kCloseLimit)) stream_.release();
+}
+
+void ControlStream::OnMessage(FrontendMessage message) {
+  if (message.has_cancel_job()) {
+    if (message.cancel_job().epoch() == epoch_) {
+      cancelled_sequence_ = message.cancel_job().job_sequence();
+    }
+    return;
+  }
+  if (message.has_assign()) epoch_ = message.assign().epoch();
+  absl::StatusOr<Order> order = ToOrder(std::move(message));
+  const absl::Status pushed = order.ok() ? mailbox_.Push(*std::move(order)) : order.status();
+  if (!pushed.ok()) {
+    Log(LogLevel::kError, "dropped an order", {{"error", std::string(pushed.message())}});
+  }
+}
+
+void ControlStream::OnEnd(const grpc::Status& status) {
+  const std::string reason = status.ok() ? "the frontend closed it" : FromGrpc(status).ToString();
+  mailbox_.Push(LinkLost{.reason = reason, .refused = IsRefusal(status)}).IgnoreError();
+}
+
+void ControlStream::SendHeartbeats() {
+  while (true) {
+    RankMessage message;
+    {
+      const MutexLock lock(mutex_);
+      if (changed_.WaitFor(mutex_, kHeartbeatInterval, [this] { return stopping_; })) return;
+      internal::v1::Heartbeat& beat = *message.mutable_heartbeat();
+      beat.set_epoch(epoch_);
+      beat.set_job_sequence(job_sequence_);
+      beat.set_step(pipeline_ == nullptr ? 0 : pipeline_->work_counter());
+    }
+    // A full queue means that much is being written already: that is sign of life enough.
+    stream_->Send(std::move(message), std::chrono::seconds(0)).IgnoreError();
+  }
+}
+
+void ControlStream::SendFormed(int64_t epoch) {
+  RankMessage message;
+  message.mutable_formed()->set_epoch(epoch);
+  stream_->Send(std::move(message), kSendLimit).IgnoreError();
+}
+
+void ControlStream::SendAnswer(const RunOrder& order, const absl::Status& status,
+                               int64_t planned_bytes) {
+  RankMessage message;
+  internal::v1::JobAnswer& answer = *message.mutable_job_answer();
+  answer.set_epoch(order.spec.epoch);
+  answer.set_job_sequence(order.spec.job_sequence);
+  answer.set_code(static_cast<int>(status.code()));
+  answer.set_reason(ErrorReason(status));
+  answer.set_message(std::string(status.message()));
+  answer.set_planned_bytes(planned_bytes);
+  stream_->Send(std::move(message), kSendLimit).IgnoreError();
+}
+
+void ControlStream::SendDone(const JobReport& report) {
+  RankMessage message;
+  internal::v1::JobDone& done = *message.mutable_job_done();
+  done.set_epoch(report.epoch);
+  done.set_job_sequence(report.job_sequence);
+  done.set_code(static_cast<int>(report.status.code()));
+  done.set_reason(ErrorReason(report.status));
+  done.set_message(std::string(report.status.message()));
+  done.set_size_bytes(report.output.size_bytes);
+  done.set_sha256(report.output.sha256);
+  done.set_media_type(report.output.media_type);
+  done.set_text_encode_seconds(report.seconds.text_encode);
+  done.set_denoise_seconds(report.seconds.denoise);
+  done.set_decode_seconds(report.seconds.decode);
+  done.set_encode_seconds(report.output.encode_seconds);
+  stream_->Send(std::move(message), kSendLimit).IgnoreError();
+}
+
+absl::Status ControlStream::DecodeImage(RunOrder& order) {
+  absl::StatusOr<DecodedImage> image = ::cogwheel::DecodeImage(order.image_bytes);
+  if (!image.ok()) return image.status();
+  order.spec.image_rgb = std::move(image->rgb);
+  order.spec.image_height = image->height;
+  order.spec.image_width = image->width;
+  return absl::OkStatus();
+}
+
+std::unique_ptr<JobOutput> ControlStream::OpenOutput(const JobSpec& spec) {
+  return std::make_unique<ResultStream>(spec, *stream_);
+}
+
+bool ControlStream::CancelRequested(int64_t job_sequence) const {
+  return cancelled_sequence_ == job_sequence;
+}
+
+void ControlStream::ShowJob(int64_t job_sequence, const Pipeline* pipeline) {
+  const MutexLock lock(mutex_);
+  job_sequence_ = job_sequence;
+  pipeline_ = pipeline;
+}
+
+void ControlStream::Flush() { stream_->Flush(kFlushLimit); }
+
+}  // namespace cogwheel

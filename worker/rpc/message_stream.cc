@@ -1,0 +1,91 @@
+#include "worker/rpc/message_stream.h"
+
+namespace cogwheel {
+namespace {
+
+// Chunks of 256 KiB: 8 MiB at most wait here.
+constexpr size_t kMaxQueuedMessages = 32;
+
+}  // namespace
+
+MessageStream::MessageStream(internal::v1::RankControl::Stub& stub, Handlers handlers)
+    : handlers_(std::move(handlers)) {
+  stub.async()->Join(&context_, this);
+  AddHold();  // writes start outside of reactions
+  StartRead(&incoming_);
+  StartCall();
+}
+
+absl::Status MessageStream::Send(internal::v1::RankMessage message,
+                                 std::chrono::nanoseconds limit) {
+  const MutexLock lock(mutex_);
+  const bool room = changed_.WaitFor(
+      mutex_, limit, [this] { return !held_ || outgoing_.size() < kMaxQueuedMessages; });
+  if (!held_) return absl::UnavailableError("the stream to the frontend has ended");
+  if (!room) return absl::DeadlineExceededError("the frontend does not read");
+  outgoing_.push_back(std::move(message));
+  if (!writing_) WriteFront();
+  return absl::OkStatus();
+}
+
+void MessageStream::WriteFront() {
+  writing_ = true;
+  StartWrite(&outgoing_.front());
+}
+
+void MessageStream::StopWriting() {
+  if (!held_) return;
+  held_ = false;
+  changed_.NotifyAll();
+  RemoveHold();
+}
+
+bool MessageStream::Flush(std::chrono::nanoseconds limit) {
+  const MutexLock lock(mutex_);
+  const bool settled =
+      changed_.WaitFor(mutex_, limit, [this] { return !held_ || outgoing_.empty(); });
+  return settled && held_;
+}
+
+bool MessageStream::Close(std::chrono::nanoseconds limit) {
+  Flush(limit / 4);
+  const MutexLock lock(mutex_);
+  if (held_ && !writing_) StartWritesDone();
+  StopWriting();
+  if (changed_.WaitFor(mutex_, limit / 4, [this] { return done_; })) return true;
+  context_.TryCancel();
+  return changed_.WaitFor(mutex_, limit / 2, [this] { return done_; });
+}
+
+void MessageStream::OnReadDone(bool ok) {
+  if (!ok) {
+    const MutexLock lock(mutex_);
+    StopWriting();
+    return;
+  }
+  handlers_.on_message(std::move(incoming_));
+  incoming_.Clear();
+  StartRead(&incoming_);
+}
+
+void MessageStream::OnWriteDone(bool ok) {
+  const MutexLock lock(mutex_);
+  writing_ = false;
+  outgoing_.pop_front();
+  if (!ok) {
+    outgoing_.clear();
+    StopWriting();
+  } else if (held_ && !outgoing_.empty()) {
+    WriteFront();
+  }
+  changed_.NotifyAll();
+}
+
+void MessageStream::OnDone(const grpc::Status& status) {
+  handlers_.on_end(status);
+  const MutexLock lock(mutex_);
+  done_ = true;
+  changed_.NotifyAll();
+}
+
+}  // namespace cogwheel

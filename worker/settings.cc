@@ -1,0 +1,106 @@
+#include "worker/settings.h"
+
+#include <algorithm>
+
+#include <absl/strings/str_cat.h>
+
+namespace cogwheel {
+namespace {
+
+constexpr int kMostCpuRanks = 16;
+constexpr int kDefaultStepTimeoutSeconds = 600;
+constexpr char kLoopback[] = "127.0.0.1";
+
+absl::StatusOr<Mesh> CheckMesh(const config::v1::WorkerConfig& config) {
+  const auto value = [](bool has, int set) { return has ? set : 1; };
+  const Mesh mesh{.cfg = value(config.has_cfg_parallel(), config.cfg_parallel()),
+                  .ring = value(config.has_ring(), config.ring()),
+                  .ulysses = value(config.has_ulysses(), config.ulysses())};
+  const auto refuse = [](const char* flag, int is, const char* legal) {
+    return absl::InvalidArgumentError(absl::StrCat(flag, " ", is, " is not ", legal));
+  };
+  if (mesh.cfg != 1 && mesh.cfg != 2) return refuse("cfg_parallel", mesh.cfg, "1 or 2");
+  if (mesh.ring < 1 || mesh.ring > kMostCpuRanks) return refuse("ring", mesh.ring, "within 1..16");
+  if (mesh.ulysses < 1 || mesh.ulysses > kMostCpuRanks) {
+    return refuse("ulysses", mesh.ulysses, "within 1..16");
+  }
+  if (mesh.size() > kMostCpuRanks) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a mesh of cfg_parallel ", mesh.cfg, " x ring ", mesh.ring, " x ulysses ",
+                     mesh.ulysses, " = ", mesh.size(), " ranks is more than 16 on the CPU"));
+  }
+  return mesh;
+}
+
+absl::Status CheckRankCount(int ranks, const Mesh& mesh, bool one_host) {
+  const bool fits = one_host ? ranks == mesh.size() : ranks >= 1 && ranks <= mesh.size();
+  if (fits) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "ranks ", ranks, " do not fit the mesh cfg_parallel ", mesh.cfg, " x ring ", mesh.ring,
+      " x ulysses ", mesh.ulysses, " = ", mesh.size(),
+      one_host ? "; the only legal value on one host is " : "; the most is ", mesh.size()));
+}
+
+absl::Status CheckDevice(const std::string& device) {
+  if (device.empty() || device == "cpu") return absl::OkStatus();
+  if (device == "cuda") {
+    return absl::InvalidArgumentError(
+        "device cuda is not in this build; the nearest legal value is cpu");
+  }
+  return absl::InvalidArgumentError(absl::StrCat("device \"", device, "\" is not cpu or cuda"));
+}
+
+absl::StatusOr<Dtype> CheckDtype(const std::string& name) {
+  if (name.empty() || name == "fp32") return Dtype::kFp32;
+  if (name == "bf16") return Dtype::kBf16;
+  if (name == "fp16") return Dtype::kFp16;
+  return absl::InvalidArgumentError(absl::StrCat("dtype \"", name, "\" is not fp32, bf16 or fp16"));
+}
+
+}  // namespace
+
+absl::StatusOr<WorkerSettings> CheckSettings(const config::v1::WorkerConfig& config, int cores) {
+  if (config.model().empty()) {
+    return absl::InvalidArgumentError("model is missing: a checkpoint folder is required");
+  }
+  const absl::StatusOr<Mesh> mesh = CheckMesh(config);
+  if (!mesh.ok()) return mesh.status();
+  WorkerSettings settings;
+  settings.mesh = *mesh;
+  settings.rank_count = config.has_ranks() ? config.ranks() : mesh->size();
+  settings.peer_host = config.has_peer_host() ? config.peer_host() : kLoopback;
+  const absl::Status ranks =
+      CheckRankCount(settings.rank_count, *mesh, /*one_host=*/settings.peer_host == kLoopback);
+  if (!ranks.ok()) return ranks;
+  const absl::Status device = CheckDevice(config.device());
+  if (!device.ok()) return device;
+  const absl::StatusOr<Dtype> dtype = CheckDtype(config.dtype());
+  if (!dtype.ok()) return dtype.status();
+  settings.dtype = *dtype;
+  settings.frontend = config.has_frontend() ? config.frontend() : "127.0.0.1:50051";
+  settings.model_dir = config.model();
+  settings.model_name = config.model_name();
+  settings.group = config.has_group() ? config.group() : "default";
+  settings.step_timeout_seconds = config.has_step_timeout_seconds() ? config.step_timeout_seconds()
+                                                                    : kDefaultStepTimeoutSeconds;
+  if (settings.step_timeout_seconds < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("step_timeout_seconds ", settings.step_timeout_seconds, " is not 1 or more"));
+  }
+  settings.cpu_threads = std::max(1, cores / settings.rank_count);
+  return settings;
+}
+
+std::string DtypeName(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::kBf16:
+      return "bf16";
+    case Dtype::kFp16:
+      return "fp16";
+    case Dtype::kFp32:
+      break;
+  }
+  return "fp32";
+}
+
+}  // namespace cogwheel
