@@ -103,8 +103,8 @@ class BadInputTest(RefusalTest):
             f.write(png(8, 8))
             f.truncate(16 * 1024 * 1024 + 1)
         for name, said in (("missing.png", ("missing.png", "no such file")), (".", ("regular file",)), ("empty.png", ("empty",)),
-                           ("text.png", ("PNG or JPEG",)), ("cut.png", ("image",)), ("wide.png", ("8193", "8192")),
-                           ("pixels.png", ("8000", "33")), ("nothing.png", ("image",)), ("gif.gif", ("PNG or JPEG",)),
+                           ("text.png", ("neither PNG nor JPEG",)), ("cut.png", ("image",)), ("wide.png", ("8193", "8192")),
+                           ("pixels.png", ("8000", "33")), ("nothing.png", ("image",)), ("gif.gif", ("neither PNG nor JPEG",)),
                            ("jpeg.jpg", ("image",)), ("large.png", ("16777217", "16777216"))):
             with self.subTest(name):
                 self.refused(said, *PROMPT, "--image", name)
