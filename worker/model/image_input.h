@@ -15,9 +15,8 @@ struct RgbImage {
   int width = 0;
 };
 
-// Image.resize with LANCZOS of Pillow 13, byte for byte: a pass per axis, the smaller intermediate
-// picture first, coefficients in 22-bit fixed point, each pass rounded to bytes; a pass that
-// changes nothing is left out.
+// Image.resize with LANCZOS of Pillow 13, byte for byte: one pass per axis, coefficients in 22-bit
+// fixed point, each pass rounded to bytes; a pass that changes nothing is left out.
 RgbImage ResizeLanczos(std::span<const uint8_t> rgb, int height, int width, int out_height,
                        int out_width);
 

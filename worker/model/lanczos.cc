@@ -115,8 +115,8 @@ RgbImage ResizeHeight(const RgbImage& image, int out_height) {
 RgbImage ResizeLanczos(std::span<const uint8_t> rgb, int height, int width, int out_height,
                        int out_width) {
   const RgbImage image{.rgb = {rgb.begin(), rgb.end()}, .height = height, .width = width};
-  // Pillow 13 takes the order with the smaller picture in between (before, the width was first).
-  const bool height_first = int64_t{width} * out_height < int64_t{out_width} * height;
+  // Pillow 13's choice, as measured from its results (older ones always took the width first).
+  const bool height_first = out_height < height && 2 * (width - out_width) < height - out_height;
   if (height_first) return ResizeWidth(ResizeHeight(image, out_height), out_width);
   return ResizeHeight(ResizeWidth(image, out_width), out_height);
 }
