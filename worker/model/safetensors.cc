@@ -160,7 +160,7 @@ std::map<std::string, TensorEntry> ParseSafetensors(std::span<const std::byte> b
   return tensors;
 }
 
-SafetensorsFile::SafetensorsFile(const std::string& path) : path_(path) {
+MappedFile::MappedFile(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) throw std::invalid_argument(path + " cannot be opened: " + std::strerror(errno));
   struct stat info = {};
@@ -169,21 +169,18 @@ SafetensorsFile::SafetensorsFile(const std::string& path) : path_(path) {
     address = mmap(nullptr, info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
   }
   close(fd);
-  if (address == MAP_FAILED) throw std::invalid_argument(path + " is damaged: it has no header");
+  if (address == MAP_FAILED) Refuse(path, "it has no header");
   bytes_ = {static_cast<const std::byte*>(address), static_cast<size_t>(info.st_size)};
-  try {
-    tensors_ = ParseSafetensors(bytes_, path_);
-  } catch (...) {
-    munmap(address, info.st_size);
-    throw;
-  }
 }
 
-SafetensorsFile::~SafetensorsFile() {
-  munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
-}
+MappedFile::~MappedFile() { munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size()); }
 
-std::span<const std::byte> SafetensorsFile::header() const { return HeaderOf(bytes_, path_); }
+SafetensorsFile::SafetensorsFile(const std::string& path)
+    : path_(path), mapping_(path), tensors_(ParseSafetensors(mapping_.bytes(), path)) {}
+
+std::span<const std::byte> SafetensorsFile::header() const {
+  return HeaderOf(mapping_.bytes(), path_);
+}
 
 TensorFolder::TensorFolder(const std::string& folder) : folder_(folder) {
   for (const char* stem : {"diffusion_pytorch_model", "model"}) {

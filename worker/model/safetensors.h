@@ -29,13 +29,23 @@ struct TensorEntry {
 std::map<std::string, TensorEntry> ParseSafetensors(std::span<const std::byte> bytes,
                                                     const std::string& file);
 
-// A mapped file. Thread-compatible; entries are views into the mapping.
+// A file mapped into memory, read-only.
+class MappedFile {
+ public:
+  explicit MappedFile(const std::string& path);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+  std::span<const std::byte> bytes() const { return bytes_; }
+
+ private:
+  std::span<const std::byte> bytes_;
+};
+
+// Thread-compatible; entries are views into the mapping.
 class SafetensorsFile {
  public:
   explicit SafetensorsFile(const std::string& path);
-  ~SafetensorsFile();
-  SafetensorsFile(const SafetensorsFile&) = delete;
-  SafetensorsFile& operator=(const SafetensorsFile&) = delete;
 
   const std::string& path() const { return path_; }
   const std::map<std::string, TensorEntry>& tensors() const { return tensors_; }
@@ -44,7 +54,7 @@ class SafetensorsFile {
 
  private:
   std::string path_;
-  std::span<const std::byte> bytes_;
+  MappedFile mapping_;
   std::map<std::string, TensorEntry> tensors_;
 };
 
