@@ -1,0 +1,64 @@
+#include "server/metrics/server_metrics.h"
+
+#include <prometheus/registry.h>
+
+namespace cogwheel {
+namespace {
+
+const std::vector<double> kJobSeconds = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 1800};
+
+}  // namespace
+
+std::shared_ptr<prometheus::Registry> MakeRegistry() {
+  return std::make_shared<prometheus::Registry>();
+}
+
+ServerMetrics::ServerMetrics(const std::shared_ptr<prometheus::Registry>& registry)
+    : build_info(*registry, {"cogwheel_build_info", "1, with what was built", {"version", "grpc"}}),
+      ready(*registry, {"cogwheel_ready", "1 while a job submitted now would start", {}}),
+      draining(*registry, {"cogwheel_draining", "1 while the server shuts down", {}}),
+      api_rpcs_handled_total(
+          *registry, {"cogwheel_api_rpcs_handled_total", "RPCs that ended", {"method", "code"}}),
+      api_live_reactors(*registry, {"cogwheel_api_live_reactors", "streams being served", {}}),
+      api_streams_stalled_total(*registry, {"cogwheel_api_streams_stalled_total",
+                                            "streams cut because their reader took nothing",
+                                            {}}),
+      api_sent_bytes_total(*registry, {"cogwheel_api_sent_bytes_total",
+                                       "bytes of results and events handed to clients",
+                                       {"method"}}),
+      queue_jobs_accepted_total(*registry,
+                                {"cogwheel_queue_jobs_accepted_total", "jobs accepted", {"model"}}),
+      queue_jobs_rejected_total(*registry,
+                                {"cogwheel_queue_jobs_rejected_total", "jobs refused", {"reason"}}),
+      queue_jobs_deduplicated_total(
+          *registry,
+          {"cogwheel_queue_jobs_deduplicated_total", "submits answered with an earlier job", {}}),
+      queue_jobs(*registry, {"cogwheel_queue_jobs", "jobs not finished", {"state"}}),
+      queue_bytes(*registry,
+                  {"cogwheel_queue_bytes", "bytes of prompts and images of queued jobs", {}}),
+      queue_wait_seconds(*registry,
+                         {"cogwheel_queue_wait_seconds", "from acceptance to start", {"model"}},
+                         kJobSeconds),
+      dispatch_jobs_finished_total(
+          *registry,
+          {"cogwheel_dispatch_jobs_finished_total", "jobs that ended", {"model", "outcome"}}),
+      dispatch_job_duration_seconds(
+          *registry,
+          {"cogwheel_dispatch_job_duration_seconds", "from start to end", {"model", "outcome"}},
+          kJobSeconds),
+      dispatch_group_formations_total(
+          *registry, {"cogwheel_dispatch_group_formations_total", "epochs begun", {"group"}}),
+      dispatch_group_losses_total(
+          *registry, {"cogwheel_dispatch_group_losses_total", "epochs ended by a rank", {"group"}}),
+      dispatch_group_up(*registry,
+                        {"cogwheel_dispatch_group_up", "1 while a group is formed", {"group"}}),
+      dispatch_group_epoch(*registry,
+                           {"cogwheel_dispatch_group_epoch", "current epoch", {"group"}}),
+      dispatch_fenced_messages_total(*registry, {"cogwheel_dispatch_fenced_messages_total",
+                                                 "messages of an older epoch or job, dropped",
+                                                 {"group"}}),
+      dispatch_fenced_commits_total(*registry, {"cogwheel_dispatch_fenced_commits_total",
+                                                "results of an older attempt, refused",
+                                                {"group"}}) {}
+
+}  // namespace cogwheel

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <memory>
+
+#include "server/metrics/meters.h"
+
+namespace cogwheel {
+
+// Every metric of the frontend, by name. Rooms receive this struct, never the registry.
+struct ServerMetrics {
+  explicit ServerMetrics(const std::shared_ptr<prometheus::Registry>& registry);
+
+  GaugeMeter build_info;  // version, grpc
+  GaugeMeter ready;
+  GaugeMeter draining;
+
+  CounterMeter api_rpcs_handled_total;  // method, code
+  GaugeMeter api_live_reactors;
+  CounterMeter api_streams_stalled_total;
+  CounterMeter api_sent_bytes_total;  // method
+
+  CounterMeter queue_jobs_accepted_total;  // model
+  CounterMeter queue_jobs_rejected_total;  // reason
+  CounterMeter queue_jobs_deduplicated_total;
+  GaugeMeter queue_jobs;  // state
+  GaugeMeter queue_bytes;
+  HistogramMeter queue_wait_seconds;  // model
+
+  CounterMeter dispatch_jobs_finished_total;     // model, outcome
+  HistogramMeter dispatch_job_duration_seconds;  // model, outcome
+  CounterMeter dispatch_group_formations_total;  // group
+  CounterMeter dispatch_group_losses_total;      // group
+  GaugeMeter dispatch_group_up;                  // group
+  GaugeMeter dispatch_group_epoch;               // group
+  CounterMeter dispatch_fenced_messages_total;   // group
+  CounterMeter dispatch_fenced_commits_total;    // group
+};
+
+std::shared_ptr<prometheus::Registry> MakeRegistry();
+
+}  // namespace cogwheel

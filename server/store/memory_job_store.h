@@ -1,0 +1,55 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "proto/contract/mutex.h"
+#include "server/queue/job_store.h"
+
+namespace cogwheel {
+
+// Jobs that live as long as the process. Thread-safe.
+class MemoryJobStore final : public JobStore {
+ public:
+  void Create(NewJob job, std::function<void(absl::StatusOr<CreatedJob>)> done) override;
+  absl::StatusOr<std::optional<Job>> FindByRequestId(const std::string& tenant,
+                                                     const std::string& request_id,
+                                                     const std::string& hash) const override;
+  absl::StatusOr<Job> Get(const std::string& tenant, const std::string& name) const override;
+  absl::StatusOr<JobPage> List(const JobQuery& query) const override;
+  absl::StatusOr<Job> Claim(const std::string& name, const std::string& group, int64_t epoch,
+                            Job::WallTime start_time) override;
+  absl::StatusOr<Job> Requeue(const std::string& name, int64_t epoch, int32_t attempt) override;
+  absl::StatusOr<Job> Finish(const FinishedJob& finished) override;
+  absl::StatusOr<Job> RequestCancel(const std::string& name) override;
+  absl::StatusOr<RemovedJob> Delete(const std::string& name) override;
+  absl::StatusOr<std::vector<RemovedJob>> Trim(int64_t max_finished) override;
+  absl::StatusOr<int64_t> NextEpoch(const std::string& group) override;
+  absl::Status PutModel(const v1::Model& model) override;
+  absl::StatusOr<std::vector<v1::Model>> Models() const override;
+
+ private:
+  using Key = std::pair<std::string, std::string>;  // tenant, request_id
+  struct Keyed {
+    std::string job, hash;
+  };
+  absl::StatusOr<CreatedJob> Insert(NewJob job) COGWHEEL_EXCLUDES(mutex_);
+  absl::StatusOr<std::optional<Job>> Find(const Key& key, const std::string& hash) const
+      COGWHEEL_REQUIRES(mutex_);
+  // The job if (epoch, attempt) is current and it may go to `state`; ABORTED otherwise.
+  absl::StatusOr<Job*> Current(const std::string& name, int64_t epoch, int32_t attempt,
+                               JobState state) COGWHEEL_REQUIRES(mutex_);
+  RemovedJob Remove(const std::string& name) COGWHEEL_REQUIRES(mutex_);
+
+  mutable Mutex mutex_;
+  std::map<std::string, Job> jobs_ COGWHEEL_GUARDED_BY(mutex_);  // by name: by age
+  std::map<Key, Keyed> keys_ COGWHEEL_GUARDED_BY(mutex_);
+  std::map<std::string, Key> key_of_job_ COGWHEEL_GUARDED_BY(mutex_);
+  std::vector<v1::Model> models_ COGWHEEL_GUARDED_BY(mutex_);
+  int64_t epoch_ COGWHEEL_GUARDED_BY(mutex_) = 0;
+  int64_t finished_jobs_ COGWHEEL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace cogwheel

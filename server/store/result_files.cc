@@ -1,0 +1,193 @@
+#include "server/store/result_files.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+#include <system_error>
+
+#include <fcntl.h>
+
+#include <absl/strings/str_cat.h>
+
+#include "proto/contract/log.h"
+#include "proto/contract/sha256.h"
+#include "proto/contract/status.h"
+#include "server/store/open_file.h"
+
+namespace cogwheel {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr mode_t kFileMode = 0640;
+
+absl::Status FileError(std::string_view action, const std::string& path) {
+  const bool full = errno == ENOSPC || errno == EDQUOT;
+  return MakeError(
+      full ? absl::StatusCode::kResourceExhausted : absl::StatusCode::kUnavailable,
+      full ? "STORE_FULL" : "STORE_ERROR",
+      absl::StrCat("cannot ", std::string(action), " ", path, ": ", std::strerror(errno)));
+}
+
+class FileReader final : public ResultReader {
+ public:
+  explicit FileReader(OpenFile file) : file_(std::move(file)) {}
+
+  absl::StatusOr<std::string> Read(int64_t offset, int64_t max_bytes) const override {
+    std::string bytes(static_cast<size_t>(max_bytes), '\0');
+    int64_t count = 0;
+    while (count < max_bytes) {
+      const ssize_t got = pread(file_.fd(), bytes.data() + count,
+                                static_cast<size_t>(max_bytes - count), offset + count);
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) {
+        return MakeError(absl::StatusCode::kDataLoss, "READ_ERROR",
+                         absl::StrCat("the result cannot be read: ", std::strerror(errno)));
+      }
+      if (got == 0) break;
+      count += got;
+    }
+    bytes.resize(static_cast<size_t>(count));
+    return bytes;
+  }
+
+ private:
+  const OpenFile file_;
+};
+
+absl::Status WriteAll(int fd, std::string_view data, const std::string& path) {
+  while (!data.empty()) {
+    const ssize_t written = write(fd, data.data(), data.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return FileError("write", path);
+    data.remove_prefix(static_cast<size_t>(written));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SyncFolder(const fs::path& folder) {
+  const OpenFile opened(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!opened.ok() || fsync(opened.fd()) != 0) return FileError("sync", folder.string());
+  return absl::OkStatus();
+}
+
+class FileWriter final : public ResultWriter {
+ public:
+  FileWriter(OpenFile file, std::shared_ptr<const ResultReader> reader, std::string path,
+             std::string data_dir)
+      : file_(std::move(file)),
+        reader_(std::move(reader)),
+        path_(std::move(path)),
+        data_dir_(std::move(data_dir)) {}
+
+  ~FileWriter() override {
+    if (!path_.empty()) unlink(path_.c_str());
+  }
+
+  absl::Status Append(int64_t offset, std::string_view data) override {
+    if (offset != size_) {
+      return MakeError(
+          absl::StatusCode::kInvalidArgument, "RESULT_ORDER",
+          absl::StrCat("a piece of the result has offset ", offset, " instead of ", size_));
+    }
+    const absl::Status written = WriteAll(file_.fd(), data, path_);
+    if (!written.ok()) return written;
+    sha_.Update(data);
+    size_ += static_cast<int64_t>(data.size());
+    return absl::OkStatus();
+  }
+
+  std::shared_ptr<const ResultReader> reader() const override { return reader_; }
+
+  absl::Status Commit(const Artefact& stated) override {
+    const std::string sha256 = sha_.HexDigest();
+    if (stated.size_bytes != size_ || stated.sha256 != sha256) {
+      return MakeError(
+          absl::StatusCode::kDataLoss, "RESULT_DIGEST",
+          absl::StrCat("the result arrived with ", size_, " bytes and digest ", sha256,
+                       ", the rank stated ", stated.size_bytes, " and ", stated.sha256));
+    }
+    if (fsync(file_.fd()) != 0) return FileError("sync", path_);
+    const fs::path target = fs::path(data_dir_) / ArtefactPath(stated);
+    std::error_code error;
+    const bool made = fs::create_directory(target.parent_path(), error);
+    if (made) {
+      const absl::Status synced = SyncFolder(target.parent_path().parent_path());
+      if (!synced.ok()) return synced;
+    }
+    if (rename(path_.c_str(), target.c_str()) != 0) return FileError("rename", path_);
+    path_.clear();
+    return SyncFolder(target.parent_path());
+  }
+
+ private:
+  const OpenFile file_;
+  const std::shared_ptr<const ResultReader> reader_;
+  std::string path_;  // empty once renamed
+  const std::string data_dir_;
+  Sha256 sha_;
+  int64_t size_ = 0;
+};
+
+std::string Extension(const std::string& media_type) {
+  return media_type == "video/mp4" ? "mp4" : "safetensors";
+}
+
+}  // namespace
+
+std::string ArtefactPath(const Artefact& artefact) {
+  return absl::StrCat("artefacts/", artefact.sha256.substr(0, 2), "/", artefact.sha256, ".",
+                      Extension(artefact.media_type));
+}
+
+absl::StatusOr<std::unique_ptr<ResultFiles>> ResultFiles::Open(const std::string& data_dir) {
+  std::error_code error;
+  for (const char* folder : {"artefacts", "tmp"}) {
+    fs::create_directories(fs::path(data_dir) / folder, error);
+    if (error) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("--data-dir ", data_dir, ": ", error.message()));
+    }
+  }
+  for (const fs::directory_entry& left :
+       fs::directory_iterator(fs::path(data_dir) / "tmp", error)) {
+    fs::remove(left.path(), error);
+  }
+  return std::unique_ptr<ResultFiles>(new ResultFiles(data_dir));
+}
+
+absl::StatusOr<std::unique_ptr<ResultWriter>> ResultFiles::Begin(const std::string& job,
+                                                                 int64_t epoch, int32_t attempt) {
+  std::string name = absl::StrCat(job, "-", epoch, "-", attempt);
+  std::replace(name.begin(), name.end(), '/', '-');
+  const std::string path = absl::StrCat(data_dir_, "/tmp/", name);
+  OpenFile file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kFileMode));
+  if (!file.ok()) return FileError("create", path);
+  OpenFile for_reading(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!for_reading.ok()) return FileError("open", path);
+  auto reader = std::make_shared<const FileReader>(std::move(for_reading));
+  return std::make_unique<FileWriter>(std::move(file), std::move(reader), path, data_dir_);
+}
+
+absl::StatusOr<std::shared_ptr<const ResultReader>> ResultFiles::Open(
+    const Artefact& artefact) const {
+  const std::string path = absl::StrCat(data_dir_, "/", ArtefactPath(artefact));
+  OpenFile file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.ok()) {
+    return MakeError(absl::StatusCode::kNotFound, "RESULT_EXPIRED",
+                     absl::StrCat("the result ", artefact.sha256, " is gone"));
+  }
+  return std::make_shared<const FileReader>(std::move(file));
+}
+
+void ResultFiles::Remove(const Artefact& artefact) {
+  const std::string path = absl::StrCat(data_dir_, "/", ArtefactPath(artefact));
+  if (unlink(path.c_str()) != 0 && errno != ENOENT) {
+    Log(LogLevel::kWarning, "a result cannot be removed",
+        {{"path", path}, {"error", std::strerror(errno)}});
+  }
+}
+
+}  // namespace cogwheel
