@@ -1,0 +1,76 @@
+// Weights on their way into tensors: dtypes, unaligned data, and errors with everything one needs.
+#include "worker/model/weights.h"
+
+#include <fstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/checkpoint_builder.h"
+
+namespace cogwheel {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+void Append(std::string& bytes, const at::Tensor& tensor) {
+  bytes.append(static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes());
+}
+
+class WeightsFile : public testing::Test {
+ protected:
+  void SetUp() override {
+    values_ =
+        at::tensor({1.0, -2.5, 0.333251953125, 65504.0, 3e-5, 0.0}, at::TensorOptions(at::kFloat))
+            .view({2, 3});
+    // One byte first, so that nothing behind it is aligned.
+    std::string bytes = SafetensorsHeader({{"pad", TensorDtype::kU8, {1}},
+                                           {"f32", TensorDtype::kF32, {2, 3}},
+                                           {"f16", TensorDtype::kF16, {2, 3}},
+                                           {"bf16", TensorDtype::kBf16, {2, 3}}}) +
+                        "x";
+    Append(bytes, values_);
+    Append(bytes, values_.to(at::kHalf));
+    Append(bytes, values_.to(at::kBFloat16));
+    std::ofstream(folder_.path() + "/diffusion_pytorch_model.safetensors", std::ios::binary)
+        << bytes;
+  }
+  TemporaryFolder folder_;
+  at::Tensor values_;
+};
+
+TEST_F(WeightsFile, LoadConvertsEveryStoredDtype) {
+  const Weights weights(folder_.path());
+  EXPECT_TRUE(at::equal(weights.Load("f32", {2, 3}, at::kCPU, at::kFloat), values_));
+  EXPECT_TRUE(at::equal(weights.Load("f16", {2, 3}, at::kCPU, at::kFloat),
+                        values_.to(at::kHalf).to(at::kFloat)));
+  EXPECT_TRUE(at::equal(weights.Load("bf16", {2, 3}, at::kCPU, at::kFloat),
+                        values_.to(at::kBFloat16).to(at::kFloat)));
+  EXPECT_TRUE(
+      at::equal(weights.Load("f32", {2, 3}, at::kCPU, at::kBFloat16), values_.to(at::kBFloat16)));
+  EXPECT_TRUE(weights.Has("f16"));
+  EXPECT_FALSE(weights.Has("f64"));
+}
+
+TEST_F(WeightsFile, ErrorsNameFileTensorAndShapes) {
+  const Weights weights(folder_.path());
+  EXPECT_THAT(
+      [&] {
+        weights.Load("f32", {3, 2}, at::kCPU, at::kFloat);
+      },
+      ThrowsMessage<std::invalid_argument>(AllOf(HasSubstr("diffusion_pytorch_model.safetensors"),
+                                                 HasSubstr("f32"), HasSubstr("[2, 3]"),
+                                                 HasSubstr("[3, 2]"))));
+  EXPECT_THAT([&] { weights.Load("gone", {1}, at::kCPU, at::kFloat); },
+              ThrowsMessage<std::invalid_argument>(
+                  AllOf(HasSubstr(folder_.path()), HasSubstr("gone"), HasSubstr("missing"))));
+}
+
+}  // namespace
+}  // namespace cogwheel
