@@ -137,5 +137,6 @@ def test_captions(count, combinations, phrasings, seed):
         for s, v in zip(seen, best):
             s[v] += 1
         chosen.append(best)
-    return [{"prompt": caption(x, rng, [phrasings[i % len(phrasings)]]), **x.names(),
+    wording = random.Random(seed + 1)
+    return [{"prompt": caption(x, wording, [phrasings[i % len(phrasings)]]), **x.names(),
              "seed": 1000 + i} for i, x in enumerate(chosen)]

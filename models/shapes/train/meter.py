@@ -4,11 +4,11 @@ import numpy as np
 import geometry
 import grammar
 
-_GRID = 48           # masks are compared on this many cells a side
-_LEAST_AREA = 40     # pixels; a frame with less shows nothing
-_LEAST_CONTRAST = 20 # of 255
-_LEAST_SHIFT = 0.12  # of the frame's shorter side: less is no movement
-_LEAST_GROWTH = 1.5  # of the area
+_GRID = 48            # masks are compared on this many cells a side
+_LEAST_AREA = 40      # pixels; a frame with less shows nothing
+_LEAST_CONTRAST = 20  # of 255
+_LEAST_SHIFT = 0.12   # of the frame's shorter side: less is no movement
+_LEAST_GROWTH = 1.5   # of the area
 
 
 def measure(frames):

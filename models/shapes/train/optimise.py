@@ -51,7 +51,7 @@ class Run:
 
 
 class FlatParameters:
-    """The trainable parameters of some modules as views of one buffer, with AdamW and an average."""
+    """The trainable parameters of some modules as one buffer, with AdamW and an average."""
 
     def __init__(self, run, modules, weight_decay, average, betas=(0.9, 0.99)):
         self._run, self._average, self._steps = run, average, 0
@@ -104,16 +104,6 @@ class FlatParameters:
         self.values.copy_(self.averages)
         self.averages.copy_(kept)
 
-    def state(self):
-        return {"values": self.values, "averages": self.averages, "steps": self._steps,
-                "adamw": self._adamw.state_dict()}
-
-    def restore(self, state):
-        self.values.copy_(state["values"])
-        self.averages.copy_(state["averages"])
-        self._steps = state["steps"]
-        self._adamw.load_state_dict(state["adamw"])
-
 
 def _view(buffer, start, p):
     """A view shaped as `p`; the weights of 3-D convolutions keep their channels innermost."""
@@ -125,7 +115,7 @@ def _view(buffer, start, p):
 
 
 class Clock:
-    """How far a stage is, by wall time or by steps, and its learning rate (warm-up, then cosine)."""
+    """How far a stage is, by time or by steps, and its learning rate (warm-up, then cosine)."""
 
     def __init__(self, run, seconds, steps, peak, warm_up):
         self._run, self._seconds, self._steps = run, seconds, steps

@@ -86,8 +86,9 @@ class LatentPool:
 def encode(run, vae, combinations):
     """Rendered clips, and their latents [B, F, C, H, W] as the transformer sees them."""
     clip, _ = render.draw(render.random_scenes(combinations))
+    clip = clip.contiguous(memory_format=torch.channels_last_3d)
     with run.autocast():
-        latent = vae.encode(clip.contiguous(memory_format=torch.channels_last_3d)).latent_dist.mode()
+        latent = vae.encode(clip).latent_dist.mode()
     return clip, (latent.float() * vae.config.scaling_factor).permute(0, 2, 1, 3, 4)
 
 

@@ -77,8 +77,8 @@ def train(run, options, folder):
             latent = vae.encode(clip).latent_dist.mode().float()
             made = redenoise(latent.permute(0, 2, 1, 3, 4) * scale, which)
             made = made.permute(0, 2, 1, 3, 4) / scale
-            half = torch.arange(count, device=run.device).reshape(-1, 1, 1, 1, 1) % 4 == 0
-            latent = torch.where(half, latent, made)
+            clean = torch.arange(count, device=run.device).reshape(-1, 1, 1, 1, 1) % 4 == 0
+            latent = torch.where(clean, latent, made)
         with run.autocast():
             output = vae.decode(latent).sample
         loss, l1 = reconstruction_loss(output, clip, coverage)
