@@ -77,16 +77,19 @@ int RunRank(const WorkerSettings& settings, const ModelDescription& model, int l
     Log(LogLevel::kError, "cannot listen for peers", {{"error", std::string(listening.message())}});
     return kExitInternal;
   }
+  const RankParts parts = MakeParts(settings, *listener, signals);
   JobMailbox mailbox(kMailboxCapacity);
   const absl::StatusOr<std::unique_ptr<ControlStream>> link = ControlStream::Connect(
       {.frontend = settings.frontend,
-       .identity = Identity(settings, model, local_rank, listener->address())},
+       .identity = Identity(settings, model, local_rank, listener->address()),
+       .stop_requested = parts.drain_requested},
       mailbox);
+  if (absl::IsCancelled(link.status())) return kExitLeft;
   if (!link.ok()) {
     Log(LogLevel::kError, "cannot join", {{"error", std::string(link.status().message())}});
     return kExitGroupLost;
   }
-  RankLoop loop(MakeParts(settings, *listener, signals), mailbox, **link);
+  RankLoop loop(parts, mailbox, **link);
   return loop.Run();
 }
 

@@ -22,10 +22,10 @@ Range MiddleFrameRows(const LatentShape& shape) {
 
 // [1, rows, C·pt·p·p] fp32 → [1, rows, 3·pt·p·p]: the map on every latent pixel.
 at::Tensor Project(const PreviewMap& map, const LatentShape& shape, const at::Tensor& clean) {
-  const at::Tensor pixels =
-      clean.reshape({clean.size(1), shape.channels, shape.row_features() / shape.channels});
+  const int64_t pixel_count = shape.row_features() / shape.channels;
+  const at::Tensor pixels = clean.reshape({clean.size(1), shape.channels, pixel_count});
   return (at::matmul(map.matrix, pixels) + map.bias.view({kColours, 1}))
-      .reshape({1, clean.size(1), -1})
+      .reshape({1, clean.size(1), kColours * pixel_count})
       .contiguous();
 }
 

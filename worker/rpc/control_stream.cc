@@ -13,6 +13,7 @@ using internal::v1::FrontendMessage;
 using internal::v1::RankMessage;
 
 constexpr std::chrono::seconds kHeartbeatInterval{1};
+constexpr std::chrono::milliseconds kDialSlice{200};
 constexpr std::chrono::seconds kSendLimit{30};
 constexpr std::chrono::seconds kFlushLimit{5};
 constexpr std::chrono::seconds kCloseLimit{4};
@@ -37,7 +38,10 @@ bool IsRefusal(const grpc::Status& status) {
 absl::StatusOr<std::unique_ptr<ControlStream>> ControlStream::Connect(const Options& options,
                                                                       JobMailbox& mailbox) {
   std::shared_ptr<grpc::Channel> channel = MakeChannel(options.frontend);
-  if (!channel->WaitForConnected(std::chrono::system_clock::now() + options.dial_limit)) {
+  const auto deadline = std::chrono::system_clock::now() + options.dial_limit;
+  while (!channel->WaitForConnected(std::chrono::system_clock::now() + kDialSlice)) {
+    if (options.stop_requested()) return absl::CancelledError("asked to leave");
+    if (std::chrono::system_clock::now() < deadline) continue;
     return absl::UnavailableError("frontend " + options.frontend + " is not reachable within " +
                                   std::to_string(options.dial_limit.count() / 1000) + " s");
   }

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -23,9 +24,10 @@ class ControlStream final : public RankLink {
     std::string frontend;  // HOST:PORT
     RankIdentity identity;
     std::chrono::milliseconds dial_limit{15'000};
+    std::function<bool()> stop_requested;  // asked while dialing
   };
-  // Dials again and again until the frontend answers; UNAVAILABLE after dial_limit. `mailbox`
-  // outlives the stream.
+  // Dials again and again until the frontend answers; UNAVAILABLE after dial_limit, CANCELLED when
+  // asked to stop. `mailbox` outlives the stream.
   static absl::StatusOr<std::unique_ptr<ControlStream>> Connect(const Options& options,
                                                                 JobMailbox& mailbox);
   ~ControlStream() override;

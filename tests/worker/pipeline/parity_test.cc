@@ -72,6 +72,7 @@ JobSpec ToSpec(const nlohmann::json& request) {
   spec.seed = request["seed"];
   spec.max_sequence_length = request["max_sequence_length"];
   spec.vae_tiling = request["vae_tiling"];
+  spec.preview_every = 2;
   if (request.contains("image")) {
     const auto image = DecodeImage(ReadBytes(GoldenPath(request["image"])));
     if (!image.ok()) throw std::runtime_error(std::string(image.status().message()));
@@ -142,6 +143,7 @@ TEST_P(ParityTest, MatchesTheReference) {
   const RunOutcome latent_run = RunOnMesh(folder.path(), GetParam().mesh, spec);
   ExpectDone(latent_run);
   ASSERT_EQ(latent_run.sink.latents.size(), latents.numel());
+  EXPECT_EQ(latent_run.sink.previews.size(), spec.steps / 2);
   const double latent_difference =
       LatentDifference(latent_run.sink.latents, latents.const_data_ptr<float>());
 

@@ -1,0 +1,187 @@
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "proto/contract/child_process.h"
+#include "proto/contract/sha256.h"
+#include "tests/worker/rpc/fake_frontend.h"
+
+// The real program over a frontend that the test plays: forms a group of processes, runs jobs,
+// loses ranks.
+namespace cogwheel {
+namespace {
+
+using internal::v1::FrontendMessage;
+using internal::v1::RankMessage;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr int kRanks = 2;
+
+internal::v1::JobPlan ShortPlan(const std::string& output_type) {
+  internal::v1::JobPlan plan;
+  plan.set_prompt("a red circle moving to the right");
+  plan.set_frames(9);
+  plan.set_height(64);
+  plan.set_width(64);
+  plan.set_fps(8);
+  plan.set_steps(4);
+  plan.set_guidance_scale(3);
+  plan.set_scheduler("dpm");
+  plan.set_seed(11);
+  plan.set_max_sequence_length(32);
+  plan.set_output_type(output_type);
+  return plan;
+}
+
+bool IsDone(const RankMessage& message) { return message.has_job_done(); }
+
+class WorkerProcessTest : public testing::Test {
+ protected:
+  void Start() {
+    ChildOptions options;
+    options.argv = {COGWHEEL_WORKER,
+                    "--frontend",
+                    frontend_.address(),
+                    "--model",
+                    COGWHEEL_SOURCE_DIR "/models/shapes",
+                    "--ulysses",
+                    std::to_string(kRanks)};
+    options.drop_cogwheel_env = true;
+    auto child = ChildProcess::Start(options);
+    ASSERT_TRUE(child.ok()) << child.status();
+    worker_.emplace(*std::move(child));
+  }
+  void StartAndForm(int64_t epoch) {
+    Start();
+    ASSERT_TRUE(frontend_.WaitForRanks(kRanks, seconds(20)));
+    ASSERT_TRUE(frontend_.Form(epoch, seconds(40)));
+    const auto line = worker_->ReadLine(seconds(10));
+    ASSERT_TRUE(line.ok()) << line.status();
+    EXPECT_EQ(*line, R"({"ready":true,"listen":"","admin":""})");
+  }
+
+  FakeFrontend frontend_;
+  std::optional<ChildProcess> worker_;
+};
+
+TEST_F(WorkerProcessTest, RunsJobsAndStreamsTheResult) {
+  StartAndForm(7);
+  EXPECT_EQ(frontend_.hello(0).model().name(), "shapes");
+  EXPECT_EQ(frontend_.hello(0).model().max_frames(), 17);
+  std::string digests[2];
+  for (int64_t sequence = 1; sequence <= 2; ++sequence) {
+    ASSERT_TRUE(frontend_.StartJob(7, sequence, ShortPlan("video")));
+    const auto done = frontend_.Wait(0, IsDone, seconds(60));
+    ASSERT_NE(done, nullptr);
+    EXPECT_EQ(done->job_done().code(), 0) << done->job_done().message();
+    EXPECT_EQ(done->job_done().media_type(), "video/mp4");
+    ASSERT_NE(frontend_.Wait(1, IsDone, seconds(20)), nullptr);
+    std::string file;
+    int previews = 0, steps = 0;
+    for (const RankMessage& message : frontend_.Seen(0)) {
+      if (message.has_result_chunk() && message.result_chunk().job_sequence() == sequence) {
+        EXPECT_EQ(message.result_chunk().offset(), static_cast<int64_t>(file.size()));
+        file += message.result_chunk().data();
+      }
+      previews += message.has_preview() && message.preview().job_sequence() == sequence;
+      steps += message.has_progress() && message.progress().job_sequence() == sequence &&
+               message.progress().stage() == "denoise";
+    }
+    EXPECT_EQ(static_cast<int64_t>(file.size()), done->job_done().size_bytes());
+    EXPECT_EQ(Sha256Hex(file), done->job_done().sha256());
+    EXPECT_EQ(file.substr(4, 4), "ftyp");
+    EXPECT_EQ(steps, 5);  // 0 to 4
+    EXPECT_EQ(previews, 4);
+    digests[sequence - 1] = done->job_done().sha256();
+  }
+  EXPECT_EQ(digests[0], digests[1]);
+
+  worker_->Signal(SIGTERM);
+  EXPECT_EQ(worker_->Wait(seconds(10)), 0);
+}
+
+TEST_F(WorkerProcessTest, CancelsWithinTheJobAndGoesOn) {
+  StartAndForm(3);
+  internal::v1::JobPlan plan = ShortPlan("latent");
+  plan.set_steps(200);
+  ASSERT_TRUE(frontend_.StartJob(3, 1, plan));
+  ASSERT_NE(
+      frontend_.Wait(
+          0, [](const RankMessage& m) { return m.has_progress() && m.progress().step() >= 2; },
+          seconds(30)),
+      nullptr);
+  FrontendMessage cancel;
+  cancel.mutable_cancel_job()->set_epoch(3);
+  cancel.mutable_cancel_job()->set_job_sequence(1);
+  for (int rank = 0; rank < kRanks; ++rank) frontend_.Send(rank, cancel);
+  for (int rank = 0; rank < kRanks; ++rank) {
+    const auto done = frontend_.Wait(rank, IsDone, seconds(10));
+    ASSERT_NE(done, nullptr);
+    EXPECT_EQ(done->job_done().code(), 1) << done->job_done().message();
+  }
+  ASSERT_TRUE(frontend_.StartJob(3, 2, ShortPlan("frames")));
+  const auto done = frontend_.Wait(0, IsDone, seconds(60));
+  ASSERT_NE(done, nullptr);
+  EXPECT_EQ(done->job_done().code(), 0);
+  EXPECT_GT(done->job_done().size_bytes(), 9 * 64 * 64 * 3);
+}
+
+// A job that cannot be fails alone, before anything collective.
+TEST_F(WorkerProcessTest, RefusesWhatItCannotRun) {
+  StartAndForm(3);
+  internal::v1::JobPlan plan = ShortPlan("video");
+  plan.set_has_image(true);
+  plan.set_image("no picture");
+  EXPECT_FALSE(frontend_.StartJob(3, 1, plan));
+  FrontendMessage drop;
+  drop.mutable_drop_job()->set_epoch(3);
+  drop.mutable_drop_job()->set_job_sequence(1);
+  for (int rank = 0; rank < kRanks; ++rank) frontend_.Send(rank, drop);
+  frontend_.Wait(
+      1, [](const RankMessage& m) { return m.has_job_answer(); }, seconds(10));
+  ASSERT_TRUE(frontend_.StartJob(3, 2, ShortPlan("latent")));
+  const auto done = frontend_.Wait(0, IsDone, seconds(60));
+  ASSERT_NE(done, nullptr);
+  EXPECT_EQ(done->job_done().code(), 0);
+}
+
+// A rank is killed in a job: the other leaves within bounds and the launcher starts both again.
+TEST_F(WorkerProcessTest, AKilledRankEndsTheEpochAndAllStartAgain) {
+  StartAndForm(5);
+  internal::v1::JobPlan plan = ShortPlan("latent");
+  plan.set_steps(200);
+  ASSERT_TRUE(frontend_.StartJob(5, 1, plan));
+  ASSERT_NE(
+      frontend_.Wait(
+          0, [](const RankMessage& m) { return m.has_progress() && m.progress().step() >= 2; },
+          seconds(30)),
+      nullptr);
+  kill(static_cast<pid_t>(frontend_.hello(1).pid()), SIGKILL);
+  EXPECT_TRUE(frontend_.WaitForEnd(1, seconds(5)));
+  EXPECT_TRUE(frontend_.WaitForEnd(0, seconds(10)));
+  EXPECT_TRUE(frontend_.WaitForRanks(2 * kRanks, seconds(30)));
+}
+
+// Whoever kills the launcher leaves no rank behind.
+TEST_F(WorkerProcessTest, RanksDieWithTheirLauncher) {
+  StartAndForm(5);
+  worker_->Signal(SIGKILL);
+  EXPECT_TRUE(frontend_.WaitForEnd(0, seconds(5)));
+  EXPECT_TRUE(frontend_.WaitForEnd(1, seconds(5)));
+}
+
+TEST_F(WorkerProcessTest, LeavesWhenTheFrontendAsks) {
+  StartAndForm(5);
+  FrontendMessage shutdown;
+  shutdown.mutable_shutdown()->set_epoch(5);
+  shutdown.mutable_shutdown()->set_reason("test");
+  for (int rank = 0; rank < kRanks; ++rank) frontend_.Send(rank, shutdown);
+  EXPECT_EQ(worker_->Wait(seconds(15)), 0);
+}
+
+}  // namespace
+}  // namespace cogwheel
