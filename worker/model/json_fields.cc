@@ -50,8 +50,8 @@ const nlohmann::json& JsonFields::At(const char* key) const {
 
 void JsonFields::Refuse(const std::string& key, const nlohmann::json& value,
                         const std::string& expected) const {
-  throw std::invalid_argument(file_ + ": " + prefix_ + key + " is " + Shown(value) + "; expected " +
-                              expected);
+  throw std::invalid_argument(file_ + ": " + PrintableName(prefix_ + key) + " is " + Shown(value) +
+                              "; expected " + expected);
 }
 
 void JsonFields::Read(const char* key, int64_t& target, IntBounds bounds) const {
@@ -119,6 +119,13 @@ JsonFields JsonFields::Object(const char* key) const {
   const nlohmann::json& value = At(key);
   if (!value.is_null() && !value.is_object()) Refuse(key, value, "an object");
   return {value.is_null() ? nlohmann::json::object() : value, file_, prefix_ + key + "."};
+}
+
+std::string PrintableName(const std::string& name) {
+  constexpr size_t kMaxBytes = 120;
+  std::string printable;
+  for (const char c : name.substr(0, kMaxBytes)) printable += c >= ' ' && c <= '~' ? c : '?';
+  return printable + (name.size() > kMaxBytes ? "..." : "");
 }
 
 std::string ReadSmallFile(const std::string& path) {

@@ -59,7 +59,7 @@ nlohmann::json ParseWithUniqueNames(std::span<const std::byte> header, const std
   nlohmann::json json =
       nlohmann::json::parse(text, text + header.size(), watch, /*allow_exceptions=*/false);
   if (json.is_discarded() || !json.is_object()) Refuse(file, "its header is not a JSON object");
-  if (!repeated.empty()) Refuse(file, "tensor " + repeated + " is named twice");
+  if (!repeated.empty()) Refuse(file, "tensor " + PrintableName(repeated) + " is named twice");
   return json;
 }
 
@@ -129,7 +129,7 @@ std::map<std::string, TensorEntry> ParseSafetensors(std::span<const std::byte> b
   const nlohmann::json json = ParseWithUniqueNames(header, file);
   for (const auto& [name, info] : json.items()) {
     if (name == "__metadata__") continue;
-    const std::string where = file + ": tensor " + name;
+    const std::string where = file + ": tensor " + PrintableName(name);
     if (!info.is_object()) throw std::invalid_argument(where + " is not described by an object");
     TensorEntry entry = {.dtype = ReadDtype(info, where),
                          .shape = ReadWholeNumbers(info, "shape", where)};

@@ -154,6 +154,7 @@ TEST(TokenizerConfig, ReadsAddedTokens) {
   ExpectRefused(ParseTokenizerConfig, R"({"extra_ids": -1})", "extra_ids", "-1");
   ExpectRefused(ParseTokenizerConfig, R"({"added_tokens_decoder": {"-7": {}}})", "-7", "{}");
   ExpectRefused(ParseTokenizerConfig, R"({"added_tokens_decoder": {"7": 1}})", "7", "1");
+  ExpectRefused(ParseTokenizerConfig, R"({"added_tokens_decoder": {"7\n": 1}})", "7?", "1");
 }
 
 TEST(CogwheelJson, EveryPartIsOptional) {

@@ -127,6 +127,18 @@ TEST(Safetensors, RefusesATensorNamedTwice) {
                 "tensor a is named twice");
 }
 
+TEST(Safetensors, NamesInMessagesArePrintableAndShort) {
+  const std::string name = "a\\nb" + std::string(100'000, 'x');
+  try {
+    Parse(MakeFile("{\"" + name + "\": 1}", 0));
+    FAIL();
+  } catch (const std::invalid_argument& error) {
+    const std::string message = error.what();
+    EXPECT_THAT(message, HasSubstr("tensor a?bxxx"));
+    EXPECT_LT(message.size(), 250u);
+  }
+}
+
 TEST(Safetensors, TheWrittenHeaderReadsBack) {
   const std::string header =
       SafetensorsHeader({{.name = "frames", .dtype = TensorDtype::kU8, .shape = {2, 3, 1}},
