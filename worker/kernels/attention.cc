@@ -12,10 +12,10 @@ void AttentionMerge::Add(AttentionPart part) {
     lse_ = std::move(part.lse);
     return;
   }
-  const at::Tensor lse = at::logaddexp(lse_, part.lse);
-  const at::Tensor keep = at::exp(lse_ - lse).unsqueeze(-1);
-  const at::Tensor add = at::exp(part.lse - lse).unsqueeze(-1);
-  out_ = out_.to(at::kFloat) * keep + part.out.to(at::kFloat) * add;
+  const at::Tensor lse = at::logaddexp(lse_, part.lse);  // [B, N, S_q]
+  out_ = out_.to(at::kFloat);
+  out_.mul_(lse_.sub_(lse).exp_().unsqueeze(-1));
+  out_.addcmul_(part.out.to(at::kFloat), part.lse.sub_(lse).exp_().unsqueeze(-1));
   lse_ = lse;
 }
 

@@ -15,7 +15,7 @@ struct AttentionPart {
 AttentionPart Attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
 
 // Collects parts over disjoint keys: out = Σ out_i exp(lse_i − lse), lse = log Σ exp(lse_i), in
-// fp32. One part passes through unchanged.
+// fp32. One part passes through unchanged. The tensors of a part are taken over and written to.
 class AttentionMerge {
  public:
   void Add(AttentionPart part);

@@ -11,8 +11,10 @@ AttentionPart Attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
                   q.size(1) == k.size(1) && q.size(3) == k.size(3) && q.size(2) > 0 &&
                   k.size(2) > 0,
               "attention of q ", q.sizes(), " over k ", k.sizes(), " and v ", v.sizes());
-  // ATen's blocked kernel: never holds the S_q x S_kv scores, and gives the log-sum-exp.
-  auto [out, lse] = at::_scaled_dot_product_flash_attention_for_cpu(q, k, v);
+  // ATen's blocked kernel: never holds the S_q x S_kv scores, and gives the log-sum-exp. It takes
+  // the last stride to be 1 without looking.
+  const auto dense = [](const at::Tensor& x) { return x.stride(3) == 1 ? x : x.contiguous(); };
+  auto [out, lse] = at::_scaled_dot_product_flash_attention_for_cpu(dense(q), dense(k), dense(v));
   return {.out = std::move(out), .lse = std::move(lse)};
 }
 

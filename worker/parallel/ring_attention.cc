@@ -17,19 +17,18 @@ at::Tensor HeadsFirst(const at::Tensor& x) { return x.transpose(1, 2); }
 
 }  // namespace
 
-at::Tensor RingAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                         const SequenceContext& context) {
+at::Tensor RingAttention(at::Tensor q, at::Tensor kv, const SequenceContext& context) {
   const int size = context.ring_size;
   const int next = (context.ring_rank + 1) % size;
   const int previous = (context.ring_rank + size - 1) % size;
-  at::Tensor block = at::stack({k, v});  // [2, B, S/r, N/u, D]
+  at::Tensor block = std::move(kv);  // [2, B, S/r, N/u, D]
   AttentionMerge merge;
   for (int hop = 0; hop < size; ++hop) {
     const bool travels = hop + 1 < size;
     at::Tensor incoming;
     Communicator::Ticket ticket = 0;
     if (travels) {
-      const int owner = (context.ring_rank - hop - 1 + 2 * size) % size;
+      const int owner = (context.ring_rank - hop - 1 + size) % size;
       incoming = at::empty(
           {2, block.size(1), RingBlock(context, owner).size(), block.size(3), block.size(4)},
           block.options());
@@ -37,13 +36,14 @@ at::Tensor RingAttention(const at::Tensor& q, const at::Tensor& k, const at::Ten
       const std::array recvs{RecvPiece{.peer = previous, .data = TensorBytes(incoming)}};
       ticket = context.ring->Start(sends, recvs, nullptr);
     }
-    if (q.numel() > 0 && block.numel() > 0) {
-      merge.Add(Attend(HeadsFirst(q), HeadsFirst(block[0]), HeadsFirst(block[1])));
-    }
+    const bool attends = q.numel() > 0 && block.numel() > 0;
+    AttentionPart part;
+    if (attends) part = Attend(HeadsFirst(q), HeadsFirst(block[0]), HeadsFirst(block[1]));
     if (travels) {
       context.ring->Finish(ticket);
       block = std::move(incoming);
     }
+    if (attends) merge.Add(std::move(part));
   }
   return merge.empty() ? at::empty_like(q) : HeadsFirst(merge.Result(q.scalar_type())).contiguous();
 }

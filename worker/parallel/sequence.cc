@@ -1,5 +1,8 @@
 #include "worker/parallel/sequence.h"
 
+#include <algorithm>
+#include <utility>
+
 #include <ATen/ATen.h>
 
 #include "worker/parallel/ring_attention.h"
@@ -7,28 +10,46 @@
 
 namespace cogwheel {
 
-at::Tensor SequenceAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+at::Tensor SequenceAttention(at::Tensor q, at::Tensor k, at::Tensor v,
                              const SequenceContext& context) {
   TORCH_CHECK(q.dim() == 4 && q.sizes() == k.sizes() && q.sizes() == v.sizes() &&
                   q.size(1) == context.shard().rows.size(),
               "q ", q.sizes(), ", k ", k.sizes(), ", v ", v.sizes(), " on a shard of ",
               context.shard().rows.size(), " rows");
-  const auto [q_all, k_all, v_all] = ScatterHeads({q, k, v}, context);
-  const at::Tensor out = RingAttention(q_all, k_all, v_all, context);
-  return GatherHeads(out, context, q.size(2));
+  const int64_t N = q.size(2);
+  ScatteredHeads scattered = ScatterHeads({std::move(q), std::move(k), std::move(v)}, context);
+  at::Tensor attended = RingAttention(std::move(scattered.q), std::move(scattered.kv), context);
+  return GatherHeads(std::move(attended), context, N);
 }
 
 int64_t SequenceAttentionBytes(const SequenceContext& context, int64_t batch, int64_t heads,
                                int64_t head_dim, int64_t element_bytes) {
   const int64_t own_heads = SplitHeads(heads, context.ulysses_size, context.ulysses_rank).size();
-  const int64_t sharded = batch * context.shard().rows.size() * heads * head_dim;
-  const int64_t scattered =
-      batch * RingBlock(context, context.ring_rank).size() * own_heads * head_dim;
-  // q, k, v leaving and arrived; two K/V blocks; result, and its way back.
-  const int64_t elements = 3 * sharded + 3 * scattered + 4 * scattered + scattered + sharded;
-  // Two partial results in fp32 while they are merged, with their log-sum-exp.
-  const int64_t merge_bytes = 2 * (scattered + scattered / head_dim) * int64_t{sizeof(float)};
-  return elements * element_bytes + merge_bytes;
+  const int64_t row = batch * head_dim * element_bytes;  // of one head
+  int64_t block_rows = 0;                                // of the largest K/V block
+  for (int ring = 0; ring < context.ring_size; ++ring) {
+    block_rows = std::max(block_rows, RingBlock(context, ring).size());
+  }
+  const int64_t own_rows = RingBlock(context, context.ring_rank).size();
+  const int64_t sharded = context.shard().rows.size() * heads * row;  // one of q, k, v, out
+  const int64_t scattered = own_rows * own_heads * row;
+  const int64_t kv_block = 2 * block_rows * own_heads * row;
+  const int64_t fp32 = scattered / element_bytes * int64_t{sizeof(float)};
+  const int64_t row_sums = fp32 / head_dim;  // one log-sum-exp
+
+  // q, k, v and their packed copies; those and what is received; that and q and kv joined.
+  const int64_t scatter = 3 * std::max({2 * sharded, sharded + scattered, 2 * scattered});
+  // Attending: q, the block, the one on its way, what is merged so far, and this block's part.
+  const int64_t travels = context.ring_size > 1 ? 1 : 0, merges = context.ring_size > 2 ? 1 : 0;
+  const int64_t attend =
+      scattered + (1 + travels) * kv_block + merges * (fp32 + row_sums) + scattered + row_sums;
+  // Merging two parts: both, a copy of each in fp32 unless they are, and three log-sum-exps.
+  const int64_t copies = element_bytes < int64_t{sizeof(float)} ? 1 : 0;
+  const int64_t merge =
+      travels * (scattered + kv_block + fp32 + scattered + copies * fp32 + 4 * row_sums);
+  // The result, packed and received; that and the result joined.
+  const int64_t gather = std::max({2 * scattered, scattered + sharded, 2 * sharded});
+  return std::max({scatter, attend, merge, gather});
 }
 
 }  // namespace cogwheel

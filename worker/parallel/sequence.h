@@ -32,11 +32,15 @@ struct SequenceContext {
 // sequence shard. q, k, v: [B, S/(u·r), N, D], this rank's rows with all heads (q and k normed and
 // rotated) → same shape and dtype. Ulysses inside (all-to-all to S/r rows and N/u heads and back),
 // ring outside (K/V blocks travel, partial results merged by log-sum-exp in fp32; the next block is
-// on its way while one is worked on).
-at::Tensor SequenceAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+// on its way while one is worked on). Hand q, k and v over with std::move: they are freed once
+// packed.
+at::Tensor SequenceAttention(at::Tensor q, at::Tensor k, at::Tensor v,
                              const SequenceContext& context);
 
-// Bytes of the buffers that SequenceAttention holds at its peak on this rank, for the plan.
+// Bytes of the tensors that SequenceAttention holds at its peak on this rank, for the plan: q, k
+// and v as handed over, packed and received; K/V blocks; partial results. Apart from what has no
+// share of the sequence (the attention kernel's tiles, below 1 MiB a thread) and from the messages
+// that a CPU communicator keeps.
 int64_t SequenceAttentionBytes(const SequenceContext& context, int64_t batch, int64_t heads,
                                int64_t head_dim, int64_t element_bytes);
 

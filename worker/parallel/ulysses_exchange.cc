@@ -1,5 +1,6 @@
 #include "worker/parallel/ulysses_exchange.h"
 
+#include <utility>
 #include <vector>
 
 #include <ATen/ATen.h>
@@ -17,20 +18,16 @@ Range RowsInBlock(const SequenceContext& context, int peer) {
   return {.begin = rows.begin - begin, .end = rows.end - begin};
 }
 
-// Buffers of one exchange with every member; kept alive until it is done.
-struct Buffers {
-  std::vector<at::Tensor> sends;
-  std::vector<at::Tensor> recvs;
-};
-
-void Run(const SequenceContext& context, const Buffers& buffers) {
-  std::vector<SendPiece> sends;
-  std::vector<RecvPiece> recvs;
+// sends[i] goes to member i, recvs[i] comes from it. The sent tensors are freed.
+void Run(const SequenceContext& context, std::vector<at::Tensor> sends,
+         const std::vector<at::Tensor>& recvs) {
+  std::vector<SendPiece> send_pieces;
+  std::vector<RecvPiece> recv_pieces;
   for (int peer = 0; peer < context.ulysses_size; ++peer) {
-    sends.push_back({.peer = peer, .data = TensorBytes(buffers.sends[peer])});
-    recvs.push_back({.peer = peer, .data = TensorBytes(buffers.recvs[peer])});
+    send_pieces.push_back({.peer = peer, .data = TensorBytes(sends[peer])});
+    recv_pieces.push_back({.peer = peer, .data = TensorBytes(recvs[peer])});
   }
-  Exchange(*context.ulysses, sends, recvs, nullptr);
+  Exchange(*context.ulysses, send_pieces, recv_pieces, nullptr);
 }
 
 }  // namespace
@@ -43,36 +40,47 @@ Range RingBlock(const SequenceContext& context, int ring_rank) {
       .end = SplitSequence(context.joint_count(), shards, first + context.ulysses_size - 1).end};
 }
 
-std::array<at::Tensor, 3> ScatterHeads(const std::array<at::Tensor, 3>& qkv,
-                                       const SequenceContext& context) {
-  const int64_t batch = qkv[0].size(0), head_count = qkv[0].size(2), dim = qkv[0].size(3);
-  const Range my_heads = SplitHeads(head_count, context.ulysses_size, context.ulysses_rank);
-  Buffers buffers;
+ScatteredHeads ScatterHeads(std::array<at::Tensor, 3> qkv, const SequenceContext& context) {
+  const int64_t B = qkv[0].size(0), N = qkv[0].size(2), D = qkv[0].size(3);
+  const at::TensorOptions options = qkv[0].options();
+  const int64_t own_heads = SplitHeads(N, context.ulysses_size, context.ulysses_rank).size();
+  std::vector<at::Tensor> sends, recvs;
   for (int peer = 0; peer < context.ulysses_size; ++peer) {
-    const Range heads = SplitHeads(head_count, context.ulysses_size, peer);
+    const Range heads = SplitHeads(N, context.ulysses_size, peer);
     std::vector<at::Tensor> parts;
     for (const at::Tensor& x : qkv) parts.push_back(x.narrow(2, heads.begin, heads.size()));
-    buffers.sends.push_back(at::stack(parts));  // [3, B, S/(u·r), N/u, D]
-    buffers.recvs.push_back(at::empty(
-        {3, batch, RowsInBlock(context, peer).size(), my_heads.size(), dim}, qkv[0].options()));
+    sends.push_back(at::stack(parts));  // [3, B, S/(u·r), N/u, D]
   }
-  Run(context, buffers);
-  const at::Tensor joined = at::cat(buffers.recvs, 2);  // [3, B, S/r, N/u, D]
-  return {joined[0], joined[1], joined[2]};
+  qkv = {};
+  for (int peer = 0; peer < context.ulysses_size; ++peer) {
+    const int64_t rows = RowsInBlock(context, peer).size();
+    recvs.push_back(at::empty({3, B, rows, own_heads, D}, options));
+  }
+  Run(context, std::move(sends), recvs);
+  std::vector<at::Tensor> q, kv;
+  for (const at::Tensor& part : recvs) {
+    q.push_back(part[0]);
+    kv.push_back(part.narrow(0, 1, 2));
+  }
+  return {.q = at::cat(q, 1), .kv = at::cat(kv, 2)};
 }
 
-at::Tensor GatherHeads(const at::Tensor& out, const SequenceContext& context, int64_t head_count) {
-  const int64_t batch = out.size(0), dim = out.size(3);
-  const int64_t my_rows = RowsInBlock(context, context.ulysses_rank).size();
-  Buffers buffers;
+at::Tensor GatherHeads(at::Tensor attended, const SequenceContext& context, int64_t head_count) {
+  const int64_t B = attended.size(0), D = attended.size(3);
+  const at::TensorOptions options = attended.options();
+  const int64_t own_rows = RowsInBlock(context, context.ulysses_rank).size();
+  std::vector<at::Tensor> sends, recvs;
   for (int peer = 0; peer < context.ulysses_size; ++peer) {
     const Range rows = RowsInBlock(context, peer);
-    const Range heads = SplitHeads(head_count, context.ulysses_size, peer);
-    buffers.sends.push_back(out.narrow(1, rows.begin, rows.size()).contiguous());
-    buffers.recvs.push_back(at::empty({batch, my_rows, heads.size(), dim}, out.options()));
+    sends.push_back(attended.narrow(1, rows.begin, rows.size()).contiguous());
   }
-  Run(context, buffers);
-  return at::cat(buffers.recvs, 2);  // [B, S/(u·r), N, D]
+  attended.reset();
+  for (int peer = 0; peer < context.ulysses_size; ++peer) {
+    const int64_t heads = SplitHeads(head_count, context.ulysses_size, peer).size();
+    recvs.push_back(at::empty({B, own_rows, heads, D}, options));
+  }
+  Run(context, std::move(sends), recvs);
+  return at::cat(recvs, 2);  // [B, S/(u·r), N, D]
 }
 
 }  // namespace cogwheel

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <functional>
+
+#include "worker/parallel/communicator.h"
+
+namespace cogwheel {
+
+// SpawnRanks for code with tensors: each rank in inference mode and with one ATen thread, as the
+// ranks of a worker are.
+void SpawnTensorRanks(int size, const std::function<void(Communicator&)>& fn);
+
+}  // namespace cogwheel
