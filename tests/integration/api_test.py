@@ -16,6 +16,7 @@ from google.protobuf import duration_pb2
 from stubs import pb
 
 PROMPT = "a green triangle moving down"
+SMALL = {"prompt": PROMPT, "frames": 1, "height": 64, "width": 64, "steps": 1}
 
 
 class ApiTest(ProcessTest):
@@ -34,9 +35,8 @@ class ApiTest(ProcessTest):
         self.addCleanup(channel.close)
 
     def create(self, **fields):
-        fields.setdefault("steps", 1)
-        fields.setdefault("prompt", PROMPT)
-        return self.stub.CreateJob(pb.CreateJobRequest(request=pb.GenerateRequest(**fields)), timeout=30)
+        request = pb.GenerateRequest(**{**SMALL, **fields})
+        return self.stub.CreateJob(pb.CreateJobRequest(request=request), timeout=30)
 
     def refused(self, code, call, *arguments):
         with self.assertRaises(grpc.RpcError) as caught:
@@ -96,7 +96,7 @@ class ApiTest(ProcessTest):
         self.assertLessEqual(len(past), 1, "nothing but a snapshot follows the end")
 
     def test_a_download_is_resumed_at_any_byte(self):
-        job = self.create(output_type=pb.OUTPUT_TYPE_FRAMES, steps=1)
+        job = self.create(output_type=pb.OUTPUT_TYPE_FRAMES, frames=17, height=96, width=128)
         self.watch(job.name)
         job = self.stub.GetJob(pb.GetJobRequest(name=job.name))
         chunks = list(self.stub.DownloadVideo(pb.DownloadVideoRequest(name=job.name), timeout=30))
@@ -121,8 +121,8 @@ class ApiTest(ProcessTest):
         first = self.create(request_id="same", seed=4)
         self.assertEqual(first.name, self.create(request_id="same", seed=4).name)
         self.refused(grpc.StatusCode.ALREADY_EXISTS, self.stub.CreateJob, pb.CreateJobRequest(
-            request=pb.GenerateRequest(prompt=PROMPT, steps=1, request_id="same", seed=5)))
-        events = list(self.stub.Generate(pb.GenerateRequest(prompt=PROMPT, steps=1, request_id="same", seed=4), timeout=60))
+            request=pb.GenerateRequest(**SMALL, request_id="same", seed=5)))
+        events = list(self.stub.Generate(pb.GenerateRequest(**SMALL, request_id="same", seed=4), timeout=60))
         self.assertEqual({first.name}, {event.job for event in events}, "Generate attaches")
         self.assertEqual("succeeded", events[-1].WhichOneof("event"))
 
@@ -187,7 +187,7 @@ class ApiTest(ProcessTest):
         self.assertIn("nobody", caught.exception.details())
 
     def test_the_accepted_request_has_its_defaults(self):
-        job = self.create(prompt=PROMPT)
+        job = self.stub.CreateJob(pb.CreateJobRequest(request=pb.GenerateRequest(prompt=PROMPT, steps=1)), timeout=30)
         request = self.stub.GetJob(pb.GetJobRequest(name=job.name)).request
         self.assertTrue(request.HasField("seed"))
         self.assertLess(request.seed, 2**32)

@@ -22,6 +22,8 @@ sys.path.insert(0, os.environ.get("COGWHEEL_TOOLS") or os.path.join(CACHE, "pyto
 
 RUN_MARK = "INTEGRATION_RUN"
 START_LIMIT_S = 60
+# The least that is a whole job: one frame, one step.
+SMALL = ("--frames", "1", "--height", "64", "--width", "64", "--steps", "1")
 PR_SET_PDEATHSIG = 1
 
 
@@ -121,7 +123,7 @@ class ProcessTest(unittest.TestCase):
 
     def environment(self, **more):
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("COGWHEEL_", "GRPC_"))}
-        return {**kept, RUN_MARK: self.mark, "TMPDIR": self.temporary, **more}
+        return {**kept, RUN_MARK: self.mark, "TMPDIR": self.temporary, "COGWHEEL_MODELS": os.path.dirname(SHAPES), **more}
 
     def path(self, name):
         return os.path.join(self.folder, name)
