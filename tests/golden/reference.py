@@ -159,6 +159,7 @@ def without_padding(latents, kept):
 def run(pipe, request):
     """One request: final latents [F,C,h,w], frames [F,H,W,3] uint8, rms of the predictions."""
     fit_table(pipe, request["max_sequence_length"])
+    tile(pipe, request["vae_tiling"])  # of the image's encoding, too
     squares = []
     hook = pipe.transformer.register_forward_hook(
         lambda module, inputs, output: squares.append(output[0].double().pow(2).mean().item()))
@@ -181,16 +182,19 @@ def run(pipe, request):
     ).frames
     hook.remove()
     latents = without_padding(latents, (request["frames"] - 1) // 4 + 1)
-    frames = decode(pipe, latents, request["vae_tiling"])
+    frames = decode(pipe, latents)
     return latents[0], frames, math.sqrt(sum(squares) / len(squares))
 
 
-def decode(pipe, latents, tiling=False):
-    """Latents [1,F,C,h,w] to frames [F,H,W,3] uint8, as the pipeline does for PIL output."""
+def tile(pipe, tiling):
     if tiling:
         pipe.vae.enable_tiling()
     else:
         pipe.vae.disable_tiling()
+
+
+def decode(pipe, latents):
+    """Latents [1,F,C,h,w] to frames [F,H,W,3] uint8, as the pipeline does for PIL output."""
     video = pipe.decode_latents(latents)
     pictures = pipe.video_processor.postprocess_video(video=video, output_type="pil")[0]
     return torch.from_numpy(np.stack([np.asarray(picture) for picture in pictures]))
