@@ -13,6 +13,11 @@ LONG = ("generate", "--prompt", "a red circle moving up", "--steps", "200", "--j
 CLEAR_ERROR_LIMIT_S = 20
 
 
+def rank_of(mark, local_rank):
+    """The process of a rank."""
+    return next(pid for pid, command in processes_of(mark).items() if command.endswith(f"--local-rank {local_rank}"))
+
+
 class SelfContainedTest(ProcessTest):
     def start_long_job(self, *more):
         """A client whose job denoises now."""
@@ -89,9 +94,8 @@ class SelfContainedTest(ProcessTest):
 
     def test_a_killed_rank_fails_the_job_and_names_the_log(self):
         client = self.start_long_job("--ring", "2")
-        rank = self.a_rank()
         begin = time.monotonic()
-        os.kill(rank, signal.SIGKILL)
+        os.kill(rank_of(self.mark, 1), signal.SIGKILL)
         code, _, stderr = self.finish(client, CLEAR_ERROR_LIMIT_S)
         self.assertLess(time.monotonic() - begin, CLEAR_ERROR_LIMIT_S)
         self.assertIn(code, (3, 4), stderr)
@@ -101,12 +105,6 @@ class SelfContainedTest(ProcessTest):
         self.assertTrue(os.path.getsize(log) > 0)
         os.unlink(log)
         self.nothing_stays()
-
-    def a_rank(self):
-        """The rank that is not rank 0: the youngest worker process."""
-        workers = [pid for pid, command in processes_of(self.mark).items() if "cogwheel-worker" in command]
-        self.assertGreaterEqual(len(workers), 3, "launcher and two ranks")
-        return max(workers)
 
     def test_a_killed_private_server_is_told(self):
         client = self.start_long_job()
@@ -127,11 +125,6 @@ class SelfContainedTest(ProcessTest):
 
 
 class ServiceTest(ProcessTest):
-    def ranks(self):
-        launcher = self.worker.process.pid
-        workers = [pid for pid, command in processes_of(self.mark).items() if "cogwheel-worker" in command]
-        return sorted(pid for pid in workers if pid != launcher)
-
     def group(self, address):
         return json.loads(self.succeeds("groups", "--server", address, "--json"))["groups"][0]
 
@@ -142,12 +135,12 @@ class ServiceTest(ProcessTest):
         return json.loads(self.succeeds("get", job, "--server", address, "--json"))["state"] == "RUNNING"
 
     def test_a_group_that_loses_a_rank_comes_back(self):
-        _, self.worker, address = self.start_service(ranks=2, ring=2)
+        _, _, address = self.start_service(ranks=2, ring=2)
         epoch = int(self.group(address)["epoch"])
         job = self.submit(address, 200)
         wait_until(lambda: self.running(address, job), 30, "running")
         time.sleep(0.5)
-        os.kill(self.ranks()[-1], signal.SIGKILL)
+        os.kill(rank_of(self.mark, 1), signal.SIGKILL)
         line = self.fails(4, "watch", job, "--server", address, limit_s=CLEAR_ERROR_LIMIT_S)
         self.assertIn("FAILED", line)
         self.wait_healthy(address)
@@ -155,7 +148,7 @@ class ServiceTest(ProcessTest):
         self.succeeds("watch", self.submit(address, 1), "--server", address)
 
     def test_a_cancel_frees_the_ranks_of_a_group(self):
-        _, self.worker, address = self.start_service(ranks=2, ring=2)
+        _, _, address = self.start_service(ranks=2, ring=2)
         job = self.submit(address, 200)
         wait_until(lambda: self.running(address, job), 30, "running")
         self.succeeds("cancel", job, "--server", address)
@@ -163,7 +156,7 @@ class ServiceTest(ProcessTest):
         self.succeeds("watch", self.submit(address, 1), "--server", address)
 
     def test_ctrl_c_of_a_remote_generate_cancels_and_frees_the_ranks(self):
-        _, self.worker, address = self.start_service()
+        _, _, address = self.start_service()
         client = self.start_cogwheel(*LONG, "--server", address)
         for line in client.stdout:
             if json.loads(line).get("progress", {}).get("stage") == "STAGE_DENOISE":
@@ -176,7 +169,7 @@ class ServiceTest(ProcessTest):
         self.succeeds("generate", "--prompt", "x", "--steps", "1", "--server", address, limit_s=30)
 
     def test_ctrl_c_of_a_watch_leaves_the_job_alone(self):
-        _, self.worker, address = self.start_service()
+        _, _, address = self.start_service()
         job = self.submit(address, 20)
         client = self.start_cogwheel("watch", job, "--server", address, "--json")
         client.stdout.readline()
@@ -186,7 +179,7 @@ class ServiceTest(ProcessTest):
         self.succeeds("watch", job, "--server", address)
 
     def test_a_server_that_goes_away_ends_the_watch(self):
-        server, self.worker, address = self.start_service()
+        server, _, address = self.start_service()
         job = self.submit(address, 200)
         client = self.start_cogwheel("watch", job, "--server", address, "--json")
         client.stdout.readline()
