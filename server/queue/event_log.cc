@@ -33,6 +33,13 @@ int64_t EventLog::AppendChunk(const std::string& job, int32_t attempt, v1::JobEv
   return Add(job, attempt, std::move(held));
 }
 
+int64_t EventLog::PeekSequence(const std::string& job, int32_t attempt) const {
+  MutexLock lock(mutex_);
+  const auto found = lines_.find(job);
+  const int64_t last = found == lines_.end() ? 0 : found->second.last;
+  return std::max(last + 1, int64_t{attempt} << 32);
+}
+
 int64_t EventLog::Add(const std::string& job, int32_t attempt, Held held) {
   std::vector<std::shared_ptr<EventWatcher>> watchers;
   int64_t sequence = 0;

@@ -42,6 +42,9 @@ class EventLog {
   int64_t AppendChunk(const std::string& job, int32_t attempt, v1::JobEvent event, int64_t bytes,
                       std::shared_ptr<const ResultReader> data) COGWHEEL_EXCLUDES(mutex_);
 
+  // The sequence that the next Append would return. Only the one who appends may rely on it.
+  int64_t PeekSequence(const std::string& job, int32_t attempt) const COGWHEEL_EXCLUDES(mutex_);
+
   enum class Found {
     kEvent,    // `event`; a chunk's bytes are to be read from `data`
     kNothing,  // not yet

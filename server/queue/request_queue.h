@@ -14,7 +14,8 @@ namespace cogwheel {
 struct QueuedJob {
   std::string name;
   std::string model;
-  int priority = 0;  // higher first
+  int32_t attempt = 0;  // that it has had
+  int priority = 0;     // higher first
   int64_t bytes = 0;
   std::optional<std::chrono::steady_clock::time_point> deadline;
 };

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "proto/contract/clock.h"
+#include "server/api/stream_registry.h"
+#include "server/dispatch/dispatcher.h"
+#include "server/dispatch/group_board.h"
+#include "server/metrics/server_metrics.h"
+#include "server/queue/event_log.h"
+#include "server/queue/intake.h"
+#include "server/queue/job_store.h"
+#include "server/queue/result_store.h"
+
+namespace cogwheel {
+
+// What the RPCs are translated to.
+struct ApiParts {
+  Intake& intake;
+  Dispatcher& dispatcher;
+  JobStore& store;
+  ResultStore& results;
+  EventLog& events;
+  GroupBoard& board;
+  StreamRegistry& streams;
+  const Clock& clock;
+  ServerMetrics& metrics;
+};
+
+inline constexpr char kDefaultTenant[] = "default";  // everybody, without authentication
+
+}  // namespace cogwheel

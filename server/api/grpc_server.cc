@@ -1,0 +1,85 @@
+#include "server/api/grpc_server.h"
+
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+
+#include "proto/contract/validate.h"
+
+namespace cogwheel {
+namespace {
+
+constexpr int kKeepaliveMs = 60'000, kKeepaliveTimeoutMs = 20'000;
+
+std::string HostOf(const std::string& address) { return address.substr(0, address.rfind(':')); }
+
+// Sets `address` to the port in use.
+absl::StatusOr<std::unique_ptr<grpc::Server>> Listen(const char* flag, std::string& address,
+                                                     const std::vector<grpc::Service*>& services) {
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port);
+  builder.SetMaxReceiveMessageSize(kMaxReceiveBytes);
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // two servers never share a port
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  for (grpc::Service* service : services) builder.RegisterService(service);
+  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  if (server == nullptr || port == 0) {
+    return absl::UnavailableError(absl::StrCat(flag, " ", address, ": cannot listen there"));
+  }
+  address = absl::StrCat(HostOf(address), ":", port);
+  return server;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const Addresses& addresses,
+                                                              grpc::Service& video_service,
+                                                              grpc::Service& rank_control) {
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  std::unique_ptr<GrpcServer> started(new GrpcServer());
+  started->addresses_ = addresses;
+  std::string& listen = started->addresses_.listen;
+  const bool one_port = addresses.listen == addresses.internal;
+  std::vector<grpc::Service*> services = {&video_service};
+  if (one_port) services.push_back(&rank_control);
+  auto server = Listen("--listen", listen, services);
+  if (!server.ok()) return server.status();
+  started->public_server_ = *std::move(server);
+  started->health()->SetServingStatus(false);  // until somebody says otherwise
+  if (one_port) {
+    started->addresses_.internal = listen;
+    return started;
+  }
+  auto internal = Listen("--internal-listen", started->addresses_.internal, {&rank_control});
+  if (!internal.ok()) return internal.status();
+  started->internal_server_ = *std::move(internal);
+  return started;
+}
+
+GrpcServer::~GrpcServer() { Shutdown(std::chrono::milliseconds(0)); }
+
+grpc::HealthCheckServiceInterface* GrpcServer::health() const {
+  return public_server_->GetHealthCheckService();
+}
+
+void GrpcServer::Shutdown(std::chrono::milliseconds limit) {
+  const auto deadline = std::chrono::system_clock::now() + limit;
+  for (const auto& server : {&public_server_, &internal_server_}) {
+    if (*server != nullptr) (*server)->Shutdown(deadline);
+  }
+}
+
+bool IsLoopback(const std::string& address) {
+  const std::string host = HostOf(address);
+  return absl::StartsWith(host, "127.") || host == "localhost" || host == "[::1]" ||
+         absl::StartsWith(address, "unix:");
+}
+
+}  // namespace cogwheel

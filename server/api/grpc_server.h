@@ -1,0 +1,47 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include <absl/status/statusor.h>
+
+namespace grpc {
+class HealthCheckServiceInterface;
+class Server;
+class Service;
+}  // namespace grpc
+
+namespace cogwheel {
+
+// Listens for clients and for ranks: on one port, or on two when the addresses differ. Serves
+// health and reflection beside the public API.
+class GrpcServer {
+ public:
+  struct Addresses {
+    std::string listen;    // HOST:PORT; port 0 is chosen by the system
+    std::string internal;  // the same text: the same port
+  };
+  // UNAVAILABLE when it cannot listen.
+  static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const Addresses& addresses,
+                                                           grpc::Service& video_service,
+                                                           grpc::Service& rank_control);
+  ~GrpcServer();
+
+  // With the ports in use.
+  const Addresses& addresses() const { return addresses_; }
+  grpc::HealthCheckServiceInterface* health() const;
+  // Takes no new calls; ends those still open after `limit`. Returns once none is left.
+  void Shutdown(std::chrono::milliseconds limit);
+
+ private:
+  GrpcServer() = default;
+  Addresses addresses_;
+  std::unique_ptr<grpc::Server> public_server_;
+  std::unique_ptr<grpc::Server> internal_server_;  // null: one port for both
+};
+
+// False for addresses that other machines can reach.
+bool IsLoopback(const std::string& address);
+
+}  // namespace cogwheel

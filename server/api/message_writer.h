@@ -1,0 +1,106 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+
+#include <grpcpp/support/server_callback.h>
+
+#include "proto/contract/mutex.h"
+#include "server/api/api_parts.h"
+#include "server/api/rpc_end.h"
+
+namespace cogwheel {
+
+// The part that all server streams share: one message in flight, Finish once and last, a caller
+// that leaves, a reader that stalls. gRPC calls back on its own threads; Start* and Finish are
+// called with the lock, so that nothing starts after Finish. Deleted by gRPC's OnDone alone.
+template <typename Message>
+class MessageWriter : public grpc::ServerWriteReactor<Message>, public LiveStream {
+ public:
+  MessageWriter(const char* method, grpc::CallbackServerContext* context, const ApiParts& parts)
+      : parts_(parts), method_(method), context_(context) {
+    parts_.streams.Add(this);
+  }
+
+  void OnWriteDone(bool ok) final {
+    MutexLock lock(mutex_);
+    writing_since_.reset();
+    if (!ok) left_ = true;
+    Advance();
+  }
+  void OnCancel() final {
+    MutexLock lock(mutex_);
+    left_ = true;
+    Advance();
+  }
+  void OnDone() final {
+    parts_.streams.Remove(this);
+    Leave();
+    { MutexLock lock(mutex_); }  // whoever called Finish has let go
+    delete this;
+  }
+
+  bool StalledSince(std::chrono::steady_clock::time_point limit) const final {
+    MutexLock lock(mutex_);
+    return writing_since_.has_value() && *writing_since_ < limit;
+  }
+  void Cut() final { context_->TryCancel(); }
+  void Close(const absl::Status& why) final {
+    MutexLock lock(mutex_);
+    if (!end_.has_value()) end_ = why;
+    Advance();
+  }
+
+  // While an answer is awaited that will call this stream, it must not end.
+  void Pin() {
+    MutexLock lock(mutex_);
+    pinned_ = true;
+  }
+  void Unpin() {
+    MutexLock lock(mutex_);
+    pinned_ = false;
+    Advance();
+  }
+
+ protected:
+  // Fills in `message` and returns true, or returns false: there is nothing to send now, or End was
+  // called.
+  virtual bool Next(Message& message) COGWHEEL_REQUIRES(mutex_) = 0;
+  // Last words, without the lock: the stream is over.
+  virtual void Leave() {}
+
+  void End(const absl::Status& status) COGWHEEL_REQUIRES(mutex_) {
+    if (!end_.has_value()) end_ = status;
+  }
+  bool left() const COGWHEEL_REQUIRES(mutex_) { return left_; }
+
+  // Something may have changed: sends the next message or finishes.
+  void Advance() COGWHEEL_REQUIRES(mutex_) {
+    if (writing_since_.has_value() || finished_ || pinned_) return;
+    if (left_) End(absl::CancelledError("the caller has left"));
+    if (!end_.has_value() && Next(message_)) {
+      writing_since_ = parts_.clock.Now();
+      parts_.metrics.api_sent_bytes_total.Increment({method_},
+                                                    static_cast<double>(message_.ByteSizeLong()));
+      return this->StartWrite(&message_);
+    }
+    if (!end_.has_value()) return;
+    finished_ = true;
+    this->Finish(EndRpc(method_, *end_, *context_, parts_.metrics));
+  }
+
+  const ApiParts parts_;
+  mutable Mutex mutex_;
+
+ private:
+  const char* const method_;
+  grpc::CallbackServerContext* const context_;
+  Message message_ COGWHEEL_GUARDED_BY(mutex_);
+  std::optional<std::chrono::steady_clock::time_point> writing_since_ COGWHEEL_GUARDED_BY(mutex_);
+  std::optional<absl::Status> end_ COGWHEEL_GUARDED_BY(mutex_);
+  bool left_ COGWHEEL_GUARDED_BY(mutex_) = false;
+  bool pinned_ COGWHEEL_GUARDED_BY(mutex_) = false;
+  bool finished_ COGWHEEL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace cogwheel

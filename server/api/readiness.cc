@@ -1,0 +1,66 @@
+#include "server/api/readiness.h"
+
+#include <algorithm>
+
+#include <grpcpp/health_check_service_interface.h>
+
+namespace cogwheel {
+namespace {
+
+constexpr char kVideoService[] = "cogwheel.v1.VideoService";
+
+bool Serves(const v1::Group& group) {
+  return group.ready() &&
+         std::none_of(group.ranks().begin(), group.ranks().end(),
+                      [](const v1::Rank& rank) { return rank.state() == v1::RANK_SUSPECT; });
+}
+
+}  // namespace
+
+void Readiness::Serve(grpc::HealthCheckServiceInterface* health) {
+  {
+    MutexLock lock(mutex_);
+    health_ = health;
+  }
+  Update();
+}
+
+std::string Readiness::ReasonNow() const {
+  if (draining_) return "draining";
+  const std::vector<v1::Group> groups = board_.List();
+  if (std::none_of(groups.begin(), groups.end(), Serves)) return "no group is formed";
+  return ledger_.HasRoom() ? "" : "the queue is full";
+}
+
+std::string Readiness::Reason() const {
+  MutexLock lock(mutex_);
+  return ReasonNow();
+}
+
+void Readiness::Set(const std::string& service, bool serving) {
+  const auto told = told_.find(service);
+  if (told != told_.end() && told->second == serving) return;
+  told_[service] = serving;
+  if (health_ != nullptr) health_->SetServingStatus(service, serving);
+}
+
+void Readiness::Update() {
+  MutexLock lock(mutex_);
+  if (health_ == nullptr) return;
+  const bool serving = ReasonNow().empty();
+  Set("", serving);
+  Set(kVideoService, serving);
+  for (const v1::Group& group : board_.List()) Set(group.name(), Serves(group) && !draining_);
+  metrics_.ready.Set(serving ? 1 : 0);
+}
+
+void Readiness::Drain() {
+  {
+    MutexLock lock(mutex_);
+    draining_ = true;
+  }
+  metrics_.draining.Set(1);
+  Update();
+}
+
+}  // namespace cogwheel

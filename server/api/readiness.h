@@ -1,0 +1,45 @@
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "proto/contract/mutex.h"
+#include "server/dispatch/group_board.h"
+#include "server/metrics/server_metrics.h"
+#include "server/queue/admission.h"
+
+namespace grpc {
+class HealthCheckServiceInterface;
+}
+
+namespace cogwheel {
+
+// Keeps grpc.health.v1 truthful: "" and cogwheel.v1.VideoService serve while a job submitted now
+// would start (some group is formed with no rank suspect, the queue has room, no shutdown), each
+// group under its own name. Update is called on the dispatcher's thread, Drain and Reason from any.
+class Readiness {
+ public:
+  Readiness(const GroupBoard& board, const AdmissionLedger& ledger, ServerMetrics& metrics)
+      : board_(board), ledger_(ledger), metrics_(metrics) {}
+
+  // `health` is borrowed until Drain.
+  void Serve(grpc::HealthCheckServiceInterface* health) COGWHEEL_EXCLUDES(mutex_);
+  void Update() COGWHEEL_EXCLUDES(mutex_);
+  void Drain() COGWHEEL_EXCLUDES(mutex_);
+  // Why a job submitted now would not start; "" when it would.
+  std::string Reason() const COGWHEEL_EXCLUDES(mutex_);
+
+ private:
+  std::string ReasonNow() const COGWHEEL_REQUIRES(mutex_);
+  void Set(const std::string& service, bool serving) COGWHEEL_REQUIRES(mutex_);
+
+  const GroupBoard& board_;
+  const AdmissionLedger& ledger_;
+  ServerMetrics& metrics_;
+  mutable Mutex mutex_;
+  grpc::HealthCheckServiceInterface* health_ COGWHEEL_GUARDED_BY(mutex_) = nullptr;
+  bool draining_ COGWHEEL_GUARDED_BY(mutex_) = false;
+  std::map<std::string, bool> told_ COGWHEEL_GUARDED_BY(mutex_);
+};
+
+}  // namespace cogwheel

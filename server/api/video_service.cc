@@ -1,0 +1,180 @@
+#include "server/api/video_service.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include <absl/strings/str_cat.h>
+
+#include "proto/contract/status.h"
+#include "proto/contract/validate.h"
+#include "server/api/convert.h"
+#include "server/api/download_stream.h"
+#include "server/api/event_stream.h"
+#include "server/api/rpc_end.h"
+
+namespace cogwheel {
+namespace {
+
+constexpr int kDefaultPage = 50, kMaxPage = 1000;
+
+absl::StatusOr<JobQuery> ToQuery(const v1::ListJobsRequest& request) {
+  JobQuery query;
+  query.tenant = kDefaultTenant;
+  std::vector<FieldViolation> violations;
+  if (request.page_size() < 0 || request.page_size() > kMaxPage) {
+    violations.push_back(
+        {"page_size", absl::StrCat("page_size ", request.page_size(), " is outside 0 to ", kMaxPage,
+                                   "; the nearest legal value is ",
+                                   std::clamp(request.page_size(), 0, kMaxPage))});
+  }
+  query.limit = request.page_size() == 0 ? kDefaultPage : request.page_size();
+  if (!request.page_token().empty()) {
+    const absl::StatusOr<std::string> name = NormalizeJobName(request.page_token());
+    if (name.ok()) {
+      query.before_name = *name;
+    } else {
+      violations.push_back({"page_token", "page_token is not one that this server gave"});
+    }
+  }
+  for (const int state : request.states()) {
+    if (state < v1::QUEUED || state > v1::EXPIRED) {
+      violations.push_back({"states", absl::StrCat("states holds ", state, ", which is unknown")});
+    } else {
+      query.states.push_back(FromProto(static_cast<v1::JobState>(state)));
+    }
+  }
+  if (!violations.empty()) return MakeInvalidArgument("LIST", violations);
+  return query;
+}
+
+void CountSubmit(const absl::StatusOr<CreatedJob>& created, ServerMetrics& metrics) {
+  if (!created.ok()) {
+    const std::string reason = ErrorReason(created.status());
+    metrics.queue_jobs_rejected_total.Increment({reason.empty() ? "OTHER" : reason});
+  } else if (created->existed) {
+    metrics.queue_jobs_deduplicated_total.Increment();
+  } else {
+    metrics.queue_jobs_accepted_total.Increment({created->job.request.model()});
+  }
+}
+
+}  // namespace
+
+VideoService::Unary* VideoService::Answer(Context* context, const char* method,
+                                          const absl::Status& status) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  reactor->Finish(EndRpc(method, status, *context, parts_.metrics));
+  return reactor;
+}
+
+grpc::ServerWriteReactor<v1::JobEvent>* VideoService::Generate(Context* context,
+                                                               const v1::GenerateRequest* request) {
+  return MakeGenerateStream(context, *request, parts_);
+}
+
+grpc::ServerWriteReactor<v1::JobEvent>* VideoService::WatchJob(Context* context,
+                                                               const v1::WatchJobRequest* request) {
+  return MakeWatchStream(context, *request, parts_);
+}
+
+grpc::ServerWriteReactor<v1::Chunk>* VideoService::DownloadVideo(
+    Context* context, const v1::DownloadVideoRequest* request) {
+  return MakeDownloadStream(context, *request, parts_);
+}
+
+VideoService::Unary* VideoService::CreateJob(Context* context, const v1::CreateJobRequest* request,
+                                             v1::Job* job) {
+  Unary* reactor = context->DefaultReactor();
+  parts_.intake.Submit(
+      request->request(), kDefaultTenant,
+      [this, context, job, reactor](const absl::StatusOr<CreatedJob>& created) {
+        CountSubmit(created, parts_.metrics);
+        if (created.ok()) *job = ToProto(created->job);
+        reactor->Finish(EndRpc("CreateJob", created.status(), *context, parts_.metrics));
+      });
+  return reactor;
+}
+
+VideoService::Unary* VideoService::GetJob(Context* context, const v1::GetJobRequest* request,
+                                          v1::Job* job) {
+  const absl::StatusOr<std::string> name = NormalizeJobName(request->name());
+  if (!name.ok()) return Answer(context, "GetJob", name.status());
+  const absl::StatusOr<Job> found = parts_.store.Get(kDefaultTenant, *name);
+  if (found.ok()) *job = ToProto(*found);
+  return Answer(context, "GetJob", found.status());
+}
+
+VideoService::Unary* VideoService::ListJobs(Context* context, const v1::ListJobsRequest* request,
+                                            v1::ListJobsResponse* response) {
+  const absl::StatusOr<JobQuery> query = ToQuery(*request);
+  if (!query.ok()) return Answer(context, "ListJobs", query.status());
+  const absl::StatusOr<JobPage> page = parts_.store.List(*query);
+  if (!page.ok()) return Answer(context, "ListJobs", page.status());
+  for (const Job& job : page->jobs) *response->add_jobs() = ToProto(job);
+  if (page->more) response->set_next_page_token(page->jobs.back().name);
+  return Answer(context, "ListJobs", absl::OkStatus());
+}
+
+VideoService::Unary* VideoService::CancelJob(Context* context, const v1::CancelJobRequest* request,
+                                             v1::Job* job) {
+  const absl::StatusOr<std::string> name = NormalizeJobName(request->name());
+  if (!name.ok()) return Answer(context, "CancelJob", name.status());
+  Unary* reactor = context->DefaultReactor();
+  parts_.dispatcher.Cancel(
+      kDefaultTenant, *name, [this, context, job, reactor](const absl::StatusOr<Job>& found) {
+        if (found.ok()) *job = ToProto(*found);
+        reactor->Finish(EndRpc("CancelJob", found.status(), *context, parts_.metrics));
+      });
+  return reactor;
+}
+
+VideoService::Unary* VideoService::DeleteJob(Context* context, const v1::DeleteJobRequest* request,
+                                             v1::DeleteJobResponse* /*response*/) {
+  const absl::StatusOr<std::string> name = NormalizeJobName(request->name());
+  if (!name.ok()) return Answer(context, "DeleteJob", name.status());
+  Unary* reactor = context->DefaultReactor();
+  parts_.dispatcher.Delete(
+      kDefaultTenant, *name, [this, context, reactor](const absl::StatusOr<Job>& removed) {
+        reactor->Finish(EndRpc("DeleteJob", removed.status(), *context, parts_.metrics));
+      });
+  return reactor;
+}
+
+VideoService::Unary* VideoService::ListModels(Context* context,
+                                              const v1::ListModelsRequest* /*request*/,
+                                              v1::ListModelsResponse* response) {
+  const absl::StatusOr<std::vector<v1::Model>> models = parts_.store.Models();
+  if (!models.ok()) return Answer(context, "ListModels", models.status());
+  const std::vector<v1::Group> groups = parts_.board.List();
+  for (const v1::Model& model : *models) {
+    v1::Model& out = *response->add_models();
+    out = model;
+    out.set_ready(std::any_of(groups.begin(), groups.end(), [&model](const v1::Group& group) {
+      return group.ready() && group.model() == model.name();
+    }));
+  }
+  return Answer(context, "ListModels", absl::OkStatus());
+}
+
+VideoService::Unary* VideoService::ListGroups(Context* context,
+                                              const v1::ListGroupsRequest* /*request*/,
+                                              v1::ListGroupsResponse* response) {
+  for (v1::Group& group : parts_.board.List()) *response->add_groups() = std::move(group);
+  return Answer(context, "ListGroups", absl::OkStatus());
+}
+
+VideoService::Unary* VideoService::GetGroup(Context* context, const v1::GetGroupRequest* request,
+                                            v1::Group* group) {
+  const std::optional<v1::Group> found = parts_.board.Find(request->name());
+  if (!found.has_value()) {
+    return Answer(context, "GetGroup",
+                  MakeError(absl::StatusCode::kNotFound, "UNKNOWN_GROUP",
+                            absl::StrCat("name ", request->name().substr(0, 128),
+                                         " is no group of this server")));
+  }
+  *group = *found;
+  return Answer(context, "GetGroup", absl::OkStatus());
+}
+
+}  // namespace cogwheel

@@ -1,0 +1,112 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "proto/contract/clock.h"
+#include "server/dispatch/event_loop.h"
+#include "server/dispatch/job_announcer.h"
+#include "server/dispatch/model_pace.h"
+#include "server/dispatch/worker_group.h"
+#include "server/metrics/server_metrics.h"
+#include "server/queue/admission.h"
+#include "server/queue/job_store.h"
+#include "server/queue/request_queue.h"
+#include "server/queue/result_store.h"
+
+namespace cogwheel {
+
+// The one that moves jobs: it alone changes a job's state and tells groups what to do, on the event
+// loop's thread. The first block of methods may be called from any thread.
+class Dispatcher final : public WorkerGroupObserver {
+ public:
+  struct Parts {
+    EventLoop& loop;
+    JobStore& store;
+    ResultStore& results;
+    EventLog& events;
+    AdmissionLedger& ledger;
+    const Clock& clock;
+    ServerMetrics& metrics;
+    int64_t max_kept_jobs = 10'000;
+  };
+  explicit Dispatcher(const Parts& parts);
+
+  // A job that the store holds and whose place in the ledger is reserved.
+  void Accept(const Job& job);
+  using JobCallback = std::function<void(absl::StatusOr<Job>)>;
+  // A queued job ends at once, a running one soon; `done` gets the job as it then stands.
+  // RESOURCE_EXHAUSTED when the dispatcher is behind.
+  void Cancel(const std::string& tenant, const std::string& name, JobCallback done);
+  // NOT_FOUND, FAILED_PRECONDITION while it is not finished. `done` gets the job as it was.
+  void Delete(const std::string& tenant, const std::string& name, JobCallback done);
+  // No job is started any more.
+  void Drain();
+  // Running jobs are given up: their attempt is lost.
+  void Abandon();
+  int running_jobs() const { return running_jobs_; }
+
+  void Tick();
+  void OnIdle(WorkerGroup& group) override;
+  void OnStarted(WorkerGroup& group) override;
+  void OnRefused(WorkerGroup& group, const absl::Status& why) override;
+  void OnProgress(WorkerGroup& group, const RunProgress& progress) override;
+  void OnPreview(WorkerGroup& group, int step, int steps, std::string_view jpeg) override;
+  void OnResultChunk(WorkerGroup& group, int64_t offset, std::string_view data) override;
+  void OnFinished(WorkerGroup& group, const RunOutcome& outcome) override;
+  void OnLost(WorkerGroup& group, const absl::Status& why) override;
+
+ private:
+  using Time = std::chrono::steady_clock::time_point;
+  struct Running {
+    Job job;
+    std::optional<Time> deadline;
+    std::unique_ptr<ResultWriter> writer;
+    bool cancelled = false;  // by a caller
+    bool expired = false;    // by its deadline
+    absl::Status broken;     // the frontend's own failure with its result
+    Time started{};
+    Time stage_started{};
+    RunStage stage = RunStage::kTextEncode;
+  };
+  struct End {
+    JobState state = JobState::kFailed;
+    JobError error;
+    std::optional<Artefact> result;
+    StageSeconds stage_seconds;
+  };
+
+  void Enqueue(const Job& job);
+  void Schedule();
+  bool StartNext(WorkerGroup& group);
+  void StartOn(WorkerGroup& group, const QueuedJob& queued, const Job& job);
+  void CancelNow(const std::string& tenant, const std::string& name, const JobCallback& done);
+  void DeleteNow(const std::string& tenant, const std::string& name, const JobCallback& done);
+  void ExpireQueued();
+  void ExpireRunning();
+  void LoseAttempt(const Running& running, const absl::Status& why);
+  End EndOf(Running& running, const RunOutcome& outcome);
+  std::optional<End> RequestedEnd(const Running& running) const;
+  void Finish(const Job& job, const End& end);
+  std::optional<Running> TakeRunning(WorkerGroup& group);
+  Running* FindRunning(WorkerGroup& group);
+  void Trim();
+  void AnnounceQueue();
+
+  const Parts parts_;
+  JobAnnouncer announcer_;
+  ModelPace pace_;
+  RequestQueue queue_;
+  std::map<WorkerGroup*, Running> running_;
+  std::vector<WorkerGroup*> idle_;
+  bool draining_ = false;
+  std::atomic<int> running_jobs_{0};
+};
+
+}  // namespace cogwheel

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cogwheel/v1/video_service.pb.h"
+#include "proto/contract/mutex.h"
+
+namespace cogwheel {
+
+// How all groups stand, for those outside the dispatcher's thread. Thread-safe.
+class GroupBoard {
+ public:
+  void Put(const v1::Group& group) COGWHEEL_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    groups_[group.name()] = group;
+  }
+  std::vector<v1::Group> List() const COGWHEEL_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    std::vector<v1::Group> groups;
+    for (const auto& [name, group] : groups_) groups.push_back(group);
+    return groups;
+  }
+  std::optional<v1::Group> Find(const std::string& name) const COGWHEEL_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    const auto found = groups_.find(name);
+    if (found == groups_.end()) return std::nullopt;
+    return found->second;
+  }
+
+ private:
+  mutable Mutex mutex_;
+  std::map<std::string, v1::Group> groups_ COGWHEEL_GUARDED_BY(mutex_);
+};
+
+}  // namespace cogwheel

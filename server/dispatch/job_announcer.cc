@@ -1,0 +1,132 @@
+#include "server/dispatch/job_announcer.h"
+
+#include <utility>
+
+#include "server/queue/proto_time.h"
+
+namespace cogwheel {
+namespace {
+
+constexpr std::chrono::seconds kLongestSilence{30};
+
+v1::Stage ToStage(RunStage stage) {
+  switch (stage) {
+    case RunStage::kTextEncode:
+      return v1::STAGE_TEXT_ENCODE;
+    case RunStage::kDenoise:
+      return v1::STAGE_DENOISE;
+    case RunStage::kDecode:
+      return v1::STAGE_DECODE;
+  }
+  return v1::STAGE_UNSPECIFIED;
+}
+
+void SetError(const JobError& error, v1::JobError& out) {
+  out.set_code(static_cast<int32_t>(error.code));
+  out.set_reason(error.reason);
+  out.set_message(error.message);
+}
+
+}  // namespace
+
+v1::JobEvent JobAnnouncer::NewEvent() const {
+  v1::JobEvent event;
+  *event.mutable_time() = ToTimestamp(clock_.Wall());
+  return event;
+}
+
+void JobAnnouncer::Queue(
+    const RequestQueue& queue,
+    const std::function<std::optional<double>(const std::string&)>& job_seconds) {
+  const Time now = clock_.Now();
+  std::map<std::string, Place> places;
+  queue.ForEach([&](const QueuedJob& job, int position) {
+    Place place{position, now};
+    const auto old = queued_.find(job.name);
+    if (old != queued_.end() && old->second.position == position &&
+        now - old->second.announced < kLongestSilence) {
+      place = old->second;
+    } else {
+      v1::JobEvent event = NewEvent();
+      event.mutable_queued()->set_position(position);
+      const std::optional<double> seconds = job_seconds(job.model);
+      if (seconds.has_value()) {
+        const auto wait = std::chrono::duration_cast<std::chrono::system_clock::duration>(
+            std::chrono::duration<double>(*seconds * position));
+        *event.mutable_queued()->mutable_expected_start() = ToTimestamp(clock_.Wall() + wait);
+      }
+      events_.Append(job.name, job.attempt, std::move(event));
+    }
+    places.emplace(job.name, place);
+  });
+  queued_ = std::move(places);
+}
+
+void JobAnnouncer::Started(const Job& job) {
+  v1::JobEvent event = NewEvent();
+  event.mutable_started()->set_group(job.group);
+  event.mutable_started()->set_epoch(job.epoch);
+  running_[job.name] = {job.attempt, event, clock_.Now()};
+  events_.Append(job.name, job.attempt, std::move(event));
+}
+
+void JobAnnouncer::Progress(const Job& job, const RunProgress& progress,
+                            std::optional<double> seconds_left) {
+  v1::JobEvent event = NewEvent();
+  v1::Progress& out = *event.mutable_progress();
+  out.set_stage(ToStage(progress.stage));
+  out.set_step(progress.step);
+  out.set_steps(progress.steps);
+  if (seconds_left.has_value()) *out.mutable_time_left() = ToDuration(*seconds_left);
+  running_[job.name] = {job.attempt, event, clock_.Now()};
+  events_.Append(job.name, job.attempt, std::move(event));
+}
+
+void JobAnnouncer::Preview(const Job& job, int step, int steps, std::string_view jpeg) {
+  v1::JobEvent event = NewEvent();
+  event.mutable_preview()->set_jpeg(std::string(jpeg));
+  event.mutable_preview()->set_step(step);
+  event.mutable_preview()->set_steps(steps);
+  events_.Append(job.name, job.attempt, std::move(event));
+}
+
+void JobAnnouncer::Chunk(const Job& job, int64_t offset, int64_t bytes,
+                         std::shared_ptr<const ResultReader> data) {
+  v1::JobEvent event = NewEvent();
+  event.mutable_chunk()->set_offset(offset);
+  events_.AppendChunk(job.name, job.attempt, std::move(event), bytes, std::move(data));
+}
+
+int64_t JobAnnouncer::EndSequence(const Job& job) const {
+  return events_.PeekSequence(job.name, job.attempt);
+}
+
+void JobAnnouncer::Ended(const Job& job) {
+  v1::JobEvent event = NewEvent();
+  if (job.state == JobState::kSucceeded && job.result.has_value()) {
+    event.mutable_succeeded()->set_size_bytes(job.result->size_bytes);
+    event.mutable_succeeded()->set_sha256(job.result->sha256);
+    event.mutable_succeeded()->set_media_type(job.result->media_type);
+  } else if (job.state == JobState::kCancelled) {
+    SetError(job.error, *event.mutable_cancelled()->mutable_error());
+  } else if (job.state == JobState::kExpired) {
+    SetError(job.error, *event.mutable_expired()->mutable_error());
+  } else {
+    SetError(job.error, *event.mutable_failed()->mutable_error());
+  }
+  running_.erase(job.name);
+  queued_.erase(job.name);
+  events_.Append(job.name, job.attempt, std::move(event));
+}
+
+void JobAnnouncer::Tick() {
+  const Time now = clock_.Now();
+  for (auto& [job, last] : running_) {
+    if (now - last.announced < kLongestSilence) continue;
+    last.announced = now;
+    *last.event.mutable_time() = ToTimestamp(clock_.Wall());
+    events_.Append(job, last.attempt, last.event);
+  }
+}
+
+}  // namespace cogwheel

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <absl/status/status.h>
+
+#include "cogwheel/internal/v1/rank_control.pb.h"
+#include "cogwheel/v1/video_service.pb.h"
+
+// Who may be in a group together, and in what order. Pure.
+namespace cogwheel {
+
+// "host3:cuda:1 (local rank 1)".
+std::string RankName(const internal::v1::Hello& hello);
+
+int WorldSize(const internal::v1::Mesh& mesh);
+
+// A greeting that can be taken at all: names, a mesh of 1 to 1024 ranks, a model with sane limits.
+absl::Status CheckHello(const internal::v1::Hello& hello);
+
+// OK when the two ranks can work together; otherwise FAILED_PRECONDITION naming what differs, both
+// values and both ranks.
+absl::Status CheckSame(const internal::v1::Hello& member, const internal::v1::Hello& candidate);
+
+// Indices into `members` by world rank: ordered by (host, local rank, device).
+std::vector<size_t> WorldOrder(const std::vector<internal::v1::Hello>& members);
+
+// What clients see of a rank's ModelInfo. `ready` is left false.
+v1::Model ToModel(const internal::v1::ModelInfo& info);
+
+}  // namespace cogwheel

@@ -1,0 +1,402 @@
+#include "server/dispatch/rank_group.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <sys/random.h>
+
+#include <absl/strings/str_cat.h>
+
+#include "proto/contract/log.h"
+#include "proto/contract/status.h"
+#include "server/dispatch/job_plan.h"
+#include "server/dispatch/membership.h"
+
+namespace cogwheel {
+namespace {
+
+using internal::v1::FrontendMessage;
+using internal::v1::Hello;
+using internal::v1::RankMessage;
+
+constexpr size_t kTokenBytes = 16;
+
+std::string RandomToken() {
+  std::string token(kTokenBytes, '\0');
+  const ssize_t got = getrandom(token.data(), token.size(), 0);
+  return got == static_cast<ssize_t>(kTokenBytes) ? token : "";
+}
+
+bool SamePlace(const Hello& a, const Hello& b) {
+  return a.host() == b.host() && a.local_rank() == b.local_rank() && a.device() == b.device();
+}
+
+absl::StatusCode CodeOf(int32_t code) {
+  constexpr int32_t kLast = static_cast<int32_t>(absl::StatusCode::kUnauthenticated);
+  return code >= 0 && code <= kLast ? static_cast<absl::StatusCode>(code)
+                                    : absl::StatusCode::kUnknown;
+}
+
+absl::Status Unavailable(std::string_view reason, const std::string& message) {
+  return MakeError(absl::StatusCode::kUnavailable, reason, message);
+}
+
+}  // namespace
+
+RankGroup::RankGroup(std::string name, const Parts& parts)
+    : name_(std::move(name)), parts_(parts) {}
+
+std::string RankGroup::model() const {
+  const bool formed = phase_ != Phase::kGathering && phase_ != Phase::kForming;
+  return formed ? members_.front().hello.model().name() : "";
+}
+
+RankGroup::Member* RankGroup::Find(RankId id) {
+  const auto found = std::find_if(members_.begin(), members_.end(),
+                                  [id](const Member& member) { return member.id == id; });
+  return found == members_.end() ? nullptr : &*found;
+}
+
+absl::Status RankGroup::Join(RankId id, std::shared_ptr<RankLink> link, const Hello& hello) {
+  const auto old = std::find_if(members_.begin(), members_.end(), [&hello](const Member& member) {
+    return SamePlace(member.hello, hello);
+  });
+  if (old != members_.end()) {  // it came back before its old connection was missed
+    OnGone(old->id, Unavailable("RANK_REPLACED", "it joined anew"));
+  }
+  if (phase_ != Phase::kGathering) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, "GROUP_COMPLETE",
+                     absl::StrCat("rank ", RankName(hello), ": group ", name_, " has all of its ",
+                                  members_.size(), " ranks"));
+  }
+  if (!members_.empty()) {
+    const absl::Status same = CheckSame(members_.front().hello, hello);
+    if (!same.ok()) return same;
+  }
+  Member member;
+  member.id = id;
+  member.link = std::move(link);
+  member.hello = hello;
+  member.last_word = parts_.clock.Now();
+  members_.push_back(std::move(member));
+  if (static_cast<int>(members_.size()) == WorldSize(hello.mesh())) Form();
+  Publish();
+  return absl::OkStatus();
+}
+
+void RankGroup::Form() {
+  const absl::StatusOr<int64_t> epoch = parts_.store.NextEpoch(name_);
+  const absl::Status kept = parts_.store.PutModel(ToModel(members_.front().hello.model()));
+  if (!epoch.ok() || !kept.ok()) {
+    return EndEpoch(epoch.ok() ? kept : epoch.status());
+  }
+  epoch_ = *epoch;
+  std::vector<Hello> hellos;
+  for (const Member& member : members_) hellos.push_back(member.hello);
+  std::vector<Member> ordered;
+  for (const size_t index : WorldOrder(hellos)) ordered.push_back(std::move(members_[index]));
+  members_ = std::move(ordered);
+  FrontendMessage message;
+  internal::v1::Assign& assign = *message.mutable_assign();
+  assign.set_epoch(epoch_);
+  assign.set_token(RandomToken());
+  for (const Member& member : members_) assign.add_peer_addresses(member.hello.peer_address());
+  Enter(Phase::kForming, parts_.limits.forming);
+  for (size_t rank = 0; rank < members_.size(); ++rank) {
+    assign.set_world_rank(static_cast<int32_t>(rank));
+    members_[rank].link->Send(message);
+  }
+}
+
+void RankGroup::Enter(Phase phase, std::chrono::seconds limit) {
+  phase_ = phase;
+  phase_end_ = limit.count() > 0 ? parts_.clock.Now() + limit : Time::max();
+  for (Member& member : members_) member.reported = false;
+}
+
+void RankGroup::EnterIdle() {
+  Enter(Phase::kIdle, std::chrono::seconds(0));
+  job_.clear();
+  Publish();
+  parts_.observer.OnIdle(*this);
+}
+
+bool RankGroup::AllReported() const {
+  return std::all_of(members_.begin(), members_.end(),
+                     [](const Member& member) { return member.reported; });
+}
+
+// What belongs to an earlier epoch or job is dropped. Heartbeats count whatever they carry.
+bool RankGroup::Fenced(const RankMessage& message) const {
+  const auto is = [this](const auto& body) {
+    return body.epoch() != epoch_ || body.job_sequence() != job_sequence_;
+  };
+  switch (message.message_case()) {
+    case RankMessage::kFormed:
+      return message.formed().epoch() != epoch_;
+    case RankMessage::kJobAnswer:
+      return is(message.job_answer());
+    case RankMessage::kProgress:
+      return is(message.progress());
+    case RankMessage::kPreview:
+      return is(message.preview());
+    case RankMessage::kResultChunk:
+      return is(message.result_chunk());
+    case RankMessage::kJobDone:
+      return is(message.job_done());
+    default:
+      return false;
+  }
+}
+
+void RankGroup::OnMessage(RankId id, const RankMessage& message) {
+  Member* member = Find(id);
+  if (member == nullptr) return;
+  member->last_word = parts_.clock.Now();
+  if (std::exchange(member->suspect, false)) Publish();
+  if (Fenced(message)) {
+    parts_.metrics.dispatch_fenced_messages_total.Increment({name_});
+    return;
+  }
+  switch (message.message_case()) {
+    case RankMessage::kFormed:
+      return OnFormed(*member);
+    case RankMessage::kJobAnswer:
+      return OnAnswer(*member, message.job_answer());
+    case RankMessage::kJobDone:
+      return OnDone(*member, message.job_done());
+    default:
+      if (phase_ == Phase::kRunning && member == &members_.front()) OnOutput(message);
+  }
+}
+
+void RankGroup::OnFormed(Member& member) {
+  if (phase_ != Phase::kForming) return;
+  member.reported = true;
+  if (!AllReported()) return;
+  Log(LogLevel::kInfo, "group formed",
+      {{"group", name_},
+       {"epoch", absl::StrCat(epoch_)},
+       {"ranks", absl::StrCat(members_.size())},
+       {"model", members_.front().hello.model().name()}});
+  parts_.metrics.dispatch_group_formations_total.Increment({name_});
+  EnterIdle();
+}
+
+void RankGroup::Run(const RunOrder& order) {
+  ++job_sequence_;
+  job_ = order.job;
+  cancel_asked_ = false;
+  FrontendMessage message;
+  internal::v1::RunJob& run = *message.mutable_run_job();
+  run.set_epoch(epoch_);
+  run.set_job_sequence(job_sequence_);
+  run.set_job(order.job);
+  run.set_attempt(order.attempt);
+  *run.mutable_plan() = ToJobPlan(order);
+  Enter(Phase::kOffered, parts_.limits.answer);
+  for (size_t rank = 1; rank < members_.size(); ++rank) members_[rank].link->Send(message);
+  if (order.image != nullptr) run.mutable_plan()->set_image(*order.image);
+  members_.front().link->Send(message);
+  Publish();
+}
+
+void RankGroup::OnAnswer(Member& member, const internal::v1::JobAnswer& answer) {
+  if (phase_ != Phase::kOffered || member.reported) return;
+  member.reported = true;
+  member.answer = answer.code() == 0
+                      ? absl::OkStatus()
+                      : MakeError(CodeOf(answer.code()), answer.reason(),
+                                  absl::StrCat("rank ", RankName(member.hello),
+                                               " refused the job: ", answer.message()));
+  if (AllReported()) StartOrDrop();
+}
+
+void RankGroup::StartOrDrop() {
+  FrontendMessage message;
+  const auto refused = std::find_if(members_.begin(), members_.end(),
+                                    [](const Member& member) { return !member.answer.ok(); });
+  if (refused == members_.end() && !cancel_asked_) {
+    message.mutable_start_job()->set_epoch(epoch_);
+    message.mutable_start_job()->set_job_sequence(job_sequence_);
+    Enter(Phase::kRunning, std::chrono::seconds(0));
+    Broadcast(message);
+    return parts_.observer.OnStarted(*this);
+  }
+  const absl::Status why = refused != members_.end()
+                               ? refused->answer
+                               : absl::CancelledError("cancelled before it started");
+  message.mutable_drop_job()->set_epoch(epoch_);
+  message.mutable_drop_job()->set_job_sequence(job_sequence_);
+  Broadcast(message);
+  parts_.observer.OnRefused(*this, why);
+  EnterIdle();
+}
+
+void RankGroup::Cancel() {
+  if (phase_ == Phase::kOffered) cancel_asked_ = true;  // dropped once all have answered
+  if (phase_ != Phase::kRunning) return;
+  FrontendMessage message;
+  message.mutable_cancel_job()->set_epoch(epoch_);
+  message.mutable_cancel_job()->set_job_sequence(job_sequence_);
+  Broadcast(message);
+}
+
+void RankGroup::OnOutput(const RankMessage& message) {
+  if (message.has_progress()) {
+    const internal::v1::Progress& progress = message.progress();
+    const RunStage stage = progress.stage() == "denoise"  ? RunStage::kDenoise
+                           : progress.stage() == "decode" ? RunStage::kDecode
+                                                          : RunStage::kTextEncode;
+    parts_.observer.OnProgress(*this, {stage, progress.step(), progress.steps()});
+  } else if (message.has_preview()) {
+    const internal::v1::Preview& preview = message.preview();
+    parts_.observer.OnPreview(*this, preview.step(), preview.steps(), preview.jpeg());
+  } else if (message.has_result_chunk()) {
+    parts_.observer.OnResultChunk(*this, message.result_chunk().offset(),
+                                  message.result_chunk().data());
+  }
+}
+
+void RankGroup::OnDone(Member& member, const internal::v1::JobDone& done) {
+  if (phase_ != Phase::kRunning || member.reported) return;
+  member.reported = true;
+  member.done = done;
+  if (phase_end_ == Time::max()) phase_end_ = parts_.clock.Now() + parts_.limits.ending;
+  if (!AllReported()) return;
+  parts_.observer.OnFinished(*this, Outcome());
+  EnterIdle();
+}
+
+// Rank 0's, unless another rank failed: a job that one rank could not do is not done.
+RunOutcome RankGroup::Outcome() const {
+  constexpr auto kCancelled = static_cast<int32_t>(absl::StatusCode::kCancelled);
+  const auto bad = [](const Member& member) {
+    return member.done.code() != 0 && member.done.code() != kCancelled;
+  };
+  auto source = std::find_if(members_.begin(), members_.end(), bad);
+  if (source == members_.end()) {
+    source = std::find_if(members_.begin(), members_.end(),
+                          [](const Member& member) { return member.done.code() == kCancelled; });
+  }
+  const internal::v1::JobDone& first = members_.front().done;
+  const internal::v1::JobDone& done = source == members_.end() ? first : source->done;
+  RunOutcome outcome;
+  outcome.code = CodeOf(done.code());
+  outcome.reason = done.reason();
+  outcome.message = done.message();
+  outcome.result = {first.size_bytes(), first.sha256(), first.media_type()};
+  outcome.stage_seconds = {first.text_encode_seconds(), first.denoise_seconds(),
+                           first.decode_seconds(), first.encode_seconds()};
+  return outcome;
+}
+
+void RankGroup::OnGone(RankId id, const absl::Status& why) {
+  Member* member = Find(id);
+  if (member == nullptr) return;
+  if (phase_ == Phase::kGathering) return RemoveWaiting(id, why);
+  std::string text = absl::StrCat("rank ", RankName(member->hello), " of group ", name_,
+                                  " was lost: ", std::string(why.message()));
+  if (phase_ == Phase::kRunning && member->reported && member->done.code() != 0) {
+    absl::StrAppend(&text, "; it had reported: ", member->done.message());
+  }
+  EndEpoch(Unavailable("GROUP_LOST", text));
+}
+
+void RankGroup::RemoveWaiting(RankId id, const absl::Status& why) {
+  std::erase_if(members_, [&](const Member& member) {
+    if (member.id == id) member.link->Close(why);
+    return member.id == id;
+  });
+  Publish();
+}
+
+void RankGroup::EndEpoch(const absl::Status& why) {
+  Log(LogLevel::kError, "group lost",
+      {{"group", name_}, {"epoch", absl::StrCat(epoch_)}, {"error", std::string(why.message())}});
+  parts_.metrics.dispatch_group_losses_total.Increment({name_});
+  const std::vector<Member> members = std::exchange(members_, {});
+  Enter(Phase::kGathering, std::chrono::seconds(0));
+  job_.clear();
+  FrontendMessage message;
+  message.mutable_shutdown()->set_epoch(epoch_);
+  message.mutable_shutdown()->set_reason(std::string(why.message()));
+  for (const Member& member : members) {
+    member.link->Send(message);
+    member.link->Close(why);
+  }
+  Publish();
+  parts_.observer.OnLost(*this, why);
+}
+
+void RankGroup::Broadcast(const FrontendMessage& message) {
+  for (const Member& member : members_) member.link->Send(message);
+}
+
+// True when it ended the epoch.
+bool RankGroup::CheckSilence(Member& member) {
+  const auto silence = parts_.clock.Now() - member.last_word;
+  if (silence >= parts_.limits.dead) {
+    OnGone(member.id, Unavailable("RANK_SILENT",
+                                  absl::StrCat("no word for ", parts_.limits.dead.count(), " s")));
+    return true;
+  }
+  if (silence >= parts_.limits.suspect && !std::exchange(member.suspect, true)) {
+    Log(LogLevel::kWarning, "rank suspect", {{"group", name_}, {"rank", RankName(member.hello)}});
+    Publish();
+  }
+  return false;
+}
+
+void RankGroup::Tick() {
+  // Ranks that wait for others, or build their connections, owe no word: the stream shows their
+  // end.
+  if (phase_ == Phase::kIdle || phase_ == Phase::kOffered || phase_ == Phase::kRunning) {
+    for (Member& member : members_) {
+      if (CheckSilence(member)) return;
+    }
+  }
+  if (phase_ == Phase::kGathering || parts_.clock.Now() < phase_end_) return;
+  std::string missing;
+  for (const Member& member : members_) {
+    if (!member.reported) absl::StrAppend(&missing, " ", RankName(member.hello));
+  }
+  EndEpoch(Unavailable("GROUP_LOST",
+                       absl::StrCat("group ", name_, ": no report in time from", missing)));
+}
+
+v1::Group RankGroup::Describe() const {
+  v1::Group group;
+  group.set_name(name_);
+  group.set_epoch(epoch_);
+  group.set_ready(phase_ != Phase::kGathering && phase_ != Phase::kForming);
+  group.set_running_job(job_);
+  if (members_.empty()) return group;
+  const Hello& first = members_.front().hello;
+  group.set_model(first.model().name());
+  group.mutable_mesh()->set_cfg(first.mesh().cfg());
+  group.mutable_mesh()->set_ring(first.mesh().ring());
+  group.mutable_mesh()->set_ulysses(first.mesh().ulysses());
+  for (size_t i = 0; i < members_.size(); ++i) {
+    const Member& member = members_[i];
+    v1::Rank& rank = *group.add_ranks();
+    rank.set_world_rank(phase_ == Phase::kGathering ? -1 : static_cast<int32_t>(i));
+    rank.set_host(member.hello.host());
+    rank.set_device(member.hello.device());
+    rank.set_version(member.hello.code_version());
+    rank.set_state(member.suspect   ? v1::RANK_SUSPECT
+                   : !group.ready() ? v1::RANK_JOINED
+                   : idle()         ? v1::RANK_READY
+                                    : v1::RANK_BUSY);
+  }
+  return group;
+}
+
+void RankGroup::Publish() {
+  const v1::Group group = Describe();
+  parts_.board.Put(group);
+  parts_.metrics.dispatch_group_up.Set(group.ready() ? 1 : 0, {name_});
+  parts_.metrics.dispatch_group_epoch.Set(static_cast<double>(epoch_), {name_});
+}
+
+}  // namespace cogwheel

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <absl/status/status.h>
+
+#include "cogwheel/v1/video_service.pb.h"
+#include "server/queue/job.h"
+
+namespace cogwheel {
+
+// What a group is asked to run.
+struct RunOrder {
+  std::string job;
+  int32_t attempt = 0;
+  v1::GenerateRequest request;               // resolved
+  std::shared_ptr<const std::string> image;  // null when there is none
+};
+
+// How a job ended on its group.
+struct RunOutcome {
+  absl::StatusCode code = absl::StatusCode::kOk;  // kCancelled when it was cancelled
+  std::string reason;
+  std::string message;
+  Artefact result;  // as the rank states it, if `code` is OK
+  StageSeconds stage_seconds;
+};
+
+enum class RunStage { kTextEncode, kDenoise, kDecode };
+
+struct RunProgress {
+  RunStage stage = RunStage::kTextEncode;
+  int step = 0;   // done so far in this stage
+  int steps = 0;  // of this stage
+};
+
+class WorkerGroup;
+
+// What groups tell the dispatcher. Called on its thread.
+class WorkerGroupObserver {
+ public:
+  virtual ~WorkerGroupObserver() = default;
+  // It can take a job: it has formed, or has finished or dropped one.
+  virtual void OnIdle(WorkerGroup& group) = 0;
+  // All ranks have agreed to the job; it runs.
+  virtual void OnStarted(WorkerGroup& group) = 0;
+  // A rank has refused the job; the group lives on. OnIdle follows.
+  virtual void OnRefused(WorkerGroup& group, const absl::Status& why) = 0;
+  virtual void OnProgress(WorkerGroup& group, const RunProgress& progress) = 0;
+  virtual void OnPreview(WorkerGroup& group, int step, int steps, std::string_view jpeg) = 0;
+  virtual void OnResultChunk(WorkerGroup& group, int64_t offset, std::string_view data) = 0;
+  // The job has ended on all ranks. OnIdle follows.
+  virtual void OnFinished(WorkerGroup& group, const RunOutcome& outcome) = 0;
+  // The epoch has ended, with the job if one ran; `why` names the rank.
+  virtual void OnLost(WorkerGroup& group, const absl::Status& why) = 0;
+};
+
+// The ranks that serve one job at a time, as the dispatcher sees them. Owned by its thread.
+class WorkerGroup {
+ public:
+  virtual ~WorkerGroup() = default;
+  virtual const std::string& name() const = 0;
+  virtual std::string model() const = 0;   // "" while it has not formed
+  virtual int64_t epoch() const = 0;       // 0 = never formed
+  virtual bool idle() const = 0;           // formed and without a job
+  virtual v1::Group Describe() const = 0;  // for ListGroups; `running_job` too
+
+  // Only while idle. OnRefused or OnStarted follows, or OnLost.
+  virtual void Run(const RunOrder& order) = 0;
+  // Asks the ranks to give up the job; OnFinished follows with kCancelled, or its result if that
+  // was ready first.
+  virtual void Cancel() = 0;
+};
+
+}  // namespace cogwheel

@@ -1,0 +1,159 @@
+#include "server/frontend.h"
+
+#include <optional>
+#include <random>
+#include <utility>
+
+#include <absl/strings/str_cat.h>
+
+#include "proto/contract/status.h"
+#include "server/api/grpc_server.h"
+#include "server/api/readiness.h"
+#include "server/api/video_service.h"
+#include "server/dispatch/dispatcher.h"
+#include "server/dispatch/event_loop.h"
+#include "server/dispatch/rank_control_service.h"
+#include "server/dispatch/rank_groups.h"
+#include "server/metrics/admin_server.h"
+#include "server/metrics/server_metrics.h"
+#include "server/queue/intake.h"
+#include "server/store/data_dir_lock.h"
+#include "server/store/memory_job_store.h"
+#include "server/store/result_files.h"
+
+namespace cogwheel {
+namespace {
+
+constexpr std::chrono::seconds kLoopHang{60};
+constexpr std::chrono::milliseconds kLastCalls{500};
+
+uint32_t RandomSeed() { return std::random_device()(); }
+
+// Members stand in the order of who uses whom: the users come later and go first.
+class WiredFrontend final : public Frontend {
+ public:
+  WiredFrontend(const config::v1::ServerConfig& config, const Clock& clock, Limits limits,
+                DataDirLock lock, std::unique_ptr<ResultFiles> results)
+      : clock_(clock),
+        lock_(std::move(lock)),
+        results_(std::move(results)),
+        ledger_({config.max_queued_jobs(), config.max_queued_bytes()}),
+        loop_(clock),
+        dispatcher_(
+            {loop_, store_, *results_, events_, ledger_, clock, metrics_, config.max_kept_jobs()}),
+        groups_({store_, clock, dispatcher_, board_, metrics_, RankGroup::Limits()}),
+        intake_({store_, ledger_, clock, RandomSeed,
+                 [this](const Job& job) { dispatcher_.Accept(job); }}),
+        readiness_(board_, ledger_, metrics_),
+        video_service_(
+            {intake_, dispatcher_, store_, *results_, events_, board_, streams_, clock, metrics_}),
+        rank_control_(loop_, groups_) {
+    loop_.AddTick([this] { groups_.Tick(); });
+    loop_.AddTick([this] { dispatcher_.Tick(); });
+    loop_.AddTick([this] { readiness_.Update(); });
+    loop_.AddTick([this, limits] {
+      const int cut = streams_.CutStalled(clock_.Now() - limits.stalled_stream);
+      if (cut > 0) metrics_.api_streams_stalled_total.Increment({}, cut);
+    });
+  }
+  ~WiredFrontend() override { Stop(); }
+
+  absl::Status Listen(const config::v1::ServerConfig& config) {
+    auto admin = AdminServer::Start(
+        config.admin_listen(),
+        {registry_,
+         [this] { metrics_.api_live_reactors.Set(static_cast<double>(streams_.size())); },
+         [this] { return Live(); }, [this] { return Ready(); }});
+    if (!admin.ok()) return admin.status();
+    admin_ = *std::move(admin);
+    loop_.Start();
+    auto server = GrpcServer::Start({config.listen(), config.internal_listen()}, video_service_,
+                                    rank_control_);
+    if (!server.ok()) return server.status();
+    server_ = *std::move(server);
+    readiness_.Serve(server_->health());
+    addresses_ = {server_->addresses().listen, server_->addresses().internal, admin_->address()};
+    return absl::OkStatus();
+  }
+
+  const Addresses& addresses() const override { return addresses_; }
+  bool Busy() const override { return dispatcher_.running_jobs() > 0; }
+
+  void Drain() override {
+    draining_ = true;
+    intake_.Drain();
+    readiness_.Drain();
+    dispatcher_.Drain();
+  }
+
+  void Stop() override {
+    if (server_ == nullptr) return loop_.Stop();
+    Drain();
+    const absl::Status why =
+        MakeError(absl::StatusCode::kUnavailable, "DRAINING", "the server has shut down");
+    dispatcher_.Abandon();
+    loop_.Post([this, why] {
+      streams_.CloseAll(why);
+      groups_.CloseAll(why);
+    });
+    server_->Shutdown(kLastCalls);
+    loop_.Stop();  // after the last call: none waits for it any more
+    server_.reset();
+    admin_.reset();
+  }
+
+ private:
+  ProbeAnswer Live() const {
+    const auto since = loop_.SinceLastTurn();
+    if (since < kLoopHang) return {true, "ok"};
+    return {false,
+            absl::StrCat("the dispatcher has not turned for ",
+                         std::chrono::duration_cast<std::chrono::seconds>(since).count(), " s")};
+  }
+  // Groups do not count: ranks dial this server, and jobs for a known model are queued.
+  ProbeAnswer Ready() const {
+    if (draining_) return {false, "draining"};
+    const absl::Status store = store_.Models().status();
+    if (!store.ok()) return {false, absl::StrCat("store: ", store.message())};
+    return {true, "ok"};
+  }
+
+  const Clock& clock_;
+  const DataDirLock lock_;
+  const std::shared_ptr<prometheus::Registry> registry_ = MakeRegistry();
+  ServerMetrics metrics_{registry_};
+  MemoryJobStore store_;
+  const std::unique_ptr<ResultFiles> results_;
+  EventLog events_;
+  AdmissionLedger ledger_;
+  GroupBoard board_;
+  StreamRegistry streams_;
+  EventLoop loop_;
+  Dispatcher dispatcher_;
+  RankGroups groups_;
+  Intake intake_;
+  Readiness readiness_;
+  VideoService video_service_;
+  RankControlService rank_control_;
+  std::atomic<bool> draining_{false};
+  std::unique_ptr<AdminServer> admin_;
+  std::unique_ptr<GrpcServer> server_;
+  Addresses addresses_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Frontend>> Frontend::Start(const config::v1::ServerConfig& config,
+                                                          const Clock& clock, Limits limits) {
+  absl::StatusOr<DataDirLock> lock = DataDirLock::Take(config.data_dir());
+  if (!lock.ok()) return lock.status();
+  auto results = ResultFiles::Open(config.data_dir());
+  if (!results.ok()) return results.status();
+  auto frontend =
+      std::make_unique<WiredFrontend>(config, clock, limits, *std::move(lock), *std::move(results));
+  const absl::Status listening = frontend->Listen(config);
+  if (!listening.ok()) return listening;
+  return frontend;
+}
+
+}  // namespace cogwheel

@@ -1,0 +1,93 @@
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "proto/contract/config.h"
+#include "proto/contract/log.h"
+#include "server/frontend.h"
+#include "server/settings.h"
+#include "server/version.h"
+
+namespace cogwheel {
+namespace {
+
+constexpr int kBadInput = 2, kUnavailable = 3;
+
+// SIGTERM and SIGINT are taken by waiting, never by a handler. Before any thread starts.
+sigset_t BlockStopSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);  // broken pipes are errors of writes
+  return signals;
+}
+
+bool StopSignalWithin(const sigset_t& signals, std::chrono::milliseconds limit) {
+  const timespec wait = {limit.count() / 1000, (limit.count() % 1000) * 1'000'000};
+  return sigtimedwait(&signals, nullptr, &wait) > 0;
+}
+
+int Fail(const absl::Status& status) {
+  std::fprintf(stderr, "cogwheel-server: %s\n", std::string(status.message()).c_str());
+  return absl::IsInvalidArgument(status) || absl::IsFailedPrecondition(status) ? kBadInput
+                                                                               : kUnavailable;
+}
+
+void PrintReady(const Frontend::Addresses& addresses) {
+  nlohmann::ordered_json line = {{"ready", true}, {"listen", addresses.listen}};
+  if (addresses.internal != addresses.listen) line["internal"] = addresses.internal;
+  line["admin"] = addresses.admin;
+  std::printf("%s\n", line.dump().c_str());
+  std::fflush(stdout);
+}
+
+// Until a signal; then until the running job has ended, the grace is over or a second signal comes.
+void ServeUntilStopped(Frontend& frontend, const sigset_t& signals, std::chrono::seconds grace) {
+  constexpr std::chrono::milliseconds kPoll{50};
+  while (!StopSignalWithin(signals, std::chrono::seconds(1))) {
+  }
+  Log(LogLevel::kInfo, "draining");
+  frontend.Drain();
+  const auto end = std::chrono::steady_clock::now() + grace;
+  while (frontend.Busy() && std::chrono::steady_clock::now() < end) {
+    if (StopSignalWithin(signals, kPoll)) break;
+  }
+  frontend.Stop();
+  Log(LogLevel::kInfo, "stopped");
+}
+
+int Run(int argc, char** argv) {
+  const sigset_t signals = BlockStopSignals();
+  SetLogContext({{"program", "cogwheel-server"}});
+  config::v1::ServerConfig config = DefaultServerConfig();
+  const absl::StatusOr<ConfigOutcome> loaded = LoadConfig(
+      argc, argv,
+      {"cogwheel-server", "Accepts video jobs over gRPC and hands them to groups of ranks.",
+       ServerVersionText()},
+      config);
+  if (!loaded.ok()) return Fail(loaded.status());
+  if (*loaded == ConfigOutcome::kPrinted) return 0;
+  const absl::StatusOr<config::v1::ServerConfig> checked = CheckServerConfig(config);
+  if (!checked.ok()) return Fail(checked.status());
+  const SystemClock clock;
+  const auto frontend = Frontend::Start(*checked, clock, Frontend::Limits());
+  if (!frontend.ok()) return Fail(frontend.status());
+  Log(LogLevel::kInfo, "serving",
+      {{"listen", (*frontend)->addresses().listen},
+       {"admin", (*frontend)->addresses().admin},
+       {"config", checked->ShortDebugString()}});
+  PrintReady((*frontend)->addresses());
+  ServeUntilStopped(**frontend, signals, std::chrono::seconds(checked->shutdown_grace_seconds()));
+  return 0;
+}
+
+}  // namespace
+}  // namespace cogwheel
+
+int main(int argc, char** argv) { return cogwheel::Run(argc, argv); }

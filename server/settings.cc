@@ -1,0 +1,73 @@
+#include "server/settings.h"
+
+#include <cstdint>
+#include <string>
+
+#include <absl/strings/numbers.h>
+#include <absl/strings/str_cat.h>
+
+#include "server/api/grpc_server.h"
+
+namespace cogwheel {
+namespace {
+
+absl::Status CheckAddress(const char* flag, const std::string& address) {
+  const size_t colon = address.rfind(':');
+  int port = -1;
+  if (colon == std::string::npos || colon == 0 ||
+      !absl::SimpleAtoi(address.substr(colon + 1), &port) || port < 0 || port > 65535) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        flag, " '", address, "' is not legal; legal is HOST:PORT with a port of 0 to 65535"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckAtLeast(const char* flag, int64_t value, int64_t least) {
+  if (value >= least) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(flag, " ", value, " is not legal; the nearest legal value is ", least));
+}
+
+}  // namespace
+
+config::v1::ServerConfig DefaultServerConfig() {
+  config::v1::ServerConfig config;
+  config.set_listen("127.0.0.1:50051");
+  config.set_admin_listen("127.0.0.1:9090");
+  config.set_data_dir("./cogwheel-data");
+  config.set_max_queued_jobs(256);
+  config.set_max_queued_bytes(int64_t{1} << 30);
+  config.set_max_kept_jobs(10'000);
+  config.set_shutdown_grace_seconds(30);
+  return config;
+}
+
+absl::StatusOr<config::v1::ServerConfig> CheckServerConfig(config::v1::ServerConfig config) {
+  if (!config.has_internal_listen() && IsLoopback(config.listen())) {
+    config.set_internal_listen(config.listen());
+  }
+  if (!config.has_internal_listen()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--internal-listen is required with --listen ", config.listen(),
+        ", which other machines can reach: ranks are not to share a public port; legal is "
+        "HOST:PORT"));
+  }
+  const absl::Status checks[] = {
+      CheckAddress("--listen", config.listen()),
+      CheckAddress("--internal-listen", config.internal_listen()),
+      CheckAddress("--admin-listen", config.admin_listen()),
+      CheckAtLeast("--max-queued-jobs", config.max_queued_jobs(), 1),
+      CheckAtLeast("--max-queued-bytes", config.max_queued_bytes(), 1),
+      CheckAtLeast("--max-kept-jobs", config.max_kept_jobs(), 1),
+      CheckAtLeast("--shutdown-grace-seconds", config.shutdown_grace_seconds(), 0),
+  };
+  for (const absl::Status& check : checks) {
+    if (!check.ok()) return check;
+  }
+  if (config.data_dir().empty()) {
+    return absl::InvalidArgumentError("--data-dir '' is not legal; legal is a folder");
+  }
+  return config;
+}
+
+}  // namespace cogwheel
