@@ -110,7 +110,10 @@ RankLoop::Verdict RankLoop::Answer(RunOrder order) {
   next_sequence_ = sequence + 1;
   int64_t planned_bytes = 0;
   const absl::Status status = Prepare(order, planned_bytes);
-  if (!status.ok()) {
+  if (status.ok()) {
+    Log(LogLevel::kInfo, "job planned",
+        {{"job", order.spec.job}, {"planned_bytes", std::to_string(planned_bytes)}});
+  } else {
     Log(LogLevel::kWarning, "cannot run the job",
         {{"job", order.spec.job}, {"error", std::string(status.message())}});
   }
