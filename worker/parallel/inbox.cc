@@ -1,75 +1,103 @@
 #include "worker/parallel/inbox.h"
 
-#include <cstring>
 #include <utility>
 
 #include "worker/parallel/communicator.h"
 
 namespace cogwheel {
-namespace {
 
-std::string Describe(const MessageKey& key) {
-  return "message " + std::to_string(key.sequence) + " from rank " + std::to_string(key.from);
+std::string DescribeMessage(const MessageKey& key, std::string_view context_name) {
+  return "rank " + std::to_string(key.from) + "'s message " + std::to_string(key.sequence) +
+         " (context " + std::string(context_name) + ")";
 }
 
-}  // namespace
+Inbox::Inbox(int rank, int64_t held_bytes_per_peer)
+    : rank_(rank), held_bytes_per_peer_(held_bytes_per_peer) {}
 
-void Inbox::Deliver(const MessageKey& key, std::vector<std::byte> data) {
-  MutexLock lock(mutex_);
-  if (closed_.contains(key.context)) return;
-  held_bytes_ += static_cast<int64_t>(data.size());
-  if (held_bytes_ > kMaxHeldBytes && failure_.empty()) {
-    failure_ = "more than " + std::to_string(kMaxHeldBytes) + " bytes wait to be received";
+bool Inbox::Deliver(const MessageKey& key, std::vector<std::byte> data) {
+  const MutexLock lock(mutex_);
+  if (!failure_.empty() || closed_.contains(key.context)) return true;
+  int64_t& held_bytes = held_bytes_[key.from];
+  held_bytes += static_cast<int64_t>(data.size());
+  const bool fits = held_bytes <= held_bytes_per_peer_;
+  if (!fits) {
+    failure_ = "rank " + std::to_string(rank_) + " holds " + std::to_string(held_bytes) +
+               " bytes of rank " + std::to_string(key.from) + " that it has not asked for, over " +
+               std::to_string(held_bytes_per_peer_);
   }
   held_[key] = std::move(data);
   changed_.NotifyAll();
+  return fits;
 }
 
-void Inbox::Take(const MessageKey& key, std::span<std::byte> target,
-                 std::chrono::steady_clock::time_point deadline) {
-  std::vector<std::byte> data;
-  {
-    MutexLock lock(mutex_);
-    const auto limit = deadline - std::chrono::steady_clock::now();
-    const bool arrived =
-        changed_.WaitFor(mutex_, limit, [&] { return !failure_.empty() || held_.contains(key); });
-    if (!failure_.empty()) throw CommError(failure_);
-    if (!arrived) throw CommError("timed out waiting for " + Describe(key));
-    data = std::move(held_[key]);
-    held_.erase(key);
-    held_bytes_ -= static_cast<int64_t>(data.size());
-  }
-  if (data.size() != target.size()) {
-    throw CommError(Describe(key) + " has " + std::to_string(data.size()) + " bytes where " +
-                    std::to_string(target.size()) + " are expected");
-  }
-  std::memcpy(target.data(), data.data(), data.size());
+std::string Inbox::LostBecause(const MessageKey& key, std::string_view context_name) const {
+  if (!failure_.empty()) return failure_;
+  if (!left_.contains(key.from)) return "";
+  return "rank " + std::to_string(key.from) + " left the world; rank " + std::to_string(rank_) +
+         " still wants " + DescribeMessage(key, context_name);
 }
 
-bool Inbox::Has(const MessageKey& key) {
-  MutexLock lock(mutex_);
+std::vector<std::byte> Inbox::Take(const MessageKey& key, std::string_view context_name,
+                                   std::chrono::steady_clock::time_point since,
+                                   std::chrono::milliseconds limit) {
+  const MutexLock lock(mutex_);
+  const auto decided = [&] {
+    return held_.contains(key) || !LostBecause(key, context_name).empty();
+  };
+  const bool in_time =
+      changed_.WaitFor(mutex_, since + limit - std::chrono::steady_clock::now(), decided);
   if (!failure_.empty()) throw CommError(failure_);
-  return held_.contains(key);
+  const auto found = held_.find(key);
+  if (found == held_.end()) {
+    throw CommError(in_time ? LostBecause(key, context_name)
+                            : "rank " + std::to_string(rank_) + " waited " +
+                                  std::to_string(limit.count()) + " ms for " +
+                                  DescribeMessage(key, context_name) + " in vain");
+  }
+  std::vector<std::byte> data = std::move(found->second);
+  held_.erase(found);
+  held_bytes_[key.from] -= static_cast<int64_t>(data.size());
+  return data;
+}
+
+bool Inbox::Has(const MessageKey& key, std::string_view context_name) {
+  const MutexLock lock(mutex_);
+  if (!failure_.empty()) throw CommError(failure_);
+  if (held_.contains(key)) return true;
+  const std::string lost = LostBecause(key, context_name);
+  if (!lost.empty()) throw CommError(lost);
+  return false;
 }
 
 void Inbox::Fail(const std::string& reason) {
-  MutexLock lock(mutex_);
-  if (failure_.empty()) failure_ = reason;
+  const MutexLock lock(mutex_);
+  if (failure_.empty()) failure_ = reason.empty() ? "aborted" : reason;
   changed_.NotifyAll();
 }
 
+bool Inbox::failed() {
+  const MutexLock lock(mutex_);
+  return !failure_.empty();
+}
+
 void Inbox::ThrowIfFailed() {
-  MutexLock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (!failure_.empty()) throw CommError(failure_);
 }
 
+void Inbox::PeerLeft(int peer) {
+  const MutexLock lock(mutex_);
+  left_.insert(peer);
+  changed_.NotifyAll();
+}
+
 void Inbox::Close(uint64_t context) {
-  MutexLock lock(mutex_);
+  const MutexLock lock(mutex_);
   closed_.insert(context);
   const auto first = held_.lower_bound({.context = context});
   auto last = first;
   while (last != held_.end() && last->first.context == context) {
-    held_bytes_ -= static_cast<int64_t>(last->second.size());
+    held_bytes_[last->first.from] -= static_cast<int64_t>(last->second.size());
     ++last;
   }
   held_.erase(first, last);

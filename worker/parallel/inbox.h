@@ -5,9 +5,8 @@
 #include <cstdint>
 #include <map>
 #include <set>
-#include <span>
 #include <string>
-#include <tuple>
+#include <string_view>
 #include <vector>
 
 #include "proto/contract/mutex.h"
@@ -22,37 +21,60 @@ struct MessageKey {
   auto operator<=>(const MessageKey&) const = default;
 };
 
-// What has arrived at one rank and was not taken yet, for all its communicators. Thread-safe.
-// Messages of different communicators never mix, and those of a closed one are dropped.
+// What has arrived at one rank and was not taken yet, for all its communicators: one holder of
+// bytes for threads and for sockets. Messages of different communicators never mix, and those of a
+// closed one are dropped. Thread-safe.
 class Inbox {
  public:
-  // A sender may run ahead of its receiver by this much before the group counts as broken.
-  static constexpr int64_t kMaxHeldBytes = int64_t{8} << 30;
+  // How far a sender may run ahead of its receiver, in bytes that one rank holds of another's.
+  // Ample for the wavefront decode of a full-size clip, whose last rank hands rank 0 all that the
+  // convolutions of a chunk carry over, before rank 0 asks for any of it.
+  static constexpr int64_t kHeldBytesPerPeer = int64_t{8} << 30;
 
-  void Deliver(const MessageKey& key, std::vector<std::byte> data) COGWHEEL_EXCLUDES(mutex_);
+  explicit Inbox(int rank, int64_t held_bytes_per_peer = kHeldBytesPerPeer);
 
-  // Moves the message into `target`; waits at most until `deadline`. Throws CommError when the
-  // world failed, the time is over, or the sizes differ.
-  void Take(const MessageKey& key, std::span<std::byte> target,
-            std::chrono::steady_clock::time_point deadline) COGWHEEL_EXCLUDES(mutex_);
+  // Never waits. False when the sender is further ahead than the bound: the inbox has then failed.
+  [[nodiscard]] bool Deliver(const MessageKey& key, std::vector<std::byte> data)
+      COGWHEEL_EXCLUDES(mutex_);
 
-  // True when Take would not wait. Throws CommError when the world failed.
-  bool Has(const MessageKey& key) COGWHEEL_EXCLUDES(mutex_);
+  // Waits for the message, at most for `limit` from `since`. Throws CommError when the world
+  // failed, the sender left or the time is over; context_name and both ranks are in its text.
+  std::vector<std::byte> Take(const MessageKey& key, std::string_view context_name,
+                              std::chrono::steady_clock::time_point since,
+                              std::chrono::milliseconds limit) COGWHEEL_EXCLUDES(mutex_);
 
-  // The first reason wins; wakes every waiter, now and later.
+  // True when Take would not wait. Throws CommError as Take does, but for the time.
+  bool Has(const MessageKey& key, std::string_view context_name) COGWHEEL_EXCLUDES(mutex_);
+
+  // The world is lost: wakes every waiter, now and later. The first reason stays.
   void Fail(const std::string& reason) COGWHEEL_EXCLUDES(mutex_);
+  bool failed() COGWHEEL_EXCLUDES(mutex_);
   void ThrowIfFailed() COGWHEEL_EXCLUDES(mutex_);
 
-  // Forgets a communicator: what it left and what still comes for it.
+  // A peer has ended in good order: what it sent stays, waits for more of it fail.
+  void PeerLeft(int peer) COGWHEEL_EXCLUDES(mutex_);
+
+  // Forgets a communicator: what it left and what still comes for it. Its number is kept (8 bytes
+  // for each communicator ever closed; a group makes a few in its life).
   void Close(uint64_t context) COGWHEEL_EXCLUDES(mutex_);
 
  private:
+  // Why a message that is not held will never come; empty while it may.
+  std::string LostBecause(const MessageKey& key, std::string_view context_name) const
+      COGWHEEL_REQUIRES(mutex_);
+
+  const int rank_;
+  const int64_t held_bytes_per_peer_;
   Mutex mutex_;
   CondVar changed_;
   std::map<MessageKey, std::vector<std::byte>> held_ COGWHEEL_GUARDED_BY(mutex_);
-  int64_t held_bytes_ COGWHEEL_GUARDED_BY(mutex_) = 0;
+  std::map<int, int64_t> held_bytes_ COGWHEEL_GUARDED_BY(mutex_);  // by sender
   std::set<uint64_t> closed_ COGWHEEL_GUARDED_BY(mutex_);
+  std::set<int> left_ COGWHEEL_GUARDED_BY(mutex_);
   std::string failure_ COGWHEEL_GUARDED_BY(mutex_);
 };
+
+// "rank 2's message 17 (context ring)", for the texts of errors.
+std::string DescribeMessage(const MessageKey& key, std::string_view context_name);
 
 }  // namespace cogwheel

@@ -1,6 +1,6 @@
 #include "worker/parallel/local_communicator.h"
 
-#include <numeric>
+#include <utility>
 
 #include "worker/parallel/mailbox_communicator.h"
 
@@ -11,13 +11,23 @@ using Inboxes = std::vector<std::unique_ptr<Inbox>>;
 
 class LocalTransport final : public Transport {
  public:
-  LocalTransport(std::shared_ptr<Inboxes> inboxes, int rank) : inboxes_(inboxes), rank_(rank) {}
+  LocalTransport(std::shared_ptr<Inboxes> inboxes, int rank)
+      : inboxes_(std::move(inboxes)), rank_(rank) {}
+  ~LocalTransport() override {
+    for (const auto& inbox : *inboxes_) inbox->PeerLeft(rank_);
+  }
 
   int world_rank() const override { return rank_; }
   Inbox& inbox() override { return *inboxes_->at(rank_); }
   void Post(int to, uint64_t context, uint64_t sequence, std::span<const std::byte> data) override {
-    inboxes_->at(to)->Deliver({.context = context, .from = rank_, .sequence = sequence},
-                              {data.begin(), data.end()});
+    const bool fits = inboxes_->at(to)->Deliver(
+        {.context = context, .from = rank_, .sequence = sequence}, {data.begin(), data.end()});
+    if (!fits) {
+      const std::string reason =
+          "rank " + std::to_string(rank_) + " is too far ahead of rank " + std::to_string(to);
+      Abort(reason);
+      throw CommError(reason);
+    }
   }
   void Abort(const std::string& reason) override {
     for (const auto& inbox : *inboxes_) inbox->Fail(reason);
@@ -31,15 +41,16 @@ class LocalTransport final : public Transport {
 }  // namespace
 
 std::vector<std::unique_ptr<Communicator>> MakeLocalWorld(int size,
-                                                          std::chrono::milliseconds time_limit) {
+                                                          std::chrono::milliseconds time_limit,
+                                                          int64_t held_bytes_per_peer) {
   auto inboxes = std::make_shared<Inboxes>();
-  for (int rank = 0; rank < size; ++rank) inboxes->push_back(std::make_unique<Inbox>());
-  std::vector<int> members(size);
-  std::iota(members.begin(), members.end(), 0);
+  for (int rank = 0; rank < size; ++rank) {
+    inboxes->push_back(std::make_unique<Inbox>(rank, held_bytes_per_peer));
+  }
   std::vector<std::unique_ptr<Communicator>> world;
   for (int rank = 0; rank < size; ++rank) {
     world.push_back(std::make_unique<MailboxCommunicator>(
-        std::make_shared<LocalTransport>(inboxes, rank), members, /*context=*/0, time_limit));
+        std::make_shared<LocalTransport>(inboxes, rank), size, time_limit));
   }
   return world;
 }

@@ -1,17 +1,19 @@
 #pragma once
 
 #include <chrono>
-#include <functional>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
 #include "worker/parallel/communicator.h"
+#include "worker/parallel/inbox.h"
 
 namespace cogwheel {
 
 // `size` communicators of one world whose ranks are threads of this process (tests, world size 1 in
-// a process).
-std::vector<std::unique_ptr<Communicator>> MakeLocalWorld(int size,
-                                                          std::chrono::milliseconds time_limit);
+// a process). time_limit is that of any Finish.
+std::vector<std::unique_ptr<Communicator>> MakeLocalWorld(
+    int size, std::chrono::milliseconds time_limit,
+    int64_t held_bytes_per_peer = Inbox::kHeldBytesPerPeer);
 
 }  // namespace cogwheel

@@ -1,13 +1,17 @@
 #include "worker/parallel/mailbox_communicator.h"
 
 #include <algorithm>
+#include <cstring>
+#include <numeric>
 #include <stdexcept>
 #include <utility>
 
 namespace cogwheel {
 namespace {
 
-// FNV-1a: members of a split compute the same context without talking.
+constexpr uint64_t kHashStart = 0xcbf29ce484222325;
+
+// FNV-1a: the members of a split compute the same number for it without talking.
 uint64_t Mix(uint64_t hash, uint64_t value) {
   for (int byte = 0; byte < 8; ++byte) {
     hash = (hash ^ (value >> (8 * byte) & 0xff)) * 0x100000001b3;
@@ -15,26 +19,43 @@ uint64_t Mix(uint64_t hash, uint64_t value) {
   return hash;
 }
 
-}  // namespace
-
-MailboxCommunicator::MailboxCommunicator(std::shared_ptr<Transport> transport,
-                                         std::vector<int> members, uint64_t context,
-                                         std::chrono::milliseconds time_limit)
-    : transport_(std::move(transport)),
-      members_(std::move(members)),
-      context_(context),
-      time_limit_(time_limit),
-      next_send_(members_.size()),
-      next_recv_(members_.size()) {
-  const auto self = std::ranges::find(members_, transport_->world_rank());
-  if (self == members_.end()) {
-    throw std::invalid_argument("rank " + std::to_string(transport_->world_rank()) +
-                                " is not a member of the communicator it makes");
-  }
-  rank_ = static_cast<int>(self - members_.begin());
+std::vector<int> AllRanks(int size) {
+  std::vector<int> ranks(size);
+  std::iota(ranks.begin(), ranks.end(), 0);
+  return ranks;
 }
 
-MailboxCommunicator::~MailboxCommunicator() { transport_->inbox().Close(context_); }
+}  // namespace
+
+MailboxCommunicator::MailboxCommunicator(std::shared_ptr<Transport> transport, int size,
+                                         std::chrono::milliseconds time_limit)
+    : MailboxCommunicator(std::move(transport),
+                          {.name = "world", .id = 0, .members = AllRanks(size)}, time_limit) {}
+
+MailboxCommunicator::MailboxCommunicator(std::shared_ptr<Transport> transport, Context context,
+                                         std::chrono::milliseconds time_limit)
+    : transport_(std::move(transport)),
+      context_(std::move(context)),
+      time_limit_(time_limit),
+      next_send_(context_.members.size()),
+      next_recv_(context_.members.size()) {
+  const auto self = std::ranges::find(context_.members, transport_->world_rank());
+  if (self == context_.members.end()) {
+    throw std::invalid_argument("rank " + std::to_string(transport_->world_rank()) +
+                                " is not a member of communicator '" + context_.name + "'");
+  }
+  rank_ = static_cast<int>(self - context_.members.begin());
+}
+
+MailboxCommunicator::~MailboxCommunicator() { transport_->inbox().Close(context_.id); }
+
+int MailboxCommunicator::WorldRank(int member) const {
+  if (member < 0 || member >= size()) {
+    throw std::invalid_argument("communicator '" + context_.name + "' has no rank " +
+                                std::to_string(member));
+  }
+  return context_.members[member];
+}
 
 Communicator::Ticket MailboxCommunicator::Start(std::span<const SendPiece> sends,
                                                 std::span<const RecvPiece> recvs,
@@ -42,50 +63,61 @@ Communicator::Ticket MailboxCommunicator::Start(std::span<const SendPiece> sends
   transport_->inbox().ThrowIfFailed();
   for (const SendPiece& piece : sends) {
     if (piece.data.empty()) continue;
+    const int to = WorldRank(piece.peer);
     if (piece.peer != rank_) *sent_bytes_ += static_cast<int64_t>(piece.data.size());
-    transport_->Post(members_.at(piece.peer), context_, next_send_[piece.peer]++, piece.data);
+    transport_->Post(to, context_.id, next_send_[piece.peer]++, piece.data);
   }
   std::vector<Expected> expected;
   for (const RecvPiece& piece : recvs) {
     if (piece.data.empty()) continue;
-    expected.push_back({.key = {.context = context_,
-                                .from = members_.at(piece.peer),
-                                .sequence = next_recv_[piece.peer]++},
-                        .target = piece.data});
+    const int from = WorldRank(piece.peer);
+    expected.push_back(
+        {.key = {.context = context_.id, .from = from, .sequence = next_recv_[piece.peer]++},
+         .target = piece.data});
   }
   open_[next_ticket_] = std::move(expected);
   return next_ticket_++;
 }
 
 void MailboxCommunicator::Finish(Ticket ticket) {
-  const auto deadline = std::chrono::steady_clock::now() + time_limit_;
+  const auto since = std::chrono::steady_clock::now();
   const auto node = open_.extract(ticket);
-  if (node.empty()) throw std::logic_error("a ticket is finished twice");
+  if (node.empty()) throw std::logic_error("a ticket is finished that is not open");
   for (const Expected& message : node.mapped()) {
-    transport_->inbox().Take(message.key, message.target, deadline);
+    const std::vector<std::byte> data =
+        transport_->inbox().Take(message.key, context_.name, since, time_limit_);
+    if (data.size() != message.target.size()) {
+      throw CommError("rank " + std::to_string(message.key.from) + " sent " +
+                      std::to_string(data.size()) + " bytes where rank " +
+                      std::to_string(transport_->world_rank()) + " expects " +
+                      std::to_string(message.target.size()) + " (context " + context_.name +
+                      ", message " + std::to_string(message.key.sequence) + ")");
+    }
+    std::memcpy(message.target.data(), data.data(), data.size());
   }
 }
 
 bool MailboxCommunicator::Done(Ticket ticket) {
-  return std::ranges::all_of(open_.at(ticket), [this](const Expected& message) {
-    return transport_->inbox().Has(message.key);
+  const auto open = open_.find(ticket);
+  if (open == open_.end()) throw std::logic_error("a ticket is asked for that is not open");
+  transport_->inbox().ThrowIfFailed();
+  return std::ranges::all_of(open->second, [this](const Expected& message) {
+    return transport_->inbox().Has(message.key, context_.name);
   });
 }
 
 std::unique_ptr<Communicator> MailboxCommunicator::Split(std::span<const int> members,
                                                          const std::string& name) {
-  uint64_t context = Mix(0xcbf29ce484222325, context_);
-  for (const char letter : name) context = Mix(context, static_cast<unsigned char>(letter));
-  std::vector<int> world_members;
+  Context split = {.name = name, .id = Mix(kHashStart, context_.id), .members = {}};
+  for (const char letter : name) split.id = Mix(split.id, static_cast<unsigned char>(letter));
   for (const int member : members) {
-    world_members.push_back(members_.at(member));
-    context = Mix(context, world_members.back());
+    split.members.push_back(WorldRank(member));
+    split.id = Mix(split.id, split.members.back());
   }
-  context = Mix(context, splits_[context]++);
-  auto split = std::make_unique<MailboxCommunicator>(transport_, std::move(world_members), context,
-                                                     time_limit_);
-  split->sent_bytes_ = sent_bytes_;
-  return split;
+  split.id = Mix(split.id, splits_[split.id]++);
+  auto result = std::make_unique<MailboxCommunicator>(transport_, std::move(split), time_limit_);
+  result->sent_bytes_ = sent_bytes_;
+  return result;
 }
 
 }  // namespace cogwheel

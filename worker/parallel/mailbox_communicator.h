@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -21,7 +20,8 @@ class Transport {
   virtual ~Transport() = default;
   virtual int world_rank() const = 0;
   virtual Inbox& inbox() = 0;
-  // Hands a message over without waiting for the receiver; the bytes are copied.
+  // Hands a message over without waiting for the receiver; the bytes are copied. Throws CommError
+  // when the receiver is too far behind.
   virtual void Post(int to, uint64_t context, uint64_t sequence,
                     std::span<const std::byte> data) = 0;
   // Fails this rank's inbox and lets the others know.
@@ -32,13 +32,22 @@ class Transport {
 // thread; Abort is thread-safe.
 class MailboxCommunicator final : public Communicator {
  public:
-  // members: world ranks in communicator order; includes this one.
-  MailboxCommunicator(std::shared_ptr<Transport> transport, std::vector<int> members,
-                      uint64_t context, std::chrono::milliseconds time_limit);
+  // What messages of one communicator are told apart by. members: world ranks in its order, this
+  // one among them.
+  struct Context {
+    std::string name;
+    uint64_t id = 0;
+    std::vector<int> members;
+  };
+  MailboxCommunicator(std::shared_ptr<Transport> transport, Context context,
+                      std::chrono::milliseconds time_limit);
+  // The world of `size` ranks.
+  MailboxCommunicator(std::shared_ptr<Transport> transport, int size,
+                      std::chrono::milliseconds time_limit);
   ~MailboxCommunicator() override;
 
   int rank() const override { return rank_; }
-  int size() const override { return static_cast<int>(members_.size()); }
+  int size() const override { return static_cast<int>(context_.members.size()); }
   Ticket Start(std::span<const SendPiece> sends, std::span<const RecvPiece> recvs,
                StreamHandle stream) override;
   void Finish(Ticket ticket) override;
@@ -54,16 +63,17 @@ class MailboxCommunicator final : public Communicator {
     std::span<std::byte> target;
   };
 
+  int WorldRank(int member) const;
+
   const std::shared_ptr<Transport> transport_;
-  const std::vector<int> members_;
-  const uint64_t context_;
+  const Context context_;
   const std::chrono::milliseconds time_limit_;
   int rank_ = 0;
   std::vector<uint64_t> next_send_;  // by member
   std::vector<uint64_t> next_recv_;
   Ticket next_ticket_ = 1;
   std::map<Ticket, std::vector<Expected>> open_;
-  std::map<uint64_t, uint64_t> splits_;  // how often each split was made
+  std::map<uint64_t, uint64_t> splits_;  // how often each name and list of members was split off
   std::shared_ptr<int64_t> sent_bytes_ = std::make_shared<int64_t>(0);  // shared with splits
 };
 

@@ -1,9 +1,9 @@
 #include "worker/parallel/peer_socket.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <memory>
-#include <thread>
 #include <utility>
 
 #include <arpa/inet.h>
@@ -38,10 +38,17 @@ AddressList Resolve(const std::string& address, bool passive) {
 
 // Waits for `events`; false when the deadline passed.
 bool WaitReady(int fd, short events, Deadline deadline) {
-  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-      deadline - std::chrono::steady_clock::now());
   pollfd entry = {.fd = fd, .events = events, .revents = 0};
-  return left.count() > 0 && poll(&entry, 1, static_cast<int>(left.count())) > 0;
+  int ready = 0;
+  do {
+    ready = poll(&entry, 1, MillisecondsTo(deadline));
+  } while (ready < 0 && errno == EINTR);
+  return ready > 0;
+}
+
+void SendAtOnce(const Socket& socket) {
+  const int on = 1;
+  setsockopt(socket.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
 // One attempt at one address; invalid when refused.
@@ -56,8 +63,7 @@ Socket TryConnect(const addrinfo& info, Deadline deadline) {
       return {};
     }
   }
-  const int on = 1;
-  setsockopt(socket.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  SendAtOnce(socket);
   return socket;
 }
 
@@ -97,14 +103,16 @@ Socket ConnectTo(const std::string& address, Deadline deadline) {
   throw CommError("cannot connect to the rank at " + address + " within the time limit");
 }
 
-Socket AcceptFrom(int listen_fd, Deadline deadline) {
-  if (!WaitReady(listen_fd, POLLIN, deadline)) return {};
+Socket AcceptFrom(int listen_fd) {
   Socket socket(accept4(listen_fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-  if (socket.valid()) {
-    const int on = 1;
-    setsockopt(socket.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-  }
+  if (socket.valid()) SendAtOnce(socket);
   return socket;
+}
+
+int MillisecondsTo(Deadline deadline) {
+  const auto left =
+      std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+  return static_cast<int>(std::clamp<int64_t>(left.count(), 0, 1'000'000));
 }
 
 bool SendAll(const Socket& socket, std::span<const std::byte> data, Deadline deadline) {

@@ -31,8 +31,11 @@ class Socket {
 
 // Retries until the peer listens or the deadline passes.
 Socket ConnectTo(const std::string& address, Deadline deadline);
-// Next connection on a listening socket; invalid when none came in time.
-Socket AcceptFrom(int listen_fd, Deadline deadline);
+// A connection that waits on a listening socket; invalid when there is none.
+Socket AcceptFrom(int listen_fd);
+
+// Milliseconds left, for poll: 0 when the deadline has passed.
+int MillisecondsTo(Deadline deadline);
 
 // Both return false when the peer closed, failed or was too slow.
 bool SendAll(const Socket& socket, std::span<const std::byte> data, Deadline deadline);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "worker/parallel/communicator.h"
+#include "worker/parallel/inbox.h"
 
 namespace cogwheel {
 
@@ -30,14 +31,17 @@ class PeerListener {
 struct SocketWorldOptions {
   int rank = 0;
   std::vector<std::string> addresses;  // HOST:PORT by rank; the size is the world's
-  std::string token;                   // the same on all ranks of one epoch; strangers are refused
+  std::string token;  // the same on all ranks of one epoch, at most 64 bytes; others are refused
   std::chrono::milliseconds connect_limit{60'000};
   std::chrono::milliseconds time_limit{600'000};  // of any Finish
+  // How far a rank may run ahead of one that does not take its messages, then CommError.
+  int64_t held_bytes_per_peer = Inbox::kHeldBytesPerPeer;
 };
 
 // The world communicator between CPU processes: one TCP connection per pair, one I/O thread per
-// process that alone touches the sockets. A peer's death (connection closed) fails every wait at
-// once.
+// process that alone reads and writes them. A peer's death (its connection ends without a goodbye)
+// fails every wait at once; a peer that ends in good order fails only waits for what it never sent.
+// Throws CommError when a rank cannot be reached, is not of this epoch, or does not come in time.
 std::unique_ptr<Communicator> ConnectSocketWorld(PeerListener listener,
                                                  const SocketWorldOptions& options);
 

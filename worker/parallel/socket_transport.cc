@@ -4,37 +4,102 @@
 #include <cstring>
 #include <utility>
 
+#include <linux/sockios.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 namespace cogwheel {
 namespace {
 
-// A message may be a whole latent clip, but never this large: a stranger's bytes must not make us
-// allocate without bound.
+using Clock = std::chrono::steady_clock;
+
+// A message may be a whole latent clip, but never this large: garbage must not make us allocate
+// without bound.
 constexpr uint64_t kMaxMessageBytes = uint64_t{4} << 30;
-// How long the I/O thread goes on writing queued messages after the transport is destroyed.
-constexpr int kLingerMs = 2000;
+// How long the I/O thread goes on sending after the transport is destroyed.
+constexpr std::chrono::seconds kLinger{2};
+// Every change wakes the I/O thread; while it lingers it also looks at what is not acknowledged.
+constexpr int kPollMs = 1000;
+constexpr int kLingerPollMs = 2;
+
+// True when the peer's machine has acknowledged every byte.
+bool Acknowledged(const Socket& socket) {
+  int left_bytes = 0;
+  return ioctl(socket.fd(), SIOCOUTQ, &left_bytes) != 0 || left_bytes == 0;
+}
+
+// Reads until `want` bytes are there, the socket is empty (*blocked) or at its end (the reason).
+std::optional<std::string> ReadSome(const Socket& socket, std::span<std::byte> target,
+                                    size_t& got_bytes, bool& blocked) {
+  while (got_bytes < target.size()) {
+    const ssize_t got = recv(socket.fd(), &target[got_bytes], target.size() - got_bytes, 0);
+    if (got > 0) {
+      got_bytes += got;
+    } else if (got == 0) {
+      return "closed its connection";
+    } else if (errno == EAGAIN) {
+      blocked = true;
+      return std::nullopt;
+    } else if (errno != EINTR) {
+      return std::string("cannot be read from: ") + std::strerror(errno);
+    }
+  }
+  return std::nullopt;
+}
 
 }  // namespace
 
-SocketTransport::SocketTransport(int world_rank, std::vector<Socket> peers)
+SocketTransport::SocketTransport(int world_rank, std::vector<Socket> peers,
+                                 int64_t held_bytes_per_peer)
     : world_rank_(world_rank),
+      held_bytes_per_peer_(held_bytes_per_peer),
       peers_(std::move(peers)),
       wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+      inbox_(world_rank, held_bytes_per_peer),
       incoming_(peers_.size()),
-      outgoing_(peers_.size()),
-      thread_([this] { Run(); }) {}
+      outgoing_(peers_.size()) {
+  if (!wake_.valid()) throw CommError("no eventfd: " + std::string(std::strerror(errno)));
+  for (int peer = 0; peer < peer_count(); ++peer) incoming_[peer].open = peers_[peer].valid();
+  thread_ = std::thread([this] { Run(); });
+}
 
 SocketTransport::~SocketTransport() {
+  const bool failed = inbox_.failed();
   {
-    MutexLock lock(mutex_);
+    const MutexLock lock(mutex_);
     stopping_ = true;
+    for (Outgoing& queue : outgoing_) {
+      if (!failed) PushBack(queue, MakeFrame({.kind = FrameKind::kGoodbye}, {}));
+    }
   }
   Wake();
   thread_.join();
+}
+
+SocketTransport::Frame SocketTransport::MakeFrame(const FrameHeader& header,
+                                                  std::span<const std::byte> body) {
+  const auto head = std::as_bytes(std::span(&header, 1));
+  Frame frame;
+  frame.reserve(head.size() + body.size());
+  frame.insert(frame.end(), head.begin(), head.end());
+  frame.insert(frame.end(), body.begin(), body.end());
+  return frame;
+}
+
+void SocketTransport::PushBack(Outgoing& queue, Frame frame) {
+  queue.queued_bytes += static_cast<int64_t>(frame.size());
+  queue.frames.push_back(std::move(frame));
+}
+
+// All but a frame that is half out.
+void SocketTransport::DropUnsent(Outgoing& queue) {
+  while (queue.frames.size() > (queue.sent_of_first > 0 ? 1 : 0)) {
+    queue.queued_bytes -= static_cast<int64_t>(queue.frames.back().size());
+    queue.frames.pop_back();
+  }
 }
 
 void SocketTransport::Wake() {
@@ -45,120 +110,150 @@ void SocketTransport::Wake() {
 void SocketTransport::Post(int to, uint64_t context, uint64_t sequence,
                            std::span<const std::byte> data) {
   if (to == world_rank_) {
-    inbox_.Deliver({.context = context, .from = to, .sequence = sequence},
-                   {data.begin(), data.end()});
+    const bool fits = inbox_.Deliver({.context = context, .from = to, .sequence = sequence},
+                                     {data.begin(), data.end()});
+    if (!fits) inbox_.ThrowIfFailed();
     return;
   }
-  const FrameHeader header = {.context = context, .sequence = sequence, .size = data.size()};
-  std::vector<std::byte> frame(sizeof(header) + data.size());
-  std::memcpy(frame.data(), &header, sizeof(header));
-  std::memcpy(frame.data() + sizeof(header), data.data(), data.size());
+  Frame frame = MakeFrame(
+      {.kind = FrameKind::kMessage, .context = context, .sequence = sequence, .bytes = data.size()},
+      data);
   {
-    MutexLock lock(mutex_);
-    outgoing_.at(to).frames.push_back(std::move(frame));
+    const MutexLock lock(mutex_);
+    Outgoing& queue = outgoing_.at(to);
+    PushBack(queue, std::move(frame));
+    if (queue.queued_bytes > held_bytes_per_peer_) {
+      throw CommError("rank " + std::to_string(world_rank_) + " has " +
+                      std::to_string(queue.queued_bytes) + " bytes to send to rank " +
+                      std::to_string(to) + ", which does not read; the bound is " +
+                      std::to_string(held_bytes_per_peer_));
+    }
   }
   Wake();
 }
 
 void SocketTransport::Abort(const std::string& reason) {
   inbox_.Fail(reason);
-  for (const Socket& peer : peers_) {
-    if (peer.valid()) shutdown(peer.fd(), SHUT_RDWR);
+  const Frame frame = MakeFrame({.kind = FrameKind::kAbort, .bytes = reason.size()},
+                                std::as_bytes(std::span(reason)));
+  {
+    const MutexLock lock(mutex_);
+    for (Outgoing& queue : outgoing_) {
+      DropUnsent(queue);
+      PushBack(queue, frame);
+    }
   }
+  Wake();
 }
 
 bool SocketTransport::Stopping() {
-  MutexLock lock(mutex_);
+  const MutexLock lock(mutex_);
   return stopping_;
 }
 
 bool SocketTransport::HasOutput(int peer) {
-  MutexLock lock(mutex_);
+  const MutexLock lock(mutex_);
   return !outgoing_[peer].frames.empty();
 }
 
-bool SocketTransport::Flush(int peer) {
-  MutexLock lock(mutex_);
+std::optional<std::string> SocketTransport::Flush(int peer) {
+  const MutexLock lock(mutex_);
   Outgoing& queue = outgoing_[peer];
   while (!queue.frames.empty()) {
-    const std::vector<std::byte>& frame = queue.frames.front();
-    const ssize_t sent = send(peers_[peer].fd(), frame.data() + queue.sent_of_first,
+    const Frame& frame = queue.frames.front();
+    const ssize_t sent = send(peers_[peer].fd(), &frame[queue.sent_of_first],
                               frame.size() - queue.sent_of_first, MSG_NOSIGNAL);
-    if (sent < 0) return errno == EAGAIN || errno == EINTR;
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0 && errno == EAGAIN) return std::nullopt;
+    if (sent < 0) return std::string("cannot be written to: ") + std::strerror(errno);
     queue.sent_of_first += sent;
     if (queue.sent_of_first == frame.size()) {
+      queue.queued_bytes -= static_cast<int64_t>(frame.size());
       queue.frames.pop_front();
       queue.sent_of_first = 0;
     }
   }
-  return true;
+  return std::nullopt;
 }
 
-bool SocketTransport::ReadSome(int peer, std::byte* target, size_t want, size_t* got_bytes,
-                               bool* blocked) {
-  while (*got_bytes < want) {
-    const ssize_t got = recv(peers_[peer].fd(), target + *got_bytes, want - *got_bytes, 0);
-    if (got == 0) return false;
-    if (got < 0) {
-      *blocked = errno == EAGAIN;
-      if (*blocked) return true;
-      if (errno == EINTR) continue;
-      return false;
-    }
-    *got_bytes += got;
-  }
-  return true;
-}
-
-bool SocketTransport::Receive(int peer) {
+std::optional<std::string> SocketTransport::Receive(int peer) {
   Incoming& in = incoming_[peer];
-  bool blocked = false;
+  const Socket& socket = peers_[peer];
+  const auto header = std::as_writable_bytes(std::span(&in.header, 1));
   while (true) {
-    auto* header = reinterpret_cast<std::byte*>(&in.header);
-    if (!ReadSome(peer, header, sizeof(in.header), &in.header_bytes, &blocked)) return false;
-    if (blocked) return true;
-    if (in.header.size > kMaxMessageBytes) return false;
-    in.body.resize(in.header.size);
-    if (!ReadSome(peer, in.body.data(), in.body.size(), &in.body_bytes, &blocked)) return false;
-    if (blocked) return true;
-    inbox_.Deliver({.context = in.header.context, .from = peer, .sequence = in.header.sequence},
-                   std::move(in.body));
-    in = {};
+    bool blocked = false;
+    auto end = ReadSome(socket, header, in.header_bytes, blocked);
+    if (end.has_value() || blocked) return end;
+    if (in.header.bytes > kMaxMessageBytes) return "sent a frame that cannot be";
+    in.body.resize(in.header.bytes);
+    end = ReadSome(socket, in.body, in.body_bytes, blocked);
+    if (end.has_value() || blocked) return end;
+    end = TakeFrame(peer);
+    if (end.has_value()) return end;
+    in.header_bytes = 0;
+    in.body_bytes = 0;
   }
+}
+
+// One whole frame.
+std::optional<std::string> SocketTransport::TakeFrame(int peer) {
+  Incoming& in = incoming_[peer];
+  switch (in.header.kind) {
+    case FrameKind::kMessage: {
+      // Beyond the bound the inbox has failed and says so.
+      [[maybe_unused]] const bool fits = inbox_.Deliver(
+          {.context = in.header.context, .from = peer, .sequence = in.header.sequence},
+          std::exchange(in.body, {}));
+      return std::nullopt;
+    }
+    case FrameKind::kGoodbye:
+      in.said_goodbye = true;
+      inbox_.PeerLeft(peer);
+      return std::nullopt;
+    case FrameKind::kAbort:
+      inbox_.Fail("rank " + std::to_string(peer) + " aborted: " +
+                  std::string(reinterpret_cast<const char*>(in.body.data()), in.body.size()));
+      return std::nullopt;
+  }
+  return "sent a frame that cannot be";
+}
+
+void SocketTransport::Serve(int peer, short events) {
+  if (!incoming_[peer].open) return;
+  std::optional<std::string> end;
+  // What arrived before the end is delivered first.
+  if ((events & (POLLIN | POLLHUP | POLLERR)) != 0) end = Receive(peer);
+  if (!end.has_value()) end = Flush(peer);
+  if (!end.has_value()) return;
+  incoming_[peer].open = false;
+  if (!incoming_[peer].said_goodbye) inbox_.Fail("rank " + std::to_string(peer) + " " + *end);
+}
+
+bool SocketTransport::AllSent() {
+  for (int peer = 0; peer < peer_count(); ++peer) {
+    if (incoming_[peer].open && (HasOutput(peer) || !Acknowledged(peers_[peer]))) return false;
+  }
+  return true;
 }
 
 void SocketTransport::Run() {
-  std::vector<bool> alive(peers_.size());
-  for (size_t peer = 0; peer < peers_.size(); ++peer) alive[peer] = peers_[peer].valid();
-  auto give_up = std::chrono::steady_clock::time_point::max();
-  while (std::chrono::steady_clock::now() < give_up) {
+  auto give_up = Clock::time_point::max();
+  std::vector<pollfd> entries(peers_.size() + 1);  // the last: wake_
+  while (Clock::now() < give_up) {
     const bool stopping = Stopping();
-    if (stopping && give_up == std::chrono::steady_clock::time_point::max()) {
-      give_up = std::chrono::steady_clock::now() + std::chrono::milliseconds(kLingerMs);
+    if (stopping && give_up == Clock::time_point::max()) give_up = Clock::now() + kLinger;
+    for (int peer = 0; peer < peer_count(); ++peer) {
+      const int events = POLLIN | (incoming_[peer].open && HasOutput(peer) ? POLLOUT : 0);
+      entries[peer] = {.fd = incoming_[peer].open ? peers_[peer].fd() : -1,
+                       .events = static_cast<short>(events),
+                       .revents = 0};
     }
-    std::vector<pollfd> entries = {{.fd = wake_.fd(), .events = POLLIN, .revents = 0}};
-    bool output = false;
-    for (size_t peer = 0; peer < peers_.size(); ++peer) {
-      const bool wants_out = alive[peer] && HasOutput(static_cast<int>(peer));
-      output = output || wants_out;
-      entries.push_back({.fd = alive[peer] ? peers_[peer].fd() : -1,
-                         .events = static_cast<short>(POLLIN | (wants_out ? POLLOUT : 0)),
-                         .revents = 0});
-    }
-    if (stopping && !output) return;
-    poll(entries.data(), entries.size(), stopping ? 50 : 1000);
+    entries.back() = {.fd = wake_.fd(), .events = POLLIN, .revents = 0};
+    poll(entries.data(), entries.size(), stopping ? kLingerPollMs : kPollMs);
     uint64_t count = 0;
     [[maybe_unused]] const ssize_t drained = read(wake_.fd(), &count, sizeof(count));
-    for (int peer = 0; peer < static_cast<int>(peers_.size()); ++peer) {
-      if (!alive[peer]) continue;
-      const short events = entries[peer + 1].revents;
-      // What arrived before the end is delivered first.
-      const bool readable = events & (POLLIN | POLLHUP | POLLERR);
-      if ((readable && !Receive(peer)) || !Flush(peer)) {
-        alive[peer] = false;
-        if (!stopping) inbox_.Fail("rank " + std::to_string(peer) + " closed its connection");
-      }
-    }
+    for (int peer = 0; peer < peer_count(); ++peer) Serve(peer, entries[peer].revents);
+    if (stopping && (inbox_.failed() || AllSent())) return;
   }
 }
 

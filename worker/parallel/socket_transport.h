@@ -1,6 +1,9 @@
 #pragma once
 
+#include <chrono>
 #include <deque>
+#include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -10,46 +13,69 @@
 
 namespace cogwheel {
 
-// Messages over one TCP connection per peer. One I/O thread alone touches the sockets: it writes
-// what Post queued and delivers what arrives. A connection that ends fails the inbox at once.
+// Messages over one TCP connection per peer. One I/O thread alone reads and writes the sockets: it
+// sends what Post queued and delivers what arrives. A connection that ends without a goodbye fails
+// the inbox at once. Bounds, per peer: held_bytes_per_peer waiting to be sent, as much received and
+// not taken, and what the kernel's socket buffers hold.
 class SocketTransport final : public Transport {
  public:
   // peers[i] is the connection to world rank i; peers[world_rank] is invalid.
-  SocketTransport(int world_rank, std::vector<Socket> peers);
+  SocketTransport(int world_rank, std::vector<Socket> peers, int64_t held_bytes_per_peer);
+  // Says goodbye and waits until all that was posted has reached the peers' machines, at most 2 s;
+  // at once when the world has failed.
   ~SocketTransport() override;
 
   int world_rank() const override { return world_rank_; }
   Inbox& inbox() override { return inbox_; }
   void Post(int to, uint64_t context, uint64_t sequence, std::span<const std::byte> data) override;
+  // Also tells the peers, in place of what was still to be sent to them.
   void Abort(const std::string& reason) override;
 
  private:
+  enum class FrameKind : uint64_t { kMessage = 1, kGoodbye = 2, kAbort = 3 };
+  // In the byte order of the host: all ranks of a world run on the same kind of machine.
   struct FrameHeader {
+    FrameKind kind = FrameKind::kMessage;
     uint64_t context = 0;
     uint64_t sequence = 0;
-    uint64_t size = 0;
+    uint64_t bytes = 0;
   };
-  // Touched by the I/O thread only.
+  using Frame = std::vector<std::byte>;
+  struct Outgoing {
+    std::deque<Frame> frames;
+    size_t sent_of_first = 0;
+    int64_t queued_bytes = 0;
+  };
+  // The connection to one peer; touched by the I/O thread only.
   struct Incoming {
+    bool open = false;
+    bool said_goodbye = false;
     FrameHeader header;
     size_t header_bytes = 0;
     std::vector<std::byte> body;
     size_t body_bytes = 0;
   };
-  struct Outgoing {
-    std::deque<std::vector<std::byte>> frames;
-    size_t sent_of_first = 0;
-  };
 
-  void Run();
+  // Keep queued_bytes.
+  static void PushBack(Outgoing& queue, Frame frame);
+  static void DropUnsent(Outgoing& queue);
+  static Frame MakeFrame(const FrameHeader& header, std::span<const std::byte> body);
+  int peer_count() const { return static_cast<int>(peers_.size()); }
   void Wake();
-  bool Flush(int peer) COGWHEEL_EXCLUDES(mutex_);  // false: the connection is gone
-  bool Receive(int peer);                          // false: the connection is gone
-  bool ReadSome(int peer, std::byte* target, size_t want, size_t* got_bytes, bool* blocked);
-  bool HasOutput(int peer) COGWHEEL_EXCLUDES(mutex_);
   bool Stopping() COGWHEEL_EXCLUDES(mutex_);
+  bool HasOutput(int peer) COGWHEEL_EXCLUDES(mutex_);
+
+  // The I/O thread.
+  void Run();
+  bool AllSent();
+  void Serve(int peer, short events);
+  // Both say why the connection is at its end, or nothing.
+  std::optional<std::string> Flush(int peer) COGWHEEL_EXCLUDES(mutex_);
+  std::optional<std::string> Receive(int peer);
+  std::optional<std::string> TakeFrame(int peer);
 
   const int world_rank_;
+  const int64_t held_bytes_per_peer_;
   const std::vector<Socket> peers_;
   const Socket wake_;  // eventfd
   Inbox inbox_;
