@@ -1,0 +1,36 @@
+#include "proto/contract/log.h"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "proto/contract/sha256.h"
+
+namespace cogwheel {
+namespace {
+
+TEST(Log, WritesOneJsonObjectALine) {
+  SetLogContext({{"program", "test"}});
+  testing::internal::CaptureStderr();
+  Log(LogLevel::kWarning, "two\nlines \"quoted\"", {{"job", "jobs/1"}, {"bytes", "\xff\x01"}});
+  const std::string text = testing::internal::GetCapturedStderr();
+  SetLogContext({});
+  EXPECT_EQ(text.size() - 1, text.find('\n'));
+  const nlohmann::json line = nlohmann::json::parse(text);
+  EXPECT_EQ("warning", line["level"]);
+  EXPECT_EQ("two\nlines \"quoted\"", line["message"]);
+  EXPECT_EQ("test", line["program"]);
+  EXPECT_EQ("jobs/1", line["job"]);
+  EXPECT_EQ("\xef\xbf\xbd\x01", line["bytes"]);  // what is no UTF-8 is replaced
+  EXPECT_EQ(27, line["time"].get<std::string>().size());
+}
+
+TEST(Sha256, KnowsTheStandardsExamples) {
+  EXPECT_EQ("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", Sha256Hex(""));
+  Sha256 sha;
+  sha.Update("a");
+  sha.Update("bc");
+  EXPECT_EQ("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", sha.HexDigest());
+}
+
+}  // namespace
+}  // namespace cogwheel

@@ -1,0 +1,76 @@
+#include "proto/contract/status.h"
+
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+
+namespace cogwheel {
+namespace {
+
+using std::chrono::milliseconds;
+
+TEST(Status, ReasonAndRetrySurviveTheWire) {
+  const absl::Status status = WithRetryAfter(
+      MakeError(absl::StatusCode::kResourceExhausted, "QUEUE_JOBS", "full"), milliseconds(2500));
+  const grpc::Status sent = ToGrpc(status);
+  EXPECT_EQ(grpc::StatusCode::RESOURCE_EXHAUSTED, sent.error_code());
+  EXPECT_EQ("full", sent.error_message());
+  const absl::Status received = FromGrpc(sent);
+  EXPECT_EQ(status, received);
+  EXPECT_EQ("QUEUE_JOBS", ErrorReason(received));
+  EXPECT_EQ(milliseconds(2500), RetryAfter(received));
+}
+
+TEST(Status, DetailsAreAStandardGoogleRpcStatus) {
+  const grpc::Status sent = ToGrpc(MakeInvalidArgument("STEPS", {{"steps", "steps 0 is bad"}}));
+  google::rpc::Status details;
+  ASSERT_TRUE(details.ParseFromString(sent.error_details()));
+  EXPECT_EQ(3, details.code());
+  EXPECT_EQ("steps 0 is bad", details.message());
+  ASSERT_EQ(2, details.details_size());
+  google::rpc::BadRequest bad;
+  google::rpc::ErrorInfo info;
+  for (const auto& detail : details.details()) {
+    detail.UnpackTo(&bad);
+    detail.UnpackTo(&info);
+  }
+  EXPECT_EQ("cogwheel", info.domain());
+  EXPECT_EQ("STEPS", info.reason());
+  ASSERT_EQ(1, bad.field_violations_size());
+  EXPECT_EQ("steps", bad.field_violations(0).field());
+}
+
+TEST(Status, OkAndPlainErrorsHaveNoDetails) {
+  EXPECT_TRUE(ToGrpc(absl::OkStatus()).ok());
+  EXPECT_EQ(absl::OkStatus(), FromGrpc(grpc::Status::OK));
+  const grpc::Status plain = ToGrpc(absl::NotFoundError("none"));
+  EXPECT_TRUE(plain.error_details().empty());
+  EXPECT_EQ("", ErrorReason(FromGrpc(plain)));
+  EXPECT_EQ(std::nullopt, RetryAfter(FromGrpc(plain)));
+}
+
+TEST(Status, StaysWithinWhatTrailersCanCarry) {
+  std::vector<FieldViolation> violations;
+  for (int i = 0; i < 100; ++i) violations.push_back({"field", std::string(5000, 'x')});
+  const grpc::Status sent = ToGrpc(MakeInvalidArgument("MANY", violations));
+  EXPECT_LE(sent.error_message().size(), 1024);
+  EXPECT_LE(sent.error_details().size() * 4 / 3, 8192 - 1024);
+  EXPECT_EQ("MANY", ErrorReason(FromGrpc(sent)));
+}
+
+TEST(Status, ClipsBetweenCharacters) {
+  const std::string long_text = std::string(1023, 'a') + "\xc3\xa9";  // ends at byte 1025
+  EXPECT_EQ(std::string(1023, 'a'),
+            MakeError(absl::StatusCode::kInternal, "R", long_text).message());
+}
+
+TEST(Status, DamagedDetailsAreIgnored) {
+  const grpc::Status damaged(grpc::StatusCode::ABORTED, "m", "\xff\xff\xff");
+  EXPECT_EQ(absl::AbortedError("m"), FromGrpc(damaged));
+}
+
+}  // namespace
+}  // namespace cogwheel
