@@ -20,7 +20,7 @@ struct Fault {
     kHold,  // `hold` runs before the exchange starts: the rank is late
   };
   Kind kind = Kind::kFail;
-  int at_start = 0;  // the first Start is 0
+  int at_start = 0;  // the first Start is 0; -1: never
   std::function<void()> hold;
 };
 
