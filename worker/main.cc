@@ -74,6 +74,8 @@ int Main(int argc, char** argv) {
   const absl::Status described =
       Guard([&] { model = DescribeModel(settings->model_dir, settings->model_name); });
   if (!described.ok()) return Refuse(described);
+  const absl::Status fits = CheckDtypeFits(settings->dtype, model);
+  if (!fits.ok()) return Refuse(fits);
   if (local_rank.has_value()) return RunRank(*settings, model, *local_rank, signals);
   return Launch(*settings, arguments, signals);
 }

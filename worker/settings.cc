@@ -91,6 +91,13 @@ absl::StatusOr<WorkerSettings> CheckSettings(const config::v1::WorkerConfig& con
   return settings;
 }
 
+absl::Status CheckDtypeFits(Dtype dtype, const ModelDescription& model) {
+  if (dtype != Dtype::kFp16 || model.stored_dtype != Dtype::kBf16) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("dtype fp16 cannot hold model \"", model.name,
+                                                 "\", stored in bf16; the nearest legal value is "
+                                                 "bf16"));
+}
+
 std::string DtypeName(Dtype dtype) {
   switch (dtype) {
     case Dtype::kBf16:

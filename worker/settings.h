@@ -27,6 +27,9 @@ struct WorkerSettings {
 // this build does not have. `cores` of this machine are shared by the ranks.
 absl::StatusOr<WorkerSettings> CheckSettings(const config::v1::WorkerConfig& config, int cores);
 
+// What the checkpoint refuses: fp16 for weights stored in bf16, whose range it does not have.
+absl::Status CheckDtypeFits(Dtype dtype, const ModelDescription& model);
+
 std::string DtypeName(Dtype dtype);
 
 }  // namespace cogwheel

@@ -37,6 +37,7 @@ at::Tensor Weights::Load(const std::string& name, at::IntArrayRef shape, at::Dev
             << at::IntArrayRef(found.entry->shape) << " where the configuration needs " << shape;
     throw std::invalid_argument(message.str());
   }
+  if (device.is_meta()) return at::empty(shape, at::TensorOptions(dtype).device(device));
   // Offsets need not be aligned to the element size, so the bytes are copied, not viewed.
   const at::Tensor stored = at::empty(shape, at::TensorOptions(StoredType(found.entry->dtype)));
   std::memcpy(stored.data_ptr(), found.entry->data.data(), found.entry->data.size());

@@ -16,8 +16,8 @@ class Weights {
 
   bool Has(const std::string& name) const { return folder_.Find(name).entry != nullptr; }
 
-  // A copy on `device` in `dtype`. Throws std::invalid_argument naming file, tensor, expected and
-  // found shape.
+  // A copy on `device` in `dtype`; on the meta device only name and shape are checked. Throws
+  // std::invalid_argument naming file, tensor, expected and found shape.
   at::Tensor Load(const std::string& name, at::IntArrayRef shape, at::Device device,
                   at::ScalarType dtype) const;
 

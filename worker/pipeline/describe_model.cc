@@ -10,7 +10,11 @@
 #include "proto/contract/sha256.h"
 #include "worker/model/config.h"
 #include "worker/model/safetensors.h"
+#include "worker/model/transformer.h"
+#include "worker/model/vae.h"
+#include "worker/model/weights.h"
 #include "worker/pipeline/pipeline.h"
+#include "worker/pipeline/prompt_encoder.h"
 
 // DescribeModel: what a checkpoint is and allows, from its folder alone.
 namespace cogwheel {
@@ -71,6 +75,30 @@ std::string FolderName(const std::string& model_dir) {
 }
 
 int RoundDown(int64_t value, int multiple) { return static_cast<int>(value / multiple * multiple); }
+
+// Every tensor that a rank will load is there with its shape, and the tokenizer works. On the meta
+// device nothing is copied, so this reads headers only.
+void CheckComponents(const std::string& model_dir, const CheckpointConfigs& configs) {
+  const at::Device nowhere(at::kMeta);
+  Transformer::Load(configs.transformer, Weights(model_dir + "/transformer"), nowhere, at::kFloat);
+  Vae::Load(configs.vae, Weights(model_dir + "/vae"), nowhere, at::kFloat,
+            /*with_encoder=*/configs.model_index.image_to_video());
+  PromptEncoder::Load(model_dir, configs, nowhere, at::kFloat);
+}
+
+Dtype StoredDtype(const std::string& model_dir) {
+  const TensorFolder folder(model_dir + "/transformer");
+  switch (folder.Find("patch_embed.proj.weight").entry->dtype) {
+    case TensorDtype::kBf16:
+      return Dtype::kBf16;
+    case TensorDtype::kF16:
+      return Dtype::kFp16;
+    case TensorDtype::kF32:
+    case TensorDtype::kU8:
+      break;
+  }
+  return Dtype::kFp32;
+}
 
 // Section "Legal frames" of the contract.
 void SetLimits(const TransformerConfig& config, const CogwheelJson& own, ModelDescription& model) {
@@ -141,6 +169,8 @@ ModelDescription DescribeModel(const std::string& model_dir, const std::string& 
   model.image_required = configs.model_index.image_to_video();
   SetLimits(configs.transformer, configs.cogwheel, model);
   SetDefaults(configs, model);
+  CheckComponents(model_dir, configs);
+  model.stored_dtype = StoredDtype(model_dir);
   model.digest = Digest(model_dir);
   return model;
 }

@@ -14,6 +14,8 @@
 // torch.
 namespace cogwheel {
 
+enum class Dtype { kFp32, kBf16, kFp16 };
+
 // What a checkpoint is and allows; read from its folder alone (config.json files, cogwheel.json,
 // tensor headers). Limits and defaults follow "Models" and "Legal frames" of the contract.
 struct ModelDescription {
@@ -28,10 +30,10 @@ struct ModelDescription {
   int64_t max_area = 0;  // height * width, pixels
   int max_height = 0, max_width = 0, max_steps = 0, max_text_tokens = 0;
   bool image_required = false;
-  bool fixed_shape = false;  // learned position table
+  bool fixed_shape = false;           // learned position table
+  Dtype stored_dtype = Dtype::kFp32;  // of the transformer's weights
 };
 
-enum class Dtype { kFp32, kBf16, kFp16 };
 enum class DeviceKind { kCpu, kCuda };
 
 struct PipelineOptions {

@@ -1,0 +1,90 @@
+#include "worker/launch/launcher.h"
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+namespace cogwheel {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+TEST(RestartBudgetTest, AllowsSoManyWithinAWindow) {
+  RestartBudget budget(2, seconds(10));
+  const RestartBudget::TimePoint start{};
+  EXPECT_TRUE(budget.Take(start));
+  EXPECT_TRUE(budget.Take(start + seconds(9)));
+  EXPECT_FALSE(budget.Take(start + milliseconds(9'999)));
+  EXPECT_TRUE(budget.Take(start + seconds(10)));  // the first is out of the window
+  EXPECT_FALSE(budget.Take(start + seconds(18)));
+  EXPECT_TRUE(budget.Take(start + seconds(19)));
+}
+
+// Ranks are shell scripts: $1 is the local rank.
+class LauncherTest : public testing::Test {
+ protected:
+  int Run(const std::string& script, int rank_count = 2) {
+    LauncherOptions options{.argv = {"/bin/sh", "-c", script},
+                            .rank_count = rank_count,
+                            .max_restarts = 2,
+                            .stop_grace = milliseconds(300)};
+    Launcher launcher(options, signals_, clock_,
+                      [this](const std::string& line) { lines_.push_back(line); });
+    return launcher.Run();
+  }
+
+  StopSignals signals_;
+  const SystemClock clock_;
+  std::vector<std::string> lines_;
+};
+
+TEST_F(LauncherTest, ARefusalIsNotTriedAgain) {
+  EXPECT_EQ(Run("[ $1 = 1 ] && exit 2; exec sleep 60"), 2);
+  EXPECT_TRUE(lines_.empty());
+}
+
+TEST_F(LauncherTest, ALostGroupIsStartedAgainUntilTheBudgetIsUsed) {
+  const auto log =
+      std::filesystem::temp_directory_path() / ("cogwheel-launcher-" + std::to_string(getpid()));
+  EXPECT_EQ(Run("echo $1 >> " + log.string() + "; [ $1 = 0 ] && exit 75; exec sleep 60"), 75);
+  std::ifstream file(log);
+  int starts_of_rank_0 = 0;
+  for (std::string line; std::getline(file, line);) starts_of_rank_0 += line == "0";
+  EXPECT_EQ(starts_of_rank_0, 3);  // once, and two restarts
+  std::filesystem::remove(log);
+}
+
+TEST_F(LauncherTest, RanksSentAwayEndItWithoutError) { EXPECT_EQ(Run("exit 0"), 0); }
+
+// One ready line, when all ranks are ready; then a stop passes on and ends with 0.
+TEST_F(LauncherTest, TellsWhenAllAreReadyAndDrains) {
+  LauncherOptions options{
+      .argv = {"/bin/sh", "-c", "trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done"},
+      .rank_count = 2};
+  Launcher launcher(options, signals_, clock_, [&](const std::string& line) {
+    lines_.push_back(line);
+    kill(getpid(), SIGTERM);
+  });
+  EXPECT_EQ(launcher.Run(), 0);
+  EXPECT_EQ(lines_, std::vector<std::string>{R"({"ready":true,"listen":"","admin":""})"});
+}
+
+TEST_F(LauncherTest, ASecondSignalKills) {
+  LauncherOptions options{.argv = {"/bin/sh", "-c", "trap '' TERM; echo ready; exec sleep 60"},
+                          .rank_count = 1};
+  Launcher launcher(options, signals_, clock_, [&](const std::string&) {
+    kill(getpid(), SIGTERM);
+    kill(getpid(), SIGINT);
+  });
+  const auto begin = clock_.Now();
+  EXPECT_EQ(launcher.Run(), 0);
+  EXPECT_LT(clock_.Now() - begin, seconds(10));
+}
+
+}  // namespace
+}  // namespace cogwheel

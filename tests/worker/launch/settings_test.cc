@@ -1,0 +1,71 @@
+#include "worker/settings.h"
+
+#include <gtest/gtest.h>
+
+namespace cogwheel {
+namespace {
+
+config::v1::WorkerConfig Config(int cfg, int ring, int ulysses) {
+  config::v1::WorkerConfig config;
+  config.set_model("m");
+  config.set_cfg_parallel(cfg);
+  config.set_ring(ring);
+  config.set_ulysses(ulysses);
+  return config;
+}
+
+TEST(SettingsTest, FillsInWhatIsNotSaid) {
+  config::v1::WorkerConfig config;
+  config.set_model("m");
+  const auto settings = CheckSettings(config, /*cores=*/8);
+  ASSERT_TRUE(settings.ok());
+  EXPECT_EQ(settings->rank_count, 1);
+  EXPECT_EQ(settings->cpu_threads, 8);
+  EXPECT_EQ(settings->frontend, "127.0.0.1:50051");
+  EXPECT_EQ(settings->group, "default");
+  EXPECT_EQ(settings->step_timeout_seconds, 600);
+}
+
+TEST(SettingsTest, SharesTheCores) {
+  EXPECT_EQ(CheckSettings(Config(1, 1, 3), 8)->cpu_threads, 2);
+  EXPECT_EQ(CheckSettings(Config(2, 2, 4), 2)->cpu_threads, 1);
+}
+
+TEST(SettingsTest, RefusesMeshesThatCannotBe) {
+  for (const auto& [cfg, ring, ulysses] :
+       {std::tuple{0, 1, 1}, {3, 1, 1}, {1, 0, 1}, {1, 17, 1}, {1, 1, -1}, {2, 3, 3}}) {
+    const auto settings = CheckSettings(Config(cfg, ring, ulysses), 2);
+    EXPECT_TRUE(absl::IsInvalidArgument(settings.status())) << cfg << " " << ring << " " << ulysses;
+  }
+  config::v1::WorkerConfig config = Config(1, 2, 2);
+  config.set_ranks(3);
+  EXPECT_NE(CheckSettings(config, 2).status().message().find("ranks 3"), std::string::npos);
+  config.set_peer_host("10.0.0.1");  // the fourth may be on another host
+  EXPECT_TRUE(CheckSettings(config, 2).ok());
+  config.set_ranks(5);
+  EXPECT_FALSE(CheckSettings(config, 2).ok());
+}
+
+TEST(SettingsTest, RefusesWhatThisBuildDoesNotHave) {
+  config::v1::WorkerConfig config = Config(1, 1, 1);
+  config.set_device("cuda");
+  EXPECT_NE(CheckSettings(config, 2).status().message().find("cuda"), std::string::npos);
+  config.set_device("tpu");
+  EXPECT_FALSE(CheckSettings(config, 2).ok());
+  config.set_device("cpu");
+  config.set_dtype("int8");
+  EXPECT_FALSE(CheckSettings(config, 2).ok());
+  config.set_dtype("bf16");
+  EXPECT_EQ(CheckSettings(config, 2)->dtype, Dtype::kBf16);
+  config.clear_model();
+  EXPECT_FALSE(CheckSettings(config, 2).ok());
+  ModelDescription model;
+  model.stored_dtype = Dtype::kBf16;
+  EXPECT_FALSE(CheckDtypeFits(Dtype::kFp16, model).ok());
+  EXPECT_TRUE(CheckDtypeFits(Dtype::kBf16, model).ok());
+  model.stored_dtype = Dtype::kFp16;
+  EXPECT_TRUE(CheckDtypeFits(Dtype::kFp16, model).ok());
+}
+
+}  // namespace
+}  // namespace cogwheel

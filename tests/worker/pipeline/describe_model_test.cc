@@ -1,0 +1,129 @@
+#include <filesystem>
+#include <fstream>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "tests/support/checkpoint_builder.h"
+#include "worker/pipeline/pipeline.h"
+
+namespace cogwheel {
+namespace {
+
+namespace fs = std::filesystem;
+
+nlohmann::json ReadJson(const fs::path& path) {
+  std::ifstream file(path);
+  return nlohmann::json::parse(file);
+}
+
+// A golden checkpoint whose JSON files a test edits.
+class DescribeModelTest : public testing::Test {
+ protected:
+  void Build(const std::string& name) { BuildCheckpoint(name, folder_.path()); }
+  void Edit(const std::string& file, const nlohmann::json& patch) {
+    const fs::path path = fs::path(folder_.path()) / file;
+    nlohmann::json content = fs::exists(path) ? ReadJson(path) : nlohmann::json::object();
+    content.merge_patch(patch);
+    std::ofstream(path) << content.dump();
+  }
+  std::string ErrorOf() {
+    try {
+      DescribeModel(folder_.path(), "");
+    } catch (const std::invalid_argument& error) {
+      return error.what();
+    }
+    return "";
+  }
+  TemporaryFolder folder_;
+};
+
+TEST_F(DescribeModelTest, ShippedModel) {
+  const ModelDescription model =
+      DescribeModel(std::string(COGWHEEL_SOURCE_DIR) + "/models/shapes", "");
+  EXPECT_EQ(model.name, "shapes");
+  EXPECT_EQ(model.digest.size(), 64);
+  EXPECT_EQ(model.default_frames, 17);
+  EXPECT_EQ(model.default_height, 96);
+  EXPECT_EQ(model.default_width, 128);
+  EXPECT_EQ(model.default_fps, 8);
+  EXPECT_EQ(model.default_scheduler, SchedulerKind::kDpm);
+  EXPECT_EQ(model.frames_multiple, 8);
+  EXPECT_EQ(model.max_frames, 17);
+  EXPECT_EQ(model.max_area, 96 * 128);
+  EXPECT_FALSE(model.image_required);
+  EXPECT_FALSE(model.fixed_shape);
+}
+
+TEST_F(DescribeModelTest, DefaultsWithoutOwnFile) {
+  Build("t2v-sincos");
+  const nlohmann::json config = ReadJson(fs::path(folder_.path()) / "transformer/config.json");
+  const ModelDescription model = DescribeModel(folder_.path() + "/", "");
+  EXPECT_EQ(model.name, fs::path(folder_.path()).filename());
+  EXPECT_EQ(model.default_steps, 50);
+  EXPECT_EQ(model.default_guidance_scale, 6);
+  EXPECT_EQ(model.default_fps, 8);
+  EXPECT_EQ(model.default_height, 8 * config["sample_height"].get<int>());
+  EXPECT_EQ(model.default_width, 8 * config["sample_width"].get<int>());
+  EXPECT_EQ(model.max_steps, 200);
+  EXPECT_EQ(model.max_text_tokens, config["max_text_seq_length"]);
+  EXPECT_EQ(DescribeModel(folder_.path(), "other").name, "other");
+}
+
+TEST_F(DescribeModelTest, Version15) {
+  Build("t2v-rope15");
+  Edit("transformer/config.json",
+       {{"sample_height", 300}, {"sample_width", 300}, {"sample_frames", 81}});
+  const ModelDescription model = DescribeModel(folder_.path(), "");
+  EXPECT_EQ(model.frames_multiple, 16);
+  EXPECT_EQ(model.max_frames, 161);
+  EXPECT_EQ(model.default_frames, 81);
+  EXPECT_EQ(model.default_height, 768);
+  EXPECT_EQ(model.default_width, 1360);
+  EXPECT_EQ(model.default_fps, 16);
+  EXPECT_EQ(model.max_height, 2400);
+  EXPECT_EQ(model.max_area, 2400 * 2400);
+}
+
+TEST_F(DescribeModelTest, LearnedTableAllowsItsOwnSizeOnly) {
+  Build("i2v-learned");
+  Edit("cogwheel.json",
+       {{"defaults", {{"height", 16}, {"steps", 7}}}, {"limits", {{"max_steps", 9}}}});
+  const ModelDescription model = DescribeModel(folder_.path(), "");
+  EXPECT_TRUE(model.fixed_shape);
+  EXPECT_TRUE(model.image_required);
+  EXPECT_EQ(model.default_height, 48);
+  EXPECT_EQ(model.max_height, 48);
+  EXPECT_EQ(model.default_steps, 7);
+  EXPECT_EQ(model.max_steps, 9);
+}
+
+TEST_F(DescribeModelTest, DigestNamesTheModel) {
+  Build("t2v-rope");
+  const std::string digest = DescribeModel(folder_.path(), "").digest;
+  EXPECT_EQ(DescribeModel(folder_.path(), "other name").digest, digest);
+  Edit("scheduler/scheduler_config.json", {{"snr_shift_scale", 2.0}});
+  EXPECT_NE(DescribeModel(folder_.path(), "").digest, digest);
+}
+
+// What a rank could not load is told before anything is started, by file and tensor.
+TEST_F(DescribeModelTest, NamesWhatIsDamaged) {
+  EXPECT_NE(ErrorOf(), "");
+  Build("t2v-rope");
+  EXPECT_EQ(ErrorOf(), "");
+  const fs::path vae = fs::path(folder_.path()) / "vae/diffusion_pytorch_model.safetensors";
+  fs::resize_file(vae, fs::file_size(vae) - 1);
+  EXPECT_NE(ErrorOf().find("vae/diffusion_pytorch_model.safetensors"), std::string::npos)
+      << ErrorOf();
+  fs::remove(vae);
+  EXPECT_NE(ErrorOf().find("vae"), std::string::npos) << ErrorOf();
+}
+
+TEST_F(DescribeModelTest, NamesATensorOfAnotherShape) {
+  Build("t2v-rope");
+  Edit("text_encoder/config.json", {{"d_ff", 48}});
+  EXPECT_NE(ErrorOf().find("DenseReluDense"), std::string::npos) << ErrorOf();
+}
+
+}  // namespace
+}  // namespace cogwheel

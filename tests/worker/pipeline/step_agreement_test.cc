@@ -1,0 +1,81 @@
+#include "worker/pipeline/step_agreement.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/spawn_ranks.h"
+#include "worker/pipeline/failure.h"
+
+namespace cogwheel {
+namespace {
+
+JobSpec SomeJob() { return {.job = "jobs/a", .epoch = 4, .job_sequence = 9, .steps = 5}; }
+
+TEST(StepAgreementTest, AllHearRankZero) {
+  SpawnRanks(3, [](Communicator& world) {
+    int asked = 0;
+    const CommandSource command = [&] { return ++asked == 3 ? Command::kCancel : Command::kRun; };
+    StepAgreement agreement(world, SomeJob(), 11, command);
+    EXPECT_EQ(agreement.Agree(), Command::kRun);
+    EXPECT_EQ(agreement.Agree(), Command::kRun);
+    EXPECT_THROW(agreement.AgreeToRun(), JobCancelled);
+    EXPECT_EQ(asked, world.rank() == 0 ? 3 : 0);  // one rank decides
+  });
+}
+
+// Each field of the agreement is checked; a rank that stands elsewhere ends the group.
+TEST(StepAgreementTest, ARankThatStandsElsewhereEndsTheGroup) {
+  for (const int field : {0, 1, 2, 3}) {
+    SCOPED_TRACE(field);
+    EXPECT_THROW(SpawnRanks(2,
+                            [field](Communicator& world) {
+                              JobSpec spec = SomeJob();
+                              uint64_t hash = 11;
+                              if (world.rank() == 1) {
+                                spec.epoch += field == 0;
+                                spec.job_sequence += field == 1;
+                                hash += field == 2;
+                              }
+                              const CommandSource command;
+                              StepAgreement agreement(world, spec, hash, command);
+                              if (field == 3 && world.rank() == 0) {
+                                StepAgreement other(world, spec, hash, command);
+                                other.Agree();
+                                other.Agree();
+                                other.Close();
+                                return;
+                              }
+                              agreement.Agree();
+                              if (field != 3) return;
+                              StepAgreement again(world, spec, hash, command);
+                              again.Agree();  // hears point 1, stands at point 0
+                            }),
+                 CommError);
+  }
+}
+
+TEST(PlanHashTest, EveryFieldThatShapesTheProgramCounts) {
+  const Mesh mesh{1, 2, 2};
+  const uint64_t hash = PlanHash(SomeJob(), mesh);
+  EXPECT_EQ(PlanHash(SomeJob(), mesh), hash);
+  EXPECT_NE(PlanHash(SomeJob(), {1, 4, 1}), hash);
+  JobSpec spec = SomeJob();
+  spec.seed = 1;
+  EXPECT_NE(PlanHash(spec, mesh), hash);
+  spec = SomeJob();
+  spec.prompt = "x";
+  EXPECT_NE(PlanHash(spec, mesh), hash);
+  spec = SomeJob();
+  spec.guidance_scale = 1.5;
+  EXPECT_NE(PlanHash(spec, mesh), hash);
+  spec = SomeJob();
+  spec.steps = 6;
+  EXPECT_NE(PlanHash(spec, mesh), hash);
+  // The picture stays with rank 0: the hash must not know it.
+  spec = SomeJob();
+  spec.image_rgb = {1, 2, 3};
+  spec.image_height = 1;
+  EXPECT_EQ(PlanHash(spec, mesh), hash);
+}
+
+}  // namespace
+}  // namespace cogwheel

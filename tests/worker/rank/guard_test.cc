@@ -1,0 +1,41 @@
+#include "worker/rank/guard.h"
+
+#include <new>
+#include <stdexcept>
+
+#include <gtest/gtest.h>
+
+#include "worker/parallel/communicator.h"
+#include "worker/pipeline/pipeline.h"
+
+namespace cogwheel {
+namespace {
+
+TEST(GuardTest, EveryKindOfFailureHasItsStatus) {
+  struct Row {
+    std::function<void()> work;
+    absl::StatusCode code;
+    const char* message;
+  };
+  const Row rows[] = {
+      {[] {}, absl::StatusCode::kOk, ""},
+      {[] { throw std::invalid_argument("no such tensor\nsecond line"); },
+       absl::StatusCode::kInvalidArgument, "no such tensor"},
+      {[] { throw std::bad_alloc(); }, absl::StatusCode::kResourceExhausted, "out of memory"},
+      {[] { throw CommError("rank 1 is gone"); }, absl::StatusCode::kUnavailable, "rank 1 is gone"},
+      {[] { throw JobCancelled(/*stop=*/false); }, absl::StatusCode::kCancelled,
+       "the job was cancelled"},
+      {[] { throw JobCancelled(/*stop=*/true); }, absl::StatusCode::kAborted,
+       "the group is stopping"},
+      {[] { throw std::runtime_error("odd"); }, absl::StatusCode::kInternal, "odd"},
+      {[] { throw 7; }, absl::StatusCode::kInternal, "an exception of unknown type"},
+  };
+  for (const Row& row : rows) {
+    const absl::Status status = Guard(row.work);
+    EXPECT_EQ(status.code(), row.code);
+    EXPECT_EQ(status.message(), row.message);
+  }
+}
+
+}  // namespace
+}  // namespace cogwheel

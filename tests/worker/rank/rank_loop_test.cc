@@ -1,0 +1,241 @@
+#include "worker/rank/rank_loop.h"
+
+#include <stdexcept>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "worker/parallel/local_communicator.h"
+#include "worker/rank/exit_code.h"
+
+namespace cogwheel {
+namespace {
+
+constexpr int64_t kEpoch = 4;
+
+// Plans and runs what the test says.
+class FakePipeline final : public Pipeline {
+ public:
+  int64_t Plan(const JobSpec& spec) override {
+    if (spec.steps == 0) throw std::invalid_argument("steps 0 cannot be");
+    return 100;
+  }
+  StageSeconds Run(const JobSpec& spec, Communicator&, FrameSink& sink,
+                   const CommandSource& command) override {
+    sink.OnProgress(Stage::kDenoise, 0, spec.steps);
+    if (command() == Command::kCancel) throw JobCancelled(/*stop=*/false);
+    if (on_run) on_run();
+    return {.denoise = 2};
+  }
+  int64_t work_counter() const override { return 0; }
+  std::function<void()> on_run;
+};
+
+class FakeOutput final : public JobOutput {
+ public:
+  void OnProgress(Stage, int, int) override {}
+  void OnPreview(std::span<const uint8_t>, int, int, int, int) override {}
+  void OnFrames(std::span<const uint8_t>, int, int, int) override {}
+  void OnLatents(std::span<const float>, int, int, int, int) override {}
+  absl::Status status() const override { return current; }
+  absl::StatusOr<OutputSummary> Finish() override { return OutputSummary{.size_bytes = 5}; }
+  absl::Status current;
+};
+
+class FakeLink final : public RankLink {
+ public:
+  void SendFormed(int64_t epoch) override { formed = epoch; }
+  void SendAnswer(const RunOrder&, const absl::Status& status, int64_t planned_bytes) override {
+    answers.push_back(status);
+    planned = planned_bytes;
+  }
+  void SendDone(const JobReport& report) override { reports.push_back(report); }
+  absl::Status DecodeImage(RunOrder& order) override {
+    if (order.image_bytes == "bad") return absl::InvalidArgumentError("no picture");
+    order.spec.image_rgb = {1};
+    return absl::OkStatus();
+  }
+  std::unique_ptr<JobOutput> OpenOutput(const JobSpec&) override {
+    auto output = std::make_unique<FakeOutput>();
+    output->current = output_status;
+    return output;
+  }
+  bool CancelRequested(int64_t job_sequence) const override { return cancelled == job_sequence; }
+  void ShowJob(int64_t, const Pipeline*) override {}
+  void Flush() override { ++flushes; }
+
+  int64_t formed = 0, planned = 0, cancelled = -1;
+  int flushes = 0;
+  absl::Status output_status;
+  std::vector<absl::Status> answers;
+  std::vector<JobReport> reports;
+};
+
+class RankLoopTest : public testing::Test {
+ protected:
+  void Put(Order order) { ASSERT_TRUE(mailbox_.Push(std::move(order)).ok()); }
+  void PutJob(int64_t sequence, int steps = 3, const std::string& image = "") {
+    RunOrder order;
+    order.spec = {.job = "jobs/a", .epoch = kEpoch, .job_sequence = sequence, .steps = steps};
+    order.image_bytes = image;
+    Put(std::move(order));
+  }
+  void PutStart(int64_t sequence) { Put(StartOrder{.epoch = kEpoch, .job_sequence = sequence}); }
+  int Run() {
+    auto world = MakeLocalWorld(1, std::chrono::seconds(5));
+    RankLoop loop({.connect =
+                       [&](const AssignOrder&) {
+                         if (connect_fails_) throw CommError("no peer");
+                         return std::move(world[0]);
+                       },
+                   .load =
+                       [&](int) {
+                         if (load_fails_) throw std::invalid_argument("x.safetensors: damaged");
+                         auto pipeline = std::make_unique<FakePipeline>();
+                         pipeline->on_run = on_run_;
+                         return pipeline;
+                       },
+                   .drain_requested = [&] { return drain_; }},
+                  mailbox_, link_);
+    return loop.Run();
+  }
+
+  JobMailbox mailbox_{64};
+  FakeLink link_;
+  std::function<void()> on_run_;
+  bool connect_fails_ = false, load_fails_ = false, drain_ = false;
+};
+
+TEST_F(RankLoopTest, RunsJobAfterJobUntilShutdown) {
+  Put(AssignOrder{.epoch = kEpoch});
+  for (const int64_t sequence : {1, 2}) {
+    PutJob(sequence);
+    PutStart(sequence);
+  }
+  Put(ShutdownOrder{.epoch = kEpoch});
+  EXPECT_EQ(Run(), kExitLeft);
+  EXPECT_EQ(link_.formed, kEpoch);
+  EXPECT_EQ(link_.planned, 100);
+  ASSERT_EQ(link_.reports.size(), 2);
+  EXPECT_TRUE(link_.reports[1].status.ok());
+  EXPECT_EQ(link_.reports[1].job_sequence, 2);
+  EXPECT_EQ(link_.reports[1].output.size_bytes, 5);
+  EXPECT_EQ(link_.reports[1].seconds.denoise, 2);
+}
+
+TEST_F(RankLoopTest, AJobThatCannotBePlannedFailsAlone) {
+  Put(AssignOrder{.epoch = kEpoch});
+  PutJob(1, /*steps=*/0);
+  PutJob(2, /*steps=*/3, "bad");
+  PutJob(3, /*steps=*/3, "good");
+  PutStart(3);
+  Put(ShutdownOrder{});
+  EXPECT_EQ(Run(), kExitLeft);
+  ASSERT_EQ(link_.answers.size(), 3);
+  EXPECT_EQ(link_.answers[0].message(), "steps 0 cannot be");
+  EXPECT_EQ(link_.answers[1].message(), "no picture");
+  EXPECT_TRUE(link_.answers[2].ok());
+  EXPECT_EQ(link_.reports.size(), 1);
+}
+
+TEST_F(RankLoopTest, ADroppedJobDoesNotRun) {
+  Put(AssignOrder{.epoch = kEpoch});
+  PutJob(1);
+  Put(DropOrder{.epoch = kEpoch, .job_sequence = 1});
+  PutJob(2);
+  PutStart(2);
+  Put(ShutdownOrder{});
+  EXPECT_EQ(Run(), kExitLeft);
+  ASSERT_EQ(link_.reports.size(), 1);
+  EXPECT_EQ(link_.reports[0].job_sequence, 2);
+}
+
+TEST_F(RankLoopTest, ACancelledJobLeavesTheGroupAlive) {
+  link_.cancelled = 1;
+  Put(AssignOrder{.epoch = kEpoch});
+  for (const int64_t sequence : {1, 2}) {
+    PutJob(sequence);
+    PutStart(sequence);
+  }
+  Put(ShutdownOrder{});
+  EXPECT_EQ(Run(), kExitLeft);
+  EXPECT_TRUE(absl::IsCancelled(link_.reports.at(0).status));
+  EXPECT_TRUE(link_.reports.at(1).status.ok());
+}
+
+// A reader that does not read fails the job, with its own status, and nothing else.
+TEST_F(RankLoopTest, AnOutputThatFailsEndsItsJobOnly) {
+  link_.output_status = absl::ResourceExhaustedError("not taken");
+  Put(AssignOrder{.epoch = kEpoch});
+  PutJob(1);
+  PutStart(1);
+  Put(ShutdownOrder{});
+  EXPECT_EQ(Run(), kExitLeft);
+  EXPECT_EQ(link_.reports.at(0).status.message(), "not taken");
+}
+
+TEST_F(RankLoopTest, AFailureAmongCollectivesEndsTheGroup) {
+  struct Row {
+    std::function<void()> failure;
+    int exit_code;
+    absl::StatusCode reported;
+  };
+  const Row rows[] = {
+      {[] { throw CommError("peer"); }, kExitGroupLost, absl::StatusCode::kUnavailable},
+      {[] { throw std::runtime_error("bug"); }, kExitInternal, absl::StatusCode::kInternal},
+      {[] { throw std::bad_alloc(); }, kExitInternal, absl::StatusCode::kResourceExhausted},
+      {[] { throw JobCancelled(/*stop=*/true); }, kExitLeft, absl::StatusCode::kAborted},
+  };
+  for (const Row& row : rows) {
+    on_run_ = row.failure;
+    link_ = FakeLink();
+    Put(AssignOrder{.epoch = kEpoch});
+    PutJob(1);
+    PutStart(1);
+    EXPECT_EQ(Run(), row.exit_code);
+    EXPECT_EQ(link_.reports.at(0).status.code(), row.reported);
+    EXPECT_EQ(link_.flushes, 1);
+  }
+}
+
+TEST_F(RankLoopTest, RefusesAnyJobButTheNext) {
+  Put(AssignOrder{.epoch = kEpoch});
+  PutJob(1);
+  PutStart(1);
+  PutJob(3);
+  EXPECT_EQ(Run(), kExitGroupLost);
+  EXPECT_EQ(link_.answers.size(), 1);
+}
+
+TEST_F(RankLoopTest, LowerEpochsAreDroppedHigherOnesEndTheRank) {
+  Put(AssignOrder{.epoch = kEpoch});
+  Put(StartOrder{.epoch = kEpoch - 1, .job_sequence = 1});
+  Put(AssignOrder{.epoch = kEpoch - 1});
+  Put(AssignOrder{.epoch = kEpoch + 1});
+  EXPECT_EQ(Run(), kExitGroupLost);
+  EXPECT_EQ(link_.formed, kEpoch);
+}
+
+TEST_F(RankLoopTest, ALostFrontendEndsTheRank) {
+  Put(LinkLost{.reason = "reset"});
+  EXPECT_EQ(Run(), kExitGroupLost);
+  Put(LinkLost{.reason = "another model", .refused = true});
+  EXPECT_EQ(Run(), kExitRefused);
+}
+
+TEST_F(RankLoopTest, AGroupThatDoesNotFormEndsTheRank) {
+  connect_fails_ = true;
+  Put(AssignOrder{.epoch = kEpoch});
+  EXPECT_EQ(Run(), kExitGroupLost);
+  load_fails_ = true;
+  Put(AssignOrder{.epoch = kEpoch});
+  EXPECT_EQ(Run(), kExitRefused);
+}
+
+TEST_F(RankLoopTest, DrainsBetweenJobs) {
+  drain_ = true;
+  EXPECT_EQ(Run(), kExitLeft);
+}
+
+}  // namespace
+}  // namespace cogwheel

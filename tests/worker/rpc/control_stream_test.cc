@@ -1,0 +1,193 @@
+#include "worker/rpc/control_stream.h"
+
+#include <gtest/gtest.h>
+
+#include "proto/contract/sha256.h"
+#include "tests/worker/rpc/fake_frontend.h"
+
+namespace cogwheel {
+namespace {
+
+using internal::v1::FrontendMessage;
+using internal::v1::RankMessage;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+ControlStream::Options OptionsFor(const std::string& frontend) {
+  RankIdentity identity;
+  identity.group = "g";
+  identity.mesh = {.cfg = 2, .ring = 1, .ulysses = 3};
+  identity.dtype = "fp32";
+  identity.model.name = "m";
+  identity.model.max_frames = 49;
+  identity.peer_address = "127.0.0.1:9";
+  return {.frontend = frontend,
+          .identity = identity,
+          .dial_limit = milliseconds(300),
+          .stop_requested = [] { return false; }};
+}
+
+class ControlStreamTest : public testing::Test {
+ protected:
+  void Connect() {
+    auto connected = ControlStream::Connect(OptionsFor(frontend_.address()), mailbox_);
+    ASSERT_TRUE(connected.ok()) << connected.status();
+    link_ = *std::move(connected);
+    ASSERT_TRUE(frontend_.WaitForRanks(1, seconds(5)));
+  }
+  template <typename Kind>
+  Kind Next() {
+    absl::StatusOr<Order> order = mailbox_.Pop(seconds(5));
+    if (!order.ok() || !std::holds_alternative<Kind>(*order)) {
+      ADD_FAILURE() << "another order, or none: " << order.status();
+      return {};
+    }
+    return std::get<Kind>(*std::move(order));
+  }
+  void Assign(int64_t epoch) {
+    FrontendMessage message;
+    message.mutable_assign()->set_epoch(epoch);
+    message.mutable_assign()->set_world_rank(5);
+    message.mutable_assign()->add_peer_addresses("a:1");
+    message.mutable_assign()->set_token("t");
+    frontend_.Send(0, message);
+  }
+
+  FakeFrontend frontend_;
+  JobMailbox mailbox_{16};
+  std::unique_ptr<ControlStream> link_;
+};
+
+TEST_F(ControlStreamTest, SaysHello) {
+  Connect();
+  const internal::v1::Hello hello = frontend_.hello(0);
+  EXPECT_EQ(hello.group(), "g");
+  EXPECT_EQ(hello.mesh().cfg(), 2);
+  EXPECT_EQ(hello.mesh().ulysses(), 3);
+  EXPECT_EQ(hello.model().name(), "m");
+  EXPECT_EQ(hello.model().max_frames(), 49);
+  EXPECT_EQ(hello.peer_address(), "127.0.0.1:9");
+}
+
+TEST_F(ControlStreamTest, OrdersArriveAsPlainValues) {
+  Connect();
+  Assign(6);
+  const auto assign = Next<AssignOrder>();
+  EXPECT_EQ(assign.epoch, 6);
+  EXPECT_EQ(assign.world_rank, 5);
+  EXPECT_EQ(assign.peer_addresses, std::vector<std::string>{"a:1"});
+  EXPECT_EQ(assign.token, "t");
+
+  FrontendMessage message;
+  internal::v1::RunJob& run = *message.mutable_run_job();
+  run.set_epoch(6);
+  run.set_job_sequence(2);
+  run.set_job("jobs/x");
+  run.mutable_plan()->set_prompt("p");
+  run.mutable_plan()->set_seed(~uint64_t{0});
+  run.mutable_plan()->set_steps(50);
+  run.mutable_plan()->set_scheduler("dpm");
+  run.mutable_plan()->set_output_type("latent");
+  run.mutable_plan()->set_image("bytes");
+  frontend_.Send(0, message);
+  const auto order = Next<RunOrder>();
+  EXPECT_EQ(order.spec.job, "jobs/x");
+  EXPECT_EQ(order.spec.seed, ~uint64_t{0});
+  EXPECT_EQ(order.spec.scheduler, SchedulerKind::kDpm);
+  EXPECT_EQ(order.spec.output, OutputKind::kLatent);
+  EXPECT_EQ(order.spec.preview_every, 9);
+  EXPECT_EQ(order.image_bytes, "bytes");
+
+  message.Clear();
+  message.mutable_shutdown()->set_reason("bye");
+  frontend_.Send(0, message);
+  EXPECT_EQ(Next<ShutdownOrder>().reason, "bye");
+}
+
+// Only the running epoch's cancel counts.
+TEST_F(ControlStreamTest, CancelsAreFencedByEpoch) {
+  Connect();
+  Assign(6);
+  Next<AssignOrder>();
+  FrontendMessage message;
+  const auto cancel = [&](int64_t epoch, int64_t sequence) {
+    message.mutable_cancel_job()->set_epoch(epoch);
+    message.mutable_cancel_job()->set_job_sequence(sequence);
+    frontend_.Send(0, message);
+    message.Clear();
+    message.mutable_start_job();  // arrives after the cancel
+    frontend_.Send(0, message);
+    Next<StartOrder>();
+  };
+  cancel(5, 1);
+  EXPECT_FALSE(link_->CancelRequested(1));
+  cancel(6, 2);
+  EXPECT_TRUE(link_->CancelRequested(2));
+  EXPECT_FALSE(link_->CancelRequested(3));
+}
+
+TEST_F(ControlStreamTest, AnswersAndReportsReachTheFrontend) {
+  Connect();
+  RunOrder order;
+  order.spec.epoch = 6;
+  order.spec.job_sequence = 2;
+  link_->SendFormed(6);
+  link_->SendAnswer(order, absl::InvalidArgumentError("no"), 0);
+  link_->SendDone({.epoch = 6,
+                   .job_sequence = 2,
+                   .status = absl::CancelledError("c"),
+                   .seconds = {.denoise = 1.5}});
+  link_->Flush();
+  const auto done = frontend_.Wait(
+      0, [](const RankMessage& m) { return m.has_job_done(); }, seconds(5));
+  ASSERT_NE(done, nullptr);
+  EXPECT_EQ(done->job_done().code(), 1);
+  EXPECT_EQ(done->job_done().denoise_seconds(), 1.5);
+  const auto seen = frontend_.Seen(0);
+  ASSERT_EQ(seen.size(), 2);
+  EXPECT_EQ(seen[0].formed().epoch(), 6);
+  EXPECT_EQ(seen[1].job_answer().code(), 3);
+  EXPECT_EQ(seen[1].job_answer().message(), "no");
+}
+
+TEST_F(ControlStreamTest, DialingHasALimit) {
+  const auto begin = std::chrono::steady_clock::now();
+  const auto connected = ControlStream::Connect(OptionsFor("127.0.0.1:1"), mailbox_);
+  EXPECT_TRUE(absl::IsUnavailable(connected.status()));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, seconds(5));
+}
+
+// A whole small result in latent form through the result stream.
+TEST_F(ControlStreamTest, ResultsAreChunkedAndDigested) {
+  Connect();
+  JobSpec spec{.epoch = 6, .job_sequence = 2, .output = OutputKind::kLatent};
+  const auto output = link_->OpenOutput(spec);
+  const std::vector<float> values(300'000, 0.5f);
+  output->OnProgress(Stage::kDenoise, 1, 2);
+  output->OnLatents(values, 3, 100, 100, 10);
+  const auto summary = output->Finish();
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  link_->SendDone({.epoch = 6, .job_sequence = 2, .output = *summary});
+  ASSERT_NE(frontend_.Wait(
+                0, [](const RankMessage& m) { return m.has_job_done(); }, seconds(5)),
+            nullptr);
+  std::string file;
+  for (const RankMessage& message : frontend_.Seen(0)) {
+    if (!message.has_result_chunk()) continue;
+    EXPECT_LE(message.result_chunk().data().size(), size_t{256} * 1024);
+    EXPECT_EQ(message.result_chunk().offset(), static_cast<int64_t>(file.size()));
+    file += message.result_chunk().data();
+  }
+  EXPECT_EQ(summary->size_bytes, static_cast<int64_t>(file.size()));
+  EXPECT_EQ(summary->sha256, Sha256Hex(file));
+  EXPECT_NE(file.find("\"latents\""), std::string::npos);
+}
+
+TEST_F(ControlStreamTest, AnUnfinishedResultIsLeftCleanly) {
+  Connect();
+  const auto output = link_->OpenOutput({.epoch = 6, .fps = 8});
+  output->OnFrames(std::vector<uint8_t>(2 * 16 * 16 * 3), 2, 16, 16);
+}
+
+}  // namespace
+}  // namespace cogwheel
