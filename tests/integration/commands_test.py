@@ -117,7 +117,7 @@ class CommandsTest(ProcessTest):
         self.on("download", json.loads(self.on("list", "--json").splitlines()[0])["name"], "-o", "same.mp4")
         with open(self.path("video.mp4"), "rb") as first, open(self.path("same.mp4"), "rb") as second:
             self.assertEqual(first.read(), second.read())
-        self.assertIn("other", self.fails(2, "generate", "--prompt", "x", "--model", "other", "--server", self.address))
+        self.assertIn("other", self.fails(3, "generate", "--prompt", "x", "--model", "other", "--server", self.address))
 
     def test_the_environment_names_the_server(self):
         self.assertEqual("SERVING\n", self.succeeds("health", COGWHEEL_SERVER=self.address))

@@ -70,8 +70,9 @@ class Child:
 
     def __init__(self, argv, env, log):
         self.log = log
-        self.process = subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=open(log, "ab"),
-                                        stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
+        with open(log, "ab") as stderr:
+            self.process = subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=stderr,
+                                            stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
 
     def ready_line(self):
         until = time.monotonic() + START_LIMIT_S
