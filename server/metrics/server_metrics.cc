@@ -1,5 +1,7 @@
 #include "server/metrics/server_metrics.h"
 
+#include <utility>
+
 #include <prometheus/registry.h>
 
 namespace cogwheel {
@@ -13,8 +15,9 @@ std::shared_ptr<prometheus::Registry> MakeRegistry() {
   return std::make_shared<prometheus::Registry>();
 }
 
-ServerMetrics::ServerMetrics(const std::shared_ptr<prometheus::Registry>& registry)
-    : build_info(*registry, {"cogwheel_build_info", "1, with what was built", {"version", "grpc"}}),
+ServerMetrics::ServerMetrics(std::shared_ptr<prometheus::Registry> given)
+    : registry(std::move(given)),
+      build_info(*registry, {"cogwheel_build_info", "1, with what was built", {"version", "grpc"}}),
       ready(*registry, {"cogwheel_ready", "1 while a job submitted now would start", {}}),
       draining(*registry, {"cogwheel_draining", "1 while the server shuts down", {}}),
       api_rpcs_handled_total(

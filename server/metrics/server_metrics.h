@@ -8,7 +8,9 @@ namespace cogwheel {
 
 // Every metric of the frontend, by name. Rooms receive this struct, never the registry.
 struct ServerMetrics {
-  explicit ServerMetrics(const std::shared_ptr<prometheus::Registry>& registry);
+  explicit ServerMetrics(std::shared_ptr<prometheus::Registry> registry);
+
+  const std::shared_ptr<prometheus::Registry> registry;  // owns what the members refer to
 
   GaugeMeter build_info;  // version, grpc
   GaugeMeter ready;

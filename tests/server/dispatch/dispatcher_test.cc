@@ -1,0 +1,375 @@
+#include "server/dispatch/dispatcher.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "proto/contract/sha256.h"
+#include "proto/contract/status.h"
+#include "server/queue/intake.h"
+#include "server/store/memory_job_store.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/memory_results.h"
+#include "tests/support/puppet_worker_group.h"
+#include "tests/support/test_model.h"
+
+namespace cogwheel {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class DispatcherTest : public testing::Test {
+ protected:
+  DispatcherTest() {
+    loop_.AddTick([this] { dispatcher_.Tick(); });
+    EXPECT_TRUE(store_.PutModel(TestModel("tiny")).ok());
+    EXPECT_TRUE(store_.PutModel(TestModel("other")).ok());
+    group_.Form(/*epoch=*/7);
+    loop_.RunPending();
+  }
+
+  absl::StatusOr<CreatedJob> Submit(const v1::GenerateRequest& request) {
+    absl::StatusOr<CreatedJob> result = absl::UnknownError("not called");
+    intake_.Submit(request, "default", [&result](auto created) { result = std::move(created); });
+    loop_.RunPending();
+    return result;
+  }
+  // The name of an accepted job.
+  std::string Accepted(int priority = 4, const std::string& model = "tiny") {
+    v1::GenerateRequest request;
+    request.set_prompt("p");
+    request.set_model(model);
+    request.set_priority(priority);
+    return Submit(request).value().job.name;
+  }
+  std::string WithDeadline(int64_t deadline_s) {
+    v1::GenerateRequest request;
+    request.set_prompt("p");
+    request.mutable_deadline()->set_seconds(deadline_s);
+    return Submit(request).value().job.name;
+  }
+  absl::StatusOr<Job> Cancel(const std::string& name) {
+    absl::StatusOr<Job> result = absl::UnknownError("not called");
+    dispatcher_.Cancel("default", name, [&result](auto job) { result = std::move(job); });
+    loop_.RunPending();
+    return result;
+  }
+  absl::StatusOr<Job> Delete(const std::string& name) {
+    absl::StatusOr<Job> result = absl::UnknownError("not called");
+    dispatcher_.Delete("default", name, [&result](auto job) { result = std::move(job); });
+    loop_.RunPending();
+    return result;
+  }
+  Job Get(const std::string& name) { return store_.Get("default", name).value(); }
+  void Pass(milliseconds time) {
+    clock_.Advance(time);
+    loop_.RunPending();
+  }
+  // All events that the log holds, by their kind.
+  std::vector<std::string> Kinds(const std::string& name) {
+    std::vector<std::string> kinds;
+    EventLog::Next next = events_.ReadAfter(name, 0, /*include_video=*/true);
+    for (; next.found == EventLog::Found::kEvent;
+         next = events_.ReadAfter(name, next.sequence, /*include_video=*/true)) {
+      const auto* field = next.event.GetDescriptor()->FindFieldByNumber(next.event.event_case());
+      kinds.push_back(field->name());
+    }
+    return kinds;
+  }
+  static RunOutcome Done(const std::string& bytes) {
+    RunOutcome outcome;
+    outcome.result = {static_cast<int64_t>(bytes.size()), Sha256Hex(bytes), "video/mp4"};
+    outcome.stage_seconds = {1, 2, 3, 4};
+    return outcome;
+  }
+  static RunOutcome Cancelled() {
+    RunOutcome outcome;
+    outcome.code = absl::StatusCode::kCancelled;
+    return outcome;
+  }
+
+  FakeClock clock_;
+  const std::shared_ptr<prometheus::Registry> registry_ = MakeRegistry();
+  ServerMetrics metrics_{registry_};
+  EventLoop loop_{clock_};
+  MemoryJobStore store_;
+  MemoryResults results_;
+  EventLog events_;
+  AdmissionLedger ledger_{{.jobs = 3, .bytes = 1000}};
+  Dispatcher dispatcher_{{loop_, store_, results_, events_, ledger_, clock_, metrics_}};
+  Intake intake_{{store_, ledger_, clock_, [] { return 11U; },
+                  [this](const Job& job) { dispatcher_.Accept(job); }}};
+  PuppetWorkerGroup group_{"g", "tiny", dispatcher_};
+};
+
+TEST_F(DispatcherTest, RunsAJobToItsResult) {
+  const std::string name = Accepted();
+  ASSERT_EQ(1, group_.orders.size());
+  EXPECT_EQ(name, group_.orders[0].job);
+  EXPECT_EQ(1, group_.orders[0].attempt);
+  EXPECT_EQ(11, group_.orders[0].request.seed());
+  EXPECT_EQ(JobState::kRunning, Get(name).state);
+  EXPECT_EQ(7, Get(name).epoch);
+  EXPECT_EQ(1, dispatcher_.running_jobs());
+  group_.Start();
+  Pass(seconds(2));
+  group_.Progress({RunStage::kDenoise, 1, 10});
+  group_.Chunk(0, "ab");
+  group_.Chunk(2, "c");
+  group_.End(Done("abc"));
+  const Job job = Get(name);
+  EXPECT_EQ(JobState::kSucceeded, job.state);
+  EXPECT_EQ(3, job.result->size_bytes);
+  EXPECT_EQ(4, job.stage_seconds.encode);
+  EXPECT_EQ(seconds(2), *job.end_time - *job.start_time);
+  EXPECT_THAT(Kinds(name),
+              ElementsAre("queued", "started", "progress", "chunk", "chunk", "succeeded"));
+  EXPECT_EQ((int64_t{1} << 32) + 4, job.last_sequence);
+  EXPECT_EQ(0, dispatcher_.running_jobs());
+  EXPECT_EQ(0, ledger_.load().jobs);
+  EXPECT_EQ("abc", results_.results.at(job.result->sha256));
+}
+
+TEST_F(DispatcherTest, OneJobAtATimeByPriorityThenAge) {
+  const std::string first = Accepted();
+  const std::string low = Accepted(0), middle = Accepted(4), high = Accepted(9);
+  EXPECT_EQ(1, group_.orders.size());
+  for (int i = 0; i < 3; ++i) {
+    group_.End(Cancelled());
+    loop_.RunPending();
+  }
+  std::vector<std::string> order;
+  for (const RunOrder& run : group_.orders) order.push_back(run.job);
+  EXPECT_THAT(order, ElementsAre(first, high, middle, low));
+}
+
+TEST_F(DispatcherTest, TellsPositionsAsTheyChange) {
+  Accepted();
+  const std::string waiting = Accepted(4);
+  Accepted(9);
+  const auto positions = [this, &waiting] {
+    std::vector<int> found;
+    EventLog::Next next = events_.ReadAfter(waiting, 0, /*include_video=*/false);
+    for (; next.found == EventLog::Found::kEvent;
+         next = events_.ReadAfter(waiting, next.sequence, /*include_video=*/false)) {
+      found.push_back(next.event.queued().position());
+    }
+    return found;
+  };
+  EXPECT_THAT(positions(), ElementsAre(1, 2));
+  Pass(seconds(29));
+  EXPECT_THAT(positions(), ElementsAre(1, 2));
+  Pass(seconds(1));  // an idle stream hears of it again
+  EXPECT_THAT(positions(), ElementsAre(1, 2, 2));
+  group_.End(Cancelled());
+  loop_.RunPending();
+  EXPECT_THAT(positions(), ElementsAre(1, 2, 2, 1));
+}
+
+TEST_F(DispatcherTest, ARefusalFailsTheJobAlone) {
+  const std::string name = Accepted();
+  group_.Refuse(MakeError(absl::StatusCode::kResourceExhausted, "DEVICE_MEMORY", "too large"));
+  EXPECT_EQ(JobState::kFailed, Get(name).state);
+  EXPECT_EQ(absl::StatusCode::kResourceExhausted, Get(name).error.code);
+  EXPECT_EQ("DEVICE_MEMORY", Get(name).error.reason);
+  EXPECT_THAT(Kinds(name), ElementsAre("queued", "failed"));
+  loop_.RunPending();
+  Accepted();
+  EXPECT_EQ(2, group_.orders.size());
+}
+
+TEST_F(DispatcherTest, ALostGroupFailsTheJobAndTakesTheNextOnceItIsBack) {
+  const std::string name = Accepted(), next = Accepted();
+  group_.Start();
+  group_.Lose(MakeError(absl::StatusCode::kUnavailable, "GROUP_LOST", "rank a:cpu was lost"));
+  loop_.RunPending();
+  EXPECT_EQ(JobState::kFailed, Get(name).state);
+  EXPECT_EQ("GROUP_LOST", Get(name).error.reason);
+  EXPECT_THAT(Get(name).error.message, HasSubstr("rank a:cpu"));
+  EXPECT_EQ(JobState::kQueued, Get(next).state);
+  EXPECT_EQ(1, group_.orders.size());
+  group_.Form(/*epoch=*/8);
+  loop_.RunPending();
+  ASSERT_EQ(2, group_.orders.size());
+  EXPECT_EQ(8, Get(next).epoch);
+}
+
+TEST_F(DispatcherTest, ACancelledJobOfALostGroupIsCancelled) {
+  const std::string name = Accepted();
+  Cancel(name).IgnoreError();
+  group_.Lose(absl::UnavailableError("gone"));
+  EXPECT_EQ(JobState::kCancelled, Get(name).state);
+}
+
+TEST_F(DispatcherTest, AQueuedJobIsCancelledAtOnce) {
+  Accepted();
+  const std::string name = Accepted();
+  const Job job = Cancel(name).value();
+  EXPECT_EQ(JobState::kCancelled, job.state);
+  EXPECT_EQ(absl::StatusCode::kCancelled, job.error.code);
+  EXPECT_EQ(0, group_.cancels);
+  EXPECT_EQ(0, ledger_.load().jobs);
+  group_.End(Cancelled());
+  loop_.RunPending();
+  EXPECT_EQ(1, group_.orders.size());
+}
+
+TEST_F(DispatcherTest, ARunningJobIsCancelledByItsGroup) {
+  const std::string name = Accepted();
+  EXPECT_EQ(JobState::kRunning, Cancel(name)->state);
+  Cancel(name).IgnoreError();
+  EXPECT_EQ(1, group_.cancels);
+  group_.End(Cancelled());
+  EXPECT_EQ(JobState::kCancelled, Get(name).state);
+  EXPECT_EQ(JobState::kCancelled, Cancel(name)->state);
+  EXPECT_TRUE(absl::IsNotFound(Cancel("jobs/none").status()));
+}
+
+TEST_F(DispatcherTest, AResultThatIsThereWinsOverALateCancel) {
+  const std::string name = Accepted();
+  group_.Chunk(0, "abc");
+  Cancel(name).IgnoreError();
+  group_.End(Done("abc"));
+  EXPECT_EQ(JobState::kSucceeded, Get(name).state);
+}
+
+TEST_F(DispatcherTest, ADeadlineEndsQueuedAndRunningJobs) {
+  const std::string running = WithDeadline(10), queued = WithDeadline(20);
+  Pass(milliseconds(9999));
+  EXPECT_EQ(0, group_.cancels);
+  Pass(milliseconds(1));
+  Pass(milliseconds(500));
+  EXPECT_EQ(1, group_.cancels);
+  EXPECT_EQ(JobState::kRunning, Get(running).state);
+  Pass(seconds(10));
+  EXPECT_EQ(JobState::kExpired, Get(queued).state);
+  EXPECT_EQ(absl::StatusCode::kDeadlineExceeded, Get(queued).error.code);
+  EXPECT_THAT(Get(queued).error.message, HasSubstr("20 s"));
+  EXPECT_EQ(0, ledger_.load().jobs);
+  group_.End(Cancelled());
+  EXPECT_EQ(JobState::kExpired, Get(running).state);
+}
+
+TEST_F(DispatcherTest, GroupsServeTheirOwnModels) {
+  PuppetWorkerGroup other("h", "other", dispatcher_), second("i", "tiny", dispatcher_);
+  other.Form(9);
+  second.Form(10);
+  const std::string a = Accepted(4, "tiny"), b = Accepted(4, "tiny"), c = Accepted(4, "tiny");
+  const std::string d = Accepted(4, "other");
+  ASSERT_EQ(1, other.orders.size());
+  EXPECT_EQ(d, other.orders[0].job);
+  EXPECT_EQ(1, group_.orders.size());
+  EXPECT_EQ(1, second.orders.size());
+  EXPECT_EQ(JobState::kQueued, Get(c).state);
+  EXPECT_EQ("h", Get(d).group);
+  second.Lose(absl::UnavailableError("gone"));
+  EXPECT_EQ(JobState::kFailed, Get(b).state);
+  EXPECT_EQ(JobState::kRunning, Get(a).state);
+}
+
+TEST_F(DispatcherTest, AFullQueueRefuses) {
+  Accepted();
+  for (int i = 0; i < 3; ++i) Accepted();
+  v1::GenerateRequest request;
+  request.set_prompt("p");
+  const absl::Status refused = Submit(request).status();
+  EXPECT_EQ("QUEUE_JOBS", ErrorReason(refused));
+  EXPECT_TRUE(RetryAfter(refused).has_value());
+}
+
+TEST_F(DispatcherTest, AKnownKeyNeedsNoPlaceAndNoModel) {
+  v1::GenerateRequest request;
+  request.set_prompt("p");
+  request.set_request_id("k");
+  const std::string name = Submit(request)->job.name;
+  for (int i = 0; i < 3; ++i) Accepted();
+  intake_.Drain();
+  const auto again = Submit(request);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_TRUE(again->existed);
+  EXPECT_EQ(name, again->job.name);
+  request.set_prompt("q");
+  EXPECT_EQ("KEY_REUSED", ErrorReason(Submit(request).status()));
+  request.set_request_id("new");
+  EXPECT_EQ("DRAINING", ErrorReason(Submit(request).status()));
+}
+
+TEST_F(DispatcherTest, AModelThatNoGroupOfferedIsUnavailable) {
+  v1::GenerateRequest request;
+  request.set_prompt("p");
+  request.set_model("unknown");
+  EXPECT_EQ("NO_GROUP", ErrorReason(Submit(request).status()));
+  request.set_steps(0);  // a bad request is bad whatever the model
+  EXPECT_TRUE(absl::IsInvalidArgument(Submit(request).status()));
+}
+
+TEST_F(DispatcherTest, AFullDiskFailsTheJobWithItsReason) {
+  const std::string name = Accepted();
+  results_.fail_appends = true;
+  group_.Chunk(0, "abc");
+  group_.Chunk(3, "def");
+  EXPECT_EQ(1, group_.cancels);
+  group_.End(Cancelled());
+  EXPECT_EQ(JobState::kFailed, Get(name).state);
+  EXPECT_EQ(absl::StatusCode::kResourceExhausted, Get(name).error.code);
+}
+
+TEST_F(DispatcherTest, AWrongDigestIsDataLoss) {
+  const std::string name = Accepted();
+  group_.Chunk(0, "abc");
+  group_.End(Done("abd"));
+  EXPECT_EQ(absl::StatusCode::kDataLoss, Get(name).error.code);
+}
+
+TEST_F(DispatcherTest, DeletesOnlyWhatHasEnded) {
+  const std::string name = Accepted();
+  EXPECT_EQ("NOT_FINISHED", ErrorReason(Delete(name).status()));
+  group_.Chunk(0, "abc");
+  group_.End(Done("abc"));
+  EXPECT_TRUE(Delete(name).ok());
+  EXPECT_TRUE(absl::IsNotFound(store_.Get("default", name).status()));
+  EXPECT_THAT(results_.results, IsEmpty());
+  EXPECT_EQ(EventLog::Found::kUnknown, events_.ReadAfter(name, 0, true).found);
+}
+
+TEST_F(DispatcherTest, DrainStartsNothingAndAbandonGivesUpWhatRuns) {
+  const std::string running = Accepted(), queued = Accepted();
+  dispatcher_.Drain();
+  loop_.RunPending();
+  dispatcher_.Abandon();
+  loop_.RunPending();
+  EXPECT_EQ(1, group_.cancels);
+  EXPECT_EQ("SHUTDOWN", Get(running).error.reason);
+  EXPECT_EQ(0, dispatcher_.running_jobs());
+  group_.End(Cancelled());  // comes too late
+  loop_.RunPending();
+  EXPECT_EQ(JobState::kQueued, Get(queued).state);
+  EXPECT_EQ(1, group_.orders.size());
+}
+
+TEST_F(DispatcherTest, TellsTimeLeftFromThePace) {
+  const std::string name = Accepted();
+  group_.Start();
+  group_.Progress({RunStage::kDenoise, 0, 10});
+  clock_.Advance(seconds(4));
+  group_.Progress({RunStage::kDenoise, 2, 10});
+  std::vector<double> left;
+  EventLog::Next next = events_.ReadAfter(name, 0, /*include_video=*/false);
+  for (; next.found == EventLog::Found::kEvent;
+       next = events_.ReadAfter(name, next.sequence, /*include_video=*/false)) {
+    if (!next.event.has_progress()) continue;
+    const auto& progress = next.event.progress();
+    left.push_back(progress.has_time_left() ? progress.time_left().seconds() : -1);
+  }
+  EXPECT_THAT(left, ElementsAre(-1, 16));
+}
+
+}  // namespace
+}  // namespace cogwheel

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "server/dispatch/worker_group.h"
+
+namespace cogwheel {
+
+// A group that does what a test says. Owned by the thread that owns the dispatcher.
+class PuppetWorkerGroup final : public WorkerGroup {
+ public:
+  PuppetWorkerGroup(std::string name, std::string model, WorkerGroupObserver& observer)
+      : name_(std::move(name)), model_(std::move(model)), observer_(observer) {}
+
+  void Form(int64_t epoch) {
+    epoch_ = epoch;
+    idle_ = true;
+    observer_.OnIdle(*this);
+  }
+  void Start() { observer_.OnStarted(*this); }
+  void Refuse(const absl::Status& why) {
+    idle_ = true;
+    observer_.OnRefused(*this, why);
+    observer_.OnIdle(*this);
+  }
+  void Progress(const RunProgress& progress) { observer_.OnProgress(*this, progress); }
+  void Chunk(int64_t offset, const std::string& data) {
+    observer_.OnResultChunk(*this, offset, data);
+  }
+  void End(const RunOutcome& outcome) {
+    idle_ = true;
+    observer_.OnFinished(*this, outcome);
+    observer_.OnIdle(*this);
+  }
+  void Lose(const absl::Status& why) {
+    idle_ = false;
+    observer_.OnLost(*this, why);
+  }
+
+  const std::string& name() const override { return name_; }
+  std::string model() const override { return model_; }
+  int64_t epoch() const override { return epoch_; }
+  bool idle() const override { return idle_; }
+  v1::Group Describe() const override { return {}; }
+  void Run(const RunOrder& order) override {
+    idle_ = false;
+    orders.push_back(order);
+  }
+  void Cancel() override { ++cancels; }
+
+  std::vector<RunOrder> orders;  // that it was given
+  int cancels = 0;
+
+ private:
+  const std::string name_, model_;
+  WorkerGroupObserver& observer_;
+  int64_t epoch_ = 0;
+  bool idle_ = false;
+};
+
+}  // namespace cogwheel
