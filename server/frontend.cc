@@ -1,5 +1,6 @@
 #include "server/frontend.h"
 
+#include <atomic>
 #include <optional>
 #include <random>
 #include <utility>
@@ -51,9 +52,12 @@ class WiredFrontend final : public Frontend {
     loop_.AddTick([this] { groups_.Tick(); });
     loop_.AddTick([this] { dispatcher_.Tick(); });
     loop_.AddTick([this] { readiness_.Update(); });
+    board_.OnChange([this] { readiness_.Update(); });
     loop_.AddTick([this, limits] {
       const int cut = streams_.CutStalled(clock_.Now() - limits.stalled_stream);
-      if (cut > 0) metrics_.api_streams_stalled_total.Increment({}, cut);
+      if (cut == 0) return;
+      streams_cut_ += cut;
+      metrics_.api_streams_stalled_total.Increment({}, cut);
     });
   }
   ~WiredFrontend() override { Stop(); }
@@ -78,6 +82,7 @@ class WiredFrontend final : public Frontend {
 
   const Addresses& addresses() const override { return addresses_; }
   bool Busy() const override { return dispatcher_.running_jobs() > 0; }
+  int streams_cut() const override { return streams_cut_; }
 
   void Drain() override {
     draining_ = true;
@@ -136,6 +141,7 @@ class WiredFrontend final : public Frontend {
   VideoService video_service_;
   RankControlService rank_control_;
   std::atomic<bool> draining_{false};
+  std::atomic<int> streams_cut_{0};
   std::unique_ptr<AdminServer> admin_;
   std::unique_ptr<GrpcServer> server_;
   Addresses addresses_;
