@@ -53,6 +53,12 @@ std::vector<std::string> LinesFromLast(const std::string& text) {
   return lines;
 }
 
+// "" for what is not there or no text.
+std::string TextOf(const nlohmann::json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
 absl::StatusOr<fs::path> MakeFolder() {
   std::error_code error;
   const fs::path parent = fs::temp_directory_path(error);
@@ -113,16 +119,17 @@ std::string ReasonFromLog(const std::string& log, const std::string& program) {
   for (const std::string& line : lines) {
     if (line.starts_with(prefix)) return line.substr(prefix.size());
   }
+  std::string plain;  // of a library or the runtime: "terminate called ..."
   for (const std::string& line : lines) {
     const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (!json.is_object() || json.value("level", "") != "error") continue;
-    std::string reason = json.value("message", "");
-    if (json.contains("error") && json["error"].is_string()) {
-      absl::StrAppend(&reason, ": ", json["error"].get<std::string>());
+    if (!json.is_object()) {
+      if (plain.empty()) plain = line;
+    } else if (TextOf(json, "level") == "error") {
+      const std::string error = TextOf(json, "error");
+      return absl::StrCat(TextOf(json, "message"), error.empty() ? "" : ": ", error);
     }
-    return reason;
   }
-  return lines.empty() ? "" : lines.front();
+  return plain;
 }
 
 absl::StatusOr<std::unique_ptr<PrivateService>> PrivateService::Start(
@@ -165,11 +172,9 @@ absl::Status PrivateService::StartServer(const Options& options,
       WaitForReadyLine(*server_, kServerStartLimit, kServer, stop_requested);
   if (!line.ok()) return line.status();
   const auto ready = nlohmann::json::parse(*line, nullptr, /*allow_exceptions=*/false);
-  if (!ready.is_object() || !ready.contains("listen") || !ready["listen"].is_string()) {
-    return absl::InternalError(absl::StrCat(kServer, " did not tell its address: ", *line));
-  }
-  address_ = ready["listen"];
-  return absl::OkStatus();
+  if (ready.is_object()) address_ = TextOf(ready, "listen");
+  if (!address_.empty()) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat(kServer, " did not tell its address: ", *line));
 }
 
 absl::Status PrivateService::StartWorker(const Options& options,

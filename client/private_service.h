@@ -69,7 +69,7 @@ std::vector<std::string> WorkerArguments(const std::string& frontend,
                                          const PrivateService::Options& options);
 
 // Why a program ended, in one line, from its log: the last `program: reason` line, else the last
-// JSON line of level error, else the last line; "" for an empty log.
+// JSON line of level error, else the last line that is not JSON; "" when there is none.
 std::string ReasonFromLog(const std::string& log, const std::string& program);
 
 }  // namespace cogwheel

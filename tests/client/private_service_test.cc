@@ -61,7 +61,8 @@ TEST(ReasonFromLog, PrefersTheProgramsOwnLine) {
                           "\"info\",\"message\":\"bye\"}\n",
                           "prog"),
             "m: e");
-  EXPECT_EQ(ReasonFromLog("a\nlast\n\n", "prog"), "last");
+  EXPECT_EQ(ReasonFromLog("a\nlast\n{\"level\":\"info\"}\n\n", "prog"), "last");
+  EXPECT_EQ(ReasonFromLog("{\"level\":\"info\"}\n{\"level\":7}\n", "prog"), "");
   EXPECT_EQ(ReasonFromLog("", "prog"), "");
 }
 
