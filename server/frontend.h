@@ -30,7 +30,8 @@ class Frontend {
   virtual const Addresses& addresses() const = 0;
   // Health says no; no job is accepted or started any more.
   virtual void Drain() = 0;
-  virtual bool Busy() const = 0;  // a job runs
+  virtual bool Busy() const = 0;        // a job runs
+  virtual int streams_cut() const = 0;  // of readers that took nothing
   // Gives up what runs, ends all streams and stops.
   virtual void Stop() = 0;
 };
