@@ -65,17 +65,22 @@ def room_of(path):
 
 
 def functions(text):
-    """(first line, length) of each function body: from a line that opens it to the brace below its indent."""
+    """(first line, length) of each function body: from the line its signature starts on to the closing brace below it."""
     lines = text.split("\n")
     for i, line in enumerate(lines):
-        opens = re.match(r"^( {0,4})(?!if|for|while|switch|else|do|namespace|struct|class|enum|return)"
-                         r"[\w~:<].*\)[^;]*\{$", line) or re.match(r"^( {0,4})\S.*\) (const )?(override )?\{$", line)
-        if not opens or re.match(r"^\s*(if|for|while|switch|else|\}|return|case)\b", line):
+        if not line.endswith("{") or ")" not in line:
             continue
-        indent = opens.group(1)
+        head = i  # a wrapped signature starts further up
+        while head > 0 and lines[head - 1].strip() and not lines[head - 1].rstrip().endswith(("{", "}", ";", ":")) \
+                and not lines[head - 1].lstrip().startswith(("//", "#")):
+            head -= 1
+        start = lines[head]
+        if re.match(r"\s*(if|for|while|switch|else|do|namespace|return|case|\})\b", start) or start.startswith("     "):
+            continue
+        indent = re.match(r" *", start).group(0)
         for j in range(i + 1, len(lines)):
             if lines[j].startswith(indent + "}"):
-                yield i + 1, j - i + 1
+                yield head + 1, j - i + 1
                 break
 
 
