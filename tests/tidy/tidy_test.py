@@ -68,7 +68,7 @@ def functions(text):
     """(first line, length) of each function body: from the line its signature starts on to the closing brace below it."""
     lines = text.split("\n")
     for i, line in enumerate(lines):
-        if not line.endswith("{") or ")" not in line:
+        if not line.endswith("{") or ")" not in line or re.search(r"\](\(|\s*\{)", line):  # lambdas count with their function
             continue
         head = i  # a wrapped signature starts further up
         while head > 0 and lines[head - 1].strip() and not lines[head - 1].rstrip().endswith(("{", "}", ";", ":")) \
