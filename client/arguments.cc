@@ -43,7 +43,8 @@ class Parser {
   absl::StatusOr<ParsedArguments> Parse(int argc, const char* const* argv);
 
  private:
-  void AddRequestFlags(CLI::App& command);
+  void AddRequestFlags(CLI::App& command);   // what to make
+  void AddSamplingFlags(CLI::App& command);  // how to make it
   void AddRankFlags(CLI::App& command);
   void AddCommandFlags(CLI::App& app, const CommandRow& row);
   void AddWhole(CLI::App& command, const char* flag, std::optional<int32_t>& target,
@@ -135,14 +136,18 @@ void Parser::AddRequestFlags(CLI::App& command) {
              });
   AddText(command, "--model", request.model,
           "checkpoint folder (self-contained) or name of a served model");
-  AddWhole(command, "--frames", request.frames, {1, 1 << 30, "8k+1 or, for 1.5 models, 16k+1"},
+}
+
+void Parser::AddSamplingFlags(CLI::App& command) {
+  RequestFlags& request = arguments_.request;
+  AddWhole(command, "--frames", request.frames, {1, 0, "8k+1 or, for 1.5 models, 16k+1"},
            "frames of the video");
-  AddWhole(command, "--height", request.height, {16, 1 << 30, "a multiple of 16"}, "pixels");
-  AddWhole(command, "--width", request.width, {16, 1 << 30, "a multiple of 16"}, "pixels");
+  AddWhole(command, "--height", request.height, {16, 0, "a multiple of 16"}, "pixels");
+  AddWhole(command, "--width", request.width, {16, 0, "a multiple of 16"}, "pixels");
   AddWhole(command, "--fps", request.fps, {1, 120, "1 to 120"}, "frames per second");
   AddWhole(command, "--steps", request.steps, {1, 200, "1 to 200"}, "denoising steps");
   AddWhole(command, "--max-sequence-length", request.max_sequence_length,
-           {1, 1 << 30, "1 to the model's max_text_seq_length"}, "text tokens");
+           {1, 0, "1 to the model's max_text_seq_length"}, "text tokens");
   AddWhole(command, "--priority", request.priority, {0, 9, "0 to 9"}, "higher first, default 4");
   AddChecked(command, "--guidance-scale", "0 to 50; up to 1 switches guidance off",
              [&request](const std::string& text) {
@@ -201,11 +206,13 @@ void Parser::AddCommandFlags(CLI::App& app, const CommandRow& row) {
   switch (row.command) {
     case Command::kGenerate:
       AddRequestFlags(command);
+      AddSamplingFlags(command);
       AddRankFlags(command);
       AddText(command, "-o,--output", arguments_.output, "file to write, default video.mp4");
       break;
     case Command::kSubmit:
       AddRequestFlags(command);
+      AddSamplingFlags(command);
       AddText(command, "--request-id", arguments_.request.request_id,
               "same id and request: same job");
       break;

@@ -39,9 +39,13 @@ absl::StatusOr<Number> ParseWhole(std::string_view field, std::string_view text,
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error == std::errc() && end == text.data() + text.size()) return value;
   const bool negative = text.front() == '-';
-  return absl::InvalidArgumentError(absl::StrCat(
-      std::string(field), " ", Shown(text), " is out of range; the nearest legal value is ",
-      negative ? absl::StrCat(range.lowest) : absl::StrCat(range.highest)));
+  const std::string nearest =
+      negative ? absl::StrCat("the nearest legal value is ", range.lowest)
+      : range.highest > 0
+          ? absl::StrCat("the nearest legal value is ", range.highest)
+          : absl::StrCat("legal is ", std::string(range.legal), ", within the model's limits");
+  return absl::InvalidArgumentError(
+      absl::StrCat(std::string(field), " ", Shown(text), " is out of range; ", nearest));
 }
 
 }  // namespace

@@ -15,7 +15,7 @@
 namespace cogwheel {
 
 // What a number may be, for messages: `lowest` and `highest` are the nearest legal values for what
-// does not fit the type.
+// does not fit the type; highest 0: only the model knows.
 struct NumberRange {
   int64_t lowest = 0;
   uint64_t highest = 0;

@@ -67,6 +67,8 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{Generate({"--steps", "99999999999"}), {"steps", "99999999999", "value is 200"}},
         Refused{Generate({"--steps", "-99999999999"}), {"steps", "value is 1"}},
         Refused{Generate({"--frames", "1e3"}), {"frames", "'1e3'", "8k+1"}},
+        Refused{Generate({"--frames", "99999999999"}), {"frames", "8k+1", "model's limits"}},
+        Refused{Generate({"--width", "-99999999999"}), {"width", "value is 16"}},
         Refused{Generate({"--height", "96px"}), {"height", "'96px'", "multiple of 16"}},
         Refused{Generate({"--width", "0x60"}), {"width", "'0x60'", "multiple of 16"}},
         Refused{Generate({"--fps", "fast"}), {"fps", "'fast'", "1 to 120"}},
