@@ -19,7 +19,9 @@ class MessageWriter : public grpc::ServerWriteReactor<Message>, public LiveStrea
  public:
   MessageWriter(const char* method, grpc::CallbackServerContext* context, const ApiParts& parts)
       : parts_(parts), method_(method), context_(context) {
-    parts_.streams.Add(this);
+    const std::optional<absl::Status> closed = parts_.streams.Add(this);
+    MutexLock lock(mutex_);
+    if (closed.has_value()) end_ = closed;
   }
 
   void OnWriteDone(bool ok) final {

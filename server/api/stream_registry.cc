@@ -2,9 +2,10 @@
 
 namespace cogwheel {
 
-void StreamRegistry::Add(LiveStream* stream) {
+std::optional<absl::Status> StreamRegistry::Add(LiveStream* stream) {
   MutexLock lock(mutex_);
   streams_.insert(stream);
+  return closed_;
 }
 
 void StreamRegistry::Remove(LiveStream* stream) {
@@ -25,6 +26,7 @@ int StreamRegistry::CutStalled(std::chrono::steady_clock::time_point limit) {
 
 void StreamRegistry::CloseAll(const absl::Status& why) {
   MutexLock lock(mutex_);
+  closed_ = why;
   for (LiveStream* stream : streams_) stream->Close(why);
 }
 

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -27,7 +28,8 @@ class LiveStream {
 // how many callers of Generate hold each job. Thread-safe.
 class StreamRegistry {
  public:
-  void Add(LiveStream* stream) COGWHEEL_EXCLUDES(mutex_);
+  // Once CloseAll was called: the status that the stream is to end with at once.
+  std::optional<absl::Status> Add(LiveStream* stream) COGWHEEL_EXCLUDES(mutex_);
   void Remove(LiveStream* stream) COGWHEEL_EXCLUDES(mutex_);
   // Returns how many were cut.
   int CutStalled(std::chrono::steady_clock::time_point limit) COGWHEEL_EXCLUDES(mutex_);
@@ -41,6 +43,7 @@ class StreamRegistry {
  private:
   mutable Mutex mutex_;
   std::set<LiveStream*> streams_ COGWHEEL_GUARDED_BY(mutex_);
+  std::optional<absl::Status> closed_ COGWHEEL_GUARDED_BY(mutex_);
   std::map<std::string, int> holders_ COGWHEEL_GUARDED_BY(mutex_);
 };
 
