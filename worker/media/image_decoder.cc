@@ -8,6 +8,7 @@
 
 #include "proto/contract/validate.h"
 #include "worker/media/av_handles.h"
+#include "worker/media/image_container.h"
 
 namespace cogwheel {
 namespace {
@@ -128,6 +129,10 @@ absl::Status Convert(const AVFrame& frame, std::vector<uint8_t>& rgb) {
 
 absl::StatusOr<DecodedImage> DecodeImage(const std::string& bytes) {
   SilenceFfmpeg();
+  if (bytes.size() > kMaxImageBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("image has ", bytes.size(), " bytes; at most ", kMaxImageBytes, " are legal"));
+  }
   const absl::StatusOr<ImageSize> size = ReadImageSize(bytes);
   if (!size.ok()) return size.status();
   if (size->width > kMaxImageSide || size->height > kMaxImageSide ||
@@ -136,7 +141,9 @@ absl::StatusOr<DecodedImage> DecodeImage(const std::string& bytes) {
                                                    "; at most ", kMaxImageSide, " a side and ",
                                                    kMaxImagePixels, " pixels are legal"));
   }
-  const absl::StatusOr<FrameHandle> frame = DecodeFrame(bytes, *size);
+  const absl::StatusOr<std::string> pixels = KeepPixelData(bytes, size->height, size->width);
+  if (!pixels.ok()) return pixels.status();
+  const absl::StatusOr<FrameHandle> frame = DecodeFrame(*pixels, *size);
   if (!frame.ok()) return frame.status();
   DecodedImage image{.height = size->height, .width = size->width};
   const size_t row_bytes = static_cast<size_t>(size->width) * kChannels;

@@ -17,6 +17,10 @@ namespace {
 constexpr int kWriteBufferBytes = 1 << 16;
 // Constant: small flat clips keep clean edges, and no clock or buffer model enters.
 constexpr int kQuantiser = 18;
+// OpenH264 refuses a frame that would outgrow its raw size, as noise does: the clip then goes on
+// with a coarser quantiser.
+constexpr int kQuantiserStep = 8;
+constexpr int kCoarsestQuantiser = 50;
 
 absl::Status Check(int code, const char* what) {
   return AvStatus(code, absl::StatusCode::kInternal, what);
@@ -53,9 +57,12 @@ class Mp4Encoder final : public VideoEncoder {
     const uint8_t* rows[] = {rgb.data()};
     const int strides[] = {format_.width * 3};
     sws_scale(scaler_.get(), rows, strides, 0, format_.height, frame_->data, frame_->linesize);
+    frame_->pict_type = next_pts_ % format_.fps == 0 ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE;
     frame_->pts = next_pts_++;
-    status = Check(avcodec_send_frame(codec_.get(), frame_.get()), "H.264 encoder");
-    return status.ok() ? WritePackets() : status;
+    status = EncodeFrame();
+    if (status.ok()) status = WritePackets();
+    if (status.ok() && next_pts_ % format_.fps == 0) status = EndFragment();
+    return status;
   }
 
   absl::Status Finish() override {
@@ -78,6 +85,16 @@ class Mp4Encoder final : public VideoEncoder {
     return sink_status_.ok() ? Check(code, what) : sink_status_;
   }
 
+  absl::Status EncodeFrame() {
+    int code = avcodec_send_frame(codec_.get(), frame_.get());
+    while (code == AVERROR_UNKNOWN && quantiser_ < kCoarsestQuantiser) {
+      quantiser_ += kQuantiserStep;
+      if (const absl::Status status = OpenCodec(); !status.ok()) return status;
+      code = avcodec_send_frame(codec_.get(), frame_.get());
+    }
+    return Check(code, "H.264 encoder");
+  }
+
   absl::Status OpenCodec() {
     const AVCodec* encoder = avcodec_find_encoder_by_name("libopenh264");
     if (encoder == nullptr) return absl::InternalError("FFmpeg was built without libopenh264");
@@ -86,10 +103,10 @@ class Mp4Encoder final : public VideoEncoder {
     codec_->height = format_.height;
     codec_->time_base = {1, format_.fps};
     codec_->framerate = {format_.fps, 1};
-    codec_->gop_size = format_.fps;
+    codec_->gop_size = 0;  // AddFrame says which
     codec_->pix_fmt = AV_PIX_FMT_YUV420P;
     codec_->bit_rate = 100'000'000;  // never the limit: the quantiser decides
-    codec_->qmin = codec_->qmax = kQuantiser;
+    codec_->qmin = codec_->qmax = quantiser_;
     codec_->thread_count = 1;
     codec_->slices = 1;
     codec_->color_range = AVCOL_RANGE_MPEG;
@@ -127,7 +144,7 @@ class Mp4Encoder final : public VideoEncoder {
     if (!status.ok()) return status;
     stream_->time_base = codec_->time_base;
     AVDictionary* options = nullptr;
-    av_dict_set(&options, "movflags", "frag_keyframe+empty_moov+default_base_moof", 0);
+    av_dict_set(&options, "movflags", "frag_custom+empty_moov+default_base_moof", 0);
     status = Checked(avformat_write_header(muxer_.get(), &options), "MP4 header");
     av_dict_free(&options);
     return status;
@@ -142,13 +159,19 @@ class Mp4Encoder final : public VideoEncoder {
       packet_->stream_index = stream_->index;
       packet_->duration = 1;
       av_packet_rescale_ts(packet_.get(), codec_->time_base, stream_->time_base);
-      status = Checked(av_interleaved_write_frame(muxer_.get(), packet_.get()), "MP4 fragment");
+      status = Checked(av_write_frame(muxer_.get(), packet_.get()), "MP4 fragment");
+      av_packet_unref(packet_.get());
       if (!status.ok()) return status;
     }
   }
 
+  absl::Status EndFragment() {
+    return Checked(av_write_frame(muxer_.get(), /*pkt=*/nullptr), "MP4 fragment");
+  }
+
   const VideoFormat format_;
   const ByteSink sink_;
+  int quantiser_ = kQuantiser;
   absl::Status sink_status_;
   FormatHandle muxer_;
   CodecHandle codec_;

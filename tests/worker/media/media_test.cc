@@ -2,7 +2,9 @@
 #include <cmath>
 #include <cstdio>
 #include <fstream>
+#include <functional>
 #include <iterator>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -33,7 +35,18 @@ std::vector<uint8_t> MakeFrame(int idx) {
   return rgb;
 }
 
-std::string EncodeClip(int frame_count) {
+// Bytes that are 0 or `level`, unrelated to their neighbours.
+std::vector<uint8_t> Noise(int seed, uint8_t level) {
+  std::mt19937 generator(seed);
+  std::vector<uint8_t> rgb(kWidth * kHeight * 3);
+  for (uint8_t& value : rgb) value = generator() % 2 == 0 ? 0 : level;
+  return rgb;
+}
+
+// `frame` gives frame i. `sizes`: bytes written once each frame was added.
+std::string EncodeClip(int frame_count,
+                       const std::function<std::vector<uint8_t>(int)>& frame = MakeFrame,
+                       std::vector<size_t>* sizes = nullptr) {
   std::string file;
   auto encoder = VideoEncoder::Create({.width = kWidth, .height = kHeight, .fps = kFps},
                                       [&file](std::span<const uint8_t> bytes) {
@@ -41,12 +54,17 @@ std::string EncodeClip(int frame_count) {
                                         return absl::OkStatus();
                                       });
   EXPECT_TRUE(encoder.ok()) << encoder.status();
-  for (int i = 0; i < frame_count; ++i) EXPECT_TRUE((*encoder)->AddFrame(MakeFrame(i)).ok());
+  for (int i = 0; i < frame_count; ++i) {
+    const absl::Status status = (*encoder)->AddFrame(frame(i));
+    EXPECT_TRUE(status.ok()) << "frame " << i << ": " << status;
+    if (sizes != nullptr) sizes->push_back(file.size());
+  }
   EXPECT_TRUE((*encoder)->Finish().ok());
   return file;
 }
 
-// Every frame of an MP4 file as RGB, with the colours its tags declare.
+// Every frame of an MP4 file as RGB, with the colours its tags declare. Each stands at its time,
+// and each second begins with a key frame.
 std::vector<std::vector<uint8_t>> DecodeClip(const std::string& file, AVRational* frame_rate) {
   const std::string path = ::testing::TempDir() + "/clip.mp4";
   std::ofstream(path, std::ios::binary) << file;
@@ -69,6 +87,9 @@ std::vector<std::vector<uint8_t>> DecodeClip(const std::string& file, AVRational
   std::vector<std::vector<uint8_t>> frames;
   const auto drain = [&] {
     while (avcodec_receive_frame(codec.get(), frame.get()) == 0) {
+      const int idx = static_cast<int>(frames.size());
+      EXPECT_NEAR(frame->pts * av_q2d(stream->time_base), static_cast<double>(idx) / kFps, 1e-9);
+      EXPECT_TRUE(frame->key_frame || idx % kFps != 0) << "frame " << idx;
       std::vector<uint8_t> rgb(kWidth * kHeight * 3);
       uint8_t* rows[] = {rgb.data()};
       const int strides[] = {kWidth * 3};
@@ -115,7 +136,14 @@ TEST(VideoEncoderTest, TheBytesAreAFunctionOfTheFrames) {
 }
 
 TEST(VideoEncoderTest, TheFileIsStreamableAndFragmentedEverySecond) {
-  const std::string file = EncodeClip(17);
+  std::vector<size_t> sizes;
+  // Scene cuts do not move the fragments.
+  const auto cut_at = [](int idx) { return idx < 12 ? MakeFrame(0) : Noise(idx / 12, 40); };
+  const std::string file = EncodeClip(17, cut_at, &sizes);
+  for (int i = 1; i < 17; ++i) {
+    // The second is there as soon as its last frame is.
+    EXPECT_EQ(sizes[i] > sizes[i - 1], i % kFps == kFps - 1) << "frame " << i;
+  }
   EXPECT_EQ(file.substr(4, 4), "ftyp");
   EXPECT_LT(file.find("moov"), file.find("moof"));
   int fragments = 0;
@@ -123,6 +151,18 @@ TEST(VideoEncoderTest, TheFileIsStreamableAndFragmentedEverySecond) {
     ++fragments;
   }
   EXPECT_EQ(fragments, 3);  // 8 + 8 + 1 frames
+}
+
+// As from a model that has not learnt, or from one step: no quantiser may be too fine for it.
+TEST(VideoEncoderTest, NoiseIsEncodedCoarserAfterFineFrames) {
+  constexpr int kFrames = 12, kFlat = 5;
+  const auto frame = [](int idx) { return idx < kFlat ? MakeFrame(idx) : Noise(idx, 255); };
+  AVRational rate = {};
+  const auto frames = DecodeClip(EncodeClip(kFrames, frame), &rate);
+  ASSERT_EQ(frames.size(), kFrames);
+  for (int i = 0; i < kFrames; ++i) {
+    EXPECT_GE(Psnr(frames[i], frame(i)), i < kFlat ? 30 : 7) << "frame " << i;
+  }
 }
 
 TEST(VideoEncoderTest, AFailingSinkEndsTheEncodingWithItsOwnError) {
