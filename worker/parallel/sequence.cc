@@ -46,7 +46,7 @@ int64_t SequenceAttentionBytes(const SequenceContext& context, int64_t batch, in
   // Merging two parts: both, a copy of each in fp32 unless they are, and three log-sum-exps.
   const int64_t copies = element_bytes < int64_t{sizeof(float)} ? 1 : 0;
   const int64_t merge =
-      travels * (scattered + kv_block + fp32 + scattered + copies * fp32 + 4 * row_sums);
+      travels * (scattered + kv_block + fp32 + scattered + copies * fp32 + 3 * row_sums);
   // The result, packed and received; that and the result joined.
   const int64_t gather = std::max({2 * scattered, scattered + sharded, 2 * sharded});
   return std::max({scatter, attend, merge, gather});
