@@ -29,7 +29,7 @@ class EventLog {
     size_t bytes = 4 * 1024 * 1024;  // a job
     size_t finished_jobs = 64;       // whose events are kept
   };
-  EventLog() = default;
+  EventLog() : bounds_() {}
   explicit EventLog(Bounds bounds) : bounds_(bounds) {}
 
   // Begins a job's line, so that watchers wait for its first event.
