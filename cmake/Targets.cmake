@@ -52,7 +52,8 @@ function(cogwheel_program name)
 endfunction()
 
 # cogwheel_test(NAME LEVEL unit|component|ranks|integration|gpu [TORCH] [TIMEOUT s] SOURCES ... LIBRARIES ...)
-# One binary, one CTest entry per test case. Tests may read COGWHEEL_SOURCE_DIR.
+# One binary; one CTest entry per test case, but with TORCH one for all: loading LibTorch takes longer than most cases.
+# Tests may read COGWHEEL_SOURCE_DIR.
 function(cogwheel_test name)
   cmake_parse_arguments(arg "TORCH" "LEVEL;TIMEOUT" "SOURCES;LIBRARIES" ${ARGN})
   if(NOT arg_TIMEOUT)
@@ -66,6 +67,9 @@ function(cogwheel_test name)
   target_link_options(${name} PRIVATE ${COGWHEEL_LINK_OPTIONS})
   if(arg_TORCH)
     cogwheel_torch_sources(${name})
+    add_test(NAME ${name} COMMAND ${name})
+    set_tests_properties(${name} PROPERTIES LABELS ${arg_LEVEL} TIMEOUT 600)
+    return()
   endif()
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
     PROPERTIES LABELS ${arg_LEVEL} TIMEOUT ${arg_TIMEOUT})
