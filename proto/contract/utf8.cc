@@ -1,0 +1,34 @@
+#include "proto/contract/utf8.h"
+
+namespace cogwheel {
+namespace {
+
+// Length in bytes of the well-formed UTF-8 character at the front, 0 if there is none.
+size_t CharacterBytes(std::string_view text) {
+  const auto byte = [text](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned lead = byte(0);
+  if (lead < 0x80) return 1;
+  const size_t size = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+  if (lead < 0xC2 || lead > 0xF4 || text.size() < size) return 0;
+  for (size_t i = 1; i < size; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  }
+  const unsigned second = byte(1);
+  if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F)) return 0;  // surrogates
+  if ((lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second > 0x8F)) return 0;
+  return size;
+}
+
+}  // namespace
+
+size_t FirstBadUtf8Byte(std::string_view text) {
+  size_t offset = 0;
+  while (offset < text.size()) {
+    const size_t size = CharacterBytes(text.substr(offset));
+    if (size == 0) return offset;
+    offset += size;
+  }
+  return std::string_view::npos;
+}
+
+}  // namespace cogwheel
