@@ -1,6 +1,7 @@
 #include "worker/model/vae_coders.h"
 
 #include <string>
+#include <utility>
 
 #include <ATen/ATen.h>
 
@@ -61,8 +62,9 @@ at::Tensor VaeDecoder::Forward(const at::Tensor& latents, ConvCarry& carry) cons
     for (const ResBlock& resnet : block.resnets) x = resnet.Forward(x, latents, run);
     if (block.upsampler) x = block.upsampler->Forward(x);
   }
-  x = at::silu(norm_out_.Forward(x, latents));
-  return conv_out_.Forward(x, run);
+  x = norm_out_.Forward(x, latents);
+  at::silu_(x);
+  return conv_out_.Forward(std::move(x), run);
 }
 
 VaeEncoder::VaeEncoder(const VaeLoader& loader, const VaeConfig& config)
@@ -96,7 +98,9 @@ at::Tensor VaeEncoder::Forward(const at::Tensor& pixels, ConvCarry& carry) const
     if (block.downsampler) x = block.downsampler->Forward(x);
   }
   for (const ResBlock& resnet : mid_) x = resnet.Forward(x, {}, run);
-  return conv_out_.Forward(at::silu(norm_out_.Forward(x)), run);
+  x = norm_out_.Forward(x);
+  at::silu_(x);
+  return conv_out_.Forward(std::move(x), run);
 }
 
 }  // namespace cogwheel

@@ -1,5 +1,7 @@
 #include "worker/model/vae_layers.h"
 
+#include <utility>
+
 #include <ATen/ATen.h>
 
 namespace cogwheel {
@@ -45,12 +47,14 @@ CausalConv::CausalConv(const VaeLoader& loader, const std::string& name, int64_t
     : weight_(loader.Load(name + ".conv.weight", {out, in, 3, 3, 3})),
       bias_(loader.Load(name + ".conv.bias", {out})) {}
 
-at::Tensor CausalConv::Forward(const at::Tensor& x, ChunkRun& run) const {
+at::Tensor CausalConv::Forward(at::Tensor x, ChunkRun& run) const {
   const int conv_idx = run.next_conv++;
-  const at::Tensor first_twice =
-      x.narrow(2, 0, 1).expand({x.size(0), x.size(1), 2, x.size(3), x.size(4)});
-  const at::Tensor carried = run.carry.Take(conv_idx, first_twice);
-  const at::Tensor padded = at::cat({carried.defined() ? carried : first_twice, x}, 2);
+  at::Tensor before = x.narrow(2, 0, 1).expand({x.size(0), x.size(1), 2, x.size(3), x.size(4)});
+  const at::Tensor carried = run.carry.Take(conv_idx, before);
+  if (carried.defined()) before = carried;
+  const at::Tensor padded = at::cat({before, x}, 2);
+  x.reset();  // `padded` holds it now; `before` may be a view of it
+  before.reset();
   run.carry.Put(conv_idx, padded.narrow(2, padded.size(2) - 2, 2));
   return at::conv3d(padded, weight_, bias_, /*stride=*/1, /*padding=*/{0, 1, 1});
 }
@@ -75,9 +79,11 @@ SpatialNorm::SpatialNorm(const VaeLoader& loader, const std::string& name, int64
 
 at::Tensor SpatialNorm::Forward(const at::Tensor& x, const at::Tensor& latents) const {
   // 1x1x1 convolutions and nearest resizing commute: the convolutions run at latent resolution.
-  const at::Tensor scale = ResizeLike(at::conv3d(latents, scale_weight_, scale_bias_), x);
-  const at::Tensor scaled = norm_.Forward(x).mul_(scale);
-  return scaled + ResizeLike(at::conv3d(latents, shift_weight_, shift_bias_), x);
+  // One resized tensor at a time: at full size each is as large as x.
+  at::Tensor out = norm_.Forward(x);
+  out.mul_(ResizeLike(at::conv3d(latents, scale_weight_, scale_bias_), x));
+  out.add_(ResizeLike(at::conv3d(latents, shift_weight_, shift_bias_), x));
+  return out;
 }
 
 ResBlock::ResBlock(const VaeLoader& loader, const std::string& name, int64_t in, int64_t out,
@@ -98,16 +104,17 @@ ResBlock::ResBlock(const VaeLoader& loader, const std::string& name, int64_t in,
   }
 }
 
-at::Tensor ResBlock::Norm(int idx, const at::Tensor& x, const at::Tensor& latents) const {
-  return spatial_[idx] ? spatial_[idx]->Forward(x, latents) : plain_[idx]->Forward(x);
+at::Tensor ResBlock::Activated(int idx, const at::Tensor& x, const at::Tensor& latents) const {
+  at::Tensor out = spatial_[idx] ? spatial_[idx]->Forward(x, latents) : plain_[idx]->Forward(x);
+  return at::silu_(out);
 }
 
 at::Tensor ResBlock::Forward(const at::Tensor& x, const at::Tensor& latents, ChunkRun& run) const {
-  at::Tensor hidden = conv1_.Forward(at::silu(Norm(0, x, latents)), run);
-  hidden = conv2_.Forward(at::silu(Norm(1, hidden, latents)), run);
-  const at::Tensor shortcut =
-      shortcut_weight_.defined() ? at::conv3d(x, shortcut_weight_, shortcut_bias_) : x;
-  return hidden + shortcut;
+  at::Tensor hidden = conv1_.Forward(Activated(0, x, latents), run);
+  hidden = Activated(1, hidden, latents);
+  hidden = conv2_.Forward(std::move(hidden), run);
+  return hidden.add_(shortcut_weight_.defined() ? at::conv3d(x, shortcut_weight_, shortcut_bias_)
+                                                : x);
 }
 
 Upsample::Upsample(const VaeLoader& loader, const std::string& name, int64_t channels, bool time)

@@ -36,7 +36,8 @@ struct ChunkRun {
 class CausalConv {
  public:
   CausalConv(const VaeLoader& loader, const std::string& name, int64_t in, int64_t out);
-  at::Tensor Forward(const at::Tensor& x, ChunkRun& run) const;
+  // Frees x before it convolves if the caller has moved it in.
+  at::Tensor Forward(at::Tensor x, ChunkRun& run) const;
 
  private:
   at::Tensor weight_, bias_;
@@ -76,7 +77,8 @@ class ResBlock {
   at::Tensor Forward(const at::Tensor& x, const at::Tensor& latents, ChunkRun& run) const;
 
  private:
-  at::Tensor Norm(int idx, const at::Tensor& x, const at::Tensor& latents) const;
+  // SiLU of norm `idx`, in one new tensor.
+  at::Tensor Activated(int idx, const at::Tensor& x, const at::Tensor& latents) const;
 
   std::optional<GroupNorm> plain_[2];
   std::optional<SpatialNorm> spatial_[2];
