@@ -14,25 +14,6 @@ namespace cogwheel {
 namespace {
 
 constexpr size_t kMaxPreviewBytes = 1024 * 1024;
-constexpr char kDefaultFailure[] = "JOB_FAILED";
-
-JobError ErrorOf(const absl::Status& status) {
-  std::string reason = ErrorReason(status);
-  return {status.code(), reason.empty() ? kDefaultFailure : std::move(reason),
-          std::string(status.message())};
-}
-
-JobError CancelledError() {
-  return {absl::StatusCode::kCancelled, "CANCELLED", "the job was cancelled"};
-}
-
-JobError ExpiredError(const Job& job) {
-  const auto& deadline = job.request.deadline();
-  return {absl::StatusCode::kDeadlineExceeded, "DEADLINE",
-          absl::StrCat("the job's deadline of ", deadline.seconds() + deadline.nanos() * 1e-9,
-                       " s has passed")};
-}
-
 absl::Status Behind() {
   return MakeError(absl::StatusCode::kResourceExhausted, "DISPATCHER_BEHIND",
                    "the server has too many requests at hand");
@@ -145,10 +126,10 @@ void Dispatcher::StartOn(WorkerGroup& group, const QueuedJob& queued, const Job&
   running.started = running.stage_started = parts_.clock.Now();
   parts_.metrics.queue_wait_seconds.Observe(Seconds(parts_.clock.Wall() - job.create_time),
                                             {job.request.model()});
-  if (job.cancel_requested) return Finish(job, {JobState::kCancelled, CancelledError(), {}, {}});
+  if (job.cancel_requested) return Finish(job, CancelledEnd());
   absl::StatusOr<std::unique_ptr<ResultWriter>> writer =
       parts_.results.Begin(job.name, job.epoch, job.attempt);
-  if (!writer.ok()) return Finish(job, {JobState::kFailed, ErrorOf(writer.status()), {}, {}});
+  if (!writer.ok()) return Finish(job, FailedEnd(writer.status()));
   running.writer = *std::move(writer);
   running_.insert_or_assign(&group, std::move(running));
   running_jobs_ = static_cast<int>(running_.size());
@@ -222,14 +203,13 @@ void Dispatcher::OnResultChunk(WorkerGroup& group, int64_t offset, std::string_v
 void Dispatcher::OnRefused(WorkerGroup& group, const absl::Status& why) {
   const std::optional<Running> running = TakeRunning(group);
   if (!running.has_value()) return;
-  Finish(running->job,
-         RequestedEnd(*running).value_or(End{JobState::kFailed, ErrorOf(why), std::nullopt, {}}));
+  Finish(running->job, RequestedEnd(*running).value_or(FailedEnd(why)));
 }
 
 void Dispatcher::OnFinished(WorkerGroup& group, const RunOutcome& outcome) {
   std::optional<Running> running = TakeRunning(group);
   if (!running.has_value()) return;
-  End end = EndOf(*running, outcome);
+  JobEnd end = EndOf(*running, outcome);
   end.stage_seconds = outcome.stage_seconds;
   if (end.state == JobState::kSucceeded) {
     const std::string& model = running->job.request.model();
@@ -241,27 +221,23 @@ void Dispatcher::OnFinished(WorkerGroup& group, const RunOutcome& outcome) {
 }
 
 // What the job's owner or its deadline asked for, if they did.
-std::optional<Dispatcher::End> Dispatcher::RequestedEnd(const Running& running) const {
-  if (running.expired) return End{JobState::kExpired, ExpiredError(running.job), {}, {}};
-  if (running.cancelled) return End{JobState::kCancelled, CancelledError(), {}, {}};
+std::optional<JobEnd> Dispatcher::RequestedEnd(const Running& running) const {
+  if (running.expired) return ExpiredEnd(running.job);
+  if (running.cancelled) return CancelledEnd();
   return std::nullopt;
 }
 
-Dispatcher::End Dispatcher::EndOf(Running& running, const RunOutcome& outcome) {
-  if (!running.broken.ok()) return {JobState::kFailed, ErrorOf(running.broken), {}, {}};
+JobEnd Dispatcher::EndOf(Running& running, const RunOutcome& outcome) {
+  if (!running.broken.ok()) return FailedEnd(running.broken);
   if (outcome.code == absl::StatusCode::kOk) {  // a result that is there wins over a late cancel
     const absl::Status committed = running.writer->Commit(outcome.result);
-    if (!committed.ok()) return {JobState::kFailed, ErrorOf(committed), {}, {}};
-    return {JobState::kSucceeded, {}, outcome.result, {}};
+    if (!committed.ok()) return FailedEnd(committed);
+    return SucceededEnd(outcome);
   }
   if (outcome.code == absl::StatusCode::kCancelled) {
-    return RequestedEnd(running).value_or(End{JobState::kCancelled, CancelledError(), {}, {}});
+    return RequestedEnd(running).value_or(CancelledEnd());
   }
-  return {
-      JobState::kFailed,
-      {outcome.code, outcome.reason.empty() ? kDefaultFailure : outcome.reason, outcome.message},
-      {},
-      {}};
+  return FailedEnd(MakeError(outcome.code, outcome.reason, outcome.message));
 }
 
 void Dispatcher::OnLost(WorkerGroup& group, const absl::Status& why) {
@@ -273,11 +249,10 @@ void Dispatcher::OnLost(WorkerGroup& group, const absl::Status& why) {
 // The one place that decides what becomes of a job whose attempt was lost through no fault of its
 // own: it fails. With a durable store it will be queued again.
 void Dispatcher::LoseAttempt(const Running& running, const absl::Status& why) {
-  Finish(running.job,
-         RequestedEnd(running).value_or(End{JobState::kFailed, ErrorOf(why), std::nullopt, {}}));
+  Finish(running.job, RequestedEnd(running).value_or(FailedEnd(why)));
 }
 
-void Dispatcher::Finish(const Job& job, const End& end) {
+void Dispatcher::Finish(const Job& job, const JobEnd& end) {
   FinishedJob finished;
   finished.name = job.name;
   finished.epoch = job.epoch;
@@ -330,7 +305,7 @@ void Dispatcher::CancelNow(const std::string& tenant, const std::string& name,
   const std::optional<QueuedJob> queued = queue_.Remove(name);
   if (queued.has_value()) {
     parts_.ledger.Release(queued->bytes);
-    Finish(*asked, {JobState::kCancelled, CancelledError(), std::nullopt, {}});
+    Finish(*asked, CancelledEnd());
     AnnounceQueue();
     return done(parts_.store.Get(tenant, name));
   }
@@ -359,7 +334,7 @@ void Dispatcher::ExpireQueued() {
     const std::optional<QueuedJob> queued = queue_.Remove(name);
     parts_.ledger.Release(queued->bytes);
     const absl::StatusOr<Job> job = parts_.store.RequestCancel(name);
-    if (job.ok()) Finish(*job, {JobState::kExpired, ExpiredError(*job), std::nullopt, {}});
+    if (job.ok()) Finish(*job, ExpiredEnd(*job));
   }
   if (!late.empty()) AnnounceQueue();
 }

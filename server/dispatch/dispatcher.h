@@ -12,6 +12,7 @@
 #include "proto/contract/clock.h"
 #include "server/dispatch/event_loop.h"
 #include "server/dispatch/job_announcer.h"
+#include "server/dispatch/job_end.h"
 #include "server/dispatch/model_pace.h"
 #include "server/dispatch/worker_group.h"
 #include "server/metrics/server_metrics.h"
@@ -75,12 +76,6 @@ class Dispatcher final : public WorkerGroupObserver {
     Time stage_started{};
     RunStage stage = RunStage::kTextEncode;
   };
-  struct End {
-    JobState state = JobState::kFailed;
-    JobError error;
-    std::optional<Artefact> result;
-    StageSeconds stage_seconds;
-  };
 
   void Enqueue(const Job& job);
   void Schedule();
@@ -91,9 +86,9 @@ class Dispatcher final : public WorkerGroupObserver {
   void ExpireQueued();
   void ExpireRunning();
   void LoseAttempt(const Running& running, const absl::Status& why);
-  End EndOf(Running& running, const RunOutcome& outcome);
-  std::optional<End> RequestedEnd(const Running& running) const;
-  void Finish(const Job& job, const End& end);
+  JobEnd EndOf(Running& running, const RunOutcome& outcome);
+  std::optional<JobEnd> RequestedEnd(const Running& running) const;
+  void Finish(const Job& job, const JobEnd& end);
   std::optional<Running> TakeRunning(WorkerGroup& group);
   Running* FindRunning(WorkerGroup& group);
   void Trim();

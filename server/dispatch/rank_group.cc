@@ -11,6 +11,7 @@
 #include "proto/contract/status.h"
 #include "server/dispatch/job_plan.h"
 #include "server/dispatch/membership.h"
+#include "server/dispatch/rank_messages.h"
 
 namespace cogwheel {
 namespace {
@@ -29,12 +30,6 @@ std::string RandomToken() {
 
 bool SamePlace(const Hello& a, const Hello& b) {
   return a.host() == b.host() && a.local_rank() == b.local_rank() && a.device() == b.device();
-}
-
-absl::StatusCode CodeOf(int32_t code) {
-  constexpr int32_t kLast = static_cast<int32_t>(absl::StatusCode::kUnauthenticated);
-  return code >= 0 && code <= kLast ? static_cast<absl::StatusCode>(code)
-                                    : absl::StatusCode::kUnknown;
 }
 
 absl::Status Unavailable(std::string_view reason, const std::string& message) {
@@ -126,35 +121,12 @@ bool RankGroup::AllReported() const {
                      [](const Member& member) { return member.reported; });
 }
 
-// What belongs to an earlier epoch or job is dropped. Heartbeats count whatever they carry.
-bool RankGroup::Fenced(const RankMessage& message) const {
-  const auto is = [this](const auto& body) {
-    return body.epoch() != epoch_ || body.job_sequence() != job_sequence_;
-  };
-  switch (message.message_case()) {
-    case RankMessage::kFormed:
-      return message.formed().epoch() != epoch_;
-    case RankMessage::kJobAnswer:
-      return is(message.job_answer());
-    case RankMessage::kProgress:
-      return is(message.progress());
-    case RankMessage::kPreview:
-      return is(message.preview());
-    case RankMessage::kResultChunk:
-      return is(message.result_chunk());
-    case RankMessage::kJobDone:
-      return is(message.job_done());
-    default:
-      return false;
-  }
-}
-
 void RankGroup::OnMessage(RankId id, const RankMessage& message) {
   Member* member = Find(id);
   if (member == nullptr) return;
   member->last_word = parts_.clock.Now();
   if (std::exchange(member->suspect, false)) Publish();
-  if (Fenced(message)) {
+  if (!IsCurrent(message, epoch_, job_sequence_)) {
     parts_.metrics.dispatch_fenced_messages_total.Increment({name_});
     return;
   }
@@ -206,7 +178,7 @@ void RankGroup::OnAnswer(Member& member, const internal::v1::JobAnswer& answer) 
   member.reported = true;
   member.answer = answer.code() == 0
                       ? absl::OkStatus()
-                      : MakeError(CodeOf(answer.code()), answer.reason(),
+                      : MakeError(ToStatusCode(answer.code()), answer.reason(),
                                   absl::StrCat("rank ", RankName(member.hello),
                                                " refused the job: ", answer.message()));
   if (AllReported()) StartOrDrop();
@@ -244,11 +216,7 @@ void RankGroup::Cancel() {
 
 void RankGroup::OnOutput(const RankMessage& message) {
   if (message.has_progress()) {
-    const internal::v1::Progress& progress = message.progress();
-    const RunStage stage = progress.stage() == "denoise"  ? RunStage::kDenoise
-                           : progress.stage() == "decode" ? RunStage::kDecode
-                                                          : RunStage::kTextEncode;
-    parts_.observer.OnProgress(*this, {stage, progress.step(), progress.steps()});
+    parts_.observer.OnProgress(*this, ToRunProgress(message.progress()));
   } else if (message.has_preview()) {
     const internal::v1::Preview& preview = message.preview();
     parts_.observer.OnPreview(*this, preview.step(), preview.steps(), preview.jpeg());
@@ -264,31 +232,10 @@ void RankGroup::OnDone(Member& member, const internal::v1::JobDone& done) {
   member.done = done;
   if (phase_end_ == Time::max()) phase_end_ = parts_.clock.Now() + parts_.limits.ending;
   if (!AllReported()) return;
-  parts_.observer.OnFinished(*this, Outcome());
+  std::vector<internal::v1::JobDone> reports;
+  for (const Member& each : members_) reports.push_back(each.done);
+  parts_.observer.OnFinished(*this, MergeReports(reports));
   EnterIdle();
-}
-
-// Rank 0's, unless another rank failed: a job that one rank could not do is not done.
-RunOutcome RankGroup::Outcome() const {
-  constexpr auto kCancelled = static_cast<int32_t>(absl::StatusCode::kCancelled);
-  const auto bad = [](const Member& member) {
-    return member.done.code() != 0 && member.done.code() != kCancelled;
-  };
-  auto source = std::find_if(members_.begin(), members_.end(), bad);
-  if (source == members_.end()) {
-    source = std::find_if(members_.begin(), members_.end(),
-                          [](const Member& member) { return member.done.code() == kCancelled; });
-  }
-  const internal::v1::JobDone& first = members_.front().done;
-  const internal::v1::JobDone& done = source == members_.end() ? first : source->done;
-  RunOutcome outcome;
-  outcome.code = CodeOf(done.code());
-  outcome.reason = done.reason();
-  outcome.message = done.message();
-  outcome.result = {first.size_bytes(), first.sha256(), first.media_type()};
-  outcome.stage_seconds = {first.text_encode_seconds(), first.denoise_seconds(),
-                           first.decode_seconds(), first.encode_seconds()};
-  return outcome;
 }
 
 void RankGroup::OnGone(RankId id, const absl::Status& why) {

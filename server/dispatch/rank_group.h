@@ -70,14 +70,12 @@ class RankGroup final : public WorkerGroup {
   void Form();
   void EnterIdle();
   void Enter(Phase phase, std::chrono::seconds limit);
-  bool Fenced(const internal::v1::RankMessage& message) const;
   void OnFormed(Member& member);
   void OnAnswer(Member& member, const internal::v1::JobAnswer& answer);
   void OnDone(Member& member, const internal::v1::JobDone& done);
   void StartOrDrop();
   void OnOutput(const internal::v1::RankMessage& message);
   bool AllReported() const;
-  RunOutcome Outcome() const;
   void EndEpoch(const absl::Status& why);
   void RemoveWaiting(RankId id, const absl::Status& why);
   void Broadcast(const internal::v1::FrontendMessage& message);

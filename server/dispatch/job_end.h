@@ -1,0 +1,25 @@
+#pragma once
+
+#include <optional>
+
+#include <absl/status/status.h>
+
+#include "server/dispatch/worker_group.h"
+#include "server/queue/job.h"
+
+namespace cogwheel {
+
+// How a job ends: its terminal state and what is told of it. Pure.
+struct JobEnd {
+  JobState state = JobState::kFailed;
+  JobError error;
+  std::optional<Artefact> result;
+  StageSeconds stage_seconds;
+};
+
+JobEnd SucceededEnd(const RunOutcome& outcome);
+JobEnd CancelledEnd();
+JobEnd ExpiredEnd(const Job& job);          // by its own deadline
+JobEnd FailedEnd(const absl::Status& why);  // reason JOB_FAILED if `why` has none
+
+}  // namespace cogwheel
