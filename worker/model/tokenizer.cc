@@ -37,15 +37,28 @@ std::unique_ptr<Tokenizer> Tokenizer::Load(const std::string& folder,
     tokenizer->AddSpecial("<extra_id_" + std::to_string(k) + ">",
                           pieces + config.extra_ids - 1 - k);
   }
-  for (const auto& [id, text] : config.added_tokens) tokenizer->AddSpecial(text, id);
+  int64_t next_id = pieces + config.extra_ids;
+  for (const auto& [id, text] : config.added_tokens) {
+    tokenizer->AddSpecial(text, id);
+    next_id = std::max(next_id, id + 1);
+  }
+  for (const std::string& text : config.additional_special_tokens) {
+    if (tokenizer->Find(text) != tokenizer->special_.end()) continue;
+    const int piece = tokenizer->processor_->PieceToId(text);
+    tokenizer->AddSpecial(text, tokenizer->processor_->IsUnknown(piece) ? next_id++ : piece);
+  }
   std::ranges::stable_sort(tokenizer->special_, std::ranges::greater{},
                            [](const SpecialToken& token) { return token.text.size(); });
   return tokenizer;
 }
 
+std::vector<Tokenizer::SpecialToken>::iterator Tokenizer::Find(const std::string& text) {
+  return std::ranges::find(special_, text, &SpecialToken::text);
+}
+
 void Tokenizer::AddSpecial(const std::string& text, int64_t id) {
   if (text.empty()) return;
-  const auto known = std::ranges::find(special_, text, &SpecialToken::text);
+  const auto known = Find(text);
   if (known != special_.end()) {
     known->id = id;
   } else {

@@ -15,7 +15,9 @@ namespace cogwheel {
 
 // The T5 tokenizer as the reference pipeline calls it (transformers T5Tokenizer): special tokens
 // written in the text become their ids, everything else goes through SentencePiece's unigram model
-// with its normaliser, word by word. Thread-compatible.
+// with its normaliser, word by word. The ids differ from transformers 5's only where a combining
+// mark follows a character that the normaliser replaces (full-width forms, unusual spaces): that
+// tokenizer drops the mark. Thread-compatible.
 class Tokenizer {
  public:
   // Reads spiece.model of a tokenizer folder. Throws std::invalid_argument when it is missing or
@@ -33,6 +35,7 @@ class Tokenizer {
   };
   Tokenizer();
 
+  std::vector<SpecialToken>::iterator Find(const std::string& text);
   void AddSpecial(const std::string& text, int64_t id);
   const SpecialToken* SpecialAt(const std::string& text, size_t position) const;
   void AppendWords(const std::string& segment, std::vector<int64_t>& ids) const;
