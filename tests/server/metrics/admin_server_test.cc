@@ -1,0 +1,100 @@
+#include "server/metrics/admin_server.h"
+
+#include <string>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "server/metrics/server_metrics.h"
+
+namespace cogwheel {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+// The whole answer to one GET.
+std::string Get(const std::string& address, const std::string& path) {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in to = {};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(std::stoi(address.substr(address.rfind(':') + 1)));
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const timeval limit = {.tv_sec = 10, .tv_usec = 0};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  EXPECT_EQ(0, connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to));
+  const std::string request = "GET " + path + " HTTP/1.0\r\n\r\n";
+  EXPECT_EQ(request.size(), write(fd, request.data(), request.size()));
+  std::string answer(65536, '\0');
+  size_t size = 0;
+  for (ssize_t got = 1; got > 0 && size < answer.size(); size += std::max<ssize_t>(got, 0)) {
+    got = read(fd, answer.data() + size, answer.size() - size);
+  }
+  close(fd);
+  answer.resize(size);
+  return answer;
+}
+
+class AdminServerTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto server = AdminServer::Start(
+        "127.0.0.1:0", {.registry = metrics_.registry,
+                        .before_scrape = [this] { metrics_.queue_bytes.Set(++scrapes_); },
+                        .live =
+                            [] {
+                              return ProbeAnswer{true, "ok"};
+                            },
+                        .ready =
+                            [this] {
+                              return ProbeAnswer{ready_, ready_ ? "ok" : "draining"};
+                            }});
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+  }
+
+  ServerMetrics metrics_{MakeRegistry()};
+  int scrapes_ = 0;
+  bool ready_ = false;
+  std::unique_ptr<AdminServer> server_;
+};
+
+TEST_F(AdminServerTest, ProbesAnswerWithAReason) {
+  EXPECT_THAT(Get(server_->address(), "/livez"), StartsWith("HTTP/1.1 200 OK"));
+  const std::string draining = Get(server_->address(), "/readyz");
+  EXPECT_THAT(draining, StartsWith("HTTP/1.1 503 "));
+  EXPECT_THAT(draining, HasSubstr("\r\n\r\ndraining\n"));
+  ready_ = true;
+  EXPECT_THAT(Get(server_->address(), "/readyz"), StartsWith("HTTP/1.1 200 OK"));
+  EXPECT_THAT(Get(server_->address(), "/nowhere"), HasSubstr(" 404 Not Found\r\n"));
+}
+
+TEST_F(AdminServerTest, ServesMetricsUpToDate) {
+  metrics_.queue_jobs_accepted_total.Increment({"tiny"});
+  metrics_.queue_jobs_accepted_total.Increment({"tiny"}, 2);
+  metrics_.dispatch_group_up.Set(1, {"g"});
+  metrics_.queue_wait_seconds.Observe(3, {"tiny"});
+  const std::string text = Get(server_->address(), "/metrics");
+  EXPECT_THAT(text, HasSubstr("Content-Type: text/plain; version=0.0.4"));
+  EXPECT_THAT(text, HasSubstr("cogwheel_queue_jobs_accepted_total{model=\"tiny\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr("cogwheel_dispatch_group_up{group=\"g\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("cogwheel_queue_wait_seconds_bucket{model=\"tiny\",le=\"5\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("cogwheel_queue_bytes 1\n"));
+  EXPECT_THAT(text, HasSubstr("cogwheel_api_streams_stalled_total 0\n"));
+  EXPECT_THAT(text, Not(HasSubstr("_microseconds")));
+}
+
+TEST_F(AdminServerTest, APortIsTakenOnce) {
+  const auto second = AdminServer::Start(server_->address(), {.registry = metrics_.registry});
+  EXPECT_TRUE(absl::IsUnavailable(second.status()));
+  EXPECT_THAT(std::string(second.status().message()), HasSubstr(server_->address()));
+}
+
+}  // namespace
+}  // namespace cogwheel
