@@ -190,10 +190,34 @@ TEST(JpegTest, APreviewDecodesToThePicture) {
   EXPECT_GE(Psnr(image->rgb, MakeFrame(3)), 30);
 }
 
+std::string ReadBytes(const std::string& path) {
+  std::ifstream stream(std::string(COGWHEEL_SOURCE_DIR) + "/tests/" + path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+}
+
+// Pillow wrote these from one gradient. (PNG kinds: vae_test, to the byte.)
+TEST(ImageDecoderTest, EveryKindOfJpegShowsThePicture) {
+  constexpr int kRows = 19, kColumns = 21;
+  std::vector<uint8_t> colour, grey;
+  for (int y = 0; y < kRows; ++y) {
+    for (int x = 0; x < kColumns; ++x) {
+      const int rgb[] = {12 * x, 13 * y, 6 * (x + y)};
+      colour.insert(colour.end(), {uint8_t(rgb[0]), uint8_t(rgb[1]), uint8_t(rgb[2])});
+      grey.insert(grey.end(), 3, uint8_t(0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2]));
+    }
+  }
+  for (const char* kind :
+       {"png_rgb", "jpeg_420", "jpeg_progressive", "jpeg_cmyk", "jpeg_grey_restarts"}) {
+    const auto image = DecodeImage(ReadBytes(std::string("fuzz/corpus/image_fuzz/") + kind));
+    ASSERT_TRUE(image.ok()) << kind << ": " << image.status();
+    ASSERT_EQ(image->rgb.size(), colour.size());
+    const bool is_grey = std::string_view(kind) == "jpeg_grey_restarts";
+    EXPECT_GE(Psnr(image->rgb, is_grey ? grey : colour), 32) << kind;
+  }
+}
+
 TEST(ImageDecoderTest, EveryTruncationIsAnErrorAndNoCrash) {
-  std::ifstream stream(std::string(COGWHEEL_SOURCE_DIR) + "/tests/golden/images/rgb.png",
-                       std::ios::binary);
-  const std::string whole{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+  const std::string whole = ReadBytes("golden/images/rgb.png");
   ASSERT_TRUE(DecodeImage(whole).ok());
   for (size_t size = 0; size < whole.size() - 20; size += 17) {
     EXPECT_EQ(DecodeImage(whole.substr(0, size)).status().code(),
