@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <absl/strings/str_cat.h>
+#include <grpcpp/grpcpp.h>
 
 #include "proto/contract/status.h"
 #include "server/api/grpc_server.h"
@@ -49,6 +50,7 @@ class WiredFrontend final : public Frontend {
         video_service_(
             {intake_, dispatcher_, store_, *results_, events_, board_, streams_, clock, metrics_}),
         rank_control_(loop_, groups_) {
+    metrics_.build_info.Set(1, {COGWHEEL_VERSION, grpc::Version()});
     loop_.AddTick([this] { groups_.Tick(); });
     loop_.AddTick([this] { dispatcher_.Tick(); });
     loop_.AddTick([this] { readiness_.Update(); });

@@ -8,6 +8,7 @@
 
 #include "proto/contract/config.h"
 #include "proto/contract/log.h"
+#include "server/api/library_logs.h"
 #include "server/frontend.h"
 #include "server/settings.h"
 #include "server/version.h"
@@ -65,6 +66,7 @@ void ServeUntilStopped(Frontend& frontend, const sigset_t& signals, std::chrono:
 int Run(int argc, char** argv) {
   const sigset_t signals = BlockStopSignals();
   SetLogContext({{"program", "cogwheel-server"}});
+  TakeLibraryLogs();
   config::v1::ServerConfig config = DefaultServerConfig();
   const absl::StatusOr<ConfigOutcome> loaded = LoadConfig(
       argc, argv,

@@ -12,6 +12,7 @@
 #include "proto/contract/status.h"
 #include "proto/contract/validate.h"
 #include "server/api/message_writer.h"
+#include "server/api/raw_request.h"
 
 namespace cogwheel {
 namespace {
@@ -42,7 +43,6 @@ class DownloadStream final : public MessageWriter<v1::Chunk> {
     absl::StatusOr<std::string> bytes = reader_->Read(offset_, wanted);
     if (!bytes.ok() || static_cast<int64_t>(bytes->size()) < wanted) return Lost();
     if (from_start_) sha_.Update(*bytes);
-    chunk.Clear();
     chunk.set_offset(offset_);
     if (first_) chunk.set_media_type(result_.media_type);
     first_ = false;
@@ -104,11 +104,13 @@ absl::StatusOr<Artefact> FindResult(const v1::DownloadVideoRequest& request,
 
 }  // namespace
 
-grpc::ServerWriteReactor<v1::Chunk>* MakeDownloadStream(grpc::CallbackServerContext* context,
-                                                        const v1::DownloadVideoRequest& request,
-                                                        const ApiParts& parts) {
+grpc::ServerWriteReactor<grpc::ByteBuffer>* MakeDownloadStream(grpc::CallbackServerContext* context,
+                                                               const grpc::ByteBuffer& bytes,
+                                                               const ApiParts& parts) {
   auto* stream = new DownloadStream(context, parts);
-  const absl::StatusOr<Artefact> result = FindResult(request, parts.store);
+  v1::DownloadVideoRequest request;
+  const absl::Status parsed = ParseRequest(bytes, request);
+  const absl::StatusOr<Artefact> result = parsed.ok() ? FindResult(request, parts.store) : parsed;
   if (!result.ok()) {
     stream->Close(result.status());
     return stream;

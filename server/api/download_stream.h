@@ -1,19 +1,16 @@
 #pragma once
 
-#include "server/api/api_parts.h"
+#include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/server_callback.h>
 
-namespace grpc {
-class CallbackServerContext;
-template <class Response>
-class ServerWriteReactor;
-}  // namespace grpc
+#include "server/api/api_parts.h"
 
 namespace cogwheel {
 
-// The reactor of DownloadVideo: the result from `request.offset` in pieces, the digest on the last.
-// DATA_LOSS when what is read from the start does not have the digest that was stored.
-grpc::ServerWriteReactor<v1::Chunk>* MakeDownloadStream(grpc::CallbackServerContext* context,
-                                                        const v1::DownloadVideoRequest& request,
-                                                        const ApiParts& parts);
+// The reactor of DownloadVideo: the result from the request's offset in pieces, the digest on the
+// last. DATA_LOSS when what is read from the start does not have the digest that was stored.
+grpc::ServerWriteReactor<grpc::ByteBuffer>* MakeDownloadStream(grpc::CallbackServerContext* context,
+                                                               const grpc::ByteBuffer& bytes,
+                                                               const ApiParts& parts);
 
 }  // namespace cogwheel

@@ -11,6 +11,8 @@
 #include "proto/contract/validate.h"
 #include "server/api/convert.h"
 #include "server/api/message_writer.h"
+#include "server/api/raw_request.h"
+#include "server/api/submit.h"
 
 namespace cogwheel {
 namespace {
@@ -169,17 +171,23 @@ void EventStream::Leave() {
   }
 }
 
+absl::StatusOr<Job> FindJob(const std::string& given, const JobStore& store) {
+  const absl::StatusOr<std::string> name = NormalizeJobName(given);
+  if (!name.ok()) return name.status();
+  return store.Get(kDefaultTenant, *name);
+}
+
 }  // namespace
 
-grpc::ServerWriteReactor<v1::JobEvent>* MakeWatchStream(grpc::CallbackServerContext* context,
-                                                        const v1::WatchJobRequest& request,
-                                                        const ApiParts& parts) {
+grpc::ServerWriteReactor<grpc::ByteBuffer>* MakeWatchStream(grpc::CallbackServerContext* context,
+                                                            const grpc::ByteBuffer& bytes,
+                                                            const ApiParts& parts) {
+  v1::WatchJobRequest request;
+  const absl::Status parsed = ParseRequest(bytes, request);
   EventStream::Options options;
   options.include_video = request.include_video();
   auto* stream = new EventStream("WatchJob", context, options, parts);
-  const absl::StatusOr<std::string> name = NormalizeJobName(request.name());
-  const absl::StatusOr<Job> job =
-      name.ok() ? parts.store.Get(kDefaultTenant, *name) : absl::StatusOr<Job>(name.status());
+  const absl::StatusOr<Job> job = parsed.ok() ? FindJob(request.name(), parts.store) : parsed;
   if (job.ok()) {
     stream->Follow(job->name, std::max<int64_t>(request.after_sequence(), 0));
   } else {
@@ -188,16 +196,22 @@ grpc::ServerWriteReactor<v1::JobEvent>* MakeWatchStream(grpc::CallbackServerCont
   return stream;
 }
 
-grpc::ServerWriteReactor<v1::JobEvent>* MakeGenerateStream(grpc::CallbackServerContext* context,
-                                                           const v1::GenerateRequest& request,
-                                                           const ApiParts& parts) {
+grpc::ServerWriteReactor<grpc::ByteBuffer>* MakeGenerateStream(grpc::CallbackServerContext* context,
+                                                               const grpc::ByteBuffer& bytes,
+                                                               const ApiParts& parts) {
+  v1::GenerateRequest request;
+  const absl::Status parsed = ParseRequest(bytes, request);
   EventStream::Options options;
   options.include_video = true;
   options.end_with_job = true;
   options.cancel_when_left = !request.detach();
   auto* stream = new EventStream("Generate", context, options, parts);
+  if (!parsed.ok()) {
+    stream->Close(parsed);
+    return stream;
+  }
   stream->Pin();
-  parts.intake.Submit(request, kDefaultTenant, [stream](absl::StatusOr<CreatedJob> created) {
+  Submit(request, parts, [stream](const absl::StatusOr<CreatedJob>& created) {
     if (created.ok()) {
       stream->Follow(created->job.name, /*after=*/0);
     } else {

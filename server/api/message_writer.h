@@ -7,6 +7,7 @@
 
 #include "proto/contract/mutex.h"
 #include "server/api/api_parts.h"
+#include "server/api/raw_request.h"
 #include "server/api/rpc_end.h"
 
 namespace cogwheel {
@@ -15,7 +16,7 @@ namespace cogwheel {
 // that leaves, a reader that stalls. gRPC calls back on its own threads; Start* and Finish are
 // called with the lock, so that nothing starts after Finish. Deleted by gRPC's OnDone alone.
 template <typename Message>
-class MessageWriter : public grpc::ServerWriteReactor<Message>, public LiveStream {
+class MessageWriter : public grpc::ServerWriteReactor<grpc::ByteBuffer>, public LiveStream {
  public:
   MessageWriter(const char* method, grpc::CallbackServerContext* context, const ApiParts& parts)
       : parts_(parts), method_(method), context_(context) {
@@ -80,15 +81,17 @@ class MessageWriter : public grpc::ServerWriteReactor<Message>, public LiveStrea
   void Advance() COGWHEEL_REQUIRES(mutex_) {
     if (writing_since_.has_value() || finished_ || pinned_) return;
     if (left_) End(absl::CancelledError("the caller has left"));
-    if (!end_.has_value() && Next(message_)) {
+    Message message;
+    if (!end_.has_value() && Next(message)) {
       writing_since_ = parts_.clock.Now();
+      bytes_ = ToBytes(message);
       parts_.metrics.api_sent_bytes_total.Increment({method_},
-                                                    static_cast<double>(message_.ByteSizeLong()));
-      return this->StartWrite(&message_);
+                                                    static_cast<double>(bytes_.Length()));
+      return StartWrite(&bytes_);
     }
     if (!end_.has_value()) return;
     finished_ = true;
-    this->Finish(EndRpc(method_, *end_, *context_, parts_.metrics));
+    Finish(EndRpc(method_, *end_, *context_, parts_.metrics));
   }
 
   const ApiParts parts_;
@@ -97,7 +100,7 @@ class MessageWriter : public grpc::ServerWriteReactor<Message>, public LiveStrea
  private:
   const char* const method_;
   grpc::CallbackServerContext* const context_;
-  Message message_ COGWHEEL_GUARDED_BY(mutex_);
+  grpc::ByteBuffer bytes_ COGWHEEL_GUARDED_BY(mutex_);  // being written
   std::optional<std::chrono::steady_clock::time_point> writing_since_ COGWHEEL_GUARDED_BY(mutex_);
   std::optional<absl::Status> end_ COGWHEEL_GUARDED_BY(mutex_);
   bool left_ COGWHEEL_GUARDED_BY(mutex_) = false;

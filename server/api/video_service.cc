@@ -11,12 +11,15 @@
 #include "server/api/convert.h"
 #include "server/api/download_stream.h"
 #include "server/api/event_stream.h"
+#include "server/api/raw_request.h"
 #include "server/api/rpc_end.h"
+#include "server/api/submit.h"
 
 namespace cogwheel {
 namespace {
 
 constexpr int kDefaultPage = 50, kMaxPage = 1000;
+constexpr size_t kMaxPageBytes = 2 * 1024 * 1024;
 
 absl::StatusOr<JobQuery> ToQuery(const v1::ListJobsRequest& request) {
   JobQuery query;
@@ -48,17 +51,6 @@ absl::StatusOr<JobQuery> ToQuery(const v1::ListJobsRequest& request) {
   return query;
 }
 
-void CountSubmit(const absl::StatusOr<CreatedJob>& created, ServerMetrics& metrics) {
-  if (!created.ok()) {
-    const std::string reason = ErrorReason(created.status());
-    metrics.queue_jobs_rejected_total.Increment({reason.empty() ? "OTHER" : reason});
-  } else if (created->existed) {
-    metrics.queue_jobs_deduplicated_total.Increment();
-  } else {
-    metrics.queue_jobs_accepted_total.Increment({created->job.request.model()});
-  }
-}
-
 }  // namespace
 
 VideoService::Unary* VideoService::Answer(Context* context, const char* method,
@@ -68,31 +60,30 @@ VideoService::Unary* VideoService::Answer(Context* context, const char* method,
   return reactor;
 }
 
-grpc::ServerWriteReactor<v1::JobEvent>* VideoService::Generate(Context* context,
-                                                               const v1::GenerateRequest* request) {
+VideoService::Stream* VideoService::Generate(Context* context, const grpc::ByteBuffer* request) {
   return MakeGenerateStream(context, *request, parts_);
 }
 
-grpc::ServerWriteReactor<v1::JobEvent>* VideoService::WatchJob(Context* context,
-                                                               const v1::WatchJobRequest* request) {
+VideoService::Stream* VideoService::WatchJob(Context* context, const grpc::ByteBuffer* request) {
   return MakeWatchStream(context, *request, parts_);
 }
 
-grpc::ServerWriteReactor<v1::Chunk>* VideoService::DownloadVideo(
-    Context* context, const v1::DownloadVideoRequest* request) {
+VideoService::Stream* VideoService::DownloadVideo(Context* context,
+                                                  const grpc::ByteBuffer* request) {
   return MakeDownloadStream(context, *request, parts_);
 }
 
-VideoService::Unary* VideoService::CreateJob(Context* context, const v1::CreateJobRequest* request,
-                                             v1::Job* job) {
+VideoService::Unary* VideoService::CreateJob(Context* context, const grpc::ByteBuffer* request,
+                                             grpc::ByteBuffer* job) {
+  v1::CreateJobRequest create;
+  const absl::Status parsed = ParseRequest(*request, create);
+  if (!parsed.ok()) return Answer(context, "CreateJob", parsed);
   Unary* reactor = context->DefaultReactor();
-  parts_.intake.Submit(
-      request->request(), kDefaultTenant,
-      [this, context, job, reactor](const absl::StatusOr<CreatedJob>& created) {
-        CountSubmit(created, parts_.metrics);
-        if (created.ok()) *job = ToProto(created->job);
-        reactor->Finish(EndRpc("CreateJob", created.status(), *context, parts_.metrics));
-      });
+  Submit(create.request(), parts_,
+         [this, context, job, reactor](const absl::StatusOr<CreatedJob>& created) {
+           if (created.ok()) *job = ToBytes(ToProto(created->job));
+           reactor->Finish(EndRpc("CreateJob", created.status(), *context, parts_.metrics));
+         });
   return reactor;
 }
 
@@ -111,8 +102,15 @@ VideoService::Unary* VideoService::ListJobs(Context* context, const v1::ListJobs
   if (!query.ok()) return Answer(context, "ListJobs", query.status());
   const absl::StatusOr<JobPage> page = parts_.store.List(*query);
   if (!page.ok()) return Answer(context, "ListJobs", page.status());
-  for (const Job& job : page->jobs) *response->add_jobs() = ToProto(job);
-  if (page->more) response->set_next_page_token(page->jobs.back().name);
+  size_t bytes = 0;
+  for (const Job& job : page->jobs) {
+    *response->add_jobs() = ToProto(job);
+    bytes += response->jobs().rbegin()->ByteSizeLong();
+    if (bytes >= kMaxPageBytes) break;  // clients take 4 MiB by default
+  }
+  if (page->more || response->jobs_size() < static_cast<int>(page->jobs.size())) {
+    response->set_next_page_token(response->jobs().rbegin()->name());
+  }
   return Answer(context, "ListJobs", absl::OkStatus());
 }
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -257,6 +258,32 @@ TEST_F(FrontendTest, RefusesWithDetails) {
   EXPECT_TRUE(absl::IsNotFound(Watch("01hzzzzzzzzzzzzzzzzzzzzzzz", 0, false).status));
 }
 
+TEST_F(FrontendTest, NamesTheTextThatIsNotUtf8) {
+  Serve();
+  const auto call = [this](const std::string& method, const std::string& bytes) {
+    const grpc::Slice slice(bytes);
+    const grpc::ByteBuffer request(&slice, 1);
+    grpc::ByteBuffer response;
+    grpc::ClientContext context;
+    std::promise<grpc::Status> done;
+    grpc::GenericStub(channel_).UnaryCall(&context, "/cogwheel.v1.VideoService/" + method,
+                                          grpc::StubOptions(), &request, &response,
+                                          [&done](grpc::Status s) { done.set_value(s); });
+    return FromGrpc(done.get_future().get());
+  };
+  const std::string generate =
+      "\x12\x03"
+      "ab\xff";  // prompt
+  const absl::Status bad = call("CreateJob", "\x0a\x05" + generate);
+  EXPECT_TRUE(absl::IsInvalidArgument(bad)) << bad;
+  EXPECT_EQ("PROMPT", ErrorReason(bad));
+  EXPECT_EQ("prompt is not valid UTF-8 at byte 2", bad.message());
+  EXPECT_EQ("PROMPT", ErrorReason(call("Generate", generate)));
+  EXPECT_EQ("UTF8", ErrorReason(call("DownloadVideo", "\x0a\x01\xff")));
+  EXPECT_EQ("MALFORMED", ErrorReason(call("Generate", "\xff\xff")));
+  EXPECT_EQ("MALFORMED", ErrorReason(call("WatchJob", "\x0a\x7f")));
+}
+
 TEST_F(FrontendTest, TakesRequestsOfSeventeenMebibytes) {
   ServeWithRank();
   v1::GenerateRequest request = Request();
@@ -450,6 +477,29 @@ TEST_F(FrontendTest, ListsJobsModelsAndGroups) {
   ASSERT_TRUE(stub_->ListGroups(&for_groups, {}, &groups).ok());
   EXPECT_EQ("tiny", groups.groups(0).model());
   EXPECT_EQ(v1::RANK_READY, groups.groups(0).ranks(0).state());
+}
+
+TEST_F(FrontendTest, APageStaysWithinWhatClientsTake) {
+  config_.set_max_queued_jobs(300);
+  FakeRank::Options options;
+  options.finish_on_start = false;
+  ServeWithRank(options);
+  v1::GenerateRequest long_request = Request();
+  long_request.set_prompt(std::string(16384, 'p'));
+  long_request.set_negative_prompt(std::string(16384, 'n'));
+  for (int i = 0; i < 150; ++i) ASSERT_TRUE(Create(long_request).ok());
+  v1::ListJobsRequest request;
+  request.set_page_size(1000);
+  std::set<std::string> listed;
+  v1::ListJobsResponse page;
+  do {
+    grpc::ClientContext context;
+    const grpc::Status status = stub_->ListJobs(&context, request, &page);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    for (const v1::Job& job : page.jobs()) listed.insert(job.name());
+    request.set_page_token(page.next_page_token());
+  } while (!page.next_page_token().empty());
+  EXPECT_EQ(150, listed.size());
 }
 
 TEST_F(FrontendTest, AStalledReaderIsCutAndOthersAreNot) {

@@ -1,0 +1,33 @@
+#include "server/api/submit.h"
+
+#include <string>
+#include <utility>
+
+#include "proto/contract/status.h"
+
+namespace cogwheel {
+namespace {
+
+void Count(const absl::StatusOr<CreatedJob>& created, ServerMetrics& metrics) {
+  if (!created.ok()) {
+    const std::string reason = ErrorReason(created.status());
+    metrics.queue_jobs_rejected_total.Increment({reason.empty() ? "OTHER" : reason});
+  } else if (created->existed) {
+    metrics.queue_jobs_deduplicated_total.Increment();
+  } else {
+    metrics.queue_jobs_accepted_total.Increment({created->job.request.model()});
+  }
+}
+
+}  // namespace
+
+void Submit(const v1::GenerateRequest& request, const ApiParts& parts, Intake::Done done) {
+  parts.intake.Submit(
+      request, kDefaultTenant,
+      [&metrics = parts.metrics, done = std::move(done)](absl::StatusOr<CreatedJob> created) {
+        Count(created, metrics);
+        done(std::move(created));
+      });
+}
+
+}  // namespace cogwheel
