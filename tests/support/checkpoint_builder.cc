@@ -12,24 +12,12 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <nlohmann/json.hpp>
 
+#include "worker/model/weights.h"
+
 namespace cogwheel {
 namespace {
 
 namespace fs = std::filesystem;
-
-at::ScalarType ScalarTypeOf(TensorDtype dtype) {
-  switch (dtype) {
-    case TensorDtype::kF32:
-      return at::kFloat;
-    case TensorDtype::kF16:
-      return at::kHalf;
-    case TensorDtype::kBf16:
-      return at::kBFloat16;
-    case TensorDtype::kU8:
-      break;
-  }
-  return at::kByte;
-}
 
 at::Tensor Uniform(const std::vector<int64_t>& shape, double mean, double std, uint64_t seed) {
   const at::Generator generator = at::detail::createCPUGenerator(seed);

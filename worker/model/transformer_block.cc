@@ -35,12 +35,14 @@ at::Tensor Attention(at::Tensor normed, const BlockWeights& weights, const Block
   const int64_t N = context.head_count, text_count = context.text_count;
   at::Tensor q = Heads(normed, weights.to_q, N);  // [B, S, N, D]
   at::Tensor k = Heads(normed, weights.to_k, N);
-  const at::Tensor v = Heads(normed, weights.to_v, N);
+  at::Tensor v = Heads(normed, weights.to_v, N);
   normed.reset();
   q = QkNormRope(q, text_count, weights.norm_q, context.rotation);
   k = QkNormRope(k, text_count, weights.norm_k, context.rotation);
-  const at::Tensor out = SequenceAttention(q, k, v, context.sequence);  // [B, S, N, D]
-  return Linear(out.flatten(2), weights.to_out);                        // [B, S, E]
+  // Handed over, not lent: they are freed once packed, as the plan counts.
+  const at::Tensor out = SequenceAttention(std::move(q), std::move(k), std::move(v),
+                                           context.sequence);  // [B, S, N, D]
+  return Linear(out.flatten(2), weights.to_out);               // [B, S, E]
 }
 
 }  // namespace

@@ -7,9 +7,8 @@
 #include <ATen/ATen.h>
 
 namespace cogwheel {
-namespace {
 
-at::ScalarType StoredType(TensorDtype dtype) {
+at::ScalarType ScalarTypeOf(TensorDtype dtype) {
   switch (dtype) {
     case TensorDtype::kF32:
       return at::kFloat;
@@ -22,8 +21,6 @@ at::ScalarType StoredType(TensorDtype dtype) {
   }
   return at::kByte;
 }
-
-}  // namespace
 
 at::Tensor Weights::Load(const std::string& name, at::IntArrayRef shape, at::Device device,
                          at::ScalarType dtype) const {
@@ -39,7 +36,7 @@ at::Tensor Weights::Load(const std::string& name, at::IntArrayRef shape, at::Dev
   }
   if (device.is_meta()) return at::empty(shape, at::TensorOptions(dtype).device(device));
   // Offsets need not be aligned to the element size, so the bytes are copied, not viewed.
-  const at::Tensor stored = at::empty(shape, at::TensorOptions(StoredType(found.entry->dtype)));
+  const at::Tensor stored = at::empty(shape, at::TensorOptions(ScalarTypeOf(found.entry->dtype)));
   std::memcpy(stored.data_ptr(), found.entry->data.data(), found.entry->data.size());
   return stored.to(device, dtype);
 }

@@ -8,6 +8,9 @@
 
 namespace cogwheel {
 
+// The tensor type of a stored one.
+at::ScalarType ScalarTypeOf(TensorDtype dtype);
+
 // The weights of one component folder (transformer/, vae/, text_encoder/). Owned by the rank
 // thread while a model loads.
 class Weights {
