@@ -288,12 +288,15 @@ void Dispatcher::Finish(const Job& job, const JobEnd& end) {
 }
 
 void Dispatcher::Trim() {
-  const absl::StatusOr<std::vector<RemovedJob>> removed = parts_.store.Trim(parts_.max_kept_jobs);
-  if (!removed.ok()) return;
-  for (const RemovedJob& job : *removed) {
-    parts_.events.Forget(job.name);
-    if (job.orphan.has_value()) parts_.results.Remove(*job.orphan);
-  }
+  Retention retention;
+  retention.finished_jobs = parts_.max_kept_jobs;
+  const absl::StatusOr<Removed> removed = parts_.store.Trim(retention);
+  if (removed.ok()) Forget(*removed);
+}
+
+void Dispatcher::Forget(const Removed& removed) {
+  for (const std::string& job : removed.jobs) parts_.events.Forget(job);
+  for (const Artefact& orphan : removed.orphans) parts_.results.Remove(orphan);
 }
 
 void Dispatcher::CancelNow(const std::string& tenant, const std::string& name,
@@ -321,10 +324,9 @@ void Dispatcher::DeleteNow(const std::string& tenant, const std::string& name,
                            const JobCallback& done) {
   const absl::StatusOr<Job> known = parts_.store.Get(tenant, name);
   if (!known.ok()) return done(known);
-  const absl::StatusOr<RemovedJob> removed = parts_.store.Delete(name);
+  const absl::StatusOr<Removed> removed = parts_.store.Delete(name);
   if (!removed.ok()) return done(removed.status());
-  if (removed->orphan.has_value()) parts_.results.Remove(*removed->orphan);
-  parts_.events.Forget(name);
+  Forget(*removed);
   done(known);
 }
 

@@ -92,6 +92,7 @@ class Dispatcher final : public WorkerGroupObserver {
   std::optional<Running> TakeRunning(WorkerGroup& group);
   Running* FindRunning(WorkerGroup& group);
   void Trim();
+  void Forget(const Removed& removed);
   void AnnounceQueue();
 
   const Parts parts_;

@@ -39,6 +39,7 @@ absl::StatusOr<v1::GenerateRequest> Intake::Resolve(const v1::GenerateRequest& r
 Job Intake::MakeJob(v1::GenerateRequest resolved, const std::string& tenant) {
   Job job;
   if (!resolved.image().empty()) {
+    job.image_bytes = static_cast<int64_t>(resolved.image().size());
     job.image = std::make_shared<const std::string>(std::move(*resolved.mutable_image()));
     resolved.clear_image();
   }

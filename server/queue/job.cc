@@ -39,8 +39,7 @@ std::string JobStateName(JobState state) {
 }
 
 int64_t QueuedBytes(const Job& job) {
-  const size_t image = job.image == nullptr ? 0 : job.image->size();
-  return static_cast<int64_t>(job.request.ByteSizeLong() + image);
+  return static_cast<int64_t>(job.request.ByteSizeLong()) + job.image_bytes;
 }
 
 }  // namespace cogwheel

@@ -47,17 +47,20 @@ struct Job {
   std::string name;  // jobs/<ULID>: names order as creation times
   std::string tenant;
   JobState state = JobState::kQueued;
-  int32_t attempt = 0;  // of the last claim; with `epoch` it fences
+  int32_t attempt = 0;  // grows with every claim and every restart; with `epoch` it fences
   int64_t epoch = 0;
+  int32_t charges = 0;  // lost attempts that the job itself may have caused
   std::string group;
   v1::GenerateRequest request;               // resolved; without the image
-  std::shared_ptr<const std::string> image;  // null when there is none
+  int64_t image_bytes = 0;                   // 0 when there is none
+  std::shared_ptr<const std::string> image;  // only in what Create is given and Claim returns
   bool cancel_requested = false;
   WallTime create_time{};
   std::optional<WallTime> start_time;  // of the last attempt
   std::optional<WallTime> end_time;
-  JobError error;                  // when FAILED, CANCELLED or EXPIRED
+  JobError error;  // when FAILED, CANCELLED or EXPIRED; before that, why the last attempt was lost
   std::optional<Artefact> result;  // when SUCCEEDED
+  bool result_expired = false;     // past its retention: the bytes are gone
   StageSeconds stage_seconds;
   int64_t last_sequence = 0;  // of its terminal event
 };

@@ -20,7 +20,24 @@ absl::Status Fenced(const std::string& name) {
                    absl::StrCat(name, " has ended or another attempt is current"));
 }
 
+Job WithoutImage(Job job) {
+  job.image = nullptr;
+  return job;
+}
+
 }  // namespace
+
+absl::StatusOr<std::vector<Job>> MemoryJobStore::Recover() {
+  MutexLock lock(mutex_);
+  std::vector<Job> unfinished;
+  for (auto& [name, job] : jobs_) {
+    if (IsTerminal(job.state)) continue;
+    job.state = JobState::kQueued;
+    ++job.attempt;
+    unfinished.push_back(WithoutImage(job));
+  }
+  return unfinished;
+}
 
 void MemoryJobStore::Create(NewJob job, std::function<void(absl::StatusOr<CreatedJob>)> done) {
   done(Insert(std::move(job)));
@@ -37,7 +54,9 @@ absl::StatusOr<CreatedJob> MemoryJobStore::Insert(NewJob job) {
     keys_[key] = {name, job.request_hash};
     key_of_job_[name] = key;
   }
-  return CreatedJob{jobs_.emplace(name, std::move(job.job)).first->second, /*existed=*/false};
+  ++totals_.counts[{job.job.request.model(), job.job.tenant, std::nullopt, ""}];
+  const Job& kept = jobs_.emplace(name, std::move(job.job)).first->second;
+  return CreatedJob{WithoutImage(kept), /*existed=*/false};
 }
 
 absl::StatusOr<std::optional<Job>> MemoryJobStore::Find(const Key& key,
@@ -49,7 +68,7 @@ absl::StatusOr<std::optional<Job>> MemoryJobStore::Find(const Key& key,
                      absl::StrCat("request_id ", key.second, " belongs to another request, ",
                                   found->second.job));
   }
-  return jobs_.at(found->second.job);
+  return WithoutImage(jobs_.at(found->second.job));
 }
 
 absl::StatusOr<std::optional<Job>> MemoryJobStore::FindByRequestId(const std::string& tenant,
@@ -63,7 +82,7 @@ absl::StatusOr<Job> MemoryJobStore::Get(const std::string& tenant, const std::st
   MutexLock lock(mutex_);
   const auto found = jobs_.find(name);
   if (found == jobs_.end() || found->second.tenant != tenant) return UnknownJob(name);
-  return found->second;
+  return WithoutImage(found->second);
 }
 
 absl::StatusOr<JobPage> MemoryJobStore::List(const JobQuery& query) const {
@@ -76,7 +95,7 @@ absl::StatusOr<JobPage> MemoryJobStore::List(const JobQuery& query) const {
     if (!wanted || job->second.tenant != query.tenant) continue;
     page.more = static_cast<int>(page.jobs.size()) == query.limit;
     if (page.more) break;
-    page.jobs.push_back(job->second);
+    page.jobs.push_back(WithoutImage(job->second));
   }
   return page;
 }
@@ -107,13 +126,16 @@ absl::StatusOr<Job*> MemoryJobStore::Current(const std::string& name, int64_t ep
   return &job;
 }
 
-absl::StatusOr<Job> MemoryJobStore::Requeue(const std::string& name, int64_t epoch,
-                                            int32_t attempt) {
+absl::StatusOr<Job> MemoryJobStore::Requeue(const LostAttempt& lost) {
   MutexLock lock(mutex_);
-  const absl::StatusOr<Job*> job = Current(name, epoch, attempt, JobState::kQueued);
-  if (!job.ok()) return job.status();
-  (*job)->state = JobState::kQueued;
-  return **job;
+  const absl::StatusOr<Job*> current =
+      Current(lost.name, lost.epoch, lost.attempt, JobState::kQueued);
+  if (!current.ok()) return current.status();
+  Job& job = **current;
+  job.state = JobState::kQueued;
+  job.error = lost.cause;
+  if (lost.charged) ++job.charges;
+  return WithoutImage(job);
 }
 
 absl::StatusOr<Job> MemoryJobStore::Finish(const FinishedJob& finished) {
@@ -129,7 +151,8 @@ absl::StatusOr<Job> MemoryJobStore::Finish(const FinishedJob& finished) {
   job.end_time = finished.end_time;
   job.last_sequence = finished.last_sequence;
   job.image = nullptr;  // nobody will need it again
-  ++finished_jobs_;
+  const bool failed = job.state == JobState::kFailed;
+  ++totals_.counts[{job.request.model(), job.tenant, job.state, failed ? job.error.reason : ""}];
   return job;
 }
 
@@ -138,31 +161,34 @@ absl::StatusOr<Job> MemoryJobStore::RequestCancel(const std::string& name) {
   const auto found = jobs_.find(name);
   if (found == jobs_.end()) return UnknownJob(name);
   if (!IsTerminal(found->second.state)) found->second.cancel_requested = true;
-  return found->second;
+  return WithoutImage(found->second);
 }
 
-RemovedJob MemoryJobStore::Remove(const std::string& name) {
-  RemovedJob removed{name, std::nullopt};
+bool MemoryJobStore::Owned(const std::string& sha256) const {
+  return std::any_of(jobs_.begin(), jobs_.end(), [&sha256](const auto& entry) {
+    const Job& job = entry.second;
+    return job.result.has_value() && !job.result_expired && job.result->sha256 == sha256;
+  });
+}
+
+void MemoryJobStore::ExpireResult(Job& job, Removed& removed) {
+  if (!job.result.has_value() || job.result_expired) return;
+  job.result_expired = true;
+  if (!Owned(job.result->sha256)) removed.orphans.push_back(*job.result);
+}
+
+void MemoryJobStore::Remove(const std::string& name, Removed& removed) {
   const auto found = jobs_.find(name);
-  const std::optional<Artefact> result = found->second.result;
+  ExpireResult(found->second, removed);
   jobs_.erase(found);
-  --finished_jobs_;
+  removed.jobs.push_back(name);
   const auto key = key_of_job_.find(name);
-  if (key != key_of_job_.end()) {
-    keys_.erase(key->second);
-    key_of_job_.erase(key);
-  }
-  const bool shared =
-      result.has_value() && std::any_of(jobs_.begin(), jobs_.end(), [&result](const auto& entry) {
-        const std::optional<Artefact>& other = entry.second.result;
-        return other.has_value() && other->sha256 == result->sha256 &&
-               other->media_type == result->media_type;
-      });
-  if (!shared) removed.orphan = result;
-  return removed;
+  if (key == key_of_job_.end()) return;
+  keys_.erase(key->second);
+  key_of_job_.erase(key);
 }
 
-absl::StatusOr<RemovedJob> MemoryJobStore::Delete(const std::string& name) {
+absl::StatusOr<Removed> MemoryJobStore::Delete(const std::string& name) {
   MutexLock lock(mutex_);
   const auto found = jobs_.find(name);
   if (found == jobs_.end()) return UnknownJob(name);
@@ -171,21 +197,49 @@ absl::StatusOr<RemovedJob> MemoryJobStore::Delete(const std::string& name) {
                      absl::StrCat(name, " is ", JobStateName(found->second.state),
                                   " and cannot be deleted; cancel it first"));
   }
-  return Remove(name);
+  Removed removed;
+  Remove(name, removed);
+  return removed;
 }
 
-absl::StatusOr<std::vector<RemovedJob>> MemoryJobStore::Trim(int64_t max_finished) {
+absl::StatusOr<Removed> MemoryJobStore::Trim(const Retention& retention) {
   MutexLock lock(mutex_);
-  std::vector<std::string> oldest;
-  int64_t excess = finished_jobs_ - max_finished;
-  for (auto job = jobs_.begin(); job != jobs_.end() && excess > 0; ++job) {
-    if (!IsTerminal(job->second.state)) continue;
-    oldest.push_back(job->first);
-    --excess;
+  std::vector<std::string> finished;
+  std::vector<Job*> results;  // oldest first
+  int64_t bytes = 0;
+  for (auto& [name, job] : jobs_) {
+    if (IsTerminal(job.state)) finished.push_back(name);
+    if (!job.result.has_value() || job.result_expired) continue;
+    results.push_back(&job);
+    bytes += job.result->size_bytes;
   }
-  std::vector<RemovedJob> removed;
-  for (const std::string& name : oldest) removed.push_back(Remove(name));
+  Removed removed;
+  for (Job* job : results) {
+    if (*job->end_time >= retention.results_ended_before && bytes <= retention.result_bytes) {
+      continue;
+    }
+    bytes -= job->result->size_bytes;
+    ExpireResult(*job, removed);
+  }
+  const auto limit = static_cast<size_t>(retention.finished_jobs);
+  const size_t excess = finished.size() > limit ? finished.size() - limit : 0;
+  for (size_t i = 0; i < excess; ++i) Remove(finished[i], removed);
+  std::erase_if(keys_, [&](const auto& entry) {
+    const bool old = jobs_.at(entry.second.job).create_time < retention.keys_created_before;
+    if (old) key_of_job_.erase(entry.second.job);
+    return old;
+  });
   return removed;
+}
+
+absl::StatusOr<bool> MemoryJobStore::Owns(const std::string& sha256) const {
+  MutexLock lock(mutex_);
+  return Owned(sha256);
+}
+
+absl::StatusOr<JobTotals> MemoryJobStore::Totals() const {
+  MutexLock lock(mutex_);
+  return totals_;
 }
 
 absl::StatusOr<int64_t> MemoryJobStore::NextEpoch(const std::string& /*group*/) {

@@ -76,7 +76,7 @@ TEST_F(MemoryJobStoreTest, OnlyTheCurrentAttemptCounts) {
   EXPECT_EQ(1, first.attempt);
   EXPECT_EQ(JobState::kRunning, first.state);
   EXPECT_TRUE(absl::IsAborted(store_.Claim("jobs/1", "g", 6, {}).status()));
-  ASSERT_TRUE(store_.Requeue("jobs/1", 5, 1).ok());
+  ASSERT_TRUE(store_.Requeue({"jobs/1", 5, 1}).ok());
   const Job second = store_.Claim("jobs/1", "g", 6, {}).value();
   EXPECT_EQ(2, second.attempt);
   EXPECT_EQ("FENCED", ErrorReason(store_.Finish(Finished(first)).status()));
@@ -122,8 +122,8 @@ TEST_F(MemoryJobStoreTest, AnArtefactGoesWithItsLastOwner) {
     EXPECT_EQ("NOT_FINISHED", ErrorReason(store_.Delete(name).status()));
     store_.Finish(Finished(Claim(name))).IgnoreError();
   }
-  EXPECT_EQ(std::nullopt, store_.Delete("jobs/1")->orphan);
-  EXPECT_EQ("aa", store_.Delete("jobs/2")->orphan->sha256);
+  EXPECT_THAT(store_.Delete("jobs/1")->orphans, IsEmpty());
+  EXPECT_EQ("aa", store_.Delete("jobs/2")->orphans.at(0).sha256);
   EXPECT_TRUE(absl::IsNotFound(store_.Delete("jobs/2").status()));
 }
 
@@ -133,10 +133,10 @@ TEST_F(MemoryJobStoreTest, TrimsTheOldestFinishedAndTheirKeys) {
     Create(name, /*key=*/name, "h").IgnoreError();
     store_.Finish(Finished(Claim(name), JobState::kFailed)).IgnoreError();
   }
-  EXPECT_EQ(2, store_.Trim(1)->size());
+  EXPECT_THAT(store_.Trim({.finished_jobs = 1})->jobs, ElementsAre("jobs/1", "jobs/2"));
   EXPECT_THAT(Names({.tenant = "default", .limit = 9}), ElementsAre("jobs/3", "jobs/0"));
   EXPECT_FALSE(Create("jobs/4", "jobs/1", "h")->existed);
-  EXPECT_TRUE(store_.Trim(1)->empty());
+  EXPECT_THAT(store_.Trim({.finished_jobs = 1})->jobs, IsEmpty());
 }
 
 TEST_F(MemoryJobStoreTest, EpochsAreNeverGivenTwiceAndModelsKeepTheirOrder) {
