@@ -2,6 +2,7 @@
 
 #include <array>
 #include <utility>
+#include <vector>
 
 #include <ATen/ATen.h>
 
@@ -22,7 +23,11 @@ at::Tensor RingAttention(at::Tensor q, at::Tensor kv, const SequenceContext& con
   const int next = (context.ring_rank + 1) % size;
   const int previous = (context.ring_rank + size - 1) % size;
   at::Tensor block = std::move(kv);  // [2, B, S/r, N/u, D]
-  AttentionMerge merge;
+  // From three blocks on, merged results stand beside two blocks: in two groups of heads only half
+  // of the next part stands beside them as well.
+  const int groups = size > 2 ? 2 : 1;
+  const std::vector<at::Tensor> qs = HeadsFirst(q).chunk(groups, 1);
+  std::vector<AttentionMerge> merges(qs.size());
   for (int hop = 0; hop < size; ++hop) {
     const bool travels = hop + 1 < size;
     at::Tensor incoming;
@@ -36,16 +41,22 @@ at::Tensor RingAttention(at::Tensor q, at::Tensor kv, const SequenceContext& con
       const std::array recvs{RecvPiece{.peer = previous, .data = TensorBytes(incoming)}};
       ticket = context.ring->Start(sends, recvs, nullptr);
     }
-    const bool attends = q.numel() > 0 && block.numel() > 0;
-    AttentionPart part;
-    if (attends) part = Attend(HeadsFirst(q), HeadsFirst(block[0]), HeadsFirst(block[1]));
+    if (q.numel() > 0 && block.numel() > 0) {
+      const std::vector<at::Tensor> ks = HeadsFirst(block[0]).chunk(groups, 1);
+      const std::vector<at::Tensor> vs = HeadsFirst(block[1]).chunk(groups, 1);
+      for (size_t i = 0; i < qs.size(); ++i) merges[i].Add(Attend(qs[i], ks[i], vs[i]));
+    }
     if (travels) {
       context.ring->Finish(ticket);
       block = std::move(incoming);
     }
-    if (attends) merge.Add(std::move(part));
   }
-  return merge.empty() ? at::empty_like(q) : HeadsFirst(merge.Result(q.scalar_type())).contiguous();
+  if (merges.front().empty()) return at::empty_like(q);
+  std::vector<at::Tensor> merged;
+  for (const AttentionMerge& merge : merges) {
+    merged.push_back(HeadsFirst(merge.Result(q.scalar_type())));
+  }
+  return at::cat(merged, 2).contiguous();  // cat keeps the strides of its inputs
 }
 
 }  // namespace cogwheel

@@ -39,12 +39,18 @@ int64_t SequenceAttentionBytes(const SequenceContext& context, int64_t batch, in
 
   // q, k, v and their packed copies; those and what is received; that and q and kv joined.
   const int64_t scatter = 3 * std::max({2 * sharded, sharded + scattered, 2 * scattered});
-  // Attending: q, the block, the one on its way, what is merged so far, and this block's part.
   const int64_t travels = context.ring_size > 1 ? 1 : 0, merges = context.ring_size > 2 ? 1 : 0;
-  const int64_t attend =
-      scattered + (1 + travels) * kv_block + merges * (fp32 + row_sums) + scattered + row_sums;
-  // Merging two parts: both, a copy of each in fp32 unless they are, and three log-sum-exps.
   const int64_t copies = element_bytes < int64_t{sizeof(float)} ? 1 : 0;
+  // Attending: q, the block, the one on its way, what is merged so far, and a new part: that of
+  // half the heads when it is merged while a block travels, with a copy in fp32 unless it is.
+  const int64_t half_heads = (own_heads + 1) / 2;
+  const int64_t half = merges * own_rows * half_heads * row;
+  const int64_t half_fp32 = half / element_bytes * int64_t{sizeof(float)};
+  const int64_t part = merges > 0 ? half + copies * half_fp32 : scattered;
+  const int64_t attend =
+      scattered + (1 + travels) * kv_block + merges * (fp32 + row_sums) + part + row_sums;
+  // Merging the last two parts: q, the block, both parts, a copy of each in fp32 unless they are,
+  // and three log-sum-exps.
   const int64_t merge =
       travels * (scattered + kv_block + fp32 + scattered + copies * fp32 + 3 * row_sums);
   // The result, packed and received; that and the result joined.
