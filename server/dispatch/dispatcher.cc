@@ -240,10 +240,10 @@ JobEnd Dispatcher::EndOf(Running& running, const RunOutcome& outcome) {
   return FailedEnd(MakeError(outcome.code, outcome.reason, outcome.message));
 }
 
-void Dispatcher::OnLost(WorkerGroup& group, const absl::Status& why) {
+void Dispatcher::OnLost(WorkerGroup& group, const GroupLoss& loss) {
   std::erase(idle_, &group);
   const std::optional<Running> running = TakeRunning(group);
-  if (running.has_value()) LoseAttempt(*running, why);
+  if (running.has_value()) LoseAttempt(*running, loss.why);
 }
 
 // The one place that decides what becomes of a job whose attempt was lost through no fault of its

@@ -61,7 +61,7 @@ class Dispatcher final : public WorkerGroupObserver {
   void OnPreview(WorkerGroup& group, int step, int steps, std::string_view jpeg) override;
   void OnResultChunk(WorkerGroup& group, int64_t offset, std::string_view data) override;
   void OnFinished(WorkerGroup& group, const RunOutcome& outcome) override;
-  void OnLost(WorkerGroup& group, const absl::Status& why) override;
+  void OnLost(WorkerGroup& group, const GroupLoss& loss) override;
 
  private:
   using Time = std::chrono::steady_clock::time_point;

@@ -262,6 +262,7 @@ void RankGroup::EndEpoch(const absl::Status& why) {
   Log(LogLevel::kError, "group lost",
       {{"group", name_}, {"epoch", absl::StrCat(epoch_)}, {"error", std::string(why.message())}});
   parts_.metrics.dispatch_group_losses_total.Increment({name_});
+  const bool charged = phase_ == Phase::kOffered || phase_ == Phase::kRunning;
   const std::vector<Member> members = std::exchange(members_, {});
   Enter(Phase::kGathering, std::chrono::seconds(0));
   job_.clear();
@@ -273,7 +274,7 @@ void RankGroup::EndEpoch(const absl::Status& why) {
     member.link->Close(why);
   }
   Publish();
-  parts_.observer.OnLost(*this, why);
+  parts_.observer.OnLost(*this, {why, charged});
 }
 
 void RankGroup::Broadcast(const FrontendMessage& message) {

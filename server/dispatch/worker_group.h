@@ -38,6 +38,13 @@ struct RunProgress {
   int steps = 0;  // of this stage
 };
 
+// Why an epoch has ended, and with it the attempt of the job that ran.
+struct GroupLoss {
+  absl::Status why;      // names the rank
+  bool charged = false;  // the job may have caused it: a rank died, hung or differed while it ran.
+                         // Not when ranks were asked to leave or the frontend closed.
+};
+
 class WorkerGroup;
 
 // What groups tell the dispatcher. Called on its thread.
@@ -55,8 +62,8 @@ class WorkerGroupObserver {
   virtual void OnResultChunk(WorkerGroup& group, int64_t offset, std::string_view data) = 0;
   // The job has ended on all ranks. OnIdle follows.
   virtual void OnFinished(WorkerGroup& group, const RunOutcome& outcome) = 0;
-  // The epoch has ended, with the job if one ran; `why` names the rank.
-  virtual void OnLost(WorkerGroup& group, const absl::Status& why) = 0;
+  // The epoch has ended, with the job if one ran.
+  virtual void OnLost(WorkerGroup& group, const GroupLoss& loss) = 0;
 };
 
 // The ranks that serve one job at a time, as the dispatcher sees them. Owned by its thread.

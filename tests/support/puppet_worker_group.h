@@ -33,9 +33,9 @@ class PuppetWorkerGroup final : public WorkerGroup {
     observer_.OnFinished(*this, outcome);
     observer_.OnIdle(*this);
   }
-  void Lose(const absl::Status& why) {
+  void Lose(const absl::Status& why, bool charged = true) {
     idle_ = false;
-    observer_.OnLost(*this, why);
+    observer_.OnLost(*this, {why, charged});
   }
 
   const std::string& name() const override { return name_; }

@@ -61,9 +61,9 @@ class Recorder final : public WorkerGroupObserver {
     told.push_back("finished");
     outcome = result;
   }
-  void OnLost(WorkerGroup&, const absl::Status& why) override {
-    told.push_back("lost");
-    status = why;
+  void OnLost(WorkerGroup&, const GroupLoss& loss) override {
+    told.push_back(loss.charged ? "lost, charged" : "lost");
+    status = loss.why;
   }
 
   std::map<std::string, WorkerGroup*> groups;
@@ -339,7 +339,7 @@ TEST_F(RankGroupTest, ALostRankEndsTheEpochAndTheOthersLeave) {
   Start();
   const int64_t epoch = group_->epoch();
   groups_.OnGone(1);
-  EXPECT_THAT(recorder_.told, ElementsAre("lost"));
+  EXPECT_THAT(recorder_.told, ElementsAre("lost, charged"));
   EXPECT_TRUE(absl::IsUnavailable(recorder_.status));
   EXPECT_EQ("GROUP_LOST", ErrorReason(recorder_.status));
   EXPECT_THAT(std::string(recorder_.status.message()), HasSubstr("b:cpu (local rank 0)"));
@@ -349,7 +349,7 @@ TEST_F(RankGroupTest, ALostRankEndsTheEpochAndTheOthersLeave) {
   EXPECT_EQ(0, Board().ranks_size());
   Progress(2, epoch, sequence_, 9);  // the old rank 0 still talks
   groups_.OnGone(2);
-  EXPECT_THAT(recorder_.told, ElementsAre("lost"));
+  EXPECT_THAT(recorder_.told, ElementsAre("lost, charged"));
   const auto a = Join(3, MakeHello("a", 0));
   Join(4, MakeHello("b", 0));
   EXPECT_GT(a->last().assign().epoch(), epoch);
@@ -423,14 +423,14 @@ TEST_F(RankGroupTest, FormingAnsweringAndEndingHaveLimits) {
   Run();
   Answer(1, 0);
   pass_with_beats(60);
-  EXPECT_THAT(recorder_.told, ElementsAre("lost"));
+  EXPECT_THAT(recorder_.told, ElementsAre("lost, charged"));
   Form();
   Start();
   pass_with_beats(300);  // a long job is no reason
   EXPECT_THAT(recorder_.told, IsEmpty());
   Done(1, 0);
   pass_with_beats(60);
-  EXPECT_THAT(recorder_.told, ElementsAre("lost"));
+  EXPECT_THAT(recorder_.told, ElementsAre("lost, charged"));
 }
 
 TEST(WorldOrder, IsByHostThenLocalRank) {
