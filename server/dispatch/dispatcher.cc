@@ -5,6 +5,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "proto/contract/failpoint.h"
 #include "proto/contract/log.h"
 #include "proto/contract/status.h"
 #include "proto/contract/validate.h"
@@ -101,8 +102,10 @@ void Dispatcher::Schedule() {
 bool Dispatcher::StartNext(WorkerGroup& group) {
   std::optional<QueuedJob> queued = queue_.Pop(group.model());
   if (!queued.has_value()) return false;
+  Failpoint("dispatch.before_claim");
   const absl::StatusOr<Job> job =
       parts_.store.Claim(queued->name, group.name(), group.epoch(), parts_.clock.Wall());
+  Failpoint("dispatch.after_claim");
   if (job.ok()) {
     parts_.ledger.Release(queued->bytes);
     StartOn(group, *queued, *job);
@@ -138,7 +141,9 @@ void Dispatcher::StartOn(WorkerGroup& group, const QueuedJob& queued, const Job&
        {"attempt", absl::StrCat(job.attempt)},
        {"group", group.name()},
        {"epoch", absl::StrCat(job.epoch)}});
+  Failpoint("dispatch.before_run");
   group.Run({job.name, job.attempt, job.request, job.image});
+  Failpoint("dispatch.after_run");
 }
 
 Dispatcher::Running* Dispatcher::FindRunning(WorkerGroup& group) {
@@ -263,7 +268,9 @@ void Dispatcher::Finish(const Job& job, const JobEnd& end) {
   finished.stage_seconds = end.stage_seconds;
   finished.end_time = parts_.clock.Wall();
   finished.last_sequence = announcer_.EndSequence(job);
+  Failpoint("dispatch.before_finish");
   const absl::StatusOr<Job> ended = parts_.store.Finish(finished);
+  Failpoint("dispatch.after_finish");
   if (!ended.ok()) {
     if (absl::IsAborted(ended.status())) {
       parts_.metrics.dispatch_fenced_commits_total.Increment({job.group});
@@ -304,6 +311,7 @@ void Dispatcher::CancelNow(const std::string& tenant, const std::string& name,
   const absl::StatusOr<Job> known = parts_.store.Get(tenant, name);
   if (!known.ok() || IsTerminal(known->state)) return done(known);
   const absl::StatusOr<Job> asked = parts_.store.RequestCancel(name);
+  Failpoint("dispatch.after_cancel_flag");
   if (!asked.ok()) return done(asked);
   const std::optional<QueuedJob> queued = queue_.Remove(name);
   if (queued.has_value()) {

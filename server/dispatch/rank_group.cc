@@ -7,6 +7,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "proto/contract/failpoint.h"
 #include "proto/contract/log.h"
 #include "proto/contract/status.h"
 #include "server/dispatch/job_plan.h"
@@ -80,7 +81,9 @@ absl::Status RankGroup::Join(RankId id, std::shared_ptr<RankLink> link, const He
 }
 
 void RankGroup::Form() {
+  Failpoint("group.before_epoch");
   const absl::StatusOr<int64_t> epoch = parts_.store.NextEpoch(name_);
+  Failpoint("group.after_epoch");
   const absl::Status kept = parts_.store.PutModel(ToModel(members_.front().hello.model()));
   if (!epoch.ok() || !kept.ok()) {
     return EndEpoch(epoch.ok() ? kept : epoch.status());
@@ -152,6 +155,7 @@ void RankGroup::OnFormed(Member& member) {
        {"ranks", absl::StrCat(members_.size())},
        {"model", members_.front().hello.model().name()}});
   parts_.metrics.dispatch_group_formations_total.Increment({name_});
+  Failpoint("group.formed");
   EnterIdle();
 }
 
@@ -193,6 +197,7 @@ void RankGroup::StartOrDrop() {
     message.mutable_start_job()->set_job_sequence(job_sequence_);
     Enter(Phase::kRunning, std::chrono::seconds(0));
     Broadcast(message);
+    Failpoint("group.after_start");
     return parts_.observer.OnStarted(*this);
   }
   const absl::Status why = refused != members_.end()

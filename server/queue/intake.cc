@@ -7,6 +7,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "proto/contract/failpoint.h"
 #include "proto/contract/status.h"
 #include "proto/contract/validate.h"
 #include "server/queue/request_hash.h"
@@ -69,13 +70,16 @@ void Intake::Submit(const v1::GenerateRequest& request, const std::string& tenan
   const int64_t bytes = QueuedBytes(job.job);
   const absl::Status admitted = parts_.ledger.Reserve(bytes);
   if (!admitted.ok()) return done(admitted);
+  Failpoint("intake.before_store");
   parts_.store.Create(std::move(job),
                       [this, bytes, done = std::move(done)](absl::StatusOr<CreatedJob> created) {
                         if (!created.ok() || created->existed) {
                           parts_.ledger.Release(bytes);
                         } else {
+                          Failpoint("intake.after_store");
                           parts_.accepted(created->job);
                         }
+                        Failpoint("intake.before_ack");
                         done(std::move(created));
                       });
 }

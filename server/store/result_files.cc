@@ -11,6 +11,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "proto/contract/failpoint.h"
 #include "proto/contract/log.h"
 #include "proto/contract/sha256.h"
 #include "proto/contract/status.h"
@@ -94,6 +95,7 @@ class FileWriter final : public ResultWriter {
     }
     const absl::Status written = WriteAll(file_.fd(), data, path_);
     if (!written.ok()) return written;
+    Failpoint("result.after_append");
     sha_.Update(data);
     size_ += static_cast<int64_t>(data.size());
     return absl::OkStatus();
@@ -109,7 +111,9 @@ class FileWriter final : public ResultWriter {
           absl::StrCat("the result arrived with ", size_, " bytes and digest ", sha256,
                        ", the rank stated ", stated.size_bytes, " and ", stated.sha256));
     }
+    Failpoint("result.before_sync");
     if (fsync(file_.fd()) != 0) return FileError("sync", path_);
+    Failpoint("result.after_sync");
     const fs::path target = fs::path(data_dir_) / ArtefactPath(stated);
     std::error_code error;
     const bool made = fs::create_directory(target.parent_path(), error);
@@ -118,6 +122,7 @@ class FileWriter final : public ResultWriter {
       if (!synced.ok()) return synced;
     }
     if (rename(path_.c_str(), target.c_str()) != 0) return FileError("rename", path_);
+    Failpoint("result.after_rename");
     path_.clear();
     return SyncFolder(target.parent_path());
   }

@@ -5,6 +5,7 @@
 #include <utility>
 #include <variant>
 
+#include "proto/contract/failpoint.h"
 #include "proto/contract/log.h"
 #include "worker/rank/exit_code.h"
 #include "worker/rank/guard.h"
@@ -73,6 +74,7 @@ RankLoop::Verdict RankLoop::Join(const AssignOrder& order) {
     return kExitGroupLost;
   }
   epoch_ = order.epoch;
+  Failpoint("rank.join");
   const absl::Status status = Guard([&] {
     pipeline_ = parts_.load(order.world_rank);
     world_ = parts_.connect(order);
@@ -108,6 +110,7 @@ RankLoop::Verdict RankLoop::Answer(RunOrder order) {
     return kExitGroupLost;
   }
   next_sequence_ = sequence + 1;
+  Failpoint("rank.broadcast");
   int64_t planned_bytes = 0;
   const absl::Status status = Prepare(order, planned_bytes);
   if (status.ok()) {
@@ -156,6 +159,7 @@ RankLoop::Verdict RankLoop::Execute(const JobSpec& spec) {
     report.seconds =
         pipeline_->Run(spec, *world_, sink, [&] { return NextCommand(spec, output.get()); });
   });
+  Failpoint("rank.stream");
   report.status = ran;
   if (output != nullptr && !output->status().ok()) report.status = output->status();
   if (output != nullptr && report.status.ok()) {

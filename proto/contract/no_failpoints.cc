@@ -1,0 +1,7 @@
+#include "proto/contract/failpoint.h"
+
+namespace cogwheel {
+
+void Failpoint(std::string_view /*name*/) {}
+
+}  // namespace cogwheel
