@@ -39,12 +39,14 @@ class WiredFrontend final : public Frontend {
       : clock_(clock),
         lock_(std::move(lock)),
         results_(std::move(results)),
-        ledger_({config.max_queued_jobs(), config.max_queued_bytes()}),
+        ledger_({config.max_queued_jobs(), config.max_queued_bytes(),
+                 static_cast<double>(config.max_queued_seconds()),
+                 config.max_tenant_queued_jobs()}),
         loop_(clock),
-        dispatcher_(
-            {loop_, store_, *results_, events_, ledger_, clock, metrics_, config.max_kept_jobs()}),
+        dispatcher_({loop_, store_, *results_, events_, ledger_, costs_, clock, metrics_,
+                     config.max_kept_jobs()}),
         groups_({store_, clock, dispatcher_, board_, metrics_, RankGroup::Limits()}),
-        intake_({store_, ledger_, clock, RandomSeed,
+        intake_({store_, ledger_, costs_, clock, RandomSeed,
                  [this](const Job& job) { dispatcher_.Accept(job); }}),
         readiness_(board_, ledger_, metrics_),
         video_service_(
@@ -72,6 +74,9 @@ class WiredFrontend final : public Frontend {
          [this] { return Live(); }, [this] { return Ready(); }});
     if (!admin.ok()) return admin.status();
     admin_ = *std::move(admin);
+    const absl::StatusOr<std::vector<Job>> unfinished = store_.Recover();
+    if (!unfinished.ok()) return unfinished.status();
+    dispatcher_.Recover(*unfinished);
     loop_.Start();
     auto server = GrpcServer::Start({config.listen(), config.internal_listen()}, video_service_,
                                     rank_control_);
@@ -133,6 +138,7 @@ class WiredFrontend final : public Frontend {
   const std::unique_ptr<ResultFiles> results_;
   EventLog events_;
   AdmissionLedger ledger_;
+  CostModel costs_;
   GroupBoard board_;
   StreamRegistry streams_;
   EventLoop loop_;

@@ -39,12 +39,16 @@ config::v1::ServerConfig DefaultServerConfig() {
   config.set_max_queued_bytes(int64_t{1} << 30);
   config.set_max_kept_jobs(10'000);
   config.set_shutdown_grace_seconds(30);
+  config.set_max_queued_seconds(86'400);
   return config;
 }
 
 absl::StatusOr<config::v1::ServerConfig> CheckServerConfig(config::v1::ServerConfig config) {
   if (!config.has_internal_listen() && IsLoopback(config.listen())) {
     config.set_internal_listen(config.listen());
+  }
+  if (!config.has_max_tenant_queued_jobs()) {
+    config.set_max_tenant_queued_jobs(config.max_queued_jobs());
   }
   if (!config.has_internal_listen()) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -58,6 +62,8 @@ absl::StatusOr<config::v1::ServerConfig> CheckServerConfig(config::v1::ServerCon
       CheckAddress("--admin-listen", config.admin_listen()),
       CheckAtLeast("--max-queued-jobs", config.max_queued_jobs(), 1),
       CheckAtLeast("--max-queued-bytes", config.max_queued_bytes(), 1),
+      CheckAtLeast("--max-queued-seconds", config.max_queued_seconds(), 1),
+      CheckAtLeast("--max-tenant-queued-jobs", config.max_tenant_queued_jobs(), 1),
       CheckAtLeast("--max-kept-jobs", config.max_kept_jobs(), 1),
       CheckAtLeast("--shutdown-grace-seconds", config.shutdown_grace_seconds(), 0),
   };

@@ -15,6 +15,9 @@ namespace cogwheel {
 namespace {
 
 constexpr size_t kMaxPreviewBytes = 1024 * 1024;
+constexpr int32_t kMaxCharges = 3;     // with the third a job has failed
+constexpr double kOverdueShare = 0.1;  // of the estimate: what an overdue job should still take
+
 absl::Status Behind() {
   return MakeError(absl::StatusCode::kResourceExhausted, "DISPATCHER_BEHIND",
                    "the server has too many requests at hand");
@@ -24,11 +27,36 @@ double Seconds(std::chrono::nanoseconds duration) { return duration.count() * 1e
 
 }  // namespace
 
-Dispatcher::Dispatcher(const Parts& parts) : parts_(parts), announcer_(parts.events, parts.clock) {}
+Dispatcher::Dispatcher(const Parts& parts)
+    : parts_(parts),
+      announcer_(parts.events, parts.clock),
+      recorder_({parts.store, parts.results, parts.events, announcer_, parts.clock, parts.metrics,
+                 parts.max_kept_jobs}) {}
 
 void Dispatcher::Accept(const Job& job) {
   parts_.events.Open(job.name);
-  parts_.loop.Post([this, job] { Enqueue(job); });
+  parts_.loop.Post([this, place = PlaceOf(job)] {
+    Log(LogLevel::kInfo, "job queued", {{"job", place.name}, {"model", place.model}});
+    queue_.Push(place);
+    AnnounceQueue();
+    Schedule();
+  });
+}
+
+void Dispatcher::Recover(const std::vector<Job>& jobs) {
+  for (const Job& job : jobs) {
+    parts_.events.Open(job.name);
+    if (job.cancel_requested) {
+      recorder_.End(job, CancelledEnd());
+      continue;
+    }
+    const QueuedJob place = PlaceOf(job);
+    parts_.ledger.Take(place.name, CostOf(job, place));
+    queue_.Push(place);
+  }
+  if (jobs.empty()) return;
+  Log(LogLevel::kInfo, "jobs queued again", {{"jobs", absl::StrCat(jobs.size())}});
+  AnnounceQueue();
 }
 
 void Dispatcher::Cancel(const std::string& tenant, const std::string& name, JobCallback done) {
@@ -55,87 +83,133 @@ void Dispatcher::Abandon() {
         MakeError(absl::StatusCode::kUnavailable, "SHUTDOWN", "the server was shut down");
     for (auto& [group, running] : running_) {
       group->Cancel();
-      LoseAttempt(running, why);
+      LoseAttempt(running, {why, /*charged=*/false});
     }
     running_.clear();
     running_jobs_ = 0;
   });
 }
 
-void Dispatcher::Enqueue(const Job& job) {
-  QueuedJob queued;
-  queued.name = job.name;
-  queued.model = job.request.model();
-  queued.attempt = job.attempt;
-  queued.priority = job.request.priority();
-  queued.bytes = QueuedBytes(job);
+QueuedJob Dispatcher::PlaceOf(const Job& job) const {
+  QueuedJob place;
+  place.name = job.name;
+  place.model = job.request.model();
+  place.tenant = job.tenant;
+  place.attempt = job.attempt;
+  place.priority = job.request.priority();
+  place.size = SizeOf(job.request);
+  place.seconds = parts_.costs.Seconds(place.model, place.size).value_or(0);
+  // The wall clock, which may jump, counts only for the time in which no process lived.
+  const auto age = std::max(parts_.clock.Wall() - job.create_time, Job::WallTime::duration(0));
+  place.arrival = parts_.clock.Now() - age;
   if (job.request.has_deadline()) {
-    queued.deadline = parts_.clock.Now() + ToNanoseconds(job.request.deadline());
+    place.deadline = place.arrival + ToNanoseconds(job.request.deadline());
   }
-  queue_.Push(std::move(queued));
-  Log(LogLevel::kInfo, "job queued", {{"job", job.name}, {"model", job.request.model()}});
-  AnnounceQueue();
-  Schedule();
+  return place;
+}
+
+JobCost Dispatcher::CostOf(const Job& job, const QueuedJob& place) const {
+  return {place.model, place.tenant, QueuedBytes(job), place.seconds, std::nullopt};
 }
 
 void Dispatcher::AnnounceQueue() {
-  announcer_.Queue(queue_, [this](const std::string& model) { return pace_.JobSeconds(model); });
+  std::vector<Slot> slots = Slots();
+  std::map<std::string, int> positions;
+  std::vector<QueueEntry> entries;
+  for (const QueuedJob* job : queue_.InOrder()) {
+    QueueEntry entry{job, ++positions[job->model], std::nullopt};
+    const Slot* slot = SoonestEnd(slots, *job);
+    if (slot != nullptr && job->seconds > 0) entry.start_in = slot->free_in - job->seconds;
+    entries.push_back(entry);
+  }
+  announcer_.Queue(entries);
 }
 
-void Dispatcher::Schedule() {
-  bool moved = false;
-  for (size_t i = 0; i < idle_.size() && !draining_;) {
-    WorkerGroup* group = idle_[i];
-    if (!StartNext(*group)) {
-      ++i;
-      continue;
-    }
-    moved = true;
-    // A group may fall idle again while its job starts: it stands at the end then.
-    const auto place = std::find(idle_.begin(), idle_.end(), group);
-    if (place != idle_.end() && FindRunning(*group) != nullptr) idle_.erase(place);
+// What a running job should still take, in seconds.
+double Dispatcher::SecondsLeft(const WorkerGroup& group, const Running& running) const {
+  const double usual =
+      parts_.costs.Seconds(running.place.model, group.name(), running.place.size).value_or(0);
+  return std::max(usual - Seconds(parts_.clock.Now() - running.started), usual * kOverdueShare);
+}
+
+std::vector<Dispatcher::Slot> Dispatcher::Slots() const {
+  std::vector<Slot> slots;
+  for (WorkerGroup* group : idle_) slots.push_back({group, /*idle=*/true, 0});
+  for (const auto& [group, running] : running_) {
+    slots.push_back({group, /*idle=*/false, SecondsLeft(*group, running)});
   }
+  return slots;
+}
+
+// The slot that would finish the job first, now taken up by it; null when no group has its model.
+Dispatcher::Slot* Dispatcher::SoonestEnd(std::vector<Slot>& slots, const QueuedJob& job) const {
+  Slot* best = nullptr;
+  double best_end = 0;
+  for (Slot& slot : slots) {
+    if (slot.group->model() != job.model) continue;
+    const double end =
+        slot.free_in + parts_.costs.Seconds(job.model, slot.group->name(), job.size).value_or(0);
+    const bool sooner =
+        best == nullptr || end < best_end || (end == best_end && slot.idle && !best->idle);
+    if (!sooner) continue;
+    best = &slot;
+    best_end = end;
+  }
+  if (best != nullptr) best->free_in = best_end;
+  return best;
+}
+
+// Gives each job, in order, to the group that would finish it first: an idle one starts it now; for
+// one that is still busy it waits, and a job behind it may take the idle one.
+void Dispatcher::Schedule() {
+  if (draining_ || !recorder_.settled()) return;
+  std::vector<Slot> slots = Slots();
+  std::vector<std::pair<WorkerGroup*, std::string>> starts;
+  for (const QueuedJob* job : queue_.InOrder()) {
+    if (starts.size() == idle_.size()) break;
+    Slot* slot = SoonestEnd(slots, *job);
+    if (slot == nullptr || !std::exchange(slot->idle, false)) continue;
+    starts.emplace_back(slot->group, job->name);
+  }
+  bool moved = false;
+  for (const auto& [group, job] : starts) moved = StartOn(*group, job) || moved;
   if (moved) AnnounceQueue();
 }
 
-// True when a job left the queue.
-bool Dispatcher::StartNext(WorkerGroup& group) {
-  std::optional<QueuedJob> queued = queue_.Pop(group.model());
-  if (!queued.has_value()) return false;
+// True when the job left the queue.
+bool Dispatcher::StartOn(WorkerGroup& group, const std::string& name) {
   Failpoint("dispatch.before_claim");
   const absl::StatusOr<Job> job =
-      parts_.store.Claim(queued->name, group.name(), group.epoch(), parts_.clock.Wall());
+      parts_.store.Claim(name, group.name(), group.epoch(), parts_.clock.Wall());
   Failpoint("dispatch.after_claim");
-  if (job.ok()) {
-    parts_.ledger.Release(queued->bytes);
-    StartOn(group, *queued, *job);
-    return true;
-  }
-  Log(LogLevel::kError, "job cannot be claimed",
-      {{"job", queued->name}, {"error", std::string(job.status().message())}});
   const bool gone = absl::IsAborted(job.status()) || absl::IsNotFound(job.status());
-  if (gone) {
-    parts_.ledger.Release(queued->bytes);
-  } else {
-    queue_.Push(*std::move(queued));  // the store will come back; the next tick tries again
+  if (!job.ok()) {
+    Log(LogLevel::kError, "job cannot be claimed",
+        {{"job", name}, {"error", std::string(job.status().message())}});
+    if (!gone) return false;  // the store will come back; the next tick tries again
   }
-  return gone;
+  const std::optional<QueuedJob> place = gone ? queue_.Remove(name) : queue_.Take(name);
+  parts_.ledger.Release(name);
+  if (job.ok()) RunOn(group, *place, *job);
+  return true;
 }
 
-void Dispatcher::StartOn(WorkerGroup& group, const QueuedJob& queued, const Job& job) {
+void Dispatcher::RunOn(WorkerGroup& group, const QueuedJob& place, const Job& job) {
+  parts_.metrics.queue_wait_seconds.Observe(Seconds(parts_.clock.Now() - place.arrival),
+                                            {place.model});
+  if (job.cancel_requested) return recorder_.End(job, CancelledEnd());
+  auto writer = parts_.results.Begin(job.name, job.epoch, job.attempt);
+  if (!writer.ok()) return recorder_.End(job, FailedEnd(writer.status()));
   Running running;
   running.job = job;
-  running.deadline = queued.deadline;
+  running.job.image = nullptr;
+  running.place = place;
+  running.place.attempt = job.attempt;
   running.started = running.stage_started = parts_.clock.Now();
-  parts_.metrics.queue_wait_seconds.Observe(Seconds(parts_.clock.Wall() - job.create_time),
-                                            {job.request.model()});
-  if (job.cancel_requested) return Finish(job, CancelledEnd());
-  absl::StatusOr<std::unique_ptr<ResultWriter>> writer =
-      parts_.results.Begin(job.name, job.epoch, job.attempt);
-  if (!writer.ok()) return Finish(job, FailedEnd(writer.status()));
   running.writer = *std::move(writer);
   running_.insert_or_assign(&group, std::move(running));
   running_jobs_ = static_cast<int>(running_.size());
+  std::erase(idle_, &group);
   Log(LogLevel::kInfo, "job dispatched",
       {{"job", job.name},
        {"attempt", absl::StrCat(job.attempt)},
@@ -181,9 +255,18 @@ void Dispatcher::OnProgress(WorkerGroup& group, const RunProgress& progress) {
     running->stage = progress.stage;
     running->stage_started = now;
   }
-  announcer_.Progress(running->job, progress,
-                      pace_.SecondsLeft(running->job.request.model(), progress,
-                                        Seconds(now - running->stage_started)));
+  announcer_.Progress(running->job, progress, SecondsLeftOf(*running, progress));
+}
+
+// Of the whole job, from the pace of the stage that runs; nullopt before its first step.
+std::optional<double> Dispatcher::SecondsLeftOf(const Running& running,
+                                                const RunProgress& progress) const {
+  if (progress.stage == RunStage::kTextEncode || progress.step < 1) return std::nullopt;
+  const double a_step = Seconds(parts_.clock.Now() - running.stage_started) / progress.step;
+  const double left = a_step * (progress.steps - progress.step);
+  if (progress.stage == RunStage::kDecode) return left;
+  return left +
+         parts_.costs.SecondsAfterSteps(running.place.model, running.job.group, running.place.size);
 }
 
 void Dispatcher::OnPreview(WorkerGroup& group, int step, int steps, std::string_view jpeg) {
@@ -208,7 +291,9 @@ void Dispatcher::OnResultChunk(WorkerGroup& group, int64_t offset, std::string_v
 void Dispatcher::OnRefused(WorkerGroup& group, const absl::Status& why) {
   const std::optional<Running> running = TakeRunning(group);
   if (!running.has_value()) return;
-  Finish(running->job, RequestedEnd(*running).value_or(FailedEnd(why)));
+  // A rank that is about to leave: another group, or this one's next epoch, will take the job.
+  if (absl::IsUnavailable(why)) return LoseAttempt(*running, {why, /*charged=*/false});
+  recorder_.End(running->job, RequestedEnd(*running).value_or(FailedEnd(why)));
 }
 
 void Dispatcher::OnFinished(WorkerGroup& group, const RunOutcome& outcome) {
@@ -216,13 +301,20 @@ void Dispatcher::OnFinished(WorkerGroup& group, const RunOutcome& outcome) {
   if (!running.has_value()) return;
   JobEnd end = EndOf(*running, outcome);
   end.stage_seconds = outcome.stage_seconds;
-  if (end.state == JobState::kSucceeded) {
-    const std::string& model = running->job.request.model();
-    pace_.Learn(model, Seconds(parts_.clock.Now() - running->started), outcome.stage_seconds);
-    const std::chrono::duration<double> usual(pace_.JobSeconds(model).value_or(1));
-    parts_.ledger.SetJobTime(std::chrono::ceil<std::chrono::milliseconds>(usual));
+  if (end.state == JobState::kSucceeded) Learn(*running, outcome);
+  recorder_.End(running->job, end);
+}
+
+void Dispatcher::Learn(const Running& running, const RunOutcome& outcome) {
+  const QueuedJob& place = running.place;
+  const double took = Seconds(parts_.clock.Now() - running.started);
+  const std::optional<double> expected =
+      parts_.costs.Seconds(place.model, running.job.group, place.size);
+  if (expected.value_or(0) > 0) {
+    parts_.metrics.dispatch_cost_error_ratio.Observe(took / *expected, {place.model});
   }
-  Finish(running->job, end);
+  parts_.costs.Learn(place.model, running.job.group, place.size, took,
+                     outcome.stage_seconds.denoise);
 }
 
 // What the job's owner or its deadline asked for, if they did.
@@ -248,62 +340,23 @@ JobEnd Dispatcher::EndOf(Running& running, const RunOutcome& outcome) {
 void Dispatcher::OnLost(WorkerGroup& group, const GroupLoss& loss) {
   std::erase(idle_, &group);
   const std::optional<Running> running = TakeRunning(group);
-  if (running.has_value()) LoseAttempt(*running, loss.why);
+  if (running.has_value()) LoseAttempt(*running, loss);
 }
 
-// The one place that decides what becomes of a job whose attempt was lost through no fault of its
-// own: it fails. With a durable store it will be queued again.
-void Dispatcher::LoseAttempt(const Running& running, const absl::Status& why) {
-  Finish(running.job, RequestedEnd(running).value_or(FailedEnd(why)));
-}
-
-void Dispatcher::Finish(const Job& job, const JobEnd& end) {
-  FinishedJob finished;
-  finished.name = job.name;
-  finished.epoch = job.epoch;
-  finished.attempt = job.attempt;
-  finished.state = end.state;
-  finished.error = end.error;
-  finished.result = end.result;
-  finished.stage_seconds = end.stage_seconds;
-  finished.end_time = parts_.clock.Wall();
-  finished.last_sequence = announcer_.EndSequence(job);
-  Failpoint("dispatch.before_finish");
-  const absl::StatusOr<Job> ended = parts_.store.Finish(finished);
-  Failpoint("dispatch.after_finish");
-  if (!ended.ok()) {
-    if (absl::IsAborted(ended.status())) {
-      parts_.metrics.dispatch_fenced_commits_total.Increment({job.group});
-    }
-    return Log(LogLevel::kError, "a job's end cannot be stored",
-               {{"job", job.name}, {"error", std::string(ended.status().message())}});
-  }
-  announcer_.Ended(*ended);
-  const std::string& model = job.request.model();
-  const std::string state = JobStateName(end.state);
-  Log(LogLevel::kInfo, "job ended",
-      {{"job", job.name},
-       {"state", state},
-       {"reason", end.error.reason},
-       {"error", end.error.message}});
-  parts_.metrics.dispatch_jobs_finished_total.Increment({model, state});
-  if (job.start_time.has_value()) {
-    parts_.metrics.dispatch_job_duration_seconds.Observe(
-        Seconds(finished.end_time - *job.start_time), {model, state});
-  }
-  Trim();
-}
-
-void Dispatcher::Trim() {
-  Retention retention;
-  retention.finished_jobs = parts_.max_kept_jobs;
-  const absl::StatusOr<Removed> removed = parts_.store.Trim(retention);
-  if (removed.ok()) Forget(*removed);
-}
-
-void Dispatcher::Forget(const Removed& removed) {
-  for (const std::string& job : removed.jobs) parts_.events.Forget(job);
-  for (const Artefact& orphan : removed.orphans) parts_.results.Remove(orphan);
+// The one place that decides what becomes of a job whose attempt was lost.
+void Dispatcher::LoseAttempt(const Running& running, const GroupLoss& loss) {
+  const std::optional<JobEnd> requested = RequestedEnd(running);
+  if (requested.has_value()) return recorder_.End(running.job, *requested);
+  if (!running.broken.ok()) return recorder_.End(running.job, FailedEnd(running.broken));
+  const JobEnd failed = FailedEnd(loss.why);
+  const bool poison = loss.charged && running.job.charges + 1 >= kMaxCharges;
+  if (poison) return recorder_.End(running.job, failed);
+  recorder_.Requeue(running.job, failed.error, loss.charged,
+                    [this, place = running.place](const Job& job) {
+                      parts_.ledger.Take(place.name, CostOf(job, place));
+                      queue_.Push(place);
+                      AnnounceQueue();
+                    });
 }
 
 void Dispatcher::CancelNow(const std::string& tenant, const std::string& name,
@@ -313,10 +366,9 @@ void Dispatcher::CancelNow(const std::string& tenant, const std::string& name,
   const absl::StatusOr<Job> asked = parts_.store.RequestCancel(name);
   Failpoint("dispatch.after_cancel_flag");
   if (!asked.ok()) return done(asked);
-  const std::optional<QueuedJob> queued = queue_.Remove(name);
-  if (queued.has_value()) {
-    parts_.ledger.Release(queued->bytes);
-    Finish(*asked, CancelledEnd());
+  if (queue_.Remove(name).has_value()) {
+    parts_.ledger.Release(name);
+    recorder_.End(*asked, CancelledEnd());
     AnnounceQueue();
     return done(parts_.store.Get(tenant, name));
   }
@@ -334,24 +386,26 @@ void Dispatcher::DeleteNow(const std::string& tenant, const std::string& name,
   if (!known.ok()) return done(known);
   const absl::StatusOr<Removed> removed = parts_.store.Delete(name);
   if (!removed.ok()) return done(removed.status());
-  Forget(*removed);
+  recorder_.Forget(*removed);
   done(known);
 }
 
 void Dispatcher::ExpireQueued() {
   const std::vector<std::string> late = queue_.PastDeadline(parts_.clock.Now());
   for (const std::string& name : late) {
-    const std::optional<QueuedJob> queued = queue_.Remove(name);
-    parts_.ledger.Release(queued->bytes);
     const absl::StatusOr<Job> job = parts_.store.RequestCancel(name);
-    if (job.ok()) Finish(*job, ExpiredEnd(*job));
+    if (!job.ok()) continue;  // the next tick tries again
+    queue_.Remove(name);
+    parts_.ledger.Release(name);
+    recorder_.End(*job, ExpiredEnd(*job));
   }
   if (!late.empty()) AnnounceQueue();
 }
 
 void Dispatcher::ExpireRunning() {
   for (auto& [group, running] : running_) {
-    const bool late = running.deadline.has_value() && *running.deadline <= parts_.clock.Now();
+    const std::optional<Time> deadline = running.place.deadline;
+    const bool late = deadline.has_value() && *deadline <= parts_.clock.Now();
     if (!late || running.expired) continue;
     running.expired = true;
     group->Cancel();
@@ -359,14 +413,44 @@ void Dispatcher::ExpireRunning() {
 }
 
 void Dispatcher::Tick() {
+  recorder_.Tick();
   ExpireQueued();
   ExpireRunning();
   Schedule();
   AnnounceQueue();
   announcer_.Tick();
-  parts_.metrics.queue_jobs.Set(static_cast<double>(queue_.size()), {"queued"});
-  parts_.metrics.queue_jobs.Set(static_cast<double>(running_.size()), {"running"});
-  parts_.metrics.queue_bytes.Set(static_cast<double>(parts_.ledger.load().bytes));
+  ShowLoad();
+}
+
+// For those outside this thread: admission and metrics.
+void Dispatcher::ShowLoad() {
+  struct Load {
+    int groups = 0, running = 0, queued = 0;
+    double running_seconds = 0, oldest_seconds = 0;
+  };
+  std::map<std::string, Load> models;
+  for (const std::string& model : shown_models_) models[model];
+  for (const Slot& slot : Slots()) {
+    Load& load = models[slot.group->model()];
+    ++load.groups;
+    load.running += slot.idle ? 0 : 1;
+    load.running_seconds += slot.free_in;
+  }
+  for (const QueuedJob* job : queue_.InOrder()) {
+    Load& load = models[job->model];
+    ++load.queued;
+    load.oldest_seconds = std::max(load.oldest_seconds, Seconds(parts_.clock.Now() - job->arrival));
+  }
+  ServerMetrics& metrics = parts_.metrics;
+  for (const auto& [model, load] : models) {
+    parts_.ledger.SetGroups(model, load.groups, load.running_seconds);
+    metrics.queue_jobs.Set(load.queued, {"queued", model});
+    metrics.queue_jobs.Set(load.running, {"running", model});
+    metrics.queue_gpu_seconds.Set(parts_.ledger.SecondsOf(model) + load.running_seconds, {model});
+    metrics.queue_oldest_age_seconds.Set(load.oldest_seconds, {model});
+    shown_models_.insert(model);
+  }
+  metrics.queue_bytes.Set(static_cast<double>(parts_.ledger.load().bytes));
 }
 
 }  // namespace cogwheel

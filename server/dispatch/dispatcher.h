@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -13,10 +14,11 @@
 #include "server/dispatch/event_loop.h"
 #include "server/dispatch/job_announcer.h"
 #include "server/dispatch/job_end.h"
-#include "server/dispatch/model_pace.h"
+#include "server/dispatch/job_recorder.h"
 #include "server/dispatch/worker_group.h"
 #include "server/metrics/server_metrics.h"
 #include "server/queue/admission.h"
+#include "server/queue/cost_model.h"
 #include "server/queue/job_store.h"
 #include "server/queue/request_queue.h"
 #include "server/queue/result_store.h"
@@ -33,12 +35,15 @@ class Dispatcher final : public WorkerGroupObserver {
     ResultStore& results;
     EventLog& events;
     AdmissionLedger& ledger;
+    CostModel& costs;
     const Clock& clock;
     ServerMetrics& metrics;
     int64_t max_kept_jobs = 10'000;
   };
   explicit Dispatcher(const Parts& parts);
 
+  // Takes over the unfinished jobs of a former process. Before the loop starts.
+  void Recover(const std::vector<Job>& jobs);
   // A job that the store holds and whose place in the ledger is reserved.
   void Accept(const Job& job);
   using JobCallback = std::function<void(absl::StatusOr<Job>)>;
@@ -49,7 +54,7 @@ class Dispatcher final : public WorkerGroupObserver {
   void Delete(const std::string& tenant, const std::string& name, JobCallback done);
   // No job is started any more.
   void Drain();
-  // Running jobs are given up: their attempt is lost.
+  // Running jobs are given up: they go back to the queue.
   void Abandon();
   int running_jobs() const { return running_jobs_; }
 
@@ -67,7 +72,7 @@ class Dispatcher final : public WorkerGroupObserver {
   using Time = std::chrono::steady_clock::time_point;
   struct Running {
     Job job;
-    std::optional<Time> deadline;
+    QueuedJob place;  // that it had in the queue
     std::unique_ptr<ResultWriter> writer;
     bool cancelled = false;  // by a caller
     bool expired = false;    // by its deadline
@@ -77,30 +82,40 @@ class Dispatcher final : public WorkerGroupObserver {
     RunStage stage = RunStage::kTextEncode;
   };
 
-  void Enqueue(const Job& job);
+  QueuedJob PlaceOf(const Job& job) const;
+  JobCost CostOf(const Job& job, const QueuedJob& place) const;
+  struct Slot {
+    WorkerGroup* group = nullptr;
+    bool idle = false;
+    double free_in = 0;  // seconds
+  };
+  std::vector<Slot> Slots() const;
+  Slot* SoonestEnd(std::vector<Slot>& slots, const QueuedJob& job) const;
   void Schedule();
-  bool StartNext(WorkerGroup& group);
-  void StartOn(WorkerGroup& group, const QueuedJob& queued, const Job& job);
+  bool StartOn(WorkerGroup& group, const std::string& name);
+  void RunOn(WorkerGroup& group, const QueuedJob& place, const Job& job);
+  double SecondsLeft(const WorkerGroup& group, const Running& running) const;
+  std::optional<double> SecondsLeftOf(const Running& running, const RunProgress& progress) const;
   void CancelNow(const std::string& tenant, const std::string& name, const JobCallback& done);
   void DeleteNow(const std::string& tenant, const std::string& name, const JobCallback& done);
   void ExpireQueued();
   void ExpireRunning();
-  void LoseAttempt(const Running& running, const absl::Status& why);
+  void Learn(const Running& running, const RunOutcome& outcome);
+  void LoseAttempt(const Running& running, const GroupLoss& loss);
   JobEnd EndOf(Running& running, const RunOutcome& outcome);
   std::optional<JobEnd> RequestedEnd(const Running& running) const;
-  void Finish(const Job& job, const JobEnd& end);
   std::optional<Running> TakeRunning(WorkerGroup& group);
   Running* FindRunning(WorkerGroup& group);
-  void Trim();
-  void Forget(const Removed& removed);
   void AnnounceQueue();
+  void ShowLoad();
 
   const Parts parts_;
   JobAnnouncer announcer_;
-  ModelPace pace_;
+  JobRecorder recorder_;
   RequestQueue queue_;
   std::map<WorkerGroup*, Running> running_;
   std::vector<WorkerGroup*> idle_;
+  std::set<std::string> shown_models_;
   bool draining_ = false;
   std::atomic<int> running_jobs_{0};
 };

@@ -1,5 +1,6 @@
 #include "server/dispatch/job_announcer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "server/queue/proto_time.h"
@@ -35,30 +36,28 @@ v1::JobEvent JobAnnouncer::NewEvent() const {
   return event;
 }
 
-void JobAnnouncer::Queue(
-    const RequestQueue& queue,
-    const std::function<std::optional<double>(const std::string&)>& job_seconds) {
+void JobAnnouncer::Queue(const std::vector<QueueEntry>& entries) {
   const Time now = clock_.Now();
   std::map<std::string, Place> places;
-  queue.ForEach([&](const QueuedJob& job, int position) {
-    Place place{position, now};
-    const auto old = queued_.find(job.name);
-    if (old != queued_.end() && old->second.position == position &&
+  for (const QueueEntry& entry : entries) {
+    const std::string& name = entry.job->name;
+    Place place{entry.position, now};
+    const auto old = queued_.find(name);
+    if (old != queued_.end() && old->second.position == entry.position &&
         now - old->second.announced < kLongestSilence) {
       place = old->second;
     } else {
       v1::JobEvent event = NewEvent();
-      event.mutable_queued()->set_position(position);
-      const std::optional<double> seconds = job_seconds(job.model);
-      if (seconds.has_value()) {
+      event.mutable_queued()->set_position(entry.position);
+      if (entry.start_in.has_value()) {
         const auto wait = std::chrono::duration_cast<std::chrono::system_clock::duration>(
-            std::chrono::duration<double>(*seconds * position));
+            std::chrono::duration<double>(std::max(*entry.start_in, 0.0)));
         *event.mutable_queued()->mutable_expected_start() = ToTimestamp(clock_.Wall() + wait);
       }
-      events_.Append(job.name, job.attempt, std::move(event));
+      events_.Append(name, entry.job->attempt, std::move(event));
     }
-    places.emplace(job.name, place);
-  });
+    places.emplace(name, place);
+  }
   queued_ = std::move(places);
 }
 

@@ -1,12 +1,12 @@
 #pragma once
 
 #include <chrono>
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "proto/contract/clock.h"
 #include "server/dispatch/worker_group.h"
@@ -16,15 +16,20 @@
 
 namespace cogwheel {
 
+struct QueueEntry {
+  const QueuedJob* job = nullptr;
+  int position = 0;                // among the jobs of its model, 1 = next
+  std::optional<double> start_in;  // seconds, if it can be told
+};
+
 // Says on the event log what happens to jobs. A job that nothing happens to is mentioned again
 // every 30 s, so that idle streams stay open through proxies. Owned by the dispatcher's thread.
 class JobAnnouncer {
  public:
   JobAnnouncer(EventLog& events, const Clock& clock) : events_(events), clock_(clock) {}
 
-  // Positions that changed. `job_seconds` gives a model's usual job time, nullopt if unknown.
-  void Queue(const RequestQueue& queue,
-             const std::function<std::optional<double>(const std::string&)>& job_seconds);
+  // All that wait, in order: says which positions changed.
+  void Queue(const std::vector<QueueEntry>& entries);
   void Started(const Job& job);
   void Progress(const Job& job, const RunProgress& progress, std::optional<double> seconds_left);
   void Preview(const Job& job, int step, int steps, std::string_view jpeg);

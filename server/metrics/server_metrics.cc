@@ -9,6 +9,8 @@ namespace {
 
 const std::vector<double> kJobSeconds = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 1800};
 
+const std::vector<double> kRatios = {0.25, 0.5, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 4};
+
 }  // namespace
 
 std::shared_ptr<prometheus::Registry> MakeRegistry() {
@@ -36,19 +38,33 @@ ServerMetrics::ServerMetrics(std::shared_ptr<prometheus::Registry> given)
       queue_jobs_deduplicated_total(
           *registry,
           {"cogwheel_queue_jobs_deduplicated_total", "submits answered with an earlier job", {}}),
-      queue_jobs(*registry, {"cogwheel_queue_jobs", "jobs not finished", {"state"}}),
+      queue_jobs(*registry, {"cogwheel_queue_jobs", "jobs not finished", {"state", "model"}}),
       queue_bytes(*registry,
                   {"cogwheel_queue_bytes", "bytes of prompts and images of queued jobs", {}}),
+      queue_gpu_seconds(*registry, {"cogwheel_queue_gpu_seconds",
+                                    "estimated seconds that queued and running jobs still need",
+                                    {"model"}}),
+      queue_oldest_age_seconds(
+          *registry,
+          {"cogwheel_queue_oldest_age_seconds", "age of the oldest queued job", {"model"}}),
       queue_wait_seconds(*registry,
                          {"cogwheel_queue_wait_seconds", "from acceptance to start", {"model"}},
                          kJobSeconds),
       dispatch_jobs_finished_total(
           *registry,
           {"cogwheel_dispatch_jobs_finished_total", "jobs that ended", {"model", "outcome"}}),
+      dispatch_jobs_requeued_total(*registry, {"cogwheel_dispatch_jobs_requeued_total",
+                                               "lost attempts whose job was queued again",
+                                               {"reason"}}),
       dispatch_job_duration_seconds(
           *registry,
           {"cogwheel_dispatch_job_duration_seconds", "from start to end", {"model", "outcome"}},
           kJobSeconds),
+      dispatch_cost_error_ratio(*registry,
+                                {"cogwheel_dispatch_cost_error_ratio",
+                                 "seconds that a job took over those expected",
+                                 {"model"}},
+                                kRatios),
       dispatch_group_formations_total(
           *registry, {"cogwheel_dispatch_group_formations_total", "epochs begun", {"group"}}),
       dispatch_group_losses_total(

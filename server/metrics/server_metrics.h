@@ -24,12 +24,16 @@ struct ServerMetrics {
   CounterMeter queue_jobs_accepted_total;  // model
   CounterMeter queue_jobs_rejected_total;  // reason
   CounterMeter queue_jobs_deduplicated_total;
-  GaugeMeter queue_jobs;  // state
+  GaugeMeter queue_jobs;  // state, model
   GaugeMeter queue_bytes;
-  HistogramMeter queue_wait_seconds;  // model
+  GaugeMeter queue_gpu_seconds;         // model
+  GaugeMeter queue_oldest_age_seconds;  // model
+  HistogramMeter queue_wait_seconds;    // model
 
   CounterMeter dispatch_jobs_finished_total;     // model, outcome
+  CounterMeter dispatch_jobs_requeued_total;     // reason
   HistogramMeter dispatch_job_duration_seconds;  // model, outcome
+  HistogramMeter dispatch_cost_error_ratio;      // model
   CounterMeter dispatch_group_formations_total;  // group
   CounterMeter dispatch_group_losses_total;      // group
   GaugeMeter dispatch_group_up;                  // group

@@ -10,6 +10,7 @@
 #include "proto/contract/failpoint.h"
 #include "proto/contract/status.h"
 #include "proto/contract/validate.h"
+#include "server/queue/proto_time.h"
 #include "server/queue/request_hash.h"
 
 namespace cogwheel {
@@ -51,6 +52,16 @@ Job Intake::MakeJob(v1::GenerateRequest resolved, const std::string& tenant) {
   return job;
 }
 
+JobCost Intake::CostOf(const Job& job) const {
+  const std::string& model = job.request.model();
+  JobCost cost{model, job.tenant, QueuedBytes(job), 0, std::nullopt};
+  cost.seconds = parts_.costs.Seconds(model, SizeOf(job.request)).value_or(0);
+  if (job.request.has_deadline()) {
+    cost.deadline = std::chrono::duration<double>(ToNanoseconds(job.request.deadline())).count();
+  }
+  return cost;
+}
+
 void Intake::Submit(const v1::GenerateRequest& request, const std::string& tenant, Done done) {
   const bool keyed = !request.request_id().empty();
   const std::string hash = keyed ? RequestHash(request) : "";
@@ -67,14 +78,14 @@ void Intake::Submit(const v1::GenerateRequest& request, const std::string& tenan
   absl::StatusOr<v1::GenerateRequest> resolved = Resolve(request);
   if (!resolved.ok()) return done(resolved.status());
   NewJob job{MakeJob(*std::move(resolved), tenant), request.request_id(), hash};
-  const int64_t bytes = QueuedBytes(job.job);
-  const absl::Status admitted = parts_.ledger.Reserve(bytes);
+  const std::string name = job.job.name;
+  const absl::Status admitted = parts_.ledger.Reserve(name, CostOf(job.job));
   if (!admitted.ok()) return done(admitted);
   Failpoint("intake.before_store");
   parts_.store.Create(std::move(job),
-                      [this, bytes, done = std::move(done)](absl::StatusOr<CreatedJob> created) {
+                      [this, name, done = std::move(done)](absl::StatusOr<CreatedJob> created) {
                         if (!created.ok() || created->existed) {
-                          parts_.ledger.Release(bytes);
+                          parts_.ledger.Release(name);
                         } else {
                           Failpoint("intake.after_store");
                           parts_.accepted(created->job);

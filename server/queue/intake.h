@@ -9,6 +9,7 @@
 
 #include "proto/contract/clock.h"
 #include "server/queue/admission.h"
+#include "server/queue/cost_model.h"
 #include "server/queue/job_name.h"
 #include "server/queue/job_store.h"
 
@@ -20,6 +21,7 @@ class Intake {
   struct Parts {
     JobStore& store;
     AdmissionLedger& ledger;
+    const CostModel& costs;
     const Clock& clock;
     std::function<uint32_t()> random_seed;
     std::function<void(const Job&)> accepted;  // of each new job, before its Submit is answered
@@ -37,6 +39,7 @@ class Intake {
  private:
   absl::StatusOr<v1::GenerateRequest> Resolve(const v1::GenerateRequest& request) const;
   Job MakeJob(v1::GenerateRequest resolved, const std::string& tenant);
+  JobCost CostOf(const Job& job) const;
 
   const Parts parts_;
   JobNamer namer_;

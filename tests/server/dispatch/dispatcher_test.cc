@@ -12,6 +12,7 @@
 #include "server/queue/intake.h"
 #include "server/store/memory_job_store.h"
 #include "tests/support/fake_clock.h"
+#include "tests/support/faulty_job_store.h"
 #include "tests/support/memory_results.h"
 #include "tests/support/puppet_worker_group.h"
 #include "tests/support/test_model.h"
@@ -100,11 +101,13 @@ class DispatcherTest : public testing::Test {
   ServerMetrics metrics_{registry_};
   EventLoop loop_{clock_};
   MemoryJobStore store_;
+  FaultyJobStore faulty_{store_};
   MemoryResults results_;
   EventLog events_;
   AdmissionLedger ledger_{{.jobs = 3, .bytes = 1000}};
-  Dispatcher dispatcher_{{loop_, store_, results_, events_, ledger_, clock_, metrics_}};
-  Intake intake_{{store_, ledger_, clock_, [] { return 11U; },
+  CostModel costs_;
+  Dispatcher dispatcher_{{loop_, faulty_, results_, events_, ledger_, costs_, clock_, metrics_}};
+  Intake intake_{{faulty_, ledger_, costs_, clock_, [] { return 11U; },
                   [this](const Job& job) { dispatcher_.Accept(job); }}};
   PuppetWorkerGroup group_{"g", "tiny", dispatcher_};
 };
@@ -185,20 +188,113 @@ TEST_F(DispatcherTest, ARefusalFailsTheJobAlone) {
   EXPECT_EQ(2, group_.orders.size());
 }
 
-TEST_F(DispatcherTest, ALostGroupFailsTheJobAndTakesTheNextOnceItIsBack) {
+TEST_F(DispatcherTest, AJobOfALostGroupRunsAgainFirst) {
   const std::string name = Accepted(), next = Accepted();
   group_.Start();
+  group_.Chunk(0, "half");
   group_.Lose(MakeError(absl::StatusCode::kUnavailable, "GROUP_LOST", "rank a:cpu was lost"));
   loop_.RunPending();
-  EXPECT_EQ(JobState::kFailed, Get(name).state);
+  EXPECT_EQ(JobState::kQueued, Get(name).state);
   EXPECT_EQ("GROUP_LOST", Get(name).error.reason);
   EXPECT_THAT(Get(name).error.message, HasSubstr("rank a:cpu"));
-  EXPECT_EQ(JobState::kQueued, Get(next).state);
+  EXPECT_EQ(1, Get(name).charges);
   EXPECT_EQ(1, group_.orders.size());
+  EXPECT_EQ(2, ledger_.load().jobs);
   group_.Form(/*epoch=*/8);
   loop_.RunPending();
   ASSERT_EQ(2, group_.orders.size());
-  EXPECT_EQ(8, Get(next).epoch);
+  EXPECT_EQ(name, group_.orders[1].job);
+  EXPECT_EQ(2, group_.orders[1].attempt);
+  group_.Start();
+  group_.Chunk(0, "abc");
+  group_.End(Done("abc"));
+  loop_.RunPending();
+  EXPECT_EQ(JobState::kSucceeded, Get(name).state);
+  EXPECT_EQ("", Get(name).error.reason);
+  EXPECT_THAT(Kinds(name),
+              ElementsAre("queued", "started", "chunk", "queued", "started", "chunk", "succeeded"));
+  EXPECT_EQ(next, group_.orders.back().job);
+}
+
+TEST_F(DispatcherTest, TheThirdChargedLossFailsTheJobAndOthersDoNotCount) {
+  const std::string name = Accepted();
+  int64_t epoch = 7;
+  for (const bool charged : {true, false, false, true, false}) {
+    group_.Lose(absl::UnavailableError("gone"), charged);
+    EXPECT_EQ(JobState::kQueued, Get(name).state);
+    group_.Form(++epoch);
+    loop_.RunPending();
+  }
+  group_.Lose(MakeError(absl::StatusCode::kUnavailable, "GROUP_LOST", "the third"), true);
+  EXPECT_EQ(JobState::kFailed, Get(name).state);
+  EXPECT_EQ("the third", Get(name).error.message);
+  EXPECT_EQ(6, Get(name).attempt);
+}
+
+TEST_F(DispatcherTest, ARankAboutToLeaveHandsTheJobBack) {
+  const std::string name = Accepted();
+  group_.Refuse(absl::UnavailableError("this rank is draining"));
+  EXPECT_EQ(JobState::kQueued, Get(name).state);
+  EXPECT_EQ(0, Get(name).charges);
+}
+
+TEST_F(DispatcherTest, NothingStartsBeforeTheStoreHasTakenAnEnd) {
+  const std::string name = Accepted(), next = Accepted();
+  faulty_.fault = [](const std::string& method) {
+    return method == "Finish" ? absl::UnavailableError("disk") : absl::OkStatus();
+  };
+  group_.Chunk(0, "abc");
+  group_.End(Done("abc"));
+  loop_.RunPending();
+  EXPECT_EQ(JobState::kRunning, Get(name).state);
+  EXPECT_EQ(1, group_.orders.size());
+  faulty_.fault = [](const std::string&) { return absl::OkStatus(); };
+  Pass(milliseconds(0));
+  EXPECT_EQ(JobState::kSucceeded, Get(name).state);
+  EXPECT_EQ(next, group_.orders.back().job);
+}
+
+TEST_F(DispatcherTest, ALossThatTheStoreCannotTakeIsNotForgotten) {
+  const std::string name = Accepted();
+  faulty_.fault = [](const std::string& method) {
+    return method == "Requeue" ? absl::UnavailableError("disk") : absl::OkStatus();
+  };
+  group_.Lose(absl::UnavailableError("gone"));
+  EXPECT_EQ(JobState::kRunning, Get(name).state);
+  faulty_.fault = [](const std::string&) { return absl::OkStatus(); };
+  Pass(milliseconds(0));
+  EXPECT_EQ(JobState::kQueued, Get(name).state);
+}
+
+TEST_F(DispatcherTest, TakesOverTheJobsOfAFormerProcess) {
+  const std::string running = Accepted(), queued = WithDeadline(30), unwanted = Accepted();
+  store_.RequestCancel(unwanted).IgnoreError();  // died before it could end it
+  clock_.Advance(seconds(20));
+  EventLog events;
+  AdmissionLedger ledger({.jobs = 1, .bytes = 1});
+  EventLoop loop(clock_);
+  Dispatcher heir({loop, store_, results_, events, ledger, costs_, clock_, metrics_});
+  loop.AddTick([&heir] { heir.Tick(); });
+  heir.Recover(store_.Recover().value());
+  loop.RunPending();
+  EXPECT_EQ(2, ledger.load().jobs);  // whatever the limit is now
+  EXPECT_EQ(JobState::kQueued, Get(running).state);
+  EXPECT_EQ(JobState::kQueued, Get(queued).state);
+  EXPECT_EQ(JobState::kCancelled, Get(unwanted).state);
+  const EventLog::Next told = events.ReadAfter(running, int64_t{1} << 32, false);
+  EXPECT_EQ(EventLog::Found::kEvent, told.found);  // its line goes on above the former process's
+  EXPECT_EQ(1, told.event.queued().position());
+  clock_.Advance(seconds(10));
+  loop.RunPending();
+  EXPECT_EQ(JobState::kExpired, Get(queued).state);
+  PuppetWorkerGroup group("g", "tiny", heir);
+  group.Form(8);
+  loop.RunPending();
+  ASSERT_EQ(1, group.orders.size());
+  EXPECT_EQ(running, group.orders[0].job);
+  EXPECT_EQ(3, group.orders[0].attempt);
+  group_.End(Done(""));  // the former group's end comes too late
+  EXPECT_EQ(JobState::kRunning, Get(running).state);
 }
 
 TEST_F(DispatcherTest, ACancelledJobOfALostGroupIsCancelled) {
@@ -270,7 +366,7 @@ TEST_F(DispatcherTest, GroupsServeTheirOwnModels) {
   EXPECT_EQ(JobState::kQueued, Get(c).state);
   EXPECT_EQ("h", Get(d).group);
   second.Lose(absl::UnavailableError("gone"));
-  EXPECT_EQ(JobState::kFailed, Get(b).state);
+  EXPECT_EQ(JobState::kQueued, Get(b).state);
   EXPECT_EQ(JobState::kRunning, Get(a).state);
 }
 
@@ -280,7 +376,7 @@ TEST_F(DispatcherTest, AFullQueueRefuses) {
   v1::GenerateRequest request;
   request.set_prompt("p");
   const absl::Status refused = Submit(request).status();
-  EXPECT_EQ("QUEUE_JOBS", ErrorReason(refused));
+  EXPECT_EQ("QUEUE_FULL", ErrorReason(refused));
   EXPECT_TRUE(RetryAfter(refused).has_value());
 }
 
@@ -346,7 +442,9 @@ TEST_F(DispatcherTest, DrainStartsNothingAndAbandonGivesUpWhatRuns) {
   dispatcher_.Abandon();
   loop_.RunPending();
   EXPECT_EQ(1, group_.cancels);
+  EXPECT_EQ(JobState::kQueued, Get(running).state);
   EXPECT_EQ("SHUTDOWN", Get(running).error.reason);
+  EXPECT_EQ(0, Get(running).charges);
   EXPECT_EQ(0, dispatcher_.running_jobs());
   group_.End(Cancelled());  // comes too late
   loop_.RunPending();

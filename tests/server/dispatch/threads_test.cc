@@ -90,8 +90,9 @@ TEST(DispatcherThreads, EveryJobOfManyCallersEndsOnce) {
   MemoryResults results;
   EventLog events({.events = 64, .bytes = 1 << 20, .finished_jobs = kCallers * kJobsEach});
   AdmissionLedger ledger({.jobs = kCallers * kJobsEach, .bytes = 1 << 20});
-  Dispatcher dispatcher({loop, store, results, events, ledger, clock, metrics});
-  Intake intake({store, ledger, clock, [] { return 1U; },
+  CostModel costs;
+  Dispatcher dispatcher({loop, store, results, events, ledger, costs, clock, metrics});
+  Intake intake({store, ledger, costs, clock, [] { return 1U; },
                  [&dispatcher](const Job& job) { dispatcher.Accept(job); }});
   ASSERT_TRUE(store.PutModel(TestModel("tiny")).ok());
   loop.AddTick([&dispatcher] { dispatcher.Tick(); });

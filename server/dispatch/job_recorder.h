@@ -1,0 +1,53 @@
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "proto/contract/clock.h"
+#include "server/dispatch/job_announcer.h"
+#include "server/dispatch/job_end.h"
+#include "server/metrics/server_metrics.h"
+#include "server/queue/job_store.h"
+#include "server/queue/result_store.h"
+
+namespace cogwheel {
+
+// Writes what became of jobs into the store and tells of it once it is there. What the store cannot
+// take now is tried again on every tick: no end is forgotten. Owned by the dispatcher's thread.
+class JobRecorder {
+ public:
+  struct Parts {
+    JobStore& store;
+    ResultStore& results;
+    EventLog& events;
+    JobAnnouncer& announcer;
+    const Clock& clock;
+    ServerMetrics& metrics;
+    int64_t max_kept_jobs = 10'000;
+  };
+  explicit JobRecorder(const Parts& parts) : parts_(parts) {}
+
+  void End(const Job& job, const JobEnd& end);
+  // `requeued` is called with the job once the store has it.
+  void Requeue(const Job& job, const JobError& cause, bool charged,
+               std::function<void(const Job&)> requeued);
+  // False while the store owes an answer: no job may start meanwhile.
+  bool settled() const { return unsettled_.empty(); }
+  // Jobs that are gone for good.
+  void Forget(const Removed& removed);
+  void Tick();
+
+ private:
+  using Action = std::function<bool()>;  // true when done
+  void Settle(Action action);
+  bool StoreEnd(const Job& job, FinishedJob finished);
+  bool Fenced(const absl::Status& status, const std::string& group);
+  void Trim();
+
+  const Parts parts_;
+  std::vector<Action> unsettled_;
+  bool ended_since_trim_ = false;
+  std::chrono::steady_clock::time_point last_trim_{};
+};
+
+}  // namespace cogwheel
