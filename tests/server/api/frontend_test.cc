@@ -427,7 +427,7 @@ TEST_F(FrontendTest, AFailedJobIsTheStatusOfGenerate) {
   EXPECT_EQ(absl::OkStatus(), Watch(events.events[0].job(), 0, false).status);
 }
 
-TEST_F(FrontendTest, ALostRankFailsTheJobAndHealthSaysSo) {
+TEST_F(FrontendTest, AJobOfALostRankRunsAgainAndHealthSaysSo) {
   FakeRank::Options options;
   options.finish_on_start = false;
   ServeWithRank(options);
@@ -438,13 +438,16 @@ TEST_F(FrontendTest, ALostRankFailsTheJobAndHealthSaysSo) {
   const std::string name = Create(Request())->name();
   ASSERT_TRUE(rank_->WaitFor(FakeRank::Order::kStartJob));
   rank_->Disconnect();
-  AwaitState(name, v1::FAILED);
+  AwaitState(name, v1::QUEUED);
   EXPECT_EQ("GROUP_LOST", Get(name)->error().reason());
   EXPECT_THAT(Get(name)->error().message(), HasSubstr("localhost:cpu"));
   Await([this] { return Health("") == 2; });
   const std::string queued = Create(Request())->name();  // the model is known
   Join();
   AwaitState(queued, v1::SUCCEEDED);
+  EXPECT_EQ(v1::SUCCEEDED, Get(name)->state());
+  EXPECT_EQ(2, Get(name)->attempt());
+  EXPECT_FALSE(Get(name)->has_error());
   Await([this] { return Health("") == 1; });
 }
 
