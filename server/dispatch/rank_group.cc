@@ -33,10 +33,6 @@ bool SamePlace(const Hello& a, const Hello& b) {
   return a.host() == b.host() && a.local_rank() == b.local_rank() && a.device() == b.device();
 }
 
-absl::Status Unavailable(std::string_view reason, const std::string& message) {
-  return MakeError(absl::StatusCode::kUnavailable, reason, message);
-}
-
 }  // namespace
 
 RankGroup::RankGroup(std::string name, const Parts& parts)
@@ -58,9 +54,10 @@ absl::Status RankGroup::Join(RankId id, std::shared_ptr<RankLink> link, const He
     return SamePlace(member.hello, hello);
   });
   if (old != members_.end()) {  // it came back before its old connection was missed
-    OnGone(old->id, Unavailable("RANK_REPLACED", "it joined anew"));
+    OnGone(old->id, MakeError(absl::StatusCode::kUnavailable, "RANK_REPLACED", "it joined anew"));
   }
   if (phase_ != Phase::kGathering) {
+    parts_.metrics.dispatch_fenced_messages_total.Increment({name_, "hello"});
     return MakeError(absl::StatusCode::kFailedPrecondition, "GROUP_COMPLETE",
                      absl::StrCat("rank ", RankName(hello), ": group ", name_, " has all of its ",
                                   members_.size(), " ranks"));
@@ -86,7 +83,7 @@ void RankGroup::Form() {
   Failpoint("group.after_epoch");
   const absl::Status kept = parts_.store.PutModel(ToModel(members_.front().hello.model()));
   if (!epoch.ok() || !kept.ok()) {
-    return EndEpoch(epoch.ok() ? kept : epoch.status());
+    return EndEpoch({.why = epoch.ok() ? kept : epoch.status()});
   }
   epoch_ = *epoch;
   std::vector<Hello> hellos;
@@ -113,6 +110,8 @@ void RankGroup::Enter(Phase phase, std::chrono::seconds limit) {
 }
 
 void RankGroup::EnterIdle() {
+  const Member* leaving = FindLeaving();
+  if (leaving != nullptr) return EndEpochForLeaving(*leaving);
   Enter(Phase::kIdle, std::chrono::seconds(0));
   job_.clear();
   Publish();
@@ -126,14 +125,21 @@ bool RankGroup::AllReported() const {
 
 void RankGroup::OnMessage(RankId id, const RankMessage& message) {
   Member* member = Find(id);
-  if (member == nullptr) return;
+  const bool placed = phase_ != Phase::kGathering;
+  if (member == nullptr || (placed && !IsCurrent(message, epoch_, job_sequence_))) {
+    parts_.metrics.dispatch_fenced_messages_total.Increment({name_, KindOf(message)});
+  }
+  if (member == nullptr) return;  // of an epoch that is over
   member->last_word = parts_.clock.Now();
   if (std::exchange(member->suspect, false)) Publish();
-  if (!IsCurrent(message, epoch_, job_sequence_)) {
-    parts_.metrics.dispatch_fenced_messages_total.Increment({name_});
-    return;
-  }
+  if (placed && !IsCurrent(message, epoch_, job_sequence_)) return;
   switch (message.message_case()) {
+    case RankMessage::kHeartbeat:
+      return Answer(*member);
+    case RankMessage::kLeaving:
+      return OnLeaving(*member, message.leaving().now());
+    case RankMessage::kRankFault:
+      return OnFault(*member, message.rank_fault());
     case RankMessage::kFormed:
       return OnFormed(*member);
     case RankMessage::kJobAnswer:
@@ -143,6 +149,12 @@ void RankGroup::OnMessage(RankId id, const RankMessage& message) {
     default:
       if (phase_ == Phase::kRunning && member == &members_.front()) OnOutput(message);
   }
+}
+
+void RankGroup::Answer(const Member& member) const {
+  FrontendMessage message;
+  message.mutable_beat()->set_epoch(epoch_);
+  member.link->Send(message);
 }
 
 void RankGroup::OnFormed(Member& member) {
@@ -235,6 +247,7 @@ void RankGroup::OnDone(Member& member, const internal::v1::JobDone& done) {
   if (phase_ != Phase::kRunning || member.reported) return;
   member.reported = true;
   member.done = done;
+  if (done.epoch_over()) return OnBroken(member);
   if (phase_end_ == Time::max()) phase_end_ = parts_.clock.Now() + parts_.limits.ending;
   if (!AllReported()) return;
   std::vector<internal::v1::JobDone> reports;
@@ -243,79 +256,8 @@ void RankGroup::OnDone(Member& member, const internal::v1::JobDone& done) {
   EnterIdle();
 }
 
-void RankGroup::OnGone(RankId id, const absl::Status& why) {
-  Member* member = Find(id);
-  if (member == nullptr) return;
-  if (phase_ == Phase::kGathering) return RemoveWaiting(id, why);
-  std::string text = absl::StrCat("rank ", RankName(member->hello), " of group ", name_,
-                                  " was lost: ", std::string(why.message()));
-  if (phase_ == Phase::kRunning && member->reported && member->done.code() != 0) {
-    absl::StrAppend(&text, "; it had reported: ", member->done.message());
-  }
-  EndEpoch(Unavailable("GROUP_LOST", text));
-}
-
-void RankGroup::RemoveWaiting(RankId id, const absl::Status& why) {
-  std::erase_if(members_, [&](const Member& member) {
-    if (member.id == id) member.link->Close(why);
-    return member.id == id;
-  });
-  Publish();
-}
-
-void RankGroup::EndEpoch(const absl::Status& why) {
-  Log(LogLevel::kError, "group lost",
-      {{"group", name_}, {"epoch", absl::StrCat(epoch_)}, {"error", std::string(why.message())}});
-  parts_.metrics.dispatch_group_losses_total.Increment({name_});
-  const bool charged = phase_ == Phase::kOffered || phase_ == Phase::kRunning;
-  const std::vector<Member> members = std::exchange(members_, {});
-  Enter(Phase::kGathering, std::chrono::seconds(0));
-  job_.clear();
-  FrontendMessage message;
-  message.mutable_shutdown()->set_epoch(epoch_);
-  message.mutable_shutdown()->set_reason(std::string(why.message()));
-  for (const Member& member : members) {
-    member.link->Send(message);
-    member.link->Close(why);
-  }
-  Publish();
-  parts_.observer.OnLost(*this, {why, charged});
-}
-
 void RankGroup::Broadcast(const FrontendMessage& message) {
   for (const Member& member : members_) member.link->Send(message);
-}
-
-// True when it ended the epoch.
-bool RankGroup::CheckSilence(Member& member) {
-  const auto silence = parts_.clock.Now() - member.last_word;
-  if (silence >= parts_.limits.dead) {
-    OnGone(member.id, Unavailable("RANK_SILENT",
-                                  absl::StrCat("no word for ", parts_.limits.dead.count(), " s")));
-    return true;
-  }
-  if (silence >= parts_.limits.suspect && !std::exchange(member.suspect, true)) {
-    Log(LogLevel::kWarning, "rank suspect", {{"group", name_}, {"rank", RankName(member.hello)}});
-    Publish();
-  }
-  return false;
-}
-
-void RankGroup::Tick() {
-  // Ranks that wait for others, or build their connections, owe no word: the stream shows their
-  // end.
-  if (phase_ == Phase::kIdle || phase_ == Phase::kOffered || phase_ == Phase::kRunning) {
-    for (Member& member : members_) {
-      if (CheckSilence(member)) return;
-    }
-  }
-  if (phase_ == Phase::kGathering || parts_.clock.Now() < phase_end_) return;
-  std::string missing;
-  for (const Member& member : members_) {
-    if (!member.reported) absl::StrAppend(&missing, " ", RankName(member.hello));
-  }
-  EndEpoch(Unavailable("GROUP_LOST",
-                       absl::StrCat("group ", name_, ": no report in time from", missing)));
 }
 
 v1::Group RankGroup::Describe() const {
@@ -333,10 +275,7 @@ v1::Group RankGroup::Describe() const {
   for (size_t i = 0; i < members_.size(); ++i) {
     const Member& member = members_[i];
     v1::Rank& rank = *group.add_ranks();
-    rank.set_world_rank(phase_ == Phase::kGathering ? -1 : static_cast<int32_t>(i));
-    rank.set_host(member.hello.host());
-    rank.set_device(member.hello.device());
-    rank.set_version(member.hello.code_version());
+    rank = DescribeRank(member, phase_ == Phase::kGathering ? -1 : static_cast<int>(i));
     rank.set_state(member.suspect   ? v1::RANK_SUSPECT
                    : !group.ready() ? v1::RANK_JOINED
                    : idle()         ? v1::RANK_READY

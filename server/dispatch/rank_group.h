@@ -7,7 +7,7 @@
 
 #include "proto/contract/clock.h"
 #include "server/dispatch/group_board.h"
-#include "server/dispatch/rank_link.h"
+#include "server/dispatch/rank_member.h"
 #include "server/dispatch/worker_group.h"
 #include "server/metrics/server_metrics.h"
 #include "server/queue/job_store.h"
@@ -18,8 +18,10 @@ namespace cogwheel {
 // collects answers and ends, and notices the dead. Owned by the dispatcher's thread; sees no gRPC.
 //
 // kGathering -> kForming (all places filled, epoch taken) -> kIdle (all formed) -> kOffered (RunJob
-// sent) -> kRunning (all agreed) or kIdle (one refused) -> kIdle. A rank that is lost in any state
-// after kGathering ends the epoch: the others are told to leave and come back.
+// sent) -> kRunning (all agreed) or kIdle (one refused) -> kIdle. A rank that is lost, falls silent
+// or reports that its collectives cannot go on, in any state after kGathering, ends the epoch: the
+// others are told to leave and come back. So does a rank that was asked to leave, once the running
+// job has ended or was handed back.
 class RankGroup final : public WorkerGroup {
  public:
   struct Limits {
@@ -56,31 +58,30 @@ class RankGroup final : public WorkerGroup {
  private:
   using Time = std::chrono::steady_clock::time_point;
   enum class Phase { kGathering, kForming, kIdle, kOffered, kRunning };
-  struct Member {
-    RankId id = 0;
-    std::shared_ptr<RankLink> link;
-    internal::v1::Hello hello;
-    Time last_word{};
-    bool suspect = false;
-    bool reported = false;  // Formed, JobAnswer or JobDone of this phase has come
-    internal::v1::JobDone done;
-    absl::Status answer;
-  };
+  using Member = RankMember;
 
   void Form();
   void EnterIdle();
   void Enter(Phase phase, std::chrono::seconds limit);
+  void Answer(const Member& member) const;  // a heartbeat
   void OnFormed(Member& member);
   void OnAnswer(Member& member, const internal::v1::JobAnswer& answer);
   void OnDone(Member& member, const internal::v1::JobDone& done);
+  void OnLeaving(Member& member, bool now);
+  void OnFault(Member& member, const internal::v1::RankFault& fault);
   void StartOrDrop();
   void OnOutput(const internal::v1::RankMessage& message);
   bool AllReported() const;
-  void EndEpoch(const absl::Status& why);
+  void OnBroken(const Member& member);
+  const Member* FindLeaving() const;
+  bool job_at_stake() const { return phase_ == Phase::kOffered || phase_ == Phase::kRunning; }
+  void EndEpoch(const GroupLoss& loss);
+  void EndEpochForLeaving(const Member& member);
   void RemoveWaiting(RankId id, const absl::Status& why);
   void Broadcast(const internal::v1::FrontendMessage& message);
   Member* Find(RankId id);
   bool CheckSilence(Member& member);
+  bool CheckAllSilences();
   void Publish();
 
   const std::string name_;

@@ -24,9 +24,18 @@ bool IsCurrent(const RankMessage& message, int64_t epoch, int64_t job_sequence) 
       return is(message.result_chunk());
     case RankMessage::kJobDone:
       return is(message.job_done());
+    case RankMessage::kLeaving:
+      return message.leaving().epoch() == epoch;
+    case RankMessage::kRankFault:
+      return message.rank_fault().epoch() == epoch;
     default:
       return true;
   }
+}
+
+std::string KindOf(const RankMessage& message) {
+  const auto* field = RankMessage::descriptor()->FindFieldByNumber(message.message_case());
+  return field == nullptr ? "unknown" : std::string(field->name());
 }
 
 absl::StatusCode ToStatusCode(int32_t code) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include <absl/status/status.h>
@@ -14,6 +15,9 @@ namespace cogwheel {
 // False for a message of another epoch or job, which is dropped. Heartbeats count whatever they
 // carry.
 bool IsCurrent(const internal::v1::RankMessage& message, int64_t epoch, int64_t job_sequence);
+
+// "heartbeat", "job_done" ...: the label of what was dropped. From a closed set.
+std::string KindOf(const internal::v1::RankMessage& message);
 
 // kUnknown for numbers that are no google.rpc.Code.
 absl::StatusCode ToStatusCode(int32_t code);

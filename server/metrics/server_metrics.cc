@@ -75,7 +75,7 @@ ServerMetrics::ServerMetrics(std::shared_ptr<prometheus::Registry> given)
                            {"cogwheel_dispatch_group_epoch", "current epoch", {"group"}}),
       dispatch_fenced_messages_total(*registry, {"cogwheel_dispatch_fenced_messages_total",
                                                  "messages of an older epoch or job, dropped",
-                                                 {"group"}}),
+                                                 {"group", "kind"}}),
       dispatch_fenced_commits_total(*registry, {"cogwheel_dispatch_fenced_commits_total",
                                                 "results of an older attempt, refused",
                                                 {"group"}}) {}

@@ -38,7 +38,7 @@ struct ServerMetrics {
   CounterMeter dispatch_group_losses_total;      // group
   GaugeMeter dispatch_group_up;                  // group
   GaugeMeter dispatch_group_epoch;               // group
-  CounterMeter dispatch_fenced_messages_total;   // group
+  CounterMeter dispatch_fenced_messages_total;   // group, kind
   CounterMeter dispatch_fenced_commits_total;    // group
 };
 

@@ -110,6 +110,8 @@ absl::StatusOr<Order> ToOrder(internal::v1::FrontendMessage message) {
       return ShutdownOrder{.epoch = message.shutdown().epoch(),
                            .reason = message.shutdown().reason()};
     case Message::kCancelJob:
+    case Message::kStopJob:
+    case Message::kBeat:
     case Message::MESSAGE_NOT_SET:
       break;
   }

@@ -1,5 +1,6 @@
 #include "server/dispatch/rank_groups.h"
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -7,6 +8,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <prometheus/registry.h>
 
 #include "proto/contract/status.h"
 #include "server/dispatch/membership.h"
@@ -169,6 +171,39 @@ class RankGroupTest : public testing::Test {
     message.mutable_progress()->set_stage("denoise");
     message.mutable_progress()->set_step(step);
     groups_.OnMessage(id, message);
+  }
+  // A rank that leaves the group for good with its report.
+  void Broken(RankId id, int code, const std::string& text) {
+    RankMessage message;
+    auto& done = *message.mutable_job_done();
+    done.set_epoch(group_->epoch());
+    done.set_job_sequence(sequence_);
+    done.set_code(code);
+    done.set_message(text);
+    done.set_epoch_over(true);
+    groups_.OnMessage(id, message);
+  }
+  void Leaving(RankId id, bool now = false) {
+    RankMessage message;
+    message.mutable_leaving()->set_epoch(group_->epoch());
+    message.mutable_leaving()->set_now(now);
+    groups_.OnMessage(id, message);
+  }
+  // Of all kinds, "kind: count".
+  std::vector<std::string> Fenced() {
+    std::vector<std::string> found;
+    for (const auto& family : metrics_.registry->Collect()) {
+      if (family.name != "cogwheel_dispatch_fenced_messages_total") continue;
+      for (const auto& metric : family.metric) {
+        for (const auto& label : metric.label) {
+          if (label.name != "kind") continue;
+          const int count = static_cast<int>(metric.counter.value);
+          found.push_back(label.value + ": " + std::to_string(count));
+        }
+      }
+    }
+    std::sort(found.begin(), found.end());
+    return found;
   }
   void Beat(RankId id) {
     RankMessage message;
@@ -375,6 +410,99 @@ TEST_F(RankGroupTest, SilenceMakesARankSuspectThenDead) {
   EXPECT_TRUE(b_->closed.has_value());
 }
 
+// Ranks that wait for others, or load, owe their beats like all others.
+TEST_F(RankGroupTest, SilenceIsNoticedWhileGatheringAndForming) {
+  const auto waiting = Join(1, MakeHello("b", 0));
+  Pass(seconds(5));
+  EXPECT_EQ(v1::RANK_SUSPECT, Board().ranks(0).state());
+  Pass(seconds(10));
+  EXPECT_TRUE(waiting->closed.has_value());
+  EXPECT_EQ(0, Board().ranks_size());
+  EXPECT_THAT(recorder_.told, IsEmpty());
+
+  Join(2, MakeHello("b", 0));
+  Join(3, MakeHello("a", 0));
+  Pass(seconds(14));
+  Beat(2);
+  Pass(seconds(1));
+  EXPECT_THAT(recorder_.told, ElementsAre("lost"));
+  EXPECT_THAT(std::string(recorder_.status.message()), HasSubstr("a:cpu (local rank 0)"));
+}
+
+TEST_F(RankGroupTest, HeartbeatsAreAnswered) {
+  const auto waiting = Join(1, MakeHello("b", 0));
+  Beat(1);
+  EXPECT_TRUE(waiting->last().has_beat());
+  groups_.OnGone(1);
+  Form();
+  Beat(2);
+  EXPECT_EQ(group_->epoch(), a_->last().beat().epoch());
+  EXPECT_FALSE(b_->last().has_beat());
+}
+
+TEST_F(RankGroupTest, ARankThatLeavesTakesNoFurtherJobAndIsNotCharged) {
+  Form();
+  Leaving(1);
+  EXPECT_THAT(recorder_.told, ElementsAre("lost"));
+  EXPECT_TRUE(a_->last().has_shutdown());
+  Form();
+  Run();
+  Leaving(1);
+  EXPECT_THAT(recorder_.told, ElementsAre("lost"));  // before the job's first collective
+  Form();
+  Start();
+  Leaving(1);
+  EXPECT_THAT(recorder_.told, IsEmpty());
+  Done(1, 0);
+  Done(2, 0);
+  EXPECT_THAT(recorder_.told, ElementsAre("finished", "lost"));
+  EXPECT_FALSE(group_->idle());
+}
+
+TEST_F(RankGroupTest, ARankInAHurryHandsTheJobBackUncharged) {
+  Form();
+  Start();
+  Leaving(1, /*now=*/true);
+  EXPECT_EQ(sequence_, a_->last().stop_job().job_sequence());
+  EXPECT_EQ(sequence_, b_->last().stop_job().job_sequence());
+  EXPECT_THAT(recorder_.told, IsEmpty());
+  Broken(2, static_cast<int>(absl::StatusCode::kAborted), "the group is stopping");
+  EXPECT_THAT(recorder_.told, ElementsAre("lost"));
+  EXPECT_THAT(std::string(recorder_.status.message()), HasSubstr("handed the job back"));
+}
+
+TEST_F(RankGroupTest, ARankThatFailsOrHangsAmongCollectivesIsCharged) {
+  Form();
+  Start();
+  Broken(1, 13, "illegal address");
+  EXPECT_THAT(recorder_.told, ElementsAre("lost, charged"));
+  EXPECT_THAT(std::string(recorder_.status.message()),
+              HasSubstr("b:cpu (local rank 0) of group g failed: illegal address"));
+  Form();
+  Start();
+  RankMessage message;
+  message.mutable_rank_fault()->set_epoch(group_->epoch());
+  message.mutable_rank_fault()->set_message("step 3 took 10 s");
+  groups_.OnMessage(2, message);
+  EXPECT_THAT(recorder_.told, ElementsAre("lost, charged"));
+  EXPECT_THAT(std::string(recorder_.status.message()),
+              HasSubstr("a:cpu (local rank 0) of group g hangs: step 3 took 10 s"));
+}
+
+TEST_F(RankGroupTest, WhatIsFencedIsCountedByKind) {
+  Form();
+  Start();
+  const int64_t epoch = group_->epoch();
+  Progress(2, epoch - 1, sequence_, 1);
+  Progress(2, epoch, sequence_ - 1, 1);
+  Join(9, MakeHello("c", 0));  // one rank too many
+  groups_.OnGone(1);
+  Done(2, 0);  // a rank of the epoch that is over
+  Beat(2);
+  EXPECT_THAT(Fenced(), ElementsAre("heartbeat: 1", "hello: 1", "job_done: 1", "progress: 2"));
+  EXPECT_THAT(recorder_.told, ElementsAre("lost, charged"));
+}
+
 TEST_F(RankGroupTest, ARankThatComesBackEndsItsOldEpoch) {
   Form();
   const auto again = Join(3, MakeHello("b", 0));
@@ -406,12 +534,6 @@ TEST_F(RankGroupTest, FormingAnsweringAndEndingHaveLimits) {
   Join(1, MakeHello("b", 0));
   const auto a = Join(2, MakeHello("a", 0));
   Formed(2, a->last().assign().epoch());
-  Pass(seconds(59));
-  EXPECT_THAT(recorder_.told, IsEmpty());
-  Pass(seconds(1));
-  EXPECT_THAT(recorder_.told, ElementsAre("lost"));
-  EXPECT_THAT(std::string(recorder_.status.message()), HasSubstr("from b:cpu (local rank 0)"));
-
   const auto pass_with_beats = [this](int time_s) {
     for (int i = 0; i < time_s; ++i) {
       Beat(1);
@@ -419,6 +541,11 @@ TEST_F(RankGroupTest, FormingAnsweringAndEndingHaveLimits) {
       Pass(seconds(1));
     }
   };
+  pass_with_beats(59);
+  EXPECT_THAT(recorder_.told, IsEmpty());
+  pass_with_beats(1);
+  EXPECT_THAT(recorder_.told, ElementsAre("lost"));
+  EXPECT_THAT(std::string(recorder_.status.message()), HasSubstr("from b:cpu (local rank 0)"));
   Form();
   Run();
   Answer(1, 0);
