@@ -6,6 +6,14 @@
 
 namespace cogwheel {
 
+AttentionPart Attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+  TORCH_CHECK(q.dim() == 4 && k.sizes() == v.sizes() && q.size(0) == k.size(0) &&
+                  q.size(1) == k.size(1) && q.size(3) == k.size(3) && q.size(2) > 0 &&
+                  k.size(2) > 0,
+              "attention of q ", q.sizes(), " over k ", k.sizes(), " and v ", v.sizes());
+  return q.is_cuda() ? AttendCuda(q, k, v) : AttendCpu(q, k, v);
+}
+
 void AttentionMerge::Add(AttentionPart part) {
   if (empty()) {
     out_ = std::move(part.out);

@@ -14,6 +14,18 @@ struct AttentionPart {
 // q: [B, N, S_q, D], k and v: [B, N, S_kv, D]; S_q, S_kv, N > 0. Any strides.
 AttentionPart Attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
 
+// The CPU's and the GPU's; the entry above has checked shapes. `out` is dense as [B, S_q, N, D].
+AttentionPart AttendCpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
+AttentionPart AttendCuda(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
+
+// The GPU's kernels, the fastest first; AttendCuda takes the first that can. For tests and
+// benchmarks.
+enum class AttentionKernel { kHopper, kCudnn, kMemoryEfficient, kPlain };
+bool CanAttend(AttentionKernel kernel, const at::Tensor& q, const at::Tensor& k,
+               const at::Tensor& v);
+AttentionPart AttendWith(AttentionKernel kernel, const at::Tensor& q, const at::Tensor& k,
+                         const at::Tensor& v);
+
 // Collects parts over disjoint keys: out = Σ out_i exp(lse_i − lse), lse = log Σ exp(lse_i), in
 // fp32. One part passes through unchanged. The tensors of a part are taken over and written to.
 class AttentionMerge {

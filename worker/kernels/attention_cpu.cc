@@ -6,11 +6,7 @@
 
 namespace cogwheel {
 
-AttentionPart Attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-  TORCH_CHECK(q.dim() == 4 && k.sizes() == v.sizes() && q.size(0) == k.size(0) &&
-                  q.size(1) == k.size(1) && q.size(3) == k.size(3) && q.size(2) > 0 &&
-                  k.size(2) > 0,
-              "attention of q ", q.sizes(), " over k ", k.sizes(), " and v ", v.sizes());
+AttentionPart AttendCpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
   // ATen's blocked kernel: never holds the S_q x S_kv scores, and gives the log-sum-exp. It takes
   // the last stride to be 1 without looking.
   const auto dense = [](const at::Tensor& x) { return x.stride(3) == 1 ? x : x.contiguous(); };

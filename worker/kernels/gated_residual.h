@@ -4,6 +4,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "worker/kernels/layer_norm_modulate.h"
+
 namespace cogwheel {
 
 // Gates of a joint shard by row kind.
@@ -18,8 +20,20 @@ struct RowGates {
 // models/transformers/cogvideox_transformer_3d.py).
 void AddGated(at::Tensor& residual, at::Tensor& update, int64_t text_count, const RowGates& gates);
 
-// The CPU's; the entry above has checked shapes.
+// AddGated, then LayerNormModulate of the sum → [B, S, E]: where one half of a block ends and the
+// next begins. One pass over the rows on a GPU.
+at::Tensor AddGatedNormModulate(at::Tensor& residual, at::Tensor& update, int64_t text_count,
+                                const RowGates& gates, const LayerNormWeights& norm,
+                                const RowModulation& modulation);
+
+// The CPU's, and the GPU's, which computes in fp32 and rounds once; the entries above have checked
+// shapes.
 void AddGatedCpu(at::Tensor& residual, at::Tensor& update, int64_t text_count,
                  const RowGates& gates);
+void AddGatedCuda(at::Tensor& residual, at::Tensor& update, int64_t text_count,
+                  const RowGates& gates);
+at::Tensor AddGatedNormModulateCuda(at::Tensor& residual, at::Tensor& update, int64_t text_count,
+                                    const RowGates& gates, const LayerNormWeights& norm,
+                                    const RowModulation& modulation);
 
 }  // namespace cogwheel

@@ -8,6 +8,13 @@ namespace cogwheel {
 
 at::Tensor LayerNormModulate(const at::Tensor& rows, int64_t text_count,
                              const LayerNormWeights& norm, const RowModulation& modulation) {
+  CheckNormModulate(rows, text_count, norm, modulation);
+  return rows.is_cuda() ? LayerNormModulateCuda(rows, text_count, norm, modulation)
+                        : LayerNormModulateCpu(rows, text_count, norm, modulation);
+}
+
+void CheckNormModulate(const at::Tensor& rows, int64_t text_count, const LayerNormWeights& norm,
+                       const RowModulation& modulation) {
   TORCH_CHECK(rows.dim() == 3, "rows are ", rows.sizes(), ", expected [B, S, E]");
   const int64_t B = rows.size(0), S = rows.size(1), E = rows.size(2);
   TORCH_CHECK(text_count >= 0 && text_count <= S, text_count, " text rows of ", S);
@@ -24,7 +31,6 @@ at::Tensor LayerNormModulate(const at::Tensor& rows, int64_t text_count,
     CheckShape(modulation.video_scale, {B, E}, "video scale");
     CheckLike(modulation.video_scale, rows, "video scale");
   }
-  return LayerNormModulateCpu(rows, text_count, norm, modulation);
 }
 
 }  // namespace cogwheel

@@ -24,8 +24,15 @@ struct RowModulation {
 at::Tensor LayerNormModulate(const at::Tensor& rows, int64_t text_count,
                              const LayerNormWeights& norm, const RowModulation& modulation);
 
-// The CPU's; the entry above has checked shapes.
+// Throws unless shapes, dtype and device fit.
+void CheckNormModulate(const at::Tensor& rows, int64_t text_count, const LayerNormWeights& norm,
+                       const RowModulation& modulation);
+
+// The CPU's, and the GPU's, which computes in fp32 and rounds once; the entry above has checked
+// shapes.
 at::Tensor LayerNormModulateCpu(const at::Tensor& rows, int64_t text_count,
                                 const LayerNormWeights& norm, const RowModulation& modulation);
+at::Tensor LayerNormModulateCuda(const at::Tensor& rows, int64_t text_count,
+                                 const LayerNormWeights& norm, const RowModulation& modulation);
 
 }  // namespace cogwheel

@@ -26,7 +26,7 @@ at::Tensor Linear(const at::Tensor& x, const LinearWeights& linear) {
 
 at::Tensor LinearGelu(const at::Tensor& x, const LinearWeights& linear) {
   CheckLinear(x, linear);
-  return LinearGeluCpu(x, linear);
+  return x.is_cuda() ? LinearGeluCuda(x, linear) : LinearGeluCpu(x, linear);
 }
 
 }  // namespace cogwheel

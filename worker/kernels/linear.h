@@ -16,8 +16,9 @@ at::Tensor Linear(const at::Tensor& x, const LinearWeights& linear);
 // models/activations.py GELU(approximate="tanh").
 at::Tensor LinearGelu(const at::Tensor& x, const LinearWeights& linear);
 
-// The CPU's; the entries above have checked shapes.
+// The CPU's and the GPU's; the entries above have checked shapes. ATen's linear is both's.
 at::Tensor LinearCpu(const at::Tensor& x, const LinearWeights& linear);
 at::Tensor LinearGeluCpu(const at::Tensor& x, const LinearWeights& linear);
+at::Tensor LinearGeluCuda(const at::Tensor& x, const LinearWeights& linear);
 
 }  // namespace cogwheel

@@ -157,7 +157,7 @@ at::Tensor ShardedTransformer::Forward(const TransformerJob& job, const at::Tens
                              .rotation = rotation,
                              .text_count = T_local,
                              .head_count = config_.num_attention_heads};
-  for (const BlockWeights& block : weights_.blocks) RunBlock(rows, time, block, context);
+  RunBlocks(rows, time, weights_.blocks, context);
   return Head(rows.narrow(1, T_local, V_local), time);  // [B, V_local, C_out·pt·p·p]
 }
 

@@ -26,42 +26,48 @@ Modulation Modulate(const at::Tensor& time, const LinearWeights& linear, int64_t
           .gates = {.text = parts[5], .video = parts[2]}};
 }
 
-at::Tensor Heads(const at::Tensor& rows, const LinearWeights& linear, int64_t head_count) {
-  return Linear(rows, linear).unflatten(-1, {head_count, -1});  // [B, S, E] → [B, S, N, D]
-}
-
 // normed: [B, S, E], given up once the heads are made.
 at::Tensor Attention(at::Tensor normed, const BlockWeights& weights, const BlockContext& context) {
-  const int64_t N = context.head_count, text_count = context.text_count;
-  at::Tensor q = Heads(normed, weights.to_q, N);  // [B, S, N, D]
-  at::Tensor k = Heads(normed, weights.to_k, N);
-  at::Tensor v = Heads(normed, weights.to_v, N);
-  normed.reset();
-  q = QkNormRope(q, text_count, weights.norm_q, context.rotation);
-  k = QkNormRope(k, text_count, weights.norm_k, context.rotation);
+  QkvHeads heads = ProjectHeads(std::move(normed), weights.qkv, context.head_count,
+                                context.text_count, context.rotation);
   // Handed over, not lent: they are freed once packed, as the plan counts.
-  const at::Tensor out = SequenceAttention(std::move(q), std::move(k), std::move(v),
-                                           context.sequence);  // [B, S, N, D]
-  return Linear(out.flatten(2), weights.to_out);               // [B, S, E]
+  const at::Tensor out = SequenceAttention(std::move(heads.q), std::move(heads.k),
+                                           std::move(heads.v), context.sequence);  // [B, S, N, D]
+  return Linear(out.flatten(2), weights.to_out);                                   // [B, S, E]
+}
+
+// normed: [B, S, E], given up once the hidden rows are made.
+at::Tensor FeedForward(at::Tensor normed, const BlockWeights& weights) {
+  const at::Tensor hidden = LinearGelu(normed, weights.ff_in);  // [B, S, 4E]
+  normed.reset();
+  return Linear(hidden, weights.ff_out);
 }
 
 }  // namespace
 
-void RunBlock(at::Tensor& rows, const at::Tensor& time, const BlockWeights& weights,
-              const BlockContext& context) {
+// Each half of a block is a norm, its work and a gated sum; a sum and the norm that follows are one
+// operation.
+void RunBlocks(at::Tensor& rows, const at::Tensor& time, const std::vector<BlockWeights>& blocks,
+               const BlockContext& context) {
   const int64_t B = rows.size(0), text_count = context.text_count;
-  {
-    const Modulation m = Modulate(time, weights.norm1.linear, B);
-    at::Tensor update = Attention(LayerNormModulate(rows, text_count, weights.norm1.norm, m.rows),
-                                  weights, context);
-    AddGated(rows, update, text_count, m.gates);
+  Modulation first = Modulate(time, blocks.front().norm1.linear, B);
+  at::Tensor normed = LayerNormModulate(rows, text_count, blocks.front().norm1.norm, first.rows);
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    const BlockWeights& block = blocks[i];
+    at::Tensor update = Attention(std::move(normed), block, context);
+    const Modulation second = Modulate(time, block.norm2.linear, B);
+    normed = AddGatedNormModulate(rows, update, text_count, first.gates, block.norm2.norm,
+                                  second.rows);
+    update = FeedForward(std::move(normed), block);
+    if (i + 1 == blocks.size()) {
+      AddGated(rows, update, text_count, second.gates);
+      return;
+    }
+    const ModulatedNormWeights& next = blocks[i + 1].norm1;
+    first = Modulate(time, next.linear, B);
+    normed =
+        AddGatedNormModulate(rows, update, text_count, second.gates, next.norm, first.rows);
   }
-  const Modulation m = Modulate(time, weights.norm2.linear, B);
-  const at::Tensor hidden =
-      LinearGelu(LayerNormModulate(rows, text_count, weights.norm2.norm, m.rows),
-                 weights.ff_in);                       // [B, S, 4E]
-  at::Tensor update = Linear(hidden, weights.ff_out);  // [B, S, E]
-  AddGated(rows, update, text_count, m.gates);
 }
 
 }  // namespace cogwheel

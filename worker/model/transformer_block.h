@@ -1,12 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 
 #include "worker/kernels/layer_norm_modulate.h"
 #include "worker/kernels/linear.h"
-#include "worker/kernels/qk_norm_rope.h"
+#include "worker/kernels/qkv_heads.h"
 #include "worker/parallel/sequence.h"
 
 namespace cogwheel {
@@ -20,8 +21,8 @@ struct ModulatedNormWeights {
 
 struct BlockWeights {
   ModulatedNormWeights norm1, norm2;
-  LayerNormWeights norm_q, norm_k;  // [D]
-  LinearWeights to_q, to_k, to_v, to_out;
+  QkvWeights qkv;
+  LinearWeights to_out;
   LinearWeights ff_in, ff_out;
 };
 
@@ -33,10 +34,10 @@ struct BlockContext {
   int64_t head_count = 0;    // N
 };
 
-// CogVideoXBlock.forward (diffusers models/transformers/cogvideox_transformer_3d.py) on one shard:
-// rows [B, S_local, E], text first, are updated in place. time: silu of the embedding,
-// [1, time_embed_dim].
-void RunBlock(at::Tensor& rows, const at::Tensor& time, const BlockWeights& weights,
-              const BlockContext& context);
+// All blocks: CogVideoXBlock.forward (diffusers models/transformers/cogvideox_transformer_3d.py),
+// one after the other, on one shard: rows [B, S_local, E], text first, are updated in place. time:
+// silu of the embedding, [1, time_embed_dim].
+void RunBlocks(at::Tensor& rows, const at::Tensor& time, const std::vector<BlockWeights>& blocks,
+               const BlockContext& context);
 
 }  // namespace cogwheel

@@ -27,8 +27,23 @@ class LoadedTensors {
     TORCH_CHECK(found != tensors_.end(), "the tensor table has no ", name);
     return found->second;
   }
+  at::Tensor Take(const std::string& name) {
+    const at::Tensor tensor = At(name);
+    tensors_.erase(name);
+    return tensor;
+  }
   LinearWeights LinearAt(const std::string& name) const {
     return {.weight = At(name + ".weight").flatten(1), .bias = At(name + ".bias")};
+  }
+  // Several as one, their outputs one after the other. Taken out of the table, so that no more than
+  // one block's stand twice.
+  LinearWeights LinearsAt(const std::vector<std::string>& names) {
+    std::vector<at::Tensor> weights, biases;
+    for (const std::string& name : names) {
+      weights.push_back(Take(name + ".weight"));
+      biases.push_back(Take(name + ".bias"));
+    }
+    return {.weight = at::cat(weights), .bias = at::cat(biases)};
   }
   LayerNormWeights NormAt(const std::string& name, double epsilon) const {
     return {.weight = At(name + ".weight"), .bias = At(name + ".bias"), .epsilon = epsilon};
@@ -41,15 +56,13 @@ class LoadedTensors {
   std::unordered_map<std::string, at::Tensor> tensors_;
 };
 
-BlockWeights BlockAt(const LoadedTensors& tensors, const std::string& block, double epsilon) {
+BlockWeights BlockAt(LoadedTensors& tensors, const std::string& block, double epsilon) {
   const std::string attn = block + "attn1.";
   return {.norm1 = tensors.ModulatedNormAt(block + "norm1", epsilon),
           .norm2 = tensors.ModulatedNormAt(block + "norm2", epsilon),
-          .norm_q = tensors.NormAt(attn + "norm_q", kHeadNormEpsilon),
-          .norm_k = tensors.NormAt(attn + "norm_k", kHeadNormEpsilon),
-          .to_q = tensors.LinearAt(attn + "to_q"),
-          .to_k = tensors.LinearAt(attn + "to_k"),
-          .to_v = tensors.LinearAt(attn + "to_v"),
+          .qkv = {.linear = tensors.LinearsAt({attn + "to_q", attn + "to_k", attn + "to_v"}),
+                  .norm_q = tensors.NormAt(attn + "norm_q", kHeadNormEpsilon),
+                  .norm_k = tensors.NormAt(attn + "norm_k", kHeadNormEpsilon)},
           .to_out = tensors.LinearAt(attn + "to_out.0"),
           .ff_in = tensors.LinearAt(block + "ff.net.0.proj"),
           .ff_out = tensors.LinearAt(block + "ff.net.2")};
@@ -59,7 +72,7 @@ BlockWeights BlockAt(const LoadedTensors& tensors, const std::string& block, dou
 
 TransformerWeights LoadTransformerWeights(const TransformerConfig& config, const Weights& weights,
                                           at::Device device, at::ScalarType dtype) {
-  const LoadedTensors tensors(config, weights, device, dtype);
+  LoadedTensors tensors(config, weights, device, dtype);
   TransformerWeights w;
   w.patch_proj = tensors.LinearAt("patch_embed.proj");
   w.text_proj = tensors.LinearAt("patch_embed.text_proj");

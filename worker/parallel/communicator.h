@@ -27,7 +27,8 @@ struct RecvPiece {
   std::span<std::byte> data;
 };
 
-// A CUDA stream on GPUs; ignored (nullptr) on the CPU.
+// Where the bytes of an exchange lie: nullptr for host memory, else the CUDA stream that makes and
+// uses them on this rank's GPU. All members agree in it.
 using StreamHandle = void*;
 
 // Owned by the rank thread; only Abort may come from another thread. All members issue the same
@@ -51,7 +52,8 @@ class Communicator {
                        StreamHandle stream) = 0;
 
   // Blocks until the exchange is done, at most for the time limit the communicator was made with;
-  // then CommError.
+  // then CommError. With a stream: lets what the stream gets from now on wait for the exchange; its
+  // faults show in a later call.
   virtual void Finish(Ticket ticket) = 0;
 
   // True when Finish would not block. Throws CommError if the group is lost.

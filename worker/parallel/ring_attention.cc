@@ -6,6 +6,7 @@
 
 #include <ATen/ATen.h>
 
+#include "worker/device/device.h"
 #include "worker/kernels/attention.h"
 #include "worker/parallel/tensor_bytes.h"
 #include "worker/parallel/ulysses_exchange.h"
@@ -39,7 +40,7 @@ at::Tensor RingAttention(at::Tensor q, at::Tensor kv, const SequenceContext& con
           block.options());
       const std::array sends{SendPiece{.peer = next, .data = TensorBytes(block)}};
       const std::array recvs{RecvPiece{.peer = previous, .data = TensorBytes(incoming)}};
-      ticket = context.ring->Start(sends, recvs, nullptr);
+      ticket = context.ring->Start(sends, recvs, StreamOf(block));
     }
     if (q.numel() > 0 && block.numel() > 0) {
       const std::vector<at::Tensor> ks = HeadsFirst(block[0]).chunk(groups, 1);
@@ -56,6 +57,7 @@ at::Tensor RingAttention(at::Tensor q, at::Tensor kv, const SequenceContext& con
   for (const AttentionMerge& merge : merges) {
     merged.push_back(HeadsFirst(merge.Result(q.scalar_type())));
   }
+  if (merged.size() == 1) return merged[0].contiguous();
   return at::cat(merged, 2).contiguous();  // cat keeps the strides of its inputs
 }
 

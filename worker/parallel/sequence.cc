@@ -5,6 +5,7 @@
 
 #include <ATen/ATen.h>
 
+#include "worker/kernels/attention.h"
 #include "worker/parallel/ring_attention.h"
 #include "worker/parallel/ulysses_exchange.h"
 
@@ -16,6 +17,10 @@ at::Tensor SequenceAttention(at::Tensor q, at::Tensor k, at::Tensor v,
                   q.size(1) == context.shard().rows.size(),
               "q ", q.sizes(), ", k ", k.sizes(), ", v ", v.sizes(), " on a shard of ",
               context.shard().rows.size(), " rows");
+  if (context.shard_count() == 1) {  // nothing to exchange: the heads are attended as they lie
+    const auto heads_first = [](const at::Tensor& x) { return x.transpose(1, 2); };
+    return heads_first(Attend(heads_first(q), heads_first(k), heads_first(v)).out).contiguous();
+  }
   const int64_t N = q.size(2);
   ScatteredHeads scattered = ScatterHeads({std::move(q), std::move(k), std::move(v)}, context);
   at::Tensor attended = RingAttention(std::move(scattered.q), std::move(scattered.kv), context);
@@ -37,8 +42,14 @@ int64_t SequenceAttentionBytes(const SequenceContext& context, int64_t batch, in
   const int64_t fp32 = scattered / element_bytes * int64_t{sizeof(float)};
   const int64_t row_sums = fp32 / head_dim;  // one log-sum-exp
 
-  // q, k, v and their packed copies; those and what is received; that and q and kv joined.
-  const int64_t scatter = 3 * std::max({2 * sharded, sharded + scattered, 2 * scattered});
+  if (context.shard_count() == 1) return 4 * sharded + row_sums;  // q, k, v, the result
+
+  // q, k, v and their packed copies; those and what is received; that and q and kv joined. A member
+  // alone joins k and v.
+  const int64_t scatter =
+      context.ulysses_size == 1
+          ? 5 * sharded
+          : 3 * std::max({2 * sharded, sharded + scattered, 2 * scattered});
   const int64_t travels = context.ring_size > 1 ? 1 : 0, merges = context.ring_size > 2 ? 1 : 0;
   const int64_t copies = element_bytes < int64_t{sizeof(float)} ? 1 : 0;
   // Attending: q, the block, the one on its way, what is merged so far, and a new part: that of
@@ -53,8 +64,10 @@ int64_t SequenceAttentionBytes(const SequenceContext& context, int64_t batch, in
   // and three log-sum-exps.
   const int64_t merge =
       travels * (scattered + kv_block + fp32 + scattered + copies * fp32 + 3 * row_sums);
-  // The result, packed and received; that and the result joined.
-  const int64_t gather = std::max({2 * scattered, scattered + sharded, 2 * sharded});
+  // The result, packed and received; that and the result joined. A member alone has the result.
+  const int64_t gather = context.ulysses_size == 1
+                             ? scattered
+                             : std::max({2 * scattered, scattered + sharded, 2 * sharded});
   return std::max({scatter, attend, merge, gather});
 }
 

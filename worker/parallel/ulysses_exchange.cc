@@ -5,6 +5,7 @@
 
 #include <ATen/ATen.h>
 
+#include "worker/device/device.h"
 #include "worker/parallel/tensor_bytes.h"
 
 namespace cogwheel {
@@ -27,7 +28,7 @@ void Run(const SequenceContext& context, std::vector<at::Tensor> sends,
     send_pieces.push_back({.peer = peer, .data = TensorBytes(sends[peer])});
     recv_pieces.push_back({.peer = peer, .data = TensorBytes(recvs[peer])});
   }
-  Exchange(*context.ulysses, send_pieces, recv_pieces, nullptr);
+  Exchange(*context.ulysses, send_pieces, recv_pieces, StreamOf(sends[0]));
 }
 
 }  // namespace
@@ -41,6 +42,7 @@ Range RingBlock(const SequenceContext& context, int ring_rank) {
 }
 
 ScatteredHeads ScatterHeads(std::array<at::Tensor, 3> qkv, const SequenceContext& context) {
+  if (context.ulysses_size == 1) return {.q = qkv[0], .kv = at::stack({qkv[1], qkv[2]})};
   const int64_t B = qkv[0].size(0), N = qkv[0].size(2), D = qkv[0].size(3);
   const at::TensorOptions options = qkv[0].options();
   const int64_t own_heads = SplitHeads(N, context.ulysses_size, context.ulysses_rank).size();
@@ -66,6 +68,7 @@ ScatteredHeads ScatterHeads(std::array<at::Tensor, 3> qkv, const SequenceContext
 }
 
 at::Tensor GatherHeads(at::Tensor attended, const SequenceContext& context, int64_t head_count) {
+  if (context.ulysses_size == 1) return attended;
   const int64_t B = attended.size(0), D = attended.size(3);
   const at::TensorOptions options = attended.options();
   const int64_t own_rows = RowsInBlock(context, context.ulysses_rank).size();

@@ -13,7 +13,7 @@ namespace cogwheel {
 Range RingBlock(const SequenceContext& context, int ring_rank);
 
 struct ScatteredHeads {
-  at::Tensor q;   // [B, S/r, N/u, D]
+  at::Tensor q;   // [B, S/r, N/u, D], the last stride 1
   at::Tensor kv;  // [2, B, S/r, N/u, D]: as it travels around the ring
 };
 
@@ -21,7 +21,7 @@ struct ScatteredHeads {
 // row of member i within the ring block, s one of its rows, and heads(j) the heads of member j
 // (SplitHeads; rows and heads may be empty):
 //   out[b][offset(i) + s][n] on member j  =  in[b][s][heads(j).begin + n] on member i
-// qkv: three of [B, S/(u·r), N, D]; freed once packed.
+// qkv: three of [B, S/(u·r), N, D]; freed once packed. A member alone keeps q as it is.
 ScatteredHeads ScatterHeads(std::array<at::Tensor, 3> qkv, const SequenceContext& context);
 
 // The way back, with the same names:

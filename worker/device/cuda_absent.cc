@@ -1,0 +1,7 @@
+#include "worker/device/device.h"
+
+namespace cogwheel {
+
+bool BuiltWithCuda() { return false; }
+
+}  // namespace cogwheel

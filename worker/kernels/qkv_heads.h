@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+
+#include <ATen/core/Tensor.h>
+
+#include "worker/kernels/layer_norm_modulate.h"
+#include "worker/kernels/linear.h"
+#include "worker/kernels/qk_norm_rope.h"
+
+namespace cogwheel {
+
+struct QkvWeights {
+  LinearWeights linear;             // [3E, E]: q, k, v one after the other
+  LayerNormWeights norm_q, norm_k;  // [D]
+};
+
+// What attention takes: [B, S, N, D], the last stride 1.
+struct QkvHeads {
+  at::Tensor q, k, v;
+};
+
+// The heads of a shard's rows [B, S, E]: the projections, then QkNormRope of q and k. `rows` is
+// given up once the heads are made: hand it over with std::move.
+QkvHeads ProjectHeads(at::Tensor rows, const QkvWeights& weights, int64_t head_count,
+                      int64_t text_count, const Rotation& rotation);
+
+// The CPU's: three projections. The GPU's: one, q and k worked on in place between the others'
+// columns, so the heads are strided.
+QkvHeads ProjectHeadsCpu(at::Tensor rows, const QkvWeights& weights, int64_t head_count,
+                         int64_t text_count, const Rotation& rotation);
+QkvHeads ProjectHeadsCuda(at::Tensor rows, const QkvWeights& weights, int64_t head_count,
+                          int64_t text_count, const Rotation& rotation);
+
+}  // namespace cogwheel
