@@ -19,6 +19,7 @@
 #include "server/metrics/admin_server.h"
 #include "server/metrics/server_metrics.h"
 #include "server/queue/intake.h"
+#include "server/status_page.h"
 #include "server/store/data_dir_lock.h"
 #include "server/store/memory_job_store.h"
 #include "server/store/result_files.h"
@@ -31,11 +32,16 @@ constexpr std::chrono::milliseconds kLastCalls{500};
 
 uint32_t RandomSeed() { return std::random_device()(); }
 
+KeepPolicy KeepPolicyOf(const config::v1::ServerConfig& config) {
+  return {config.max_kept_jobs(), config.max_result_bytes(),
+          std::chrono::hours(config.result_hours())};
+}
+
 // Members stand in the order of who uses whom: the users come later and go first.
 class WiredFrontend final : public Frontend {
  public:
-  WiredFrontend(const config::v1::ServerConfig& config, const Clock& clock, Limits limits,
-                DataDirLock lock, std::unique_ptr<ResultFiles> results)
+  WiredFrontend(const config::v1::ServerConfig& config, const Clock& clock, DataDirLock lock,
+                std::unique_ptr<ResultFiles> results)
       : clock_(clock),
         lock_(std::move(lock)),
         results_(std::move(results)),
@@ -44,7 +50,7 @@ class WiredFrontend final : public Frontend {
                  config.max_tenant_queued_jobs()}),
         loop_(clock),
         dispatcher_({loop_, store_, *results_, events_, ledger_, costs_, clock, metrics_,
-                     config.max_kept_jobs()}),
+                     KeepPolicyOf(config)}),
         groups_({store_, clock, dispatcher_, board_, metrics_, RankGroup::Limits()}),
         intake_({store_, ledger_, costs_, clock, RandomSeed,
                  [this](const Job& job) { dispatcher_.Accept(job); }}),
@@ -53,12 +59,15 @@ class WiredFrontend final : public Frontend {
             {intake_, dispatcher_, store_, *results_, events_, board_, streams_, clock, metrics_}),
         rank_control_(loop_, groups_) {
     metrics_.build_info.Set(1, {COGWHEEL_VERSION, grpc::Version()});
+    metrics_.queue_limit_jobs.Set(static_cast<double>(ledger_.limits().jobs));
+    metrics_.queue_limit_bytes.Set(static_cast<double>(ledger_.limits().bytes));
+    metrics_.queue_limit_gpu_seconds.Set(ledger_.limits().seconds);
     loop_.AddTick([this] { groups_.Tick(); });
     loop_.AddTick([this] { dispatcher_.Tick(); });
     loop_.AddTick([this] { readiness_.Update(); });
     board_.OnChange([this] { readiness_.Update(); });
-    loop_.AddTick([this, limits] {
-      const int cut = streams_.CutStalled(clock_.Now() - limits.stalled_stream);
+    loop_.AddTick([this, limit = std::chrono::seconds(config.stalled_stream_seconds())] {
+      const int cut = streams_.CutStalled(clock_.Now() - limit);
       if (cut == 0) return;
       streams_cut_ += cut;
       metrics_.api_streams_stalled_total.Increment({}, cut);
@@ -69,9 +78,14 @@ class WiredFrontend final : public Frontend {
   absl::Status Listen(const config::v1::ServerConfig& config) {
     auto admin = AdminServer::Start(
         config.admin_listen(),
-        {registry_,
-         [this] { metrics_.api_live_reactors.Set(static_cast<double>(streams_.size())); },
-         [this] { return Live(); }, [this] { return Ready(); }});
+        {registry_, [this] { BeforeScrape(); }, [this] { return Live(); },
+         [this] { return Ready(); },
+         [this] {
+           return StatusPage(
+               readiness_.Reason(),
+               std::chrono::duration_cast<std::chrono::seconds>(clock_.Now() - start_), ledger_,
+               board_);
+         }});
     if (!admin.ok()) return admin.status();
     admin_ = *std::move(admin);
     const absl::StatusOr<std::vector<Job>> unfinished = store_.Recover();
@@ -122,10 +136,26 @@ class WiredFrontend final : public Frontend {
             absl::StrCat("the dispatcher has not turned for ",
                          std::chrono::duration_cast<std::chrono::seconds>(since).count(), " s")};
   }
+  // Several scrapes may come at once.
+  void BeforeScrape() COGWHEEL_EXCLUDES(scrape_mutex_) {
+    MutexLock lock(scrape_mutex_);
+    metrics_.api_live_reactors.Set(static_cast<double>(streams_.size()));
+    const absl::StatusOr<JobTotals> totals = store_.Totals();
+    if (!totals.ok()) return;
+    for (const auto& [key, count] : totals->counts) {
+      const auto value = static_cast<double>(count);
+      if (!key.state.has_value()) {
+        metrics_.queue_jobs_accepted_total.Raise(value, {key.model, key.tenant});
+      } else {
+        metrics_.dispatch_jobs_finished_total.Raise(
+            value, {key.model, key.tenant, JobStateName(*key.state), key.reason});
+      }
+    }
+  }
   // Groups do not count: ranks dial this server, and jobs for a known model are queued.
-  ProbeAnswer Ready() const {
+  ProbeAnswer Ready() {
     if (draining_) return {false, "draining"};
-    const absl::Status store = store_.Models().status();
+    const absl::Status store = store_.Probe();
     if (!store.ok()) return {false, absl::StrCat("store: ", store.message())};
     return {true, "ok"};
   }
@@ -148,6 +178,8 @@ class WiredFrontend final : public Frontend {
   Readiness readiness_;
   VideoService video_service_;
   RankControlService rank_control_;
+  const std::chrono::steady_clock::time_point start_ = clock_.Now();
+  Mutex scrape_mutex_;
   std::atomic<bool> draining_{false};
   std::atomic<int> streams_cut_{0};
   std::unique_ptr<AdminServer> admin_;
@@ -158,13 +190,13 @@ class WiredFrontend final : public Frontend {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Frontend>> Frontend::Start(const config::v1::ServerConfig& config,
-                                                          const Clock& clock, Limits limits) {
+                                                          const Clock& clock) {
   absl::StatusOr<DataDirLock> lock = DataDirLock::Take(config.data_dir());
   if (!lock.ok()) return lock.status();
   auto results = ResultFiles::Open(config.data_dir());
   if (!results.ok()) return results.status();
   auto frontend =
-      std::make_unique<WiredFrontend>(config, clock, limits, *std::move(lock), *std::move(results));
+      std::make_unique<WiredFrontend>(config, clock, *std::move(lock), *std::move(results));
   const absl::Status listening = frontend->Listen(config);
   if (!listening.ok()) return listening;
   return frontend;

@@ -18,13 +18,10 @@ class Frontend {
   struct Addresses {
     std::string listen, internal, admin;  // with the ports in use
   };
-  struct Limits {
-    std::chrono::seconds stalled_stream{60};  // a reader that takes nothing is cut
-  };
   // `config` has passed CheckServerConfig. FAILED_PRECONDITION for a data directory that cannot be
   // used, UNAVAILABLE for an address.
   static absl::StatusOr<std::unique_ptr<Frontend>> Start(const config::v1::ServerConfig& config,
-                                                         const Clock& clock, Limits limits);
+                                                         const Clock& clock);
   virtual ~Frontend() = default;
 
   virtual const Addresses& addresses() const = 0;

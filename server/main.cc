@@ -78,7 +78,7 @@ int Run(int argc, char** argv) {
   const absl::StatusOr<config::v1::ServerConfig> checked = CheckServerConfig(config);
   if (!checked.ok()) return Fail(checked.status());
   const SystemClock clock;
-  const auto frontend = Frontend::Start(*checked, clock, Frontend::Limits());
+  const auto frontend = Frontend::Start(*checked, clock);
   if (!frontend.ok()) return Fail(frontend.status());
   Log(LogLevel::kInfo, "serving",
       {{"listen", (*frontend)->addresses().listen},

@@ -40,6 +40,9 @@ config::v1::ServerConfig DefaultServerConfig() {
   config.set_max_kept_jobs(10'000);
   config.set_shutdown_grace_seconds(30);
   config.set_max_queued_seconds(86'400);
+  config.set_stalled_stream_seconds(30);
+  config.set_max_result_bytes(int64_t{100} << 30);
+  config.set_result_hours(7 * 24);
   return config;
 }
 
@@ -65,6 +68,9 @@ absl::StatusOr<config::v1::ServerConfig> CheckServerConfig(config::v1::ServerCon
       CheckAtLeast("--max-queued-seconds", config.max_queued_seconds(), 1),
       CheckAtLeast("--max-tenant-queued-jobs", config.max_tenant_queued_jobs(), 1),
       CheckAtLeast("--max-kept-jobs", config.max_kept_jobs(), 1),
+      CheckAtLeast("--stalled-stream-seconds", config.stalled_stream_seconds(), 1),
+      CheckAtLeast("--max-result-bytes", config.max_result_bytes(), 1),
+      CheckAtLeast("--result-hours", config.result_hours(), 1),
       CheckAtLeast("--shutdown-grace-seconds", config.shutdown_grace_seconds(), 0),
   };
   for (const absl::Status& check : checks) {

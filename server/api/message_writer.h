@@ -8,7 +8,7 @@
 #include "proto/contract/mutex.h"
 #include "server/api/api_parts.h"
 #include "server/api/raw_request.h"
-#include "server/api/rpc_end.h"
+#include "server/api/rpc_call.h"
 
 namespace cogwheel {
 
@@ -19,7 +19,7 @@ template <typename Message>
 class MessageWriter : public grpc::ServerWriteReactor<grpc::ByteBuffer>, public LiveStream {
  public:
   MessageWriter(const char* method, grpc::CallbackServerContext* context, const ApiParts& parts)
-      : parts_(parts), method_(method), context_(context) {
+      : parts_(parts), call_(method, *context, parts), context_(context) {
     const std::optional<absl::Status> closed = parts_.streams.Add(this);
     MutexLock lock(mutex_);
     if (closed.has_value()) end_ = closed;
@@ -85,20 +85,20 @@ class MessageWriter : public grpc::ServerWriteReactor<grpc::ByteBuffer>, public 
     if (!end_.has_value() && Next(message)) {
       writing_since_ = parts_.clock.Now();
       bytes_ = ToBytes(message);
-      parts_.metrics.api_sent_bytes_total.Increment({method_},
+      parts_.metrics.api_sent_bytes_total.Increment({call_.method()},
                                                     static_cast<double>(bytes_.Length()));
       return StartWrite(&bytes_);
     }
     if (!end_.has_value()) return;
     finished_ = true;
-    Finish(EndRpc(method_, *end_, *context_, parts_.metrics));
+    Finish(call_.End(*end_));
   }
 
   const ApiParts parts_;
   mutable Mutex mutex_;
 
  private:
-  const char* const method_;
+  const RpcCall call_;
   grpc::CallbackServerContext* const context_;
   grpc::ByteBuffer bytes_ COGWHEEL_GUARDED_BY(mutex_);  // being written
   std::optional<std::chrono::steady_clock::time_point> writing_since_ COGWHEEL_GUARDED_BY(mutex_);

@@ -14,8 +14,6 @@ void Count(const absl::StatusOr<CreatedJob>& created, ServerMetrics& metrics) {
     metrics.queue_jobs_rejected_total.Increment({reason.empty() ? "OTHER" : reason});
   } else if (created->existed) {
     metrics.queue_jobs_deduplicated_total.Increment();
-  } else {
-    metrics.queue_jobs_accepted_total.Increment({created->job.request.model()});
   }
 }
 

@@ -12,7 +12,7 @@
 #include "server/api/download_stream.h"
 #include "server/api/event_stream.h"
 #include "server/api/raw_request.h"
-#include "server/api/rpc_end.h"
+#include "server/api/rpc_call.h"
 #include "server/api/submit.h"
 
 namespace cogwheel {
@@ -53,10 +53,10 @@ absl::StatusOr<JobQuery> ToQuery(const v1::ListJobsRequest& request) {
 
 }  // namespace
 
-VideoService::Unary* VideoService::Answer(Context* context, const char* method,
+VideoService::Unary* VideoService::Answer(Context* context, const RpcCall& call,
                                           const absl::Status& status) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  reactor->Finish(EndRpc(method, status, *context, parts_.metrics));
+  reactor->Finish(call.End(status));
   return reactor;
 }
 
@@ -75,33 +75,35 @@ VideoService::Stream* VideoService::DownloadVideo(Context* context,
 
 VideoService::Unary* VideoService::CreateJob(Context* context, const grpc::ByteBuffer* request,
                                              grpc::ByteBuffer* job) {
+  const RpcCall call("CreateJob", *context, parts_);
   v1::CreateJobRequest create;
   const absl::Status parsed = ParseRequest(*request, create);
-  if (!parsed.ok()) return Answer(context, "CreateJob", parsed);
+  if (!parsed.ok()) return Answer(context, call, parsed);
   Unary* reactor = context->DefaultReactor();
-  Submit(create.request(), parts_,
-         [this, context, job, reactor](const absl::StatusOr<CreatedJob>& created) {
-           if (created.ok()) *job = ToBytes(ToProto(created->job));
-           reactor->Finish(EndRpc("CreateJob", created.status(), *context, parts_.metrics));
-         });
+  Submit(create.request(), parts_, [call, job, reactor](const absl::StatusOr<CreatedJob>& created) {
+    if (created.ok()) *job = ToBytes(ToProto(created->job));
+    reactor->Finish(call.End(created.status()));
+  });
   return reactor;
 }
 
 VideoService::Unary* VideoService::GetJob(Context* context, const v1::GetJobRequest* request,
                                           v1::Job* job) {
+  const RpcCall call("GetJob", *context, parts_);
   const absl::StatusOr<std::string> name = NormalizeJobName(request->name());
-  if (!name.ok()) return Answer(context, "GetJob", name.status());
+  if (!name.ok()) return Answer(context, call, name.status());
   const absl::StatusOr<Job> found = parts_.store.Get(kDefaultTenant, *name);
   if (found.ok()) *job = ToProto(*found);
-  return Answer(context, "GetJob", found.status());
+  return Answer(context, call, found.status());
 }
 
 VideoService::Unary* VideoService::ListJobs(Context* context, const v1::ListJobsRequest* request,
                                             v1::ListJobsResponse* response) {
+  const RpcCall call("ListJobs", *context, parts_);
   const absl::StatusOr<JobQuery> query = ToQuery(*request);
-  if (!query.ok()) return Answer(context, "ListJobs", query.status());
+  if (!query.ok()) return Answer(context, call, query.status());
   const absl::StatusOr<JobPage> page = parts_.store.List(*query);
-  if (!page.ok()) return Answer(context, "ListJobs", page.status());
+  if (!page.ok()) return Answer(context, call, page.status());
   size_t bytes = 0;
   for (const Job& job : page->jobs) {
     *response->add_jobs() = ToProto(job);
@@ -111,39 +113,42 @@ VideoService::Unary* VideoService::ListJobs(Context* context, const v1::ListJobs
   if (page->more || response->jobs_size() < static_cast<int>(page->jobs.size())) {
     response->set_next_page_token(response->jobs().rbegin()->name());
   }
-  return Answer(context, "ListJobs", absl::OkStatus());
+  return Answer(context, call, absl::OkStatus());
 }
 
 VideoService::Unary* VideoService::CancelJob(Context* context, const v1::CancelJobRequest* request,
                                              v1::Job* job) {
+  const RpcCall call("CancelJob", *context, parts_);
   const absl::StatusOr<std::string> name = NormalizeJobName(request->name());
-  if (!name.ok()) return Answer(context, "CancelJob", name.status());
+  if (!name.ok()) return Answer(context, call, name.status());
   Unary* reactor = context->DefaultReactor();
-  parts_.dispatcher.Cancel(
-      kDefaultTenant, *name, [this, context, job, reactor](const absl::StatusOr<Job>& found) {
-        if (found.ok()) *job = ToProto(*found);
-        reactor->Finish(EndRpc("CancelJob", found.status(), *context, parts_.metrics));
-      });
+  parts_.dispatcher.Cancel(kDefaultTenant, *name,
+                           [call, job, reactor](const absl::StatusOr<Job>& found) {
+                             if (found.ok()) *job = ToProto(*found);
+                             reactor->Finish(call.End(found.status()));
+                           });
   return reactor;
 }
 
 VideoService::Unary* VideoService::DeleteJob(Context* context, const v1::DeleteJobRequest* request,
                                              v1::DeleteJobResponse* /*response*/) {
+  const RpcCall call("DeleteJob", *context, parts_);
   const absl::StatusOr<std::string> name = NormalizeJobName(request->name());
-  if (!name.ok()) return Answer(context, "DeleteJob", name.status());
+  if (!name.ok()) return Answer(context, call, name.status());
   Unary* reactor = context->DefaultReactor();
-  parts_.dispatcher.Delete(
-      kDefaultTenant, *name, [this, context, reactor](const absl::StatusOr<Job>& removed) {
-        reactor->Finish(EndRpc("DeleteJob", removed.status(), *context, parts_.metrics));
-      });
+  parts_.dispatcher.Delete(kDefaultTenant, *name,
+                           [call, reactor](const absl::StatusOr<Job>& removed) {
+                             reactor->Finish(call.End(removed.status()));
+                           });
   return reactor;
 }
 
 VideoService::Unary* VideoService::ListModels(Context* context,
                                               const v1::ListModelsRequest* /*request*/,
                                               v1::ListModelsResponse* response) {
+  const RpcCall call("ListModels", *context, parts_);
   const absl::StatusOr<std::vector<v1::Model>> models = parts_.store.Models();
-  if (!models.ok()) return Answer(context, "ListModels", models.status());
+  if (!models.ok()) return Answer(context, call, models.status());
   const std::vector<v1::Group> groups = parts_.board.List();
   for (const v1::Model& model : *models) {
     v1::Model& out = *response->add_models();
@@ -152,27 +157,29 @@ VideoService::Unary* VideoService::ListModels(Context* context,
       return group.ready() && group.model() == model.name();
     }));
   }
-  return Answer(context, "ListModels", absl::OkStatus());
+  return Answer(context, call, absl::OkStatus());
 }
 
 VideoService::Unary* VideoService::ListGroups(Context* context,
                                               const v1::ListGroupsRequest* /*request*/,
                                               v1::ListGroupsResponse* response) {
+  const RpcCall call("ListGroups", *context, parts_);
   for (v1::Group& group : parts_.board.List()) *response->add_groups() = std::move(group);
-  return Answer(context, "ListGroups", absl::OkStatus());
+  return Answer(context, call, absl::OkStatus());
 }
 
 VideoService::Unary* VideoService::GetGroup(Context* context, const v1::GetGroupRequest* request,
                                             v1::Group* group) {
+  const RpcCall call("GetGroup", *context, parts_);
   const std::optional<v1::Group> found = parts_.board.Find(request->name());
   if (!found.has_value()) {
-    return Answer(context, "GetGroup",
+    return Answer(context, call,
                   MakeError(absl::StatusCode::kNotFound, "UNKNOWN_GROUP",
                             absl::StrCat("name ", request->name().substr(0, 128),
                                          " is no group of this server")));
   }
   *group = *found;
-  return Answer(context, "GetGroup", absl::OkStatus());
+  return Answer(context, call, absl::OkStatus());
 }
 
 }  // namespace cogwheel

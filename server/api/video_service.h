@@ -4,6 +4,7 @@
 
 #include "cogwheel/v1/video_service.grpc.pb.h"
 #include "server/api/api_parts.h"
+#include "server/api/rpc_call.h"
 
 namespace cogwheel {
 
@@ -49,7 +50,7 @@ class VideoService final : public VideoServiceBase {
   Unary* GetGroup(Context* context, const v1::GetGroupRequest* request, v1::Group* group) override;
 
  private:
-  Unary* Answer(Context* context, const char* method, const absl::Status& status);
+  Unary* Answer(Context* context, const RpcCall& call, const absl::Status& status);
 
   const ApiParts parts_;
 };

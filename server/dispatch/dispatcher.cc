@@ -31,7 +31,7 @@ Dispatcher::Dispatcher(const Parts& parts)
     : parts_(parts),
       announcer_(parts.events, parts.clock),
       recorder_({parts.store, parts.results, parts.events, announcer_, parts.clock, parts.metrics,
-                 parts.max_kept_jobs}) {}
+                 parts.keep}) {}
 
 void Dispatcher::Accept(const Job& job) {
   parts_.events.Open(job.name);
@@ -255,6 +255,8 @@ void Dispatcher::OnProgress(WorkerGroup& group, const RunProgress& progress) {
     running->stage = progress.stage;
     running->stage_started = now;
   }
+  parts_.metrics.dispatch_group_last_step_timestamp_seconds.Set(
+      Seconds(parts_.clock.Wall().time_since_epoch()), {group.name()});
   announcer_.Progress(running->job, progress, SecondsLeftOf(*running, progress));
 }
 
@@ -299,6 +301,10 @@ void Dispatcher::OnRefused(WorkerGroup& group, const absl::Status& why) {
 void Dispatcher::OnFinished(WorkerGroup& group, const RunOutcome& outcome) {
   std::optional<Running> running = TakeRunning(group);
   if (!running.has_value()) return;
+  if (running->cancelled) {
+    parts_.metrics.dispatch_cancel_ack_seconds.Observe(
+        Seconds(parts_.clock.Now() - running->cancelled_at));
+  }
   JobEnd end = EndOf(*running, outcome);
   end.stage_seconds = outcome.stage_seconds;
   if (end.state == JobState::kSucceeded) Learn(*running, outcome);
@@ -375,6 +381,7 @@ void Dispatcher::CancelNow(const std::string& tenant, const std::string& name,
   for (auto& [group, running] : running_) {
     if (running.job.name != name || running.cancelled) continue;
     running.cancelled = true;
+    running.cancelled_at = parts_.clock.Now();
     group->Cancel();
   }
   done(asked);

@@ -38,7 +38,7 @@ class Dispatcher final : public WorkerGroupObserver {
     CostModel& costs;
     const Clock& clock;
     ServerMetrics& metrics;
-    int64_t max_kept_jobs = 10'000;
+    KeepPolicy keep{};
   };
   explicit Dispatcher(const Parts& parts);
 
@@ -75,8 +75,9 @@ class Dispatcher final : public WorkerGroupObserver {
     QueuedJob place;  // that it had in the queue
     std::unique_ptr<ResultWriter> writer;
     bool cancelled = false;  // by a caller
-    bool expired = false;    // by its deadline
-    absl::Status broken;     // the frontend's own failure with its result
+    Time cancelled_at{};
+    bool expired = false;  // by its deadline
+    absl::Status broken;   // the frontend's own failure with its result
     Time started{};
     Time stage_started{};
     RunStage stage = RunStage::kTextEncode;

@@ -58,13 +58,23 @@ bool JobRecorder::StoreEnd(const Job& job, FinishedJob finished) {
        {"state", state},
        {"reason", ended->error.reason},
        {"error", ended->error.message}});
-  parts_.metrics.dispatch_jobs_finished_total.Increment({model, state});
   if (job.start_time.has_value()) {
+    ObserveStages(model, ended->stage_seconds);
     const std::chrono::duration<double> seconds = finished.end_time - *job.start_time;
     parts_.metrics.dispatch_job_duration_seconds.Observe(seconds.count(), {model, state});
   }
   ended_since_trim_ = true;
   return true;
+}
+
+void JobRecorder::ObserveStages(const std::string& model, const StageSeconds& seconds) {
+  const std::pair<const char*, double> stages[] = {{"text_encode", seconds.text_encode},
+                                                   {"denoise", seconds.denoise},
+                                                   {"decode", seconds.decode},
+                                                   {"encode", seconds.encode}};
+  for (const auto& [stage, took] : stages) {
+    if (took > 0) parts_.metrics.dispatch_stage_duration_seconds.Observe(took, {model, stage});
+  }
 }
 
 void JobRecorder::Requeue(const Job& job, const JobError& cause, bool charged,
@@ -94,7 +104,9 @@ void JobRecorder::Forget(const Removed& removed) {
 
 void JobRecorder::Trim() {
   Retention retention;
-  retention.finished_jobs = parts_.max_kept_jobs;
+  retention.finished_jobs = parts_.keep.jobs;
+  retention.result_bytes = parts_.keep.result_bytes;
+  retention.results_ended_before = parts_.clock.Wall() - parts_.keep.result_age;
   retention.keys_created_before = parts_.clock.Wall() - kKeyAge;
   const absl::StatusOr<Removed> removed = parts_.store.Trim(retention);
   if (removed.ok()) Forget(*removed);

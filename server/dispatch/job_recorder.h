@@ -12,6 +12,13 @@
 
 namespace cogwheel {
 
+// What is kept of finished jobs.
+struct KeepPolicy {
+  int64_t jobs = 10'000;
+  int64_t result_bytes = int64_t{100} << 30;
+  std::chrono::hours result_age{7 * 24};
+};
+
 // Writes what became of jobs into the store and tells of it once it is there. What the store cannot
 // take now is tried again on every tick: no end is forgotten. Owned by the dispatcher's thread.
 class JobRecorder {
@@ -23,7 +30,7 @@ class JobRecorder {
     JobAnnouncer& announcer;
     const Clock& clock;
     ServerMetrics& metrics;
-    int64_t max_kept_jobs = 10'000;
+    KeepPolicy keep;
   };
   explicit JobRecorder(const Parts& parts) : parts_(parts) {}
 
@@ -42,6 +49,7 @@ class JobRecorder {
   void Settle(Action action);
   bool StoreEnd(const Job& job, FinishedJob finished);
   bool Fenced(const absl::Status& status, const std::string& group);
+  void ObserveStages(const std::string& model, const StageSeconds& seconds);
   void Trim();
 
   const Parts parts_;

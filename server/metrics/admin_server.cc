@@ -52,10 +52,14 @@ class CivetAdminServer final : public AdminServer {
         metrics_([this] { return Metrics(); }),
         live_(ProbeHandler(handlers_.live)),
         ready_(ProbeHandler(handlers_.ready)),
+        status_([this] {
+          return TextHandler::Answer{200, "application/json", handlers_.status() + "\n"};
+        }),
         server_(options) {
     server_.addHandler("/metrics", metrics_);
     server_.addHandler("/livez", live_);
     server_.addHandler("/readyz", ready_);
+    server_.addHandler("/statusz", status_);
     address_ = absl::StrCat(host, ":", server_.getListeningPorts().at(0));
   }
   std::string address() const override { return address_; }
@@ -68,7 +72,7 @@ class CivetAdminServer final : public AdminServer {
   }
 
   const Handlers handlers_;
-  TextHandler metrics_, live_, ready_;
+  TextHandler metrics_, live_, ready_, status_;
   CivetServer server_;  // last: stops before the handlers go
   std::string address_;
 };

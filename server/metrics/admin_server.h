@@ -18,7 +18,7 @@ struct ProbeAnswer {
   std::string text;
 };
 
-// Plain HTTP for machines that watch: /metrics, /livez, /readyz. Handlers are called on its
+// Plain HTTP for those that watch: /metrics, /livez, /readyz, /statusz. Handlers are called on its
 // threads.
 class AdminServer {
  public:
@@ -27,6 +27,7 @@ class AdminServer {
     std::function<void()> before_scrape;  // brings gauges up to date
     std::function<ProbeAnswer()> live;
     std::function<ProbeAnswer()> ready;
+    std::function<std::string()> status;  // JSON, for people
   };
   // `address` is HOST:PORT; port 0 is chosen by the system. UNAVAILABLE when it cannot listen.
   static absl::StatusOr<std::unique_ptr<AdminServer>> Start(const std::string& address,

@@ -32,6 +32,16 @@ void CounterMeter::Increment(const std::vector<std::string>& values, double amou
   family_.Add(LabelsOf(name_, values)).Increment(amount);
 }
 
+TotalMeter::TotalMeter(prometheus::Registry& registry, MeterName name)
+    : name_(std::move(name)),
+      family_(prometheus::BuildCounter().Name(name_.name).Help(name_.help).Register(registry)) {}
+
+void TotalMeter::Raise(double value, const std::vector<std::string>& values) {
+  prometheus::Counter& counter = family_.Add(LabelsOf(name_, values));
+  const double more = value - counter.Value();
+  if (more > 0) counter.Increment(more);
+}
+
 GaugeMeter::GaugeMeter(prometheus::Registry& registry, MeterName name)
     : name_(std::move(name)),
       family_(prometheus::BuildGauge().Name(name_.name).Help(name_.help).Register(registry)) {

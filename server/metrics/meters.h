@@ -33,6 +33,18 @@ class CounterMeter {
   prometheus::Family<prometheus::Counter>& family_;
 };
 
+// A counter whose value is kept elsewhere.
+class TotalMeter {
+ public:
+  TotalMeter(prometheus::Registry& registry, MeterName name);
+  // Never lowers it.
+  void Raise(double value, const std::vector<std::string>& values);
+
+ private:
+  const MeterName name_;
+  prometheus::Family<prometheus::Counter>& family_;
+};
+
 class GaugeMeter {
  public:
   GaugeMeter(prometheus::Registry& registry, MeterName name);

@@ -9,6 +9,8 @@ namespace {
 
 const std::vector<double> kJobSeconds = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 1800};
 
+const std::vector<double> kRpcSeconds = {0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1,
+                                         0.2,   0.5,   1,     2,    5,    10,   60};
 const std::vector<double> kRatios = {0.25, 0.5, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 4};
 
 }  // namespace
@@ -22,8 +24,13 @@ ServerMetrics::ServerMetrics(std::shared_ptr<prometheus::Registry> given)
       build_info(*registry, {"cogwheel_build_info", "1, with what was built", {"version", "grpc"}}),
       ready(*registry, {"cogwheel_ready", "1 while a job submitted now would start", {}}),
       draining(*registry, {"cogwheel_draining", "1 while the server shuts down", {}}),
+      api_rpcs_started_total(*registry,
+                             {"cogwheel_api_rpcs_started_total", "RPCs that began", {"method"}}),
       api_rpcs_handled_total(
           *registry, {"cogwheel_api_rpcs_handled_total", "RPCs that ended", {"method", "code"}}),
+      api_rpc_duration_seconds(
+          *registry, {"cogwheel_api_rpc_duration_seconds", "from start to end", {"method"}},
+          kRpcSeconds),
       api_live_reactors(*registry, {"cogwheel_api_live_reactors", "streams being served", {}}),
       api_streams_stalled_total(*registry, {"cogwheel_api_streams_stalled_total",
                                             "streams cut because their reader took nothing",
@@ -31,8 +38,9 @@ ServerMetrics::ServerMetrics(std::shared_ptr<prometheus::Registry> given)
       api_sent_bytes_total(*registry, {"cogwheel_api_sent_bytes_total",
                                        "bytes of results and events handed to clients",
                                        {"method"}}),
-      queue_jobs_accepted_total(*registry,
-                                {"cogwheel_queue_jobs_accepted_total", "jobs accepted", {"model"}}),
+      queue_jobs_accepted_total(*registry, {"cogwheel_queue_jobs_accepted_total",
+                                            "jobs accepted since the store was made",
+                                            {"model", "tenant"}}),
       queue_jobs_rejected_total(*registry,
                                 {"cogwheel_queue_jobs_rejected_total", "jobs refused", {"reason"}}),
       queue_jobs_deduplicated_total(
@@ -47,12 +55,19 @@ ServerMetrics::ServerMetrics(std::shared_ptr<prometheus::Registry> given)
       queue_oldest_age_seconds(
           *registry,
           {"cogwheel_queue_oldest_age_seconds", "age of the oldest queued job", {"model"}}),
+      queue_limit_jobs(*registry, {"cogwheel_queue_limit_jobs", "jobs that may wait", {}}),
+      queue_limit_bytes(
+          *registry,
+          {"cogwheel_queue_limit_bytes", "bytes of prompts and images that may wait", {}}),
+      queue_limit_gpu_seconds(
+          *registry,
+          {"cogwheel_queue_limit_gpu_seconds", "estimated seconds of jobs that may wait", {}}),
       queue_wait_seconds(*registry,
                          {"cogwheel_queue_wait_seconds", "from acceptance to start", {"model"}},
                          kJobSeconds),
-      dispatch_jobs_finished_total(
-          *registry,
-          {"cogwheel_dispatch_jobs_finished_total", "jobs that ended", {"model", "outcome"}}),
+      dispatch_jobs_finished_total(*registry, {"cogwheel_dispatch_jobs_finished_total",
+                                               "jobs that ended since the store was made",
+                                               {"model", "tenant", "outcome", "reason"}}),
       dispatch_jobs_requeued_total(*registry, {"cogwheel_dispatch_jobs_requeued_total",
                                                "lost attempts whose job was queued again",
                                                {"reason"}}),
@@ -60,6 +75,14 @@ ServerMetrics::ServerMetrics(std::shared_ptr<prometheus::Registry> given)
           *registry,
           {"cogwheel_dispatch_job_duration_seconds", "from start to end", {"model", "outcome"}},
           kJobSeconds),
+      dispatch_stage_duration_seconds(
+          *registry,
+          {"cogwheel_dispatch_stage_duration_seconds", "of a job's stages", {"model", "stage"}},
+          kJobSeconds),
+      dispatch_cancel_ack_seconds(
+          *registry,
+          {"cogwheel_dispatch_cancel_ack_seconds", "from a cancel until the group was free", {}},
+          kRpcSeconds),
       dispatch_cost_error_ratio(*registry,
                                 {"cogwheel_dispatch_cost_error_ratio",
                                  "seconds that a job took over those expected",
@@ -73,6 +96,10 @@ ServerMetrics::ServerMetrics(std::shared_ptr<prometheus::Registry> given)
                         {"cogwheel_dispatch_group_up", "1 while a group is formed", {"group"}}),
       dispatch_group_epoch(*registry,
                            {"cogwheel_dispatch_group_epoch", "current epoch", {"group"}}),
+      dispatch_group_last_step_timestamp_seconds(
+          *registry, {"cogwheel_dispatch_group_last_step_timestamp_seconds",
+                      "when a group last reported progress",
+                      {"group"}}),
       dispatch_fenced_messages_total(*registry, {"cogwheel_dispatch_fenced_messages_total",
                                                  "messages of an older epoch or job, dropped",
                                                  {"group", "kind"}}),

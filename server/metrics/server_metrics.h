@@ -16,30 +16,39 @@ struct ServerMetrics {
   GaugeMeter ready;
   GaugeMeter draining;
 
-  CounterMeter api_rpcs_handled_total;  // method, code
+  CounterMeter api_rpcs_started_total;      // method
+  CounterMeter api_rpcs_handled_total;      // method, code
+  HistogramMeter api_rpc_duration_seconds;  // method
   GaugeMeter api_live_reactors;
   CounterMeter api_streams_stalled_total;
   CounterMeter api_sent_bytes_total;  // method
 
-  CounterMeter queue_jobs_accepted_total;  // model
+  // Read from the store, so that they survive restarts: accepted = all finished + in flight.
+  TotalMeter queue_jobs_accepted_total;    // model, tenant
   CounterMeter queue_jobs_rejected_total;  // reason
   CounterMeter queue_jobs_deduplicated_total;
   GaugeMeter queue_jobs;  // state, model
   GaugeMeter queue_bytes;
   GaugeMeter queue_gpu_seconds;         // model
   GaugeMeter queue_oldest_age_seconds;  // model
-  HistogramMeter queue_wait_seconds;    // model
+  GaugeMeter queue_limit_jobs;
+  GaugeMeter queue_limit_bytes;
+  GaugeMeter queue_limit_gpu_seconds;
+  HistogramMeter queue_wait_seconds;  // model
 
-  CounterMeter dispatch_jobs_finished_total;     // model, outcome
-  CounterMeter dispatch_jobs_requeued_total;     // reason
-  HistogramMeter dispatch_job_duration_seconds;  // model, outcome
-  HistogramMeter dispatch_cost_error_ratio;      // model
-  CounterMeter dispatch_group_formations_total;  // group
-  CounterMeter dispatch_group_losses_total;      // group
-  GaugeMeter dispatch_group_up;                  // group
-  GaugeMeter dispatch_group_epoch;               // group
-  CounterMeter dispatch_fenced_messages_total;   // group, kind
-  CounterMeter dispatch_fenced_commits_total;    // group
+  TotalMeter dispatch_jobs_finished_total;         // model, tenant, outcome, reason
+  CounterMeter dispatch_jobs_requeued_total;       // reason
+  HistogramMeter dispatch_job_duration_seconds;    // model, outcome
+  HistogramMeter dispatch_stage_duration_seconds;  // model, stage
+  HistogramMeter dispatch_cancel_ack_seconds;
+  HistogramMeter dispatch_cost_error_ratio;               // model
+  CounterMeter dispatch_group_formations_total;           // group
+  CounterMeter dispatch_group_losses_total;               // group
+  GaugeMeter dispatch_group_up;                           // group
+  GaugeMeter dispatch_group_epoch;                        // group
+  GaugeMeter dispatch_group_last_step_timestamp_seconds;  // group
+  CounterMeter dispatch_fenced_messages_total;            // group, kind
+  CounterMeter dispatch_fenced_commits_total;             // group
 };
 
 std::shared_ptr<prometheus::Registry> MakeRegistry();

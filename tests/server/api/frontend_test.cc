@@ -47,8 +47,9 @@ class FrontendTest : public testing::Test {
     frontend_.reset();
     std::filesystem::remove_all(folder_);
   }
-  void Serve(seconds stall = seconds(60)) {
-    auto frontend = Frontend::Start(config_, clock_, {.stalled_stream = stall});
+  void Serve(seconds stall = seconds(30)) {
+    config_.set_stalled_stream_seconds(static_cast<int32_t>(stall.count()));
+    auto frontend = Frontend::Start(config_, clock_);
     ASSERT_TRUE(frontend.ok()) << frontend.status();
     frontend_ = *std::move(frontend);
     channel_ =
@@ -581,12 +582,12 @@ TEST_F(FrontendTest, DrainRefusesNewJobsAndStopEndsStreams) {
 
 TEST_F(FrontendTest, ASecondServerFindsTheDirectoryTaken) {
   Serve();
-  const auto second = Frontend::Start(config_, clock_, {});
+  const auto second = Frontend::Start(config_, clock_);
   EXPECT_TRUE(absl::IsFailedPrecondition(second.status()));
   config_.set_data_dir(folder_ + "/other");
   config_.set_listen(frontend_->addresses().listen);
   config_.set_internal_listen(frontend_->addresses().listen);
-  EXPECT_TRUE(absl::IsUnavailable(Frontend::Start(config_, clock_, {}).status()));
+  EXPECT_TRUE(absl::IsUnavailable(Frontend::Start(config_, clock_).status()));
 }
 
 TEST_F(FrontendTest, RanksMayHaveAPortOfTheirOwn) {

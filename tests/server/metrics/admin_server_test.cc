@@ -54,7 +54,8 @@ class AdminServerTest : public testing::Test {
                         .ready =
                             [this] {
                               return ProbeAnswer{ready_, ready_ ? "ok" : "draining"};
-                            }});
+                            },
+                        .status = [] { return std::string("{}"); }});
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
   }
@@ -72,17 +73,22 @@ TEST_F(AdminServerTest, ProbesAnswerWithAReason) {
   EXPECT_THAT(draining, HasSubstr("\r\n\r\ndraining\n"));
   ready_ = true;
   EXPECT_THAT(Get(server_->address(), "/readyz"), StartsWith("HTTP/1.1 200 OK"));
+  EXPECT_THAT(Get(server_->address(), "/statusz"), HasSubstr("\r\n\r\n{}\n"));
   EXPECT_THAT(Get(server_->address(), "/nowhere"), HasSubstr(" 404 Not Found\r\n"));
 }
 
 TEST_F(AdminServerTest, ServesMetricsUpToDate) {
-  metrics_.queue_jobs_accepted_total.Increment({"tiny"});
-  metrics_.queue_jobs_accepted_total.Increment({"tiny"}, 2);
+  metrics_.queue_jobs_accepted_total.Raise(1, {"tiny", "t"});
+  metrics_.queue_jobs_accepted_total.Raise(3, {"tiny", "t"});
+  metrics_.queue_jobs_accepted_total.Raise(2, {"tiny", "t"});  // a counter never falls
+  metrics_.api_rpcs_started_total.Increment({"GetJob"});
+  metrics_.api_rpcs_started_total.Increment({"GetJob"}, 2);
   metrics_.dispatch_group_up.Set(1, {"g"});
   metrics_.queue_wait_seconds.Observe(3, {"tiny"});
   const std::string text = Get(server_->address(), "/metrics");
   EXPECT_THAT(text, HasSubstr("Content-Type: text/plain; version=0.0.4"));
-  EXPECT_THAT(text, HasSubstr("cogwheel_queue_jobs_accepted_total{model=\"tiny\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr("cogwheel_queue_jobs_accepted_total{model=\"tiny\",tenant=\"t\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr("cogwheel_api_rpcs_started_total{method=\"GetJob\"} 3\n"));
   EXPECT_THAT(text, HasSubstr("cogwheel_dispatch_group_up{group=\"g\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("cogwheel_queue_wait_seconds_bucket{model=\"tiny\",le=\"5\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("cogwheel_queue_bytes 1\n"));

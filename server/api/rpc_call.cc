@@ -1,4 +1,4 @@
-#include "server/api/rpc_end.h"
+#include "server/api/rpc_call.h"
 
 #include <random>
 
@@ -22,14 +22,24 @@ absl::Status WithLogId(const char* method, const absl::Status& status) {
 
 }  // namespace
 
-grpc::Status EndRpc(const char* method, const absl::Status& status,
-                    grpc::ServerContextBase& context, ServerMetrics& metrics) {
+RpcCall::RpcCall(const char* method, grpc::ServerContextBase& context, const ApiParts& parts)
+    : method_(method),
+      context_(&context),
+      clock_(&parts.clock),
+      metrics_(&parts.metrics),
+      start_(parts.clock.Now()) {
+  metrics_->api_rpcs_started_total.Increment({method_});
+}
+
+grpc::Status RpcCall::End(const absl::Status& status) const {
   const bool unexplained = absl::IsInternal(status) && ErrorReason(status).empty();
-  const absl::Status told = unexplained ? WithLogId(method, status) : status;
-  metrics.api_rpcs_handled_total.Increment({method, absl::StatusCodeToString(told.code())});
+  const absl::Status told = unexplained ? WithLogId(method_, status) : status;
+  metrics_->api_rpcs_handled_total.Increment({method_, absl::StatusCodeToString(told.code())});
+  const std::chrono::duration<double> took = clock_->Now() - start_;
+  metrics_->api_rpc_duration_seconds.Observe(took.count(), {method_});
   const auto retry = RetryAfter(told);
   if (retry.has_value()) {
-    context.AddTrailingMetadata("grpc-retry-pushback-ms", absl::StrCat(retry->count()));
+    context_->AddTrailingMetadata("grpc-retry-pushback-ms", absl::StrCat(retry->count()));
   }
   return ToGrpc(told);
 }
