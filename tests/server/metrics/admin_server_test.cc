@@ -87,7 +87,8 @@ TEST_F(AdminServerTest, ServesMetricsUpToDate) {
   metrics_.queue_wait_seconds.Observe(3, {"tiny"});
   const std::string text = Get(server_->address(), "/metrics");
   EXPECT_THAT(text, HasSubstr("Content-Type: text/plain; version=0.0.4"));
-  EXPECT_THAT(text, HasSubstr("cogwheel_queue_jobs_accepted_total{model=\"tiny\",tenant=\"t\"} 3\n"));
+  EXPECT_THAT(text,
+              HasSubstr("cogwheel_queue_jobs_accepted_total{model=\"tiny\",tenant=\"t\"} 3\n"));
   EXPECT_THAT(text, HasSubstr("cogwheel_api_rpcs_started_total{method=\"GetJob\"} 3\n"));
   EXPECT_THAT(text, HasSubstr("cogwheel_dispatch_group_up{group=\"g\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("cogwheel_queue_wait_seconds_bucket{model=\"tiny\",le=\"5\"} 1\n"));
