@@ -3,11 +3,11 @@
 import threading
 import time
 
-import grpc
-from stubs import pb, rpc
+from cluster import wait_until  # first: it says where the packages are
 
+import grpc
 from history import TERMINAL
-from support import wait_until
+from stubs import pb, rpc
 
 RETRIED = {"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "CANCELLED", "UNKNOWN"}
 CHANNEL = (("grpc.initial_reconnect_backoff_ms", 50), ("grpc.min_reconnect_backoff_ms", 50),

@@ -13,7 +13,7 @@ import threading
 import time
 
 import simulation
-from support import wait_until
+from cluster import wait_until
 from stubs import pb
 
 TERMINAL = {pb.SUCCEEDED, pb.FAILED, pb.CANCELLED, pb.EXPIRED}
