@@ -92,12 +92,35 @@ class SelfContainedTest(ProcessTest):
         wait_until(lambda: not processes_of(self.mark), 10, "no process is left")
         self.assertFalse(os.path.exists(self.path("long.mp4")))
 
-    def test_a_killed_rank_fails_the_job_and_names_the_log(self):
+    def test_a_killed_rank_is_replaced_and_the_video_is_the_same(self):
+        short = ("generate", "--prompt", "a red circle moving up", "--steps", "30", "--seed", "7", "--ring", "2")
+        self.succeeds(*short, "-o", "calm.mp4")
+        client = self.start_cogwheel(*short, "--json", "-o", "disturbed.mp4")
+        self.addCleanup(lambda: client.poll() is None and client.kill())
+        attempt, killed = 0, False
+        for line in client.stdout:
+            event = json.loads(line)
+            attempt = event["attempt"]
+            if event.get("progress", {}).get("stage") == "STAGE_DENOISE" and not killed:
+                os.kill(rank_of(self.mark, 1), signal.SIGKILL)
+                killed = True
+        code, _, stderr = self.finish(client, 60)
+        self.assertEqual(0, code, stderr)
+        self.assertEqual(2, attempt)
+        with open(self.path("calm.mp4"), "rb") as calm, open(self.path("disturbed.mp4"), "rb") as disturbed:
+            self.assertEqual(calm.read(), disturbed.read())
+
+    def test_a_job_that_loses_three_ranks_fails_and_names_the_log(self):
         client = self.start_long_job("--ring", "2")
-        begin = time.monotonic()
         os.kill(rank_of(self.mark, 1), signal.SIGKILL)
+        killed_in = 1
+        for line in client.stdout:
+            event = json.loads(line)
+            if event.get("progress", {}).get("stage") == "STAGE_DENOISE" and event["attempt"] > killed_in:
+                killed_in = event["attempt"]
+                os.kill(rank_of(self.mark, 1), signal.SIGKILL)
         code, _, stderr = self.finish(client, CLEAR_ERROR_LIMIT_S)
-        self.assertLess(time.monotonic() - begin, CLEAR_ERROR_LIMIT_S)
+        self.assertEqual(3, killed_in)
         self.assertEqual(4, code, stderr)
         lines = [line for line in stderr.splitlines() if line.startswith("cogwheel: ")]
         self.assertEqual(1, len(lines), stderr)
@@ -137,13 +160,12 @@ class ServiceTest(ProcessTest):
     def test_a_group_that_loses_a_rank_comes_back(self):
         _, _, address = self.start_service(ranks=2, ring=2)
         epoch = int(self.group(address)["epoch"])
-        job = self.submit(address, 200)
+        job = self.submit(address, 50)
         wait_until(lambda: self.running(address, job), 30, "running")
-        time.sleep(0.5)
         os.kill(rank_of(self.mark, 1), signal.SIGKILL)
-        line = self.fails(4, "watch", job, "--server", address, limit_s=CLEAR_ERROR_LIMIT_S)
-        self.assertIn("FAILED", line)
-        self.wait_healthy(address)
+        self.succeeds("watch", job, "--server", address, limit_s=120)
+        found = json.loads(self.succeeds("get", job, "--server", address, "--json"))
+        self.assertEqual(("SUCCEEDED", 2), (found["state"], found["attempt"]))
         self.assertGreater(int(self.group(address)["epoch"]), epoch)
         self.succeeds("watch", self.submit(address, 1), "--server", address)
 
