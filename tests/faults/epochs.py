@@ -1,4 +1,4 @@
-"""When a rank was hit and what became of its group, from the failpoint's mark, the server's log and ListGroups."""
+"""When a rank was hit and what became of its group, from the failpoint's mark and the server's log."""
 
 import datetime
 import json
@@ -6,7 +6,6 @@ import os
 import time
 
 from cluster import wait_until
-from stubs import pb
 
 
 def read_mark(path, limit_s):
@@ -40,17 +39,3 @@ def first_line(path, message, since, limit_s):
     """Seconds from `since` to the first such line."""
     lines = wait_until(lambda: log_lines(path, message, since), limit_s, f"the server logs {message!r}")
     return lines[0][0] - since
-
-
-class GroupWatch:
-    """One group as ListGroups shows it."""
-
-    def __init__(self, caller, group="default"):
-        self.caller, self.group = caller, group
-
-    def now(self):
-        return self.caller.groups().get(self.group)
-
-    def suspects(self):
-        found = self.now()
-        return found is not None and any(rank.state == pb.RANK_SUSPECT for rank in found.ranks)

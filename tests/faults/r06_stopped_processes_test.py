@@ -7,20 +7,17 @@ import time
 import unittest
 
 from caller import Caller
-from cluster import FaultCase, processes_of
-from epochs import GroupWatch, first_line, read_mark
+from epochs import read_mark
 from history import History, check
-from scale import choose, record, seeds
+from rank_loss import RANKS, RankLossCase, Simulated
+from scale import LONG, choose, record, seeds
 from stubs import pb
-from support import wait_until
 
-RANKS = 4
-SUSPECT_LIMIT_S, DEAD_LIMIT_S, READY_LIMIT_S = 6, 16, 40
 SHORT_STOP_S, LONG_STOP_S = 3, 30
 STEPS = 20
 
 
-class StoppedProcessesTest(FaultCase):
+class StoppedProcessesTest(RankLossCase):
     def start(self, phase=None, rank=0, passes=1):
         self.start_frontend()
         self.mark_file = self.path(f"mark-{time.monotonic_ns()}")
@@ -40,32 +37,10 @@ class StoppedProcessesTest(FaultCase):
     def test_a_rank_that_stops_for_long_is_dead(self):
         for seed in seeds(1, 20):
             chance = random.Random(seed)
-            for rank in range(RANKS) if choose(False, True) else (chance.randrange(RANKS),):
+            for rank in range(RANKS) if LONG else (chance.randrange(RANKS),):
                 with self.subTest(seed=seed, rank=rank):
-                    self.stop_for_long(seed, rank, chance)
-
-    def stop_for_long(self, seed, rank, chance):
-        self.start("rank.step", rank, chance.randrange(1, STEPS))
-        job = self.caller.create("hit", seed=seed, steps=STEPS).name
-        _, pid, hit = read_mark(self.mark_file, 20)
-        watch = GroupWatch(self.caller)
-        wait_until(watch.suspects, SUSPECT_LIMIT_S + 1, "the stopped rank is suspect")
-        suspect_s = time.monotonic() - hit
-        dead_s = first_line(self.frontend.log, "group lost", hit, DEAD_LIMIT_S + 2)
-        self.caller.wait_group(READY_LIMIT_S, after_epoch=1)
-        ready_s = first_line(self.frontend.log, "group formed", hit, READY_LIMIT_S)
-        time.sleep(max(0.0, hit + LONG_STOP_S - time.monotonic()))
-        if pid in processes_of(self.mark):  # else its launcher has killed it
-            os.kill(pid, signal.SIGCONT)
-        self.assertEqual("succeeded", self.caller.watch(job))
-        wait_until(lambda: pid not in processes_of(self.mark), 10, "the zombie leaves")
-        self.assertLessEqual(suspect_s, SUSPECT_LIMIT_S)
-        self.assertLessEqual(dead_s, DEAD_LIMIT_S)
-        self.assertLessEqual(ready_s, READY_LIMIT_S)
-        self.assertEqual(2, self.caller.groups()["default"].epoch, "exactly one epoch more")
-        self.finish()
-        record("r06", seed=seed, stopped="rank", rank=rank, suspect_s=round(suspect_s, 3), dead_s=round(dead_s, 3),
-               ready_s=round(ready_s, 3))
+                    figures = self.lose(Simulated(self), "stop", "rank.step", rank, seed, chance.randrange(1, 5), LONG_STOP_S)
+                    record("r06", seed=seed, stopped="rank", rank=rank, **figures)
 
     def test_a_rank_that_stops_for_a_moment_goes_on(self):
         for seed in seeds(1, 20):

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "worker/parallel/shard.h"
+#include "proto/contract/failpoint.h"
 #include "worker/pipeline/conv_handover.h"
 #include "worker/pipeline/frame_collector.h"
 
@@ -103,6 +104,7 @@ at::Tensor ToBytes(const at::Tensor& pixels) {
 }
 
 void DecodeFrames(const DecodeContext& context, const at::Tensor& latents) {
+  Failpoint("rank.decode");
   const at::Tensor scaled =
       (latents.permute({0, 2, 1, 3, 4}) * (1 / context.vae.config().scaling_factor)).contiguous();
   if (context.tiling && context.vae.TilesDecode(scaled.size(3), scaled.size(4))) {

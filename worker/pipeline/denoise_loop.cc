@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 
 #include "worker/parallel/tensor_bytes.h"
+#include "proto/contract/failpoint.h"
 #include "worker/pipeline/guidance.h"
 
 namespace cogwheel {
@@ -75,6 +76,7 @@ at::Tensor Denoise(const DenoiseContext& context, const at::Tensor& text,
   if (context.world.rank() == 0) context.sink.OnProgress(Stage::kDenoise, 0, scheduler.steps());
   for (int i = 0; i < scheduler.steps(); ++i) {
     context.agreement.AgreeToRun();
+    Failpoint("rank.step");
     const at::Tensor input = image_rows.defined() ? at::cat({sample, image_rows}, 2) : sample;
     const at::Tensor prediction = Predict(context, text, input, scheduler.timesteps()[i]);
     const at::Tensor drawn = DrawStepNoise(context, scheduler.DrawCount(i), noise);

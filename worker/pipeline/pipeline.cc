@@ -9,6 +9,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include "worker/device/cpu_threads.h"
+#include "proto/contract/failpoint.h"
 #include "worker/model/config.h"
 #include "worker/model/transformer.h"
 #include "worker/model/vae.h"
@@ -177,6 +178,7 @@ at::Tensor CogVideoPipeline::DenoiseJob(const JobSpec& spec, const JobLayout& la
   Stopwatch watch;
   agreement.AgreeToRun();
   if (world.rank() == 0) sink.OnProgress(Stage::kTextEncode, 0, 1);
+  Failpoint("rank.text");
   const at::Tensor text = ShareText({.spec = spec,
                                      .layout = layout,
                                      .encoder = text_encoder_.get(),
@@ -260,7 +262,10 @@ StageSeconds CogVideoPipeline::Run(const JobSpec& spec, Communicator& world, Fra
 std::unique_ptr<Pipeline> Pipeline::Create(const PipelineOptions& options) {
   const c10::InferenceMode inference;
   SetCpuThreads(options.cpu_threads);
-  return std::make_unique<CogVideoPipeline>(options);
+  Failpoint("rank.load");
+  auto pipeline = std::make_unique<CogVideoPipeline>(options);
+  Failpoint("rank.warm_up");
+  return pipeline;
 }
 
 }  // namespace cogwheel
