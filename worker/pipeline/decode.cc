@@ -2,8 +2,8 @@
 
 #include <ATen/ATen.h>
 
-#include "worker/parallel/shard.h"
 #include "proto/contract/failpoint.h"
+#include "worker/parallel/shard.h"
 #include "worker/pipeline/conv_handover.h"
 #include "worker/pipeline/frame_collector.h"
 

@@ -4,8 +4,8 @@
 
 #include <ATen/ATen.h>
 
-#include "worker/parallel/tensor_bytes.h"
 #include "proto/contract/failpoint.h"
+#include "worker/parallel/tensor_bytes.h"
 #include "worker/pipeline/guidance.h"
 
 namespace cogwheel {

@@ -8,8 +8,8 @@
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
 
-#include "worker/device/cpu_threads.h"
 #include "proto/contract/failpoint.h"
+#include "worker/device/cpu_threads.h"
 #include "worker/model/config.h"
 #include "worker/model/transformer.h"
 #include "worker/model/vae.h"
