@@ -1,7 +1,10 @@
 #include "worker/rank_process.h"
 
+#include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <optional>
 
 #include <unistd.h>
 
@@ -10,6 +13,7 @@
 #include "worker/rank/exit_code.h"
 #include "worker/rank/guard.h"
 #include "worker/rank/rank_loop.h"
+#include "worker/rank/watchdog.h"
 #include "worker/rpc/control_stream.h"
 
 namespace cogwheel {
@@ -38,9 +42,8 @@ RankIdentity Identity(const WorkerSettings& settings, const ModelDescription& mo
 
 std::unique_ptr<Communicator> JoinWorld(const WorkerSettings& settings, PeerListener listener,
                                         const AssignOrder& order) {
-  SetLogContext({{"program", "cogwheel-worker"},
-                 {"group", settings.group},
-                 {"rank", std::to_string(order.world_rank)}});
+  SetLogField("epoch", std::to_string(order.epoch));
+  SetLogField("rank", std::to_string(order.world_rank));
   std::unique_ptr<Communicator> world = ConnectSocketWorld(
       std::move(listener), {.rank = order.world_rank,
                             .addresses = order.peer_addresses,
@@ -51,46 +54,99 @@ std::unique_ptr<Communicator> JoinWorld(const WorkerSettings& settings, PeerList
   return world;
 }
 
-RankParts MakeParts(const WorkerSettings& settings, PeerListener& listener, StopSignals& signals) {
+// What one rank is made of. Members stand in the order of who uses whom.
+class RankProcess {
+ public:
+  RankProcess(const WorkerSettings& settings, StopSignals& signals)
+      : settings_(settings),
+        watchdog_({.clock = clock_,
+                   .first_limit = std::chrono::seconds(settings.step_timeout_seconds),
+                   .report = [this](const std::string& fault) { Tell(fault); },
+                   .count_stops = [&signals] { return signals.Count(std::chrono::seconds(0)); },
+                   .on_stop = [this](int stops) { TellLeaving(stops); },
+                   .exit = [](int code) { _exit(code); }}) {}
+
+  int Run(const ModelDescription& model, int local_rank);
+
+ private:
+  ControlStream::Options LinkOptions(const ModelDescription& model, int local_rank);
+  RankParts MakeParts();
+  // The watchdog's hooks, on other threads than the link's making.
+  void Tell(const std::string& fault) {
+    if (ControlStream* link = reachable_link_) link->SendFault(fault);
+  }
+  void TellLeaving(int stops) {
+    if (ControlStream* link = reachable_link_) link->SendLeaving(/*now=*/stops > 1);
+  }
+
+  const WorkerSettings& settings_;
+  const SystemClock clock_;
+  std::atomic<ControlStream*> reachable_link_{nullptr};
+  Watchdog watchdog_;
+  JobMailbox mailbox_{kMailboxCapacity};
+  std::optional<PeerListener> listener_;
+};
+
+ControlStream::Options RankProcess::LinkOptions(const ModelDescription& model, int local_rank) {
   return {
-      .connect =
-          [&](const AssignOrder& order) { return JoinWorld(settings, std::move(listener), order); },
-      .load =
-          [&](int world_rank) {
-            return Pipeline::Create({.model_dir = settings.model_dir,
-                                     .model_name = settings.model_name,
-                                     .mesh = settings.mesh,
-                                     .world_rank = world_rank,
-                                     .dtype = settings.dtype,
-                                     .cpu_threads = settings.cpu_threads});
-          },
-      .drain_requested = [&] { return signals.Count(std::chrono::milliseconds(0)) > 0; }};
+      .frontend = settings_.frontend,
+      .identity = Identity(settings_, model, local_rank, listener_->address()),
+      .stop_requested = [this] { return watchdog_.stops() > 0; },
+      .last_exchange = [this] { return watchdog_.recorder().last_sequence(); },
+      .on_epoch_over =
+          [this](const std::string& why) { watchdog_.Leave(why, kExitGroupLost, /*abort=*/true); },
+      .on_frontend_gone =
+          [this](const std::string& why) {
+            watchdog_.Leave(why, kExitFrontendLost, /*abort=*/false);
+          }};
+}
+
+RankParts RankProcess::MakeParts() {
+  return {.connect =
+              [this](const AssignOrder& order) {
+                return JoinWorld(settings_, *std::move(listener_), order);
+              },
+          .load =
+              [this](int world_rank) {
+                return Pipeline::Create({.model_dir = settings_.model_dir,
+                                         .model_name = settings_.model_name,
+                                         .mesh = settings_.mesh,
+                                         .world_rank = world_rank,
+                                         .dtype = settings_.dtype,
+                                         .cpu_threads = settings_.cpu_threads});
+              },
+          .drain_requested = [this] { return watchdog_.stops() > 0; }};
+}
+
+int RankProcess::Run(const ModelDescription& model, int local_rank) {
+  SetLogField("group", settings_.group);
+  watchdog_.Start();
+  const absl::Status listening = Guard([&] { listener_.emplace(settings_.peer_host); });
+  if (!listening.ok()) {
+    Log(LogLevel::kError, "cannot listen for peers", {{"error", std::string(listening.message())}});
+    return kExitInternal;
+  }
+  const absl::StatusOr<std::unique_ptr<ControlStream>> link =
+      ControlStream::Connect(LinkOptions(model, local_rank), mailbox_);
+  if (absl::IsCancelled(link.status())) return kExitLeft;
+  if (!link.ok()) {
+    Log(LogLevel::kError, "cannot join", {{"error", std::string(link.status().message())}});
+    return kExitGroupLost;
+  }
+  reachable_link_ = link->get();
+  RankLoop loop(MakeParts(), mailbox_, **link, watchdog_);
+  const int code = loop.Run();
+  // A thread beside may be in an abort or a report that hangs.
+  if (watchdog_.leaving()) _exit(code);
+  reachable_link_ = nullptr;
+  return code;
 }
 
 }  // namespace
 
 int RunRank(const WorkerSettings& settings, const ModelDescription& model, int local_rank,
             StopSignals& signals) {
-  std::optional<PeerListener> listener;
-  const absl::Status listening = Guard([&] { listener.emplace(settings.peer_host); });
-  if (!listening.ok()) {
-    Log(LogLevel::kError, "cannot listen for peers", {{"error", std::string(listening.message())}});
-    return kExitInternal;
-  }
-  const RankParts parts = MakeParts(settings, *listener, signals);
-  JobMailbox mailbox(kMailboxCapacity);
-  const absl::StatusOr<std::unique_ptr<ControlStream>> link = ControlStream::Connect(
-      {.frontend = settings.frontend,
-       .identity = Identity(settings, model, local_rank, listener->address()),
-       .stop_requested = parts.drain_requested},
-      mailbox);
-  if (absl::IsCancelled(link.status())) return kExitLeft;
-  if (!link.ok()) {
-    Log(LogLevel::kError, "cannot join", {{"error", std::string(link.status().message())}});
-    return kExitGroupLost;
-  }
-  RankLoop loop(parts, mailbox, **link);
-  return loop.Run();
+  return RankProcess(settings, signals).Run(model, local_rank);
 }
 
 }  // namespace cogwheel

@@ -64,6 +64,13 @@ void SetLogContext(std::initializer_list<LogField> fields) {
   for (const LogField& field : fields) context.fields.emplace_back(field.first, field.second);
 }
 
+void SetLogField(std::string_view name, std::string_view value) {
+  Context& context = ProcessContext();
+  const MutexLock lock(context.mutex);
+  std::erase_if(context.fields, [name](const auto& field) { return field.first == name; });
+  if (!value.empty()) context.fields.emplace_back(name, value);
+}
+
 void Log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields) {
   Json line = {{"time", Rfc3339Now()}, {"level", LevelName(level)}, {"message", message}};
   {

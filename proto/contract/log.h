@@ -17,6 +17,9 @@ using LogField = std::pair<std::string_view, std::string>;
 // start, or again when a rank learns its place.
 void SetLogContext(std::initializer_list<LogField> fields);
 
+// Replaces one of them, or adds it; an empty value takes it away. Any thread, any time.
+void SetLogField(std::string_view name, std::string_view value);
+
 // Log(LogLevel::kInfo, "job started", {{"job", id}, {"epoch", std::to_string(epoch)}});
 void Log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields = {});
 

@@ -24,6 +24,19 @@ TEST(Log, WritesOneJsonObjectALine) {
   EXPECT_EQ(27, line["time"].get<std::string>().size());
 }
 
+TEST(Log, CarriesWhatTheProcessSaysOfItselfNow) {
+  SetLogContext({{"rank", "1"}});
+  SetLogField("job", "jobs/1");
+  SetLogField("job", "jobs/2");
+  SetLogField("rank", "");
+  testing::internal::CaptureStderr();
+  Log(LogLevel::kInfo, "x");
+  const nlohmann::json line = nlohmann::json::parse(testing::internal::GetCapturedStderr());
+  SetLogContext({});
+  EXPECT_EQ("jobs/2", line["job"]);
+  EXPECT_FALSE(line.contains("rank"));
+}
+
 TEST(Sha256, KnowsTheStandardsExamples) {
   EXPECT_EQ("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", Sha256Hex(""));
   Sha256 sha;

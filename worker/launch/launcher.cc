@@ -1,5 +1,6 @@
 #include "worker/launch/launcher.h"
 
+#include <algorithm>
 #include <csignal>
 
 #include "proto/contract/log.h"
@@ -41,7 +42,8 @@ int Launcher::Run() {
     if (ended->exit_code == 0 || ended->exit_code == options_.refused_exit_code) {
       return ended->exit_code;
     }
-    if (!budget_.Take(clock_.Now())) {
+    const bool counted = ended->exit_code != options_.frontend_lost_exit_code;
+    if (counted && !budget_.Take(clock_.Now())) {
       Log(LogLevel::kError, "the ranks were started again too often",
           {{"max_restarts", std::to_string(options_.max_restarts)}});
       return ended->exit_code;
@@ -99,14 +101,23 @@ std::optional<Launcher::Ended> Launcher::FindEnded() {
   return found;
 }
 
+bool Launcher::AnyRuns() {
+  return std::any_of(ranks_.begin(), ranks_.end(),
+                     [](Rank& rank) { return !rank.process.Wait(kNow).has_value(); });
+}
+
 void Launcher::Drain() {
   Log(LogLevel::kInfo, "draining: the running job ends first");
   for (Rank& rank : ranks_) rank.process.Signal(SIGTERM);
-  const auto deadline = clock_.Now() + options_.drain_limit;
-  while (clock_.Now() < deadline && signals_.Count(kPollInterval) < 2) {
-    bool running = false;
-    for (Rank& rank : ranks_) running = running || !rank.process.Wait(kNow).has_value();
-    if (!running) break;
+  auto deadline = clock_.Now() + options_.drain_limit;
+  bool in_a_hurry = false;
+  while (AnyRuns() && clock_.Now() < deadline) {
+    if (signals_.Count(kPollInterval) < 2 || in_a_hurry) continue;
+    in_a_hurry = true;
+    Log(LogLevel::kInfo, "leaving now: the running job is handed back");
+    // Another signal than the first: two equal ones that arrive together are one.
+    for (Rank& rank : ranks_) rank.process.Signal(SIGINT);
+    deadline = clock_.Now() + options_.hand_back_limit;
   }
   for (Rank& rank : ranks_) rank.process.Signal(SIGKILL);
   ranks_.clear();

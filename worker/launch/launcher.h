@@ -20,7 +20,10 @@ struct LauncherOptions {
   std::chrono::seconds restart_window{600};
   std::chrono::milliseconds stop_grace{10'000};  // between SIGTERM and SIGKILL
   std::chrono::hours drain_limit{1};             // for the running job after a first SIGTERM
-  int refused_exit_code = 2;                     // a rank that ends so is not started again
+  // After a second signal, between passing it on and SIGKILL: ranks hand the running job back.
+  std::chrono::milliseconds hand_back_limit{10'000};
+  int refused_exit_code = 2;         // a rank that ends so is not started again
+  int frontend_lost_exit_code = 69;  // ... is started again without being counted
 };
 
 // The parent of this host's ranks: starts them, prints one ready line when all stand in the group,
@@ -31,8 +34,8 @@ class Launcher {
   Launcher(LauncherOptions options, StopSignals& signals, const Clock& clock,
            std::function<void(const std::string& line)> print);
 
-  // Until asked to stop (0), a rank refuses (its code), the frontend sends the ranks away (0), or
-  // the restarts are used up (the last rank's code).
+  // Until asked to stop (0), a rank refuses (its code), a rank was asked to leave (0), or the
+  // restarts are used up (the last rank's code).
   int Run();
 
  private:
@@ -49,6 +52,7 @@ class Launcher {
   // Nothing: asked to stop.
   std::optional<Ended> WatchUntilEnd();
   void ReadReadyLines();
+  bool AnyRuns();
   std::optional<Ended> FindEnded();
   void Drain();
   void StopAll();

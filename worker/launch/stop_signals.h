@@ -5,7 +5,7 @@
 namespace cogwheel {
 
 // SIGTERM and SIGINT as something to ask for, without a handler. Blocks both in this thread and
-// those started later, so construct it first. Owned by main's thread.
+// those started later, so construct it first. Count is one thread's.
 class StopSignals {
  public:
   StopSignals();

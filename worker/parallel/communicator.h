@@ -27,6 +27,10 @@ struct RecvPiece {
   std::span<std::byte> data;
 };
 
+// Work between two points where the ranks agree to go on. Within kText and kStep all ranks issue
+// the same exchanges in the same order; in kDecode (a wavefront) each has its own.
+enum class BlockKind { kNone, kText, kStep, kDecode };
+
 // Where the bytes of an exchange lie: nullptr for host memory, else the CUDA stream that makes and
 // uses them on this rank's GPU. All members agree in it.
 using StreamHandle = void*;
@@ -58,6 +62,11 @@ class Communicator {
 
   // True when Finish would not block. Throws CommError if the group is lost.
   virtual bool Done(Ticket ticket) = 0;
+
+  // On the world only: a block of exchanges begins, on this communicator and its splits. Returns
+  // how many were issued in the block before, for step agreement to compare. A transport may use it
+  // to fail waits that no peer will ever end. The default counts nothing.
+  virtual int64_t EnterBlock(BlockKind /*kind*/) { return 0; }
 
   // A communicator over some members, in the order given; every rank in `members` calls it with the
   // same list and the same name, in the same order as its other splits. Ranks outside do not call.

@@ -37,12 +37,12 @@ class Wavefront {
 
   void Run() {
     if (rank_ == 0) context_.sink.OnProgress(Stage::kDecode, 0, chunk_count());
-    context_.agreement.AgreeToRun();
+    context_.agreement.AgreeToRun(BlockKind::kDecode);
     const int rounds = static_cast<int>(DivCeil(chunk_count(), size_));
     Command next = Command::kRun;
     for (int round = 0; round < rounds && next == Command::kRun; ++round) {
       const bool final = round + 1 == rounds;
-      if (!final) next = context_.agreement.Agree();
+      if (!final) next = context_.agreement.Agree(BlockKind::kDecode);
       RunRound(round, /*last=*/final || next != Command::kRun);
     }
     collector_.Finish();
@@ -84,7 +84,7 @@ class Wavefront {
 };
 
 void DecodeTilesOnRoot(const DecodeContext& context, const at::Tensor& latents) {
-  context.agreement.AgreeToRun();
+  context.agreement.AgreeToRun(BlockKind::kDecode);
   if (context.frames.rank() != 0) return;
   context.sink.OnProgress(Stage::kDecode, 0, 1);
   FrameCollector collector(context.frames, context.sink, /*chunk_count=*/1);

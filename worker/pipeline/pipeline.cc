@@ -176,7 +176,7 @@ at::Tensor CogVideoPipeline::DenoiseJob(const JobSpec& spec, const JobLayout& la
                                         Communicator& world, StepAgreement& agreement,
                                         FrameSink& sink, StageSeconds& seconds) {
   Stopwatch watch;
-  agreement.AgreeToRun();
+  agreement.AgreeToRun(BlockKind::kText);
   if (world.rank() == 0) sink.OnProgress(Stage::kTextEncode, 0, 1);
   Failpoint("rank.text");
   const at::Tensor text = ShareText({.spec = spec,

@@ -56,7 +56,8 @@ StepAgreement::StepAgreement(Communicator& world, const JobSpec& spec, uint64_t 
             .point = 0,
             .command = 0} {}
 
-Command StepAgreement::Agree() {
+Command StepAgreement::Agree(BlockKind next) {
+  world_.EnterBlock(next);
   Message message = next_;
   if (world_.rank() == 0) {
     message.command = static_cast<int32_t>(command_ ? command_() : Command::kRun);
@@ -68,7 +69,7 @@ Command StepAgreement::Agree() {
   return static_cast<Command>(message.command);
 }
 
-void StepAgreement::AgreeToRun() { LeaveUnlessRun(Agree()); }
+void StepAgreement::AgreeToRun(BlockKind next) { LeaveUnlessRun(Agree(next)); }
 
 void StepAgreement::Announce(const Message& message) {
   while (!open_.empty() && world_.Done(open_.front().ticket)) {

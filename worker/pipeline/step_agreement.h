@@ -27,9 +27,9 @@ class StepAgreement {
 
   // The command for the next unit, the same on every rank. Throws CommError when a rank stands
   // elsewhere.
-  Command Agree();
+  Command Agree(BlockKind next = BlockKind::kStep);
   // Agree, then LeaveUnlessRun.
-  void AgreeToRun();
+  void AgreeToRun(BlockKind next = BlockKind::kStep);
   // For an agreed command: nothing for kRun, else Close and JobCancelled.
   void LeaveUnlessRun(Command agreed);
   // Waits until all announcements have left. Ends every job, cancelled or not.

@@ -39,8 +39,13 @@ struct ShutdownOrder {
 };
 // The stream to the frontend ended.
 struct LinkLost {
+  enum class Why {
+    kFrontendGone,  // unreachable, silent or shut down
+    kSentAway,      // the frontend ended this rank's epoch
+    kRefused,       // it does not want this rank as it is: no use in a restart
+  };
   std::string reason;
-  bool refused = false;  // the frontend does not want this rank as it is: no use in a restart
+  Why why = Why::kFrontendGone;
 };
 using Order = std::variant<AssignOrder, RunOrder, StartOrder, DropOrder, ShutdownOrder, LinkLost>;
 

@@ -39,6 +39,7 @@ struct JobReport {
   absl::Status status;
   OutputSummary output;  // world rank 0 of a job that is done
   StageSeconds seconds;
+  bool epoch_over = false;  // it failed or stopped among its collectives: the group is lost
 };
 
 class RankLink {
@@ -57,6 +58,8 @@ class RankLink {
 
   // True once the frontend asked to cancel this job.
   virtual bool CancelRequested(int64_t job_sequence) const = 0;
+  // True once this job is to be handed back: the frontend asked for it, or is gone itself.
+  virtual bool StopRequested(int64_t job_sequence) const = 0;
   // What heartbeats show from now on.
   virtual void ShowJob(int64_t job_sequence, const Pipeline* pipeline) = 0;
   // Waits until what was sent before has left, at most a few seconds. Before an exit.

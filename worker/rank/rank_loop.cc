@@ -55,14 +55,22 @@ RankLoop::Verdict RankLoop::Handle(Order order) {
   if (auto* drop = std::get_if<DropOrder>(&order)) return Drop(*drop);
   if (auto* lost = std::get_if<LinkLost>(&order)) return Lost(*lost);
   const auto& shutdown = std::get<ShutdownOrder>(order);
-  Log(LogLevel::kInfo, "leaving: the frontend asked for it", {{"reason", shutdown.reason}});
-  return kExitLeft;
+  Log(LogLevel::kInfo, "leaving: the epoch is over", {{"reason", shutdown.reason}});
+  return parts_.drain_requested() ? kExitLeft : kExitGroupLost;
 }
 
 RankLoop::Verdict RankLoop::Lost(const LinkLost& lost) {
   Log(LogLevel::kError, "the stream to the frontend ended", {{"reason", lost.reason}});
-  if (world_ != nullptr) world_->Abort("the stream to the frontend ended");
-  return lost.refused ? kExitRefused : kExitGroupLost;
+  if (parts_.drain_requested()) return kExitLeft;
+  switch (lost.why) {
+    case LinkLost::Why::kRefused:
+      return kExitRefused;
+    case LinkLost::Why::kSentAway:
+      return kExitGroupLost;
+    case LinkLost::Why::kFrontendGone:
+      break;
+  }
+  return kExitFrontendLost;
 }
 
 RankLoop::Verdict RankLoop::Join(const AssignOrder& order) {
@@ -77,12 +85,13 @@ RankLoop::Verdict RankLoop::Join(const AssignOrder& order) {
   Failpoint("rank.join");
   const absl::Status status = Guard([&] {
     pipeline_ = parts_.load(order.world_rank);
-    world_ = parts_.connect(order);
+    world_ = Recorded(parts_.connect(order), watchdog_.recorder());
   });
   if (!status.ok()) {
     Log(LogLevel::kError, "cannot join the group", {{"error", std::string(status.message())}});
     return ExitCodeOf(status);
   }
+  watchdog_.Guard(world_);
   Log(LogLevel::kInfo, "joined the group", {{"epoch", std::to_string(epoch_)}});
   link_.SendFormed(epoch_);
   link_.ShowJob(0, pipeline_.get());
@@ -90,7 +99,6 @@ RankLoop::Verdict RankLoop::Join(const AssignOrder& order) {
 }
 
 absl::Status RankLoop::Prepare(RunOrder& order, int64_t& planned_bytes) {
-  if (parts_.drain_requested()) return absl::UnavailableError("this rank is draining");
   if (!order.image_bytes.empty()) {
     const absl::Status decoded = link_.DecodeImage(order);
     if (!decoded.ok()) return decoded;
@@ -145,6 +153,7 @@ RankLoop::Verdict RankLoop::Start(const StartOrder& order) {
 }
 
 Command RankLoop::NextCommand(const JobSpec& spec, const JobOutput* output) const {
+  if (link_.StopRequested(spec.job_sequence)) return Command::kStop;
   const bool failed = output != nullptr && !output->status().ok();
   return failed || link_.CancelRequested(spec.job_sequence) ? Command::kCancel : Command::kRun;
 }
@@ -155,10 +164,13 @@ RankLoop::Verdict RankLoop::Execute(const JobSpec& spec) {
   const std::unique_ptr<JobOutput> output = world_->rank() == 0 ? link_.OpenOutput(spec) : nullptr;
   FrameSink& sink = output != nullptr ? static_cast<FrameSink&>(*output) : nothing;
   JobReport report{.epoch = spec.epoch, .job_sequence = spec.job_sequence};
+  SetLogField("job", spec.job);
+  watchdog_.BeginJob(spec);
   const absl::Status ran = Guard([&] {
     report.seconds =
         pipeline_->Run(spec, *world_, sink, [&] { return NextCommand(spec, output.get()); });
   });
+  watchdog_.EndJob();
   Failpoint("rank.stream");
   report.status = ran;
   if (output != nullptr && !output->status().ok()) report.status = output->status();
@@ -168,13 +180,15 @@ RankLoop::Verdict RankLoop::Execute(const JobSpec& spec) {
     if (summary.ok()) report.output = *std::move(summary);
   }
   Log(report.status.ok() ? LogLevel::kInfo : LogLevel::kWarning, "job ended",
-      {{"job", spec.job}, {"status", report.status.ToString()}});
+      {{"status", report.status.ToString()}});
+  SetLogField("job", "");
+  const bool stopped = absl::IsAborted(ran);
   const bool group_lives = ran.ok() || absl::IsCancelled(ran);
-  if (!group_lives) world_->Abort(std::string(ran.message()));
+  report.epoch_over = !group_lives;
+  if (!group_lives && !stopped) world_->Abort(std::string(ran.message()));
   link_.SendDone(report);
-  if (group_lives) return std::nullopt;
+  if (group_lives || stopped) return std::nullopt;
   link_.Flush();
-  if (absl::IsAborted(ran)) return kExitLeft;
   return absl::IsUnavailable(ran) ? kExitGroupLost : kExitInternal;
 }
 

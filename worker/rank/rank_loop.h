@@ -9,6 +9,7 @@
 #include "worker/parallel/communicator.h"
 #include "worker/pipeline/pipeline.h"
 #include "worker/rank/rank_link.h"
+#include "worker/rank/watchdog.h"
 
 namespace cogwheel {
 
@@ -27,10 +28,11 @@ struct RankParts {
 //
 // What fails before a job's first collective fails that job alone. What fails after it takes the
 // group with it: the failure is reported, the world aborted, and Run returns the code to exit with.
+// A job that was stopped to be handed back leaves the world whole; what ends the epoch follows.
 class RankLoop {
  public:
-  RankLoop(RankParts parts, JobMailbox& mailbox, RankLink& link)
-      : parts_(std::move(parts)), mailbox_(mailbox), link_(link) {}
+  RankLoop(RankParts parts, JobMailbox& mailbox, RankLink& link, Watchdog& watchdog)
+      : parts_(std::move(parts)), mailbox_(mailbox), link_(link), watchdog_(watchdog) {}
 
   // Returns an exit code of exit_code.h.
   int Run();
@@ -52,8 +54,9 @@ class RankLoop {
   const RankParts parts_;
   JobMailbox& mailbox_;
   RankLink& link_;
+  Watchdog& watchdog_;
   std::unique_ptr<Pipeline> pipeline_;
-  std::unique_ptr<Communicator> world_;
+  std::shared_ptr<Communicator> world_;  // shared with the watchdog, which may abort it
   int64_t epoch_ = 0;
   int64_t next_sequence_ = 0;       // 0: any
   std::optional<JobSpec> waiting_;  // answered, not yet started

@@ -28,9 +28,15 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& frontend) {
   return grpc::CreateCustomChannel(frontend, grpc::InsecureChannelCredentials(), arguments);
 }
 
-bool IsRefusal(const grpc::Status& status) {
-  return status.error_code() == grpc::StatusCode::INVALID_ARGUMENT ||
-         status.error_code() == grpc::StatusCode::FAILED_PRECONDITION;
+LinkLost::Why WhyEnded(const grpc::Status& status) {
+  if (status.error_code() == grpc::StatusCode::INVALID_ARGUMENT ||
+      status.error_code() == grpc::StatusCode::FAILED_PRECONDITION) {
+    return LinkLost::Why::kRefused;
+  }
+  // gRPC's own errors give no reason.
+  const std::string reason = ErrorReason(FromGrpc(status));
+  const bool sent_away = reason.starts_with("RANK_") || reason.starts_with("GROUP_");
+  return sent_away ? LinkLost::Why::kSentAway : LinkLost::Why::kFrontendGone;
 }
 
 }  // namespace
@@ -45,21 +51,22 @@ absl::StatusOr<std::unique_ptr<ControlStream>> ControlStream::Connect(const Opti
     return absl::UnavailableError("frontend " + options.frontend + " is not reachable within " +
                                   std::to_string(options.dial_limit.count() / 1000) + " s");
   }
-  return std::unique_ptr<ControlStream>(
-      new ControlStream(std::move(channel), options.identity, mailbox));
+  return std::unique_ptr<ControlStream>(new ControlStream(std::move(channel), options, mailbox));
 }
 
-ControlStream::ControlStream(std::shared_ptr<grpc::Channel> channel, const RankIdentity& identity,
+ControlStream::ControlStream(std::shared_ptr<grpc::Channel> channel, const Options& options,
                              JobMailbox& mailbox)
-    : mailbox_(mailbox),
+    : options_(options),
+      mailbox_(mailbox),
       channel_(std::move(channel)),
       stub_(internal::v1::RankControl::NewStub(channel_)),
+      last_word_(std::chrono::steady_clock::now()),
       stream_(std::make_unique<MessageStream>(
           *stub_, MessageStream::Handlers{
                       .on_message = [this](FrontendMessage m) { OnMessage(std::move(m)); },
                       .on_end = [this](const grpc::Status& status) { OnEnd(status); }})) {
   RankMessage message;
-  *message.mutable_hello() = ToHello(identity);
+  *message.mutable_hello() = ToHello(options.identity);
   stream_->Send(std::move(message), kSendLimit).IgnoreError();
   heartbeats_ = std::thread([this] { SendHeartbeats(); });
 }
@@ -76,13 +83,23 @@ ControlStream::~ControlStream() {
 }
 
 void ControlStream::OnMessage(FrontendMessage message) {
+  last_word_ = std::chrono::steady_clock::now();
+  if (message.has_beat()) return;
   if (message.has_cancel_job()) {
     if (message.cancel_job().epoch() == epoch_) {
       cancelled_sequence_ = message.cancel_job().job_sequence();
     }
     return;
   }
+  if (message.has_stop_job()) {
+    if (message.stop_job().epoch() == epoch_) stopped_sequence_ = message.stop_job().job_sequence();
+    return;
+  }
   if (message.has_assign()) epoch_ = message.assign().epoch();
+  if (message.has_shutdown()) {
+    if (message.shutdown().epoch() < epoch_) return;
+    options_.on_epoch_over(message.shutdown().reason());
+  }
   absl::StatusOr<Order> order = ToOrder(std::move(message));
   const absl::Status pushed = order.ok() ? mailbox_.Push(*std::move(order)) : order.status();
   if (!pushed.ok()) {
@@ -91,17 +108,41 @@ void ControlStream::OnMessage(FrontendMessage message) {
 }
 
 void ControlStream::OnEnd(const grpc::Status& status) {
-  const std::string reason = status.ok() ? "the frontend closed it" : FromGrpc(status).ToString();
-  mailbox_.Push(LinkLost{.reason = reason, .refused = IsRefusal(status)}).IgnoreError();
+  OnFrontendGone(status.ok() ? "the frontend closed it" : FromGrpc(status).ToString(),
+                 WhyEnded(status));
+}
+
+void ControlStream::OnFrontendGone(const std::string& why, LinkLost::Why kind) {
+  if (lost_.exchange(true)) return;
+  options_.on_frontend_gone(why);
+  mailbox_.Push(LinkLost{.reason = why, .why = kind}).IgnoreError();
+}
+
+// The frontend answers each heartbeat.
+void ControlStream::CheckSilence() {
+  const auto silence = std::chrono::steady_clock::now() - last_word_.load();
+  if (silence >= options_.gone) {
+    OnFrontendGone("no word from the frontend for " + std::to_string(options_.gone.count()) + " ms",
+                   LinkLost::Why::kFrontendGone);
+  }
+  const bool suspect = silence >= options_.suspect;
+  if (suspect && !suspect_) Log(LogLevel::kWarning, "frontend suspect: no word from it");
+  suspect_ = suspect;
+}
+
+bool ControlStream::WaitForNextBeat() {
+  const MutexLock lock(mutex_);
+  return !changed_.WaitFor(mutex_, kHeartbeatInterval, [this] { return stopping_; });
 }
 
 void ControlStream::SendHeartbeats() {
-  while (true) {
+  while (WaitForNextBeat()) {
+    CheckSilence();
     RankMessage message;
+    internal::v1::Heartbeat& beat = *message.mutable_heartbeat();
+    beat.set_collectives(options_.last_exchange());
     {
       const MutexLock lock(mutex_);
-      if (changed_.WaitFor(mutex_, kHeartbeatInterval, [this] { return stopping_; })) return;
-      internal::v1::Heartbeat& beat = *message.mutable_heartbeat();
       beat.set_epoch(epoch_);
       beat.set_job_sequence(job_sequence_);
       beat.set_step(pipeline_ == nullptr ? 0 : pipeline_->work_counter());
@@ -145,6 +186,7 @@ void ControlStream::SendDone(const JobReport& report) {
   done.set_denoise_seconds(report.seconds.denoise);
   done.set_decode_seconds(report.seconds.decode);
   done.set_encode_seconds(report.output.encode_seconds);
+  done.set_epoch_over(report.epoch_over);
   stream_->Send(std::move(message), kSendLimit).IgnoreError();
 }
 
@@ -163,6 +205,25 @@ std::unique_ptr<JobOutput> ControlStream::OpenOutput(const JobSpec& spec) {
 
 bool ControlStream::CancelRequested(int64_t job_sequence) const {
   return cancelled_sequence_ == job_sequence;
+}
+
+bool ControlStream::StopRequested(int64_t job_sequence) const {
+  return lost_ || stopped_sequence_ == job_sequence;
+}
+
+void ControlStream::SendLeaving(bool now) {
+  RankMessage message;
+  message.mutable_leaving()->set_epoch(epoch_);
+  message.mutable_leaving()->set_now(now);
+  stream_->Send(std::move(message), std::chrono::seconds(0)).IgnoreError();
+}
+
+void ControlStream::SendFault(const std::string& fault) {
+  RankMessage message;
+  message.mutable_rank_fault()->set_epoch(epoch_);
+  message.mutable_rank_fault()->set_message(fault);
+  stream_->Send(std::move(message), kFlushLimit).IgnoreError();
+  stream_->Flush(kFlushLimit);
 }
 
 void ControlStream::ShowJob(int64_t job_sequence, const Pipeline* pipeline) {

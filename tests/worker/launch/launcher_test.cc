@@ -59,6 +59,28 @@ TEST_F(LauncherTest, ALostGroupIsStartedAgainUntilTheBudgetIsUsed) {
   std::filesystem::remove(log);
 }
 
+// A frontend that restarts often is no failure of the ranks.
+TEST_F(LauncherTest, RanksThatLostTheFrontendAreStartedAgainUncounted) {
+  const auto log =
+      std::filesystem::temp_directory_path() / ("cogwheel-uncounted-" + std::to_string(getpid()));
+  EXPECT_EQ(Run("echo x >> " + log.string() + "; [ $(wc -l < " + log.string() +
+                    ") -gt 6 ] && exit 0; exit 69",
+                /*rank_count=*/1),
+            0);
+  std::ifstream file(log);
+  int starts = 0;
+  for (std::string line; std::getline(file, line);) ++starts;
+  EXPECT_EQ(starts, 7);  // a budget of 2 restarts
+  std::filesystem::remove(log);
+}
+
+// A stopped rank takes no signal but SIGKILL.
+TEST_F(LauncherTest, AStoppedRankIsKilledAfterTheGrace) {
+  const auto begin = clock_.Now();
+  EXPECT_EQ(Run("[ $1 = 0 ] && exit 75; kill -STOP $$"), 75);
+  EXPECT_LT(clock_.Now() - begin, seconds(5));  // three times 300 ms and the starts
+}
+
 TEST_F(LauncherTest, RanksSentAwayEndItWithoutError) { EXPECT_EQ(Run("exit 0"), 0); }
 
 // One ready line, when all ranks are ready; then a stop passes on and ends with 0.
@@ -74,9 +96,27 @@ TEST_F(LauncherTest, TellsWhenAllAreReadyAndDrains) {
   EXPECT_EQ(lines_, std::vector<std::string>{R"({"ready":true,"listen":"","admin":""})"});
 }
 
-TEST_F(LauncherTest, ASecondSignalKills) {
-  LauncherOptions options{.argv = {"/bin/sh", "-c", "trap '' TERM; echo ready; exec sleep 60"},
-                          .rank_count = 1};
+// The second signal reaches the ranks as another one than the first, and gives them time.
+TEST_F(LauncherTest, ASecondSignalLetsRanksHandTheirJobBack) {
+  LauncherOptions options{
+      .argv = {"/bin/sh", "-c",
+               "trap '' TERM; trap 'sleep 0.3; exit 0' INT; echo ready; while :; do sleep 0.05; "
+               "done"},
+      .rank_count = 2};
+  Launcher launcher(options, signals_, clock_, [&](const std::string&) {
+    kill(getpid(), SIGTERM);
+    kill(getpid(), SIGINT);
+  });
+  const auto begin = clock_.Now();
+  EXPECT_EQ(launcher.Run(), 0);
+  EXPECT_GE(clock_.Now() - begin, milliseconds(300));
+  EXPECT_LT(clock_.Now() - begin, seconds(5));
+}
+
+TEST_F(LauncherTest, RanksThatIgnoreTheSecondSignalAreKilled) {
+  LauncherOptions options{.argv = {"/bin/sh", "-c", "trap '' TERM INT; echo ready; exec sleep 60"},
+                          .rank_count = 1,
+                          .hand_back_limit = milliseconds(300)};
   Launcher launcher(options, signals_, clock_, [&](const std::string&) {
     kill(getpid(), SIGTERM);
     kill(getpid(), SIGINT);

@@ -23,7 +23,8 @@ class FakePipeline final : public Pipeline {
   StageSeconds Run(const JobSpec& spec, Communicator&, FrameSink& sink,
                    const CommandSource& command) override {
     sink.OnProgress(Stage::kDenoise, 0, spec.steps);
-    if (command() == Command::kCancel) throw JobCancelled(/*stop=*/false);
+    const Command next = command();
+    if (next != Command::kRun) throw JobCancelled(/*stop=*/next == Command::kStop);
     if (on_run) on_run();
     return {.denoise = 2};
   }
@@ -48,6 +49,7 @@ class FakeLink final : public RankLink {
   void SendAnswer(const RunOrder&, const absl::Status& status, int64_t planned_bytes) override {
     answers.push_back(status);
     planned = planned_bytes;
+    if (on_answer) on_answer();
   }
   void SendDone(const JobReport& report) override { reports.push_back(report); }
   absl::Status DecodeImage(RunOrder& order) override {
@@ -61,11 +63,13 @@ class FakeLink final : public RankLink {
     return output;
   }
   bool CancelRequested(int64_t job_sequence) const override { return cancelled == job_sequence; }
+  bool StopRequested(int64_t job_sequence) const override { return stopped == job_sequence; }
   void ShowJob(int64_t, const Pipeline*) override {}
   void Flush() override { ++flushes; }
 
-  int64_t formed = 0, planned = 0, cancelled = -1;
+  int64_t formed = 0, planned = 0, cancelled = -1, stopped = -1;
   int flushes = 0;
+  std::function<void()> on_answer;
   absl::Status output_status;
   std::vector<absl::Status> answers;
   std::vector<JobReport> reports;
@@ -96,24 +100,26 @@ class RankLoopTest : public testing::Test {
                          return pipeline;
                        },
                    .drain_requested = [&] { return drain_; }},
-                  mailbox_, link_);
+                  mailbox_, link_, watchdog_);
     return loop.Run();
   }
 
+  const SystemClock clock_;
+  Watchdog watchdog_{{.clock = clock_}};
   JobMailbox mailbox_{64};
   FakeLink link_;
   std::function<void()> on_run_;
   bool connect_fails_ = false, load_fails_ = false, drain_ = false;
 };
 
-TEST_F(RankLoopTest, RunsJobAfterJobUntilShutdown) {
+TEST_F(RankLoopTest, RunsJobAfterJobUntilTheEpochEnds) {
   Put(AssignOrder{.epoch = kEpoch});
   for (const int64_t sequence : {1, 2}) {
     PutJob(sequence);
     PutStart(sequence);
   }
   Put(ShutdownOrder{.epoch = kEpoch});
-  EXPECT_EQ(Run(), kExitLeft);
+  EXPECT_EQ(Run(), kExitGroupLost);
   EXPECT_EQ(link_.formed, kEpoch);
   EXPECT_EQ(link_.planned, 100);
   ASSERT_EQ(link_.reports.size(), 2);
@@ -130,7 +136,7 @@ TEST_F(RankLoopTest, AJobThatCannotBePlannedFailsAlone) {
   PutJob(3, /*steps=*/3, "good");
   PutStart(3);
   Put(ShutdownOrder{});
-  EXPECT_EQ(Run(), kExitLeft);
+  EXPECT_EQ(Run(), kExitGroupLost);
   ASSERT_EQ(link_.answers.size(), 3);
   EXPECT_EQ(link_.answers[0].message(), "steps 0 cannot be");
   EXPECT_EQ(link_.answers[1].message(), "no picture");
@@ -145,7 +151,7 @@ TEST_F(RankLoopTest, ADroppedJobDoesNotRun) {
   PutJob(2);
   PutStart(2);
   Put(ShutdownOrder{});
-  EXPECT_EQ(Run(), kExitLeft);
+  EXPECT_EQ(Run(), kExitGroupLost);
   ASSERT_EQ(link_.reports.size(), 1);
   EXPECT_EQ(link_.reports[0].job_sequence, 2);
 }
@@ -158,7 +164,7 @@ TEST_F(RankLoopTest, ACancelledJobLeavesTheGroupAlive) {
     PutStart(sequence);
   }
   Put(ShutdownOrder{});
-  EXPECT_EQ(Run(), kExitLeft);
+  EXPECT_EQ(Run(), kExitGroupLost);
   EXPECT_TRUE(absl::IsCancelled(link_.reports.at(0).status));
   EXPECT_TRUE(link_.reports.at(1).status.ok());
 }
@@ -170,7 +176,7 @@ TEST_F(RankLoopTest, AnOutputThatFailsEndsItsJobOnly) {
   PutJob(1);
   PutStart(1);
   Put(ShutdownOrder{});
-  EXPECT_EQ(Run(), kExitLeft);
+  EXPECT_EQ(Run(), kExitGroupLost);
   EXPECT_EQ(link_.reports.at(0).status.message(), "not taken");
 }
 
@@ -184,7 +190,6 @@ TEST_F(RankLoopTest, AFailureAmongCollectivesEndsTheGroup) {
       {[] { throw CommError("peer"); }, kExitGroupLost, absl::StatusCode::kUnavailable},
       {[] { throw std::runtime_error("bug"); }, kExitInternal, absl::StatusCode::kInternal},
       {[] { throw std::bad_alloc(); }, kExitInternal, absl::StatusCode::kResourceExhausted},
-      {[] { throw JobCancelled(/*stop=*/true); }, kExitLeft, absl::StatusCode::kAborted},
   };
   for (const Row& row : rows) {
     on_run_ = row.failure;
@@ -194,6 +199,7 @@ TEST_F(RankLoopTest, AFailureAmongCollectivesEndsTheGroup) {
     PutStart(1);
     EXPECT_EQ(Run(), row.exit_code);
     EXPECT_EQ(link_.reports.at(0).status.code(), row.reported);
+    EXPECT_TRUE(link_.reports.at(0).epoch_over);
     EXPECT_EQ(link_.flushes, 1);
   }
 }
@@ -218,8 +224,10 @@ TEST_F(RankLoopTest, LowerEpochsAreDroppedHigherOnesEndTheRank) {
 
 TEST_F(RankLoopTest, ALostFrontendEndsTheRank) {
   Put(LinkLost{.reason = "reset"});
+  EXPECT_EQ(Run(), kExitFrontendLost);
+  Put(LinkLost{.reason = "silent", .why = LinkLost::Why::kSentAway});
   EXPECT_EQ(Run(), kExitGroupLost);
-  Put(LinkLost{.reason = "another model", .refused = true});
+  Put(LinkLost{.reason = "another model", .why = LinkLost::Why::kRefused});
   EXPECT_EQ(Run(), kExitRefused);
 }
 
@@ -235,6 +243,41 @@ TEST_F(RankLoopTest, AGroupThatDoesNotFormEndsTheRank) {
 TEST_F(RankLoopTest, DrainsBetweenJobs) {
   drain_ = true;
   EXPECT_EQ(Run(), kExitLeft);
+}
+
+// A job is handed back: the world stays whole, and what ends the epoch decides the exit code.
+TEST_F(RankLoopTest, AStoppedJobIsHandedBackAndTheRankLeaves) {
+  const std::pair<Order, int> rows[] = {
+      {ShutdownOrder{.epoch = kEpoch}, kExitGroupLost},
+      {LinkLost{.reason = "reset"}, kExitFrontendLost},
+  };
+  for (const auto& [last, exit_code] : rows) {
+    for (const bool drain : {false, true}) {
+      link_ = FakeLink();
+      link_.stopped = 1;
+      drain_ = false;
+      link_.on_answer = [this, drain = drain] { drain_ = drain; };
+      Put(AssignOrder{.epoch = kEpoch});
+      PutJob(1);
+      PutStart(1);
+      Put(last);
+      EXPECT_EQ(Run(), drain ? kExitLeft : exit_code);
+      EXPECT_TRUE(absl::IsAborted(link_.reports.at(0).status));
+      EXPECT_TRUE(link_.reports.at(0).epoch_over);
+    }
+    while (mailbox_.Pop(std::chrono::nanoseconds(0)).ok()) {
+    }
+  }
+}
+
+TEST_F(RankLoopTest, ADrainingRankFinishesTheJobItAgreedTo) {
+  Put(AssignOrder{.epoch = kEpoch});
+  PutJob(1);
+  link_.on_answer = [this] { drain_ = true; };
+  PutStart(1);
+  EXPECT_EQ(Run(), kExitLeft);
+  EXPECT_TRUE(link_.reports.at(0).status.ok());
+  EXPECT_FALSE(link_.reports.at(0).epoch_over);
 }
 
 }  // namespace

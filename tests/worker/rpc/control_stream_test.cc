@@ -30,7 +30,11 @@ ControlStream::Options OptionsFor(const std::string& frontend) {
 class ControlStreamTest : public testing::Test {
  protected:
   void Connect() {
-    auto connected = ControlStream::Connect(OptionsFor(frontend_.address()), mailbox_);
+    ControlStream::Options options = OptionsFor(frontend_.address());
+    options.on_epoch_over = [this](const std::string& why) { epoch_over_ = why; };
+    options.on_frontend_gone = [this](const std::string&) { ++frontend_gone_; };
+    options.gone = gone_;
+    auto connected = ControlStream::Connect(options, mailbox_);
     ASSERT_TRUE(connected.ok()) << connected.status();
     link_ = *std::move(connected);
     ASSERT_TRUE(frontend_.WaitForRanks(1, seconds(5)));
@@ -54,6 +58,9 @@ class ControlStreamTest : public testing::Test {
   }
 
   FakeFrontend frontend_;
+  milliseconds gone_{15'000};
+  std::string epoch_over_;
+  std::atomic<int> frontend_gone_{0};
   JobMailbox mailbox_{16};
   std::unique_ptr<ControlStream> link_;
 };
@@ -99,9 +106,62 @@ TEST_F(ControlStreamTest, OrdersArriveAsPlainValues) {
   EXPECT_EQ(order.image_bytes, "bytes");
 
   message.Clear();
+  message.mutable_shutdown()->set_epoch(5);  // of an older epoch: dropped
+  frontend_.Send(0, message);
+  message.mutable_shutdown()->set_epoch(6);
   message.mutable_shutdown()->set_reason("bye");
   frontend_.Send(0, message);
   EXPECT_EQ(Next<ShutdownOrder>().reason, "bye");
+  EXPECT_EQ(epoch_over_, "bye");  // told at once, not only when the rank thread looks
+}
+
+TEST_F(ControlStreamTest, TellsWhenItLeavesOrHangs) {
+  Connect();
+  Assign(6);
+  Next<AssignOrder>();
+  link_->SendLeaving(/*now=*/false);
+  link_->SendLeaving(/*now=*/true);
+  link_->SendFault("step 3 took 10 s");
+  const auto fault = frontend_.Wait(
+      0, [](const RankMessage& m) { return m.has_rank_fault(); }, seconds(5));
+  ASSERT_NE(fault, nullptr);
+  EXPECT_EQ(fault->rank_fault().epoch(), 6);
+  EXPECT_EQ(fault->rank_fault().message(), "step 3 took 10 s");
+  const auto seen = frontend_.Seen(0);
+  ASSERT_EQ(seen.size(), 2);
+  EXPECT_FALSE(seen[0].leaving().now());
+  EXPECT_TRUE(seen[1].leaving().now());
+}
+
+TEST_F(ControlStreamTest, AStopIsFencedByEpochAndJob) {
+  Connect();
+  Assign(6);
+  Next<AssignOrder>();
+  FrontendMessage message;
+  message.mutable_stop_job()->set_epoch(5);
+  message.mutable_stop_job()->set_job_sequence(2);
+  frontend_.Send(0, message);
+  message.mutable_stop_job()->set_epoch(6);
+  message.mutable_stop_job()->set_job_sequence(1);
+  frontend_.Send(0, message);
+  message.mutable_start_job();  // arrives after them
+  frontend_.Send(0, message);
+  Next<StartOrder>();
+  EXPECT_TRUE(link_->StopRequested(1));
+  EXPECT_FALSE(link_->StopRequested(2));
+}
+
+// A black hole: the connection stands, nothing comes back.
+TEST_F(ControlStreamTest, AFrontendThatAnswersNoHeartbeatIsGone) {
+  gone_ = milliseconds(1500);
+  Connect();
+  EXPECT_TRUE(absl::IsDeadlineExceeded(mailbox_.Pop(seconds(3)).status()));  // it answers
+  frontend_.FallSilent();
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(Next<LinkLost>().why, LinkLost::Why::kFrontendGone);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, seconds(4));
+  EXPECT_EQ(frontend_gone_, 1);
+  EXPECT_TRUE(link_->StopRequested(7));  // whatever runs is handed back
 }
 
 // Only the running epoch's cancel counts.

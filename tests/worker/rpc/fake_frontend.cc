@@ -33,6 +33,12 @@ grpc::Status FakeFrontend::Join(grpc::ServerContext* context,
   rank->stream = stream;
   RankMessage message;
   while (stream->Read(&message)) {
+    if (message.has_heartbeat() && !silent_) {
+      FrontendMessage beat;
+      beat.mutable_beat()->set_epoch(message.heartbeat().epoch());
+      const MutexLock lock(rank->writing);
+      stream->Write(beat);
+    }
     const MutexLock lock(mutex_);
     if (message.has_hello()) {
       rank->hello = message.hello();
@@ -65,6 +71,7 @@ void FakeFrontend::Send(int rank, const FrontendMessage& message) {
     to = ranks_.at(rank);
     if (to->ended) return;
   }
+  const MutexLock lock(to->writing);
   to->stream->Write(message);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <deque>
 #include <functional>
@@ -39,6 +40,8 @@ class FakeFrontend final : public internal::v1::RankControl::Service {
                                                   std::chrono::seconds limit);
   // Everything that a rank has sent so far and Wait has passed.
   std::vector<internal::v1::RankMessage> Seen(int rank);
+  // No more answers to heartbeats.
+  void FallSilent() { silent_ = true; }
   // True once the rank's stream has ended.
   bool WaitForEnd(int rank, std::chrono::seconds limit);
 
@@ -54,8 +57,10 @@ class FakeFrontend final : public internal::v1::RankControl::Service {
     std::deque<internal::v1::RankMessage> unread;
     std::vector<internal::v1::RankMessage> seen;
     bool ended = false;
+    Mutex writing;
   };
 
+  std::atomic<bool> silent_{false};
   Mutex mutex_;
   CondVar changed_;
   std::vector<std::shared_ptr<Rank>> ranks_ COGWHEEL_GUARDED_BY(mutex_);

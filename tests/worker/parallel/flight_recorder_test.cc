@@ -1,0 +1,69 @@
+#include "worker/parallel/flight_recorder.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/spawn_ranks.h"
+
+namespace cogwheel {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+TEST(FlightRecorderTest, KeepsTheLastExchanges) {
+  FlightRecorder recorder;
+  const FlightRecorder::Time start{seconds(100)};
+  recorder.EnterBlock(BlockKind::kStep, start);
+  for (int i = 0; i < 1500; ++i) {
+    const int64_t sequence = recorder.Started("ring", i, start + milliseconds(i));
+    if (sequence != 1500) recorder.Finished(sequence, start + milliseconds(i + 1));
+  }
+  const auto entries = recorder.Entries();
+  ASSERT_EQ(entries.size(), 1024);
+  EXPECT_EQ(entries.front().sequence, 477);
+  EXPECT_EQ(entries.back().sequence, 1500);
+  EXPECT_EQ(entries.back().finished, FlightRecorder::Time{});
+  EXPECT_EQ(DescribeEntry(entries.back(), start + milliseconds(3499)),
+            "#1500 ring 1499 B, block 1, 2.000 s ago, open");
+  EXPECT_EQ(DescribeEntry(entries.front(), start + milliseconds(3476)),
+            "#477 ring 476 B, block 1, 3.000 s ago, 0.001000 s");
+}
+
+TEST(FlightRecorderTest, TellsHowLongBlocksTook) {
+  std::vector<std::pair<BlockKind, int64_t>> ended;
+  FlightRecorder recorder([&](BlockKind kind, std::chrono::nanoseconds took) {
+    ended.emplace_back(kind, took / seconds(1));
+  });
+  const FlightRecorder::Time start{};
+  recorder.EnterBlock(BlockKind::kText, start);
+  recorder.EnterBlock(BlockKind::kStep, start + seconds(2));
+  recorder.EnterBlock(BlockKind::kNone, start + seconds(5));
+  recorder.EnterBlock(BlockKind::kText, start + seconds(9));
+  EXPECT_EQ(ended, (std::vector<std::pair<BlockKind, int64_t>>{{BlockKind::kText, 2},
+                                                               {BlockKind::kStep, 3}}));
+}
+
+TEST(FlightRecorderTest, SeesSplitsAndBytesToOthers) {
+  FlightRecorder recorders[2];
+  auto world = MakeSocketWorld(2, seconds(20));
+  for (int rank = 0; rank < 2; ++rank) {
+    world[rank] = Recorded(std::move(world[rank]), recorders[rank]);
+  }
+  SpawnRanks(std::move(world), [](Communicator& comm) {
+    const std::array<int, 2> all = {0, 1};
+    const auto ring = comm.Split(all, "ring");
+    Barrier(comm, nullptr);
+    Barrier(*ring, nullptr);
+  });
+  for (const FlightRecorder& recorder : recorders) {
+    const auto entries = recorder.Entries();
+    ASSERT_EQ(entries.size(), 2);
+    EXPECT_EQ(entries[0].op, "world");
+    EXPECT_EQ(entries[1].op, "ring");
+    EXPECT_EQ(entries[1].sent_bytes, 1);
+    EXPECT_NE(entries[1].finished, FlightRecorder::Time{});
+  }
+}
+
+}  // namespace
+}  // namespace cogwheel

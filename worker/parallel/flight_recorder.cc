@@ -1,0 +1,141 @@
+#include "worker/parallel/flight_recorder.h"
+
+#include <cstdio>
+#include <map>
+#include <utility>
+
+namespace cogwheel {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+class RecordedCommunicator final : public Communicator {
+ public:
+  RecordedCommunicator(std::unique_ptr<Communicator> inner, FlightRecorder& recorder,
+                       std::string op)
+      : inner_(std::move(inner)), recorder_(recorder), op_(std::move(op)) {}
+
+  int rank() const override { return inner_->rank(); }
+  int size() const override { return inner_->size(); }
+  Ticket Start(std::span<const SendPiece> sends, std::span<const RecvPiece> recvs,
+               StreamHandle stream) override {
+    int64_t bytes = 0;
+    for (const SendPiece& piece : sends) {
+      if (piece.peer != rank()) bytes += static_cast<int64_t>(piece.data.size());
+    }
+    const int64_t sequence = recorder_.Started(op_, bytes, Clock::now());
+    const Ticket ticket = inner_->Start(sends, recvs, stream);
+    open_[ticket] = sequence;
+    return ticket;
+  }
+  void Finish(Ticket ticket) override {
+    inner_->Finish(ticket);
+    const auto entry = open_.extract(ticket);
+    if (!entry.empty()) recorder_.Finished(entry.mapped(), Clock::now());
+  }
+  bool Done(Ticket ticket) override { return inner_->Done(ticket); }
+  int64_t EnterBlock(BlockKind kind) override {
+    recorder_.EnterBlock(kind, Clock::now());
+    return inner_->EnterBlock(kind);
+  }
+  std::unique_ptr<Communicator> Split(std::span<const int> members,
+                                      const std::string& name) override {
+    return std::make_unique<RecordedCommunicator>(inner_->Split(members, name), recorder_, name);
+  }
+  void Abort(const std::string& reason) override { inner_->Abort(reason); }
+  int64_t sent_bytes() const override { return inner_->sent_bytes(); }
+
+ private:
+  const std::unique_ptr<Communicator> inner_;
+  FlightRecorder& recorder_;
+  const std::string op_;
+  std::map<Ticket, int64_t> open_;  // sequence numbers
+};
+
+double SecondsBetween(FlightRecorder::Time from, FlightRecorder::Time to) {
+  return std::chrono::duration<double>(to - from).count();
+}
+
+}  // namespace
+
+int64_t FlightRecorder::Started(const std::string& op, int64_t sent_bytes, Time now) {
+  const MutexLock lock(mutex_);
+  const int64_t sequence = ++last_sequence_;
+  ring_[sequence % kKept] = {.sequence = sequence,
+                             .op = op,
+                             .sent_bytes = sent_bytes,
+                             .block = block_.number,
+                             .started = now,
+                             .finished = {}};
+  return sequence;
+}
+
+void FlightRecorder::Finished(int64_t sequence, Time now) {
+  const MutexLock lock(mutex_);
+  Entry& entry = ring_[sequence % kKept];
+  if (entry.sequence == sequence) entry.finished = now;
+}
+
+void FlightRecorder::EnterBlock(BlockKind kind, Time now) {
+  Block ended;
+  {
+    const MutexLock lock(mutex_);
+    ended = block_;
+    block_ = {.kind = kind, .number = block_.number + 1, .began = now};
+  }
+  if (on_block_end_ && ended.kind != BlockKind::kNone) on_block_end_(ended.kind, now - ended.began);
+}
+
+int64_t FlightRecorder::last_sequence() const {
+  const MutexLock lock(mutex_);
+  return last_sequence_;
+}
+
+FlightRecorder::Block FlightRecorder::block() const {
+  const MutexLock lock(mutex_);
+  return block_;
+}
+
+std::vector<FlightRecorder::Entry> FlightRecorder::Entries() const {
+  const MutexLock lock(mutex_);
+  std::vector<Entry> entries;
+  const int64_t kept = kKept;
+  for (int64_t i = std::max<int64_t>(last_sequence_ - kept, 0) + 1; i <= last_sequence_; ++i) {
+    entries.push_back(ring_[i % kept]);
+  }
+  return entries;
+}
+
+std::string_view BlockName(BlockKind kind) {
+  switch (kind) {
+    case BlockKind::kText:
+      return "text_encode";
+    case BlockKind::kStep:
+      return "denoise";
+    case BlockKind::kDecode:
+      return "decode";
+    case BlockKind::kNone:
+      break;
+  }
+  return "none";
+}
+
+std::string DescribeEntry(const FlightRecorder::Entry& entry, FlightRecorder::Time now) {
+  const bool open = entry.finished == FlightRecorder::Time{};
+  std::array<char, 160> text{};
+  std::snprintf(
+      text.data(), text.size(), "#%lld %s %lld B, block %lld, %.3f s ago, %s",
+      static_cast<long long>(entry.sequence), entry.op.c_str(),
+      static_cast<long long>(entry.sent_bytes), static_cast<long long>(entry.block),
+      SecondsBetween(entry.started, now),
+      open ? "open"
+           : (std::to_string(SecondsBetween(entry.started, entry.finished)) + " s").c_str());
+  return text.data();
+}
+
+std::unique_ptr<Communicator> Recorded(std::unique_ptr<Communicator> inner,
+                                       FlightRecorder& recorder) {
+  return std::make_unique<RecordedCommunicator>(std::move(inner), recorder, "world");
+}
+
+}  // namespace cogwheel
