@@ -9,7 +9,9 @@
 
 #include "proto/contract/config.h"
 #include "proto/contract/log.h"
+#include "worker/device/gpu_count.h"
 #include "worker/launch/launcher.h"
+#include "worker/parallel/nccl_communicator.h"
 #include "worker/rank/exit_code.h"
 #include "worker/rank/guard.h"
 #include "worker/rank_process.h"
@@ -40,6 +42,13 @@ std::optional<int> TakeLocalRank(std::vector<char*>& argv) {
   return std::nullopt;
 }
 
+Machine ThisMachine() {
+  GpuCount gpus = CountGpus();
+  return {.cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency())),
+          .gpus = gpus.count,
+          .why_no_gpus = std::move(gpus.why_none)};
+}
+
 int Launch(const WorkerSettings& settings, const std::vector<char*>& argv, StopSignals& signals) {
   LauncherOptions options{.argv = {argv.begin(), argv.end()}, .rank_count = settings.rank_count};
   options.argv[0] = "/proc/self/exe";
@@ -52,6 +61,7 @@ int Launch(const WorkerSettings& settings, const std::vector<char*>& argv, StopS
 }
 
 int Main(int argc, char** argv) {
+  ForbidNvlinkMulticast();
   StopSignals signals;
   std::vector<char*> arguments(argv, argv + argc);
   const std::optional<int> local_rank = TakeLocalRank(arguments);
@@ -66,15 +76,17 @@ int Main(int argc, char** argv) {
                  config);
   if (!outcome.ok()) return Refuse(outcome.status());
   if (*outcome == ConfigOutcome::kPrinted) return 0;
-  const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  const absl::StatusOr<WorkerSettings> settings = CheckSettings(config, cores);
+  absl::StatusOr<WorkerSettings> settings = CheckSettings(config, ThisMachine());
   if (!settings.ok()) return Refuse(settings.status());
 
   ModelDescription model;
   const absl::Status described =
-      Guard([&] { model = DescribeModel(settings->model_dir, settings->model_name); });
+      Guard([&] {
+        model = DescribeModel(settings->model_dir, settings->model_name, settings->random_weights);
+      });
   if (!described.ok()) return Refuse(described);
-  const absl::Status fits = CheckDtypeFits(settings->dtype, model);
+  if (!settings->dtype.has_value()) settings->dtype = DefaultDtype(settings->device, model);
+  const absl::Status fits = CheckDtypeFits(*settings->dtype, model);
   if (!fits.ok()) return Refuse(fits);
   if (local_rank.has_value()) return RunRank(*settings, model, *local_rank, signals);
   return Launch(*settings, arguments, signals);

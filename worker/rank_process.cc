@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "proto/contract/log.h"
+#include "worker/parallel/nccl_communicator.h"
 #include "worker/parallel/socket_communicator.h"
 #include "worker/rank/exit_code.h"
 #include "worker/rank/guard.h"
@@ -29,19 +30,21 @@ std::string HostName() {
 
 RankIdentity Identity(const WorkerSettings& settings, const ModelDescription& model, int local_rank,
                       const std::string& peer_address) {
+  const bool on_gpu = settings.device == DeviceKind::kCuda;
   return {.group = settings.group,
           .mesh = settings.mesh,
           .host = HostName(),
-          .device = "cpu",
+          .device = on_gpu ? "cuda:" + std::to_string(local_rank) : "cpu",
           .local_rank = local_rank,
           .code_version = COGWHEEL_VERSION,
-          .dtype = DtypeName(settings.dtype),
+          .nccl_version = on_gpu ? NcclVersion() : "",
+          .dtype = DtypeName(*settings.dtype),
           .model = model,
           .peer_address = peer_address};
 }
 
 std::unique_ptr<Communicator> JoinWorld(const WorkerSettings& settings, PeerListener listener,
-                                        const AssignOrder& order) {
+                                        const AssignOrder& order, int local_rank) {
   SetLogField("epoch", std::to_string(order.epoch));
   SetLogField("rank", std::to_string(order.world_rank));
   std::unique_ptr<Communicator> world = ConnectSocketWorld(
@@ -49,6 +52,11 @@ std::unique_ptr<Communicator> JoinWorld(const WorkerSettings& settings, PeerList
                             .addresses = order.peer_addresses,
                             .token = order.token,
                             .time_limit = std::chrono::seconds(settings.step_timeout_seconds)});
+  if (settings.device == DeviceKind::kCuda) {
+    world = ConnectNcclWorld(std::move(world),
+                             {.device_idx = local_rank,
+                              .time_limit = std::chrono::seconds(settings.step_timeout_seconds)});
+  }
   std::printf("{\"ready\":true,\"listen\":\"\",\"admin\":\"\"}\n");
   std::fflush(stdout);
   return world;
@@ -70,7 +78,7 @@ class RankProcess {
 
  private:
   ControlStream::Options LinkOptions(const ModelDescription& model, int local_rank);
-  RankParts MakeParts();
+  RankParts MakeParts(int local_rank);
   // The watchdog's hooks, on other threads than the link's making.
   void Tell(const std::string& fault) {
     if (ControlStream* link = reachable_link_) link->SendFault(fault);
@@ -101,19 +109,22 @@ ControlStream::Options RankProcess::LinkOptions(const ModelDescription& model, i
           }};
 }
 
-RankParts RankProcess::MakeParts() {
+RankParts RankProcess::MakeParts(int local_rank) {
   return {.connect =
-              [this](const AssignOrder& order) {
-                return JoinWorld(settings_, *std::move(listener_), order);
+              [this, local_rank](const AssignOrder& order) {
+                return JoinWorld(settings_, *std::move(listener_), order, local_rank);
               },
           .load =
-              [this](int world_rank) {
+              [this, local_rank](int world_rank) {
                 return Pipeline::Create({.model_dir = settings_.model_dir,
                                          .model_name = settings_.model_name,
                                          .mesh = settings_.mesh,
                                          .world_rank = world_rank,
-                                         .dtype = settings_.dtype,
-                                         .cpu_threads = settings_.cpu_threads});
+                                         .device = settings_.device,
+                                         .device_idx = local_rank,
+                                         .dtype = *settings_.dtype,
+                                         .cpu_threads = settings_.cpu_threads,
+                                         .random_weights = settings_.random_weights});
               },
           .drain_requested = [this] { return watchdog_.stops() > 0; }};
 }
@@ -134,7 +145,7 @@ int RankProcess::Run(const ModelDescription& model, int local_rank) {
     return kExitGroupLost;
   }
   reachable_link_ = link->get();
-  RankLoop loop(MakeParts(), mailbox_, **link, watchdog_);
+  RankLoop loop(MakeParts(local_rank), mailbox_, **link, watchdog_);
   const int code = loop.Run();
   // A thread beside may be in an abort or a report that hangs.
   if (watchdog_.leaving()) _exit(code);

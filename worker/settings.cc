@@ -7,7 +7,7 @@
 namespace cogwheel {
 namespace {
 
-constexpr int kMostCpuRanks = 16;
+constexpr int kMostRanks = 16;
 constexpr int kDefaultStepTimeoutSeconds = 600;
 constexpr char kLoopback[] = "127.0.0.1";
 
@@ -20,14 +20,14 @@ absl::StatusOr<Mesh> CheckMesh(const config::v1::WorkerConfig& config) {
     return absl::InvalidArgumentError(absl::StrCat(flag, " ", is, " is not ", legal));
   };
   if (mesh.cfg != 1 && mesh.cfg != 2) return refuse("cfg_parallel", mesh.cfg, "1 or 2");
-  if (mesh.ring < 1 || mesh.ring > kMostCpuRanks) return refuse("ring", mesh.ring, "within 1..16");
-  if (mesh.ulysses < 1 || mesh.ulysses > kMostCpuRanks) {
+  if (mesh.ring < 1 || mesh.ring > kMostRanks) return refuse("ring", mesh.ring, "within 1..16");
+  if (mesh.ulysses < 1 || mesh.ulysses > kMostRanks) {
     return refuse("ulysses", mesh.ulysses, "within 1..16");
   }
-  if (mesh.size() > kMostCpuRanks) {
+  if (mesh.size() > kMostRanks) {
     return absl::InvalidArgumentError(
         absl::StrCat("a mesh of cfg_parallel ", mesh.cfg, " x ring ", mesh.ring, " x ulysses ",
-                     mesh.ulysses, " = ", mesh.size(), " ranks is more than 16 on the CPU"));
+                     mesh.ulysses, " = ", mesh.size(), " ranks is more than 16"));
   }
   return mesh;
 }
@@ -41,17 +41,27 @@ absl::Status CheckRankCount(int ranks, const Mesh& mesh, bool one_host) {
       one_host ? "; the only legal value on one host is " : "; the most is ", mesh.size()));
 }
 
-absl::Status CheckDevice(const std::string& device) {
-  if (device.empty() || device == "cpu") return absl::OkStatus();
-  if (device == "cuda") {
-    return absl::InvalidArgumentError(
-        "device cuda is not in this build; the nearest legal value is cpu");
+// A GPU for each rank, unless the CPU is asked for or there is no GPU.
+absl::StatusOr<DeviceKind> CheckDevice(const std::string& device, int ranks,
+                                       const Machine& machine) {
+  if (device == "cpu" || (device.empty() && machine.gpus == 0)) return DeviceKind::kCpu;
+  if (!device.empty() && device != "cuda") {
+    return absl::InvalidArgumentError(absl::StrCat("device \"", device, "\" is not cpu or cuda"));
   }
-  return absl::InvalidArgumentError(absl::StrCat("device \"", device, "\" is not cpu or cuda"));
+  if (machine.gpus == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("device cuda: ", machine.why_no_gpus, "; the nearest legal value is cpu"));
+  }
+  if (ranks > machine.gpus) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "ranks ", ranks, " are more than the GPUs of this host; the most is ", machine.gpus));
+  }
+  return DeviceKind::kCuda;
 }
 
-absl::StatusOr<Dtype> CheckDtype(const std::string& name) {
-  if (name.empty() || name == "fp32") return Dtype::kFp32;
+absl::StatusOr<std::optional<Dtype>> CheckDtype(const std::string& name) {
+  if (name.empty()) return std::nullopt;
+  if (name == "fp32") return Dtype::kFp32;
   if (name == "bf16") return Dtype::kBf16;
   if (name == "fp16") return Dtype::kFp16;
   return absl::InvalidArgumentError(absl::StrCat("dtype \"", name, "\" is not fp32, bf16 or fp16"));
@@ -59,7 +69,8 @@ absl::StatusOr<Dtype> CheckDtype(const std::string& name) {
 
 }  // namespace
 
-absl::StatusOr<WorkerSettings> CheckSettings(const config::v1::WorkerConfig& config, int cores) {
+absl::StatusOr<WorkerSettings> CheckSettings(const config::v1::WorkerConfig& config,
+                                             const Machine& machine) {
   if (config.model().empty()) {
     return absl::InvalidArgumentError("model is missing: a checkpoint folder is required");
   }
@@ -72,9 +83,12 @@ absl::StatusOr<WorkerSettings> CheckSettings(const config::v1::WorkerConfig& con
   const absl::Status ranks =
       CheckRankCount(settings.rank_count, *mesh, /*one_host=*/settings.peer_host == kLoopback);
   if (!ranks.ok()) return ranks;
-  const absl::Status device = CheckDevice(config.device());
-  if (!device.ok()) return device;
-  const absl::StatusOr<Dtype> dtype = CheckDtype(config.dtype());
+  const absl::StatusOr<DeviceKind> device =
+      CheckDevice(config.device(), settings.rank_count, machine);
+  if (!device.ok()) return device.status();
+  settings.device = *device;
+  settings.random_weights = config.random_weights();
+  const absl::StatusOr<std::optional<Dtype>> dtype = CheckDtype(config.dtype());
   if (!dtype.ok()) return dtype.status();
   settings.dtype = *dtype;
   settings.frontend = config.has_frontend() ? config.frontend() : "127.0.0.1:50051";
@@ -87,8 +101,12 @@ absl::StatusOr<WorkerSettings> CheckSettings(const config::v1::WorkerConfig& con
     return absl::InvalidArgumentError(
         absl::StrCat("step_timeout_seconds ", settings.step_timeout_seconds, " is not 1 or more"));
   }
-  settings.cpu_threads = std::max(1, cores / settings.rank_count);
+  settings.cpu_threads = std::max(1, machine.cores / settings.rank_count);
   return settings;
+}
+
+Dtype DefaultDtype(DeviceKind device, const ModelDescription& model) {
+  return device == DeviceKind::kCuda ? model.stored_dtype : Dtype::kFp32;
 }
 
 absl::Status CheckDtypeFits(Dtype dtype, const ModelDescription& model) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include <absl/status/statusor.h>
@@ -18,14 +19,27 @@ struct WorkerSettings {
   std::string peer_host;
   Mesh mesh;
   int rank_count = 1;  // on this host
-  Dtype dtype = Dtype::kFp32;
+  DeviceKind device = DeviceKind::kCpu;
+  std::optional<Dtype> dtype;  // nothing: DefaultDtype's
+  bool random_weights = false;
   int step_timeout_seconds = 0;
   int cpu_threads = 1;  // of each rank
 };
 
+// What this machine has for its ranks to share.
+struct Machine {
+  int cores = 1;
+  int gpus = 0;
+  std::string why_no_gpus;
+};
+
 // INVALID_ARGUMENT names the setting, its value and what is legal: a mesh that cannot be, a device
-// this build does not have. `cores` of this machine are shared by the ranks.
-absl::StatusOr<WorkerSettings> CheckSettings(const config::v1::WorkerConfig& config, int cores);
+// that the build or the machine does not have, more ranks than GPUs.
+absl::StatusOr<WorkerSettings> CheckSettings(const config::v1::WorkerConfig& config,
+                                             const Machine& machine);
+
+// The checkpoint's own on a GPU, fp32 on the CPU.
+Dtype DefaultDtype(DeviceKind device, const ModelDescription& model);
 
 // What the checkpoint refuses: fp16 for weights stored in bf16, whose range it does not have.
 absl::Status CheckDtypeFits(Dtype dtype, const ModelDescription& model);

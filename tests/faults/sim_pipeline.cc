@@ -179,7 +179,8 @@ std::unique_ptr<Pipeline> Pipeline::Create(const PipelineOptions& options) {
   return std::make_unique<SimPipeline>(options);
 }
 
-ModelDescription DescribeModel(const std::string& /*model_dir*/, const std::string& model_name) {
+ModelDescription DescribeModel(const std::string& /*model_dir*/, const std::string& model_name,
+                               bool /*random_weights*/) {
   return {.name = model_name.empty() ? "sim" : model_name,
           .digest = std::string(64, '5'),
           .default_frames = 9,

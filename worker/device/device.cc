@@ -1,19 +1,17 @@
 #include "worker/device/device.h"
 
 #include <ATen/Context.h>
-#include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
+
+#include "worker/device/gpu_count.h"
 
 namespace cogwheel {
 
-int CudaDeviceCount() { return at::detail::getCUDAHooks().deviceCount(); }
-
-std::string WhyNoCuda() { return BuiltWithCuda() ? "no CUDA device" : "built without CUDA"; }
-
 c10::Stream OpenStream(at::Device device) {
   if (!device.is_cuda()) return c10::Stream(c10::Stream::DEFAULT, device);
-  TORCH_CHECK(device.index() < CudaDeviceCount(), "GPU ", static_cast<int>(device.index()),
-              " of ", CudaDeviceCount(), ": ", WhyNoCuda());
+  const GpuCount gpus = CountGpus();
+  TORCH_CHECK(device.index() < gpus.count, "GPU ", static_cast<int>(device.index()), " of ",
+              gpus.count, " ", gpus.why_none);
   at::globalContext().setAllowTF32CuBLAS(false);
   at::globalContext().setAllowTF32CuDNN(false);
   return c10::impl::VirtualGuardImpl(device.type()).getStreamFromGlobalPool(device);
@@ -25,14 +23,10 @@ void* StreamOf(const at::Tensor& tensor) {
   return gpu.getStream(tensor.device()).native_handle();
 }
 
-void DeviceMark::Set(at::Device device) {
+void WaitFor(at::Device device) {
   if (!device.is_cuda()) return;
-  if (event_ == nullptr) event_ = std::make_unique<c10::Event>(device.type());
-  event_->record(c10::impl::VirtualGuardImpl(device.type()).getStream(device));
-}
-
-void DeviceMark::Wait() {
-  if (event_ != nullptr) event_->synchronize();
+  const c10::impl::VirtualGuardImpl gpu(device.type());
+  gpu.synchronizeStream(gpu.getStream(device));
 }
 
 }  // namespace cogwheel

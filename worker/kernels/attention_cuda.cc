@@ -80,8 +80,7 @@ AttentionPart AttendCudnn(const at::Tensor& q, const at::Tensor& k, const at::Te
 }
 
 // CUTLASS's memory-efficient kernel; fp32 without tensor cores' shortened mantissas.
-AttentionPart AttendMemoryEfficient(const at::Tensor& q, const at::Tensor& k,
-                                    const at::Tensor& v) {
+AttentionPart AttendMemoryEfficient(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
   auto [out, lse, seed, offset] = at::_scaled_dot_product_efficient_attention(
       q, k, v, /*attn_bias=*/std::nullopt, /*compute_log_sumexp=*/true);
   // Its log-sum-exp has rows up to a multiple of 32.
@@ -89,8 +88,7 @@ AttentionPart AttendMemoryEfficient(const at::Tensor& q, const at::Tensor& k,
 }
 
 AttentionPart AttendPlain(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-  const int64_t row_bytes =
-      q.size(0) * q.size(1) * k.size(2) * static_cast<int64_t>(sizeof(float));
+  const int64_t row_bytes = q.size(0) * q.size(1) * k.size(2) * static_cast<int64_t>(sizeof(float));
   const int64_t rows = std::max<int64_t>(1, kPlainScoreBytes / row_bytes);
   const at::Tensor keys = k.to(at::kFloat).transpose(2, 3), values = v.to(at::kFloat);
   const double scale = 1 / std::sqrt(static_cast<double>(q.size(3)));
@@ -140,8 +138,8 @@ AttentionPart AttendWith(AttentionKernel kernel, const at::Tensor& q, const at::
 }
 
 AttentionPart AttendCuda(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-  for (const AttentionKernel kernel : {AttentionKernel::kHopper, AttentionKernel::kCudnn,
-                                       AttentionKernel::kMemoryEfficient}) {
+  for (const AttentionKernel kernel :
+       {AttentionKernel::kHopper, AttentionKernel::kCudnn, AttentionKernel::kMemoryEfficient}) {
     if (CanAttend(kernel, q, k, v)) return AttendWith(kernel, q, k, v);
   }
   return AttendWith(AttentionKernel::kPlain, q, k, v);

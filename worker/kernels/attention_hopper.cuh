@@ -1,17 +1,18 @@
 #pragma once
 
 #include <cuda_runtime_api.h>
-#include <cute/tensor.hpp>
 #include <cutlass/cutlass.h>
 #include <cutlass/kernel_hardware_info.h>
 #include <collective/fmha_fusion.hpp>
+#include <cute/tensor.hpp>
 #include <device/device_universal.hpp>
 #include <kernel/fmha_kernel_builder.hpp>
 
 #include "worker/kernels/attention_hopper.h"
 
-// CUTLASS's forward attention (the headers of its example 88) in the shape that was fastest for head
-// dimension 64: three math warp groups of 64 query rows take turns, 128 keys a step, persistent.
+// CUTLASS's forward attention (the headers of its example 88) in the shape that was fastest for
+// head dimension 64: three math warp groups of 64 query rows take turns, 128 keys a step,
+// persistent.
 namespace cogwheel {
 
 template <typename Element>
@@ -43,8 +44,8 @@ class HopperAttentionKernel {
   using Strides = cute::tuple<int, cute::_1, cute::tuple<int, int>>;  // row, channel, (batch, head)
   using LseStride = cute::tuple<cute::_1, cute::tuple<int, int>>;
   using Tile = cute::Shape<cute::_192, cute::_128, cute::_64>;  // queries, keys, channels
-  using Groups = cutlass::fmha::kernel::Option<cutlass::fmha::kernel::Tag::kNumMmaWarpGroups,
-                                               cute::Int<3>>;
+  using Groups =
+      cutlass::fmha::kernel::Option<cutlass::fmha::kernel::Tag::kNumMmaWarpGroups, cute::Int<3>>;
   // Keys beyond the last are masked in the last step.
   using Fusion = cutlass::fmha::collective::ResidualFusion;
   using Kernel = typename cutlass::fmha::kernel::FmhaBuilder<

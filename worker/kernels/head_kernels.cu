@@ -54,8 +54,8 @@ class HeadRow {
 
  private:
   __device__ void LoadNorm(int part) {
-    weight_ = Vector::Load(static_cast<const T*>(part == kQ ? work_.q_weight : work_.k_weight),
-                           place_);
+    weight_ =
+        Vector::Load(static_cast<const T*>(part == kQ ? work_.q_weight : work_.k_weight), place_);
     bias_ = Vector::Load(static_cast<const T*>(part == kQ ? work_.q_bias : work_.k_bias), place_);
   }
 

@@ -23,11 +23,11 @@ struct RowWork {
   RowType type = RowType::kFp32;
   int64_t batch = 0, rows = 0, width = 0, text_count = 0;
   void* residual = nullptr;
-  const void* update = nullptr;        // null: no gates
-  BatchVector text_gate, video_gate;   // text: may be null where text_count is 0
-  void* normed = nullptr;              // null: no norm
-  const void* norm_weight = nullptr;   // [width]
-  const void* norm_bias = nullptr;     // [width]
+  const void* update = nullptr;       // null: no gates
+  BatchVector text_gate, video_gate;  // text: may be null where text_count is 0
+  void* normed = nullptr;             // null: no norm
+  const void* norm_weight = nullptr;  // [width]
+  const void* norm_bias = nullptr;    // [width]
   float epsilon = 0;
   BatchVector text_scale, text_shift, video_scale, video_shift;
   void* stream = nullptr;  // cudaStream_t

@@ -56,8 +56,8 @@ void RunBlocks(at::Tensor& rows, const at::Tensor& time, const std::vector<Block
     const BlockWeights& block = blocks[i];
     at::Tensor update = Attention(std::move(normed), block, context);
     const Modulation second = Modulate(time, block.norm2.linear, B);
-    normed = AddGatedNormModulate(rows, update, text_count, first.gates, block.norm2.norm,
-                                  second.rows);
+    normed =
+        AddGatedNormModulate(rows, update, text_count, first.gates, block.norm2.norm, second.rows);
     update = FeedForward(std::move(normed), block);
     if (i + 1 == blocks.size()) {
       AddGated(rows, update, text_count, second.gates);
@@ -65,8 +65,7 @@ void RunBlocks(at::Tensor& rows, const at::Tensor& time, const std::vector<Block
     }
     const ModulatedNormWeights& next = blocks[i + 1].norm1;
     first = Modulate(time, next.linear, B);
-    normed =
-        AddGatedNormModulate(rows, update, text_count, second.gates, next.norm, first.rows);
+    normed = AddGatedNormModulate(rows, update, text_count, second.gates, next.norm, first.rows);
   }
 }
 

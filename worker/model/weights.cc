@@ -1,6 +1,9 @@
 #include "worker/model/weights.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <functional>
 #include <sstream>
 #include <stdexcept>
 
@@ -22,9 +25,30 @@ at::ScalarType ScalarTypeOf(TensorDtype dtype) {
   return at::kByte;
 }
 
+namespace {
+
+constexpr double kSmall = 0.02;  // spread of biases, and of a norm's weights around 1
+
+at::Tensor MakeRandom(const std::string& name, at::IntArrayRef shape, at::Device device,
+                      at::ScalarType dtype) {
+  at::Generator generator = at::globalContext().defaultGenerator(device);
+  generator.set_current_seed(std::hash<std::string>{}(name));
+  const at::Tensor normal = at::randn(shape, at::TensorOptions(dtype).device(device));
+  const bool is_weight = name.ends_with(".weight");
+  if (shape.size() == 1) return is_weight ? normal * kSmall + 1 : normal * kSmall;
+  const int64_t inputs = normal.numel() / std::max<int64_t>(shape[0], 1);
+  return normal * (1 / std::sqrt(static_cast<double>(inputs)));
+}
+
+}  // namespace
+
 at::Tensor Weights::Load(const std::string& name, at::IntArrayRef shape, at::Device device,
                          at::ScalarType dtype) const {
-  const TensorFolder::Found found = folder_.Find(name);
+  if (!folder_.has_value()) {
+    return device.is_meta() ? at::empty(shape, at::TensorOptions(dtype).device(device))
+                            : MakeRandom(name, shape, device, dtype);
+  }
+  const TensorFolder::Found found = folder_->Find(name);
   if (found.entry == nullptr) {
     throw std::invalid_argument(found.file + ": tensor " + name + " is missing");
   }

@@ -180,9 +180,9 @@ std::string NcclVersion() {
 }
 
 void ForbidNvlinkMulticast() {
-  for (const auto& [name, value] : {std::pair("NCCL_NVLS_ENABLE", "0"),
-                                    std::pair("TORCH_SYMM_MEM_DISABLE_MULTICAST", "1"),
-                                    std::pair("NVSHMEM_DISABLE_NVLS", "1")}) {
+  for (const auto& [name, value] :
+       {std::pair("NCCL_NVLS_ENABLE", "0"), std::pair("TORCH_SYMM_MEM_DISABLE_MULTICAST", "1"),
+        std::pair("NVSHMEM_DISABLE_NVLS", "1")}) {
     setenv(name, value, /*overwrite=*/1);
   }
 }

@@ -22,7 +22,8 @@ struct NcclWorldOptions {
 // stream gets later behind the exchange: neither waits for the device, so a peer's fault shows
 // later. A watchdog thread finds it (an error of NCCL's, or an exchange older than the limit), ends
 // every operation of this world and fails `hosts`, so that whoever waits anywhere gets a CommError
-// that names the last exchanges. Sizes are not compared: pieces that disagree end at the time limit.
+// that names the last exchanges. Sizes are not compared: pieces that disagree end at the time
+// limit.
 //
 // Throws CommError when the ranks do not connect in time, std::invalid_argument in a build without
 // CUDA.

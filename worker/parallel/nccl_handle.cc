@@ -54,9 +54,8 @@ NcclHandle::NcclHandle(const Options& options) : options_(options) {
     const MutexLock lock(mutex_);
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;
-    CheckNccl(
-        ncclCommInitRankConfig(&comm_, options_.size, options_.id, options_.rank, &config),
-        "NCCL's start");
+    CheckNccl(ncclCommInitRankConfig(&comm_, options_.size, options_.id, options_.rank, &config),
+              "NCCL's start");
     AwaitReady("NCCL's start");
   }
   ConnectPairs();

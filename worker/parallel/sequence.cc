@@ -46,10 +46,9 @@ int64_t SequenceAttentionBytes(const SequenceContext& context, int64_t batch, in
 
   // q, k, v and their packed copies; those and what is received; that and q and kv joined. A member
   // alone joins k and v.
-  const int64_t scatter =
-      context.ulysses_size == 1
-          ? 5 * sharded
-          : 3 * std::max({2 * sharded, sharded + scattered, 2 * scattered});
+  const int64_t scatter = context.ulysses_size == 1
+                              ? 5 * sharded
+                              : 3 * std::max({2 * sharded, sharded + scattered, 2 * scattered});
   const int64_t travels = context.ring_size > 1 ? 1 : 0, merges = context.ring_size > 2 ? 1 : 0;
   const int64_t copies = element_bytes < int64_t{sizeof(float)} ? 1 : 0;
   // Attending: q, the block, the one on its way, what is merged so far, and a new part: that of

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "worker/device/device.h"
 #include "worker/parallel/tensor_bytes.h"
 #include "worker/pipeline/denoise_loop.h"
 
@@ -9,7 +10,8 @@ namespace cogwheel {
 at::Tensor ShareText(const TextRequest& request, Communicator& world) {
   const JobSpec& spec = request.spec;
   const int64_t tokens = request.layout.text_count;
-  at::Tensor all = at::empty({spec.guided() ? 2 : 1, tokens, request.embed_dim}, request.dtype);
+  at::Tensor all = at::empty({spec.guided() ? 2 : 1, tokens, request.embed_dim},
+                             at::TensorOptions(request.dtype).device(request.device));
   if (world.rank() == 0) {
     TORCH_CHECK(request.encoder != nullptr, "world rank 0 has no text encoder");
     const at::Tensor positive = request.encoder->Encode(spec.prompt, tokens);
@@ -17,7 +19,7 @@ at::Tensor ShareText(const TextRequest& request, Communicator& world) {
               ? at::cat({request.encoder->Encode(spec.negative_prompt, tokens), positive}, 0)
               : positive.contiguous();
   }
-  Broadcast(world, /*root=*/0, TensorBytes(all), nullptr);
+  Broadcast(world, /*root=*/0, TensorBytes(all), StreamOf(all));
   const Range rows = request.layout.TextRows(world.rank());
   const int64_t branches = BranchCount(spec, request.layout.mesh);
   const int64_t first = request.layout.mesh.At(world.rank()).cfg;

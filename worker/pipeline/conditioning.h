@@ -19,6 +19,7 @@ struct TextRequest {
   const PromptEncoder* encoder = nullptr;  // null on other ranks
   int64_t embed_dim = 0;
   at::ScalarType dtype = at::kFloat;
+  at::Device device = at::kCPU;
 };
 at::Tensor ShareText(const TextRequest& request, Communicator& world);
 
@@ -31,6 +32,7 @@ struct ImageRequest {
   const JobLayout& layout;
   const Vae& vae;
   at::ScalarType dtype = at::kFloat;
+  at::Device device = at::kCPU;
 };
 at::Tensor ShareImage(const ImageRequest& request, NoiseStream& noise, Communicator& world);
 

@@ -4,9 +4,26 @@
 
 #include <ATen/ATen.h>
 
+#include "worker/device/device.h"
 #include "worker/parallel/tensor_bytes.h"
 
 namespace cogwheel {
+namespace {
+
+constexpr int kSender = 0, kReceiver = 1;  // in the communicator of a way
+
+}  // namespace
+
+CarryLinks::CarryLinks(Communicator& world) : rank_(world.rank()) {
+  const int size = world.size();
+  if (size == 1) return;
+  // In one order on all ranks: making one waits for its other member.
+  for (int from = 0; from < size; ++from) {
+    const std::array members = {from, (from + 1) % size};
+    if (rank_ == members[kSender]) to_next_ = world.Split(members, "carries");
+    if (rank_ == members[kReceiver]) from_previous_ = world.Split(members, "carries");
+  }
+}
 
 void ConvHandover::BeginChunk(int from_rank, int to_rank) {
   from_rank_ = from_rank;
@@ -16,14 +33,14 @@ void ConvHandover::BeginChunk(int from_rank, int to_rank) {
 at::Tensor ConvHandover::Take(int conv_idx, const at::Tensor& like) {
   poll_();
   if (from_rank_ < 0) return {};
-  if (from_rank_ == comm_.rank()) {
+  if (from_rank_ == links_.rank()) {
     const auto found = kept_.find(conv_idx);
     TORCH_CHECK(found != kept_.end(), "convolution ", conv_idx, " left no frames");
     return found->second;
   }
   const at::Tensor frames = at::empty(like.sizes(), like.options());
-  const std::array recvs{RecvPiece{.peer = from_rank_, .data = TensorBytes(frames)}};
-  Exchange(comm_, {}, recvs, nullptr);
+  const std::array recvs{RecvPiece{.peer = kSender, .data = TensorBytes(frames)}};
+  Exchange(*links_.from_previous(), {}, recvs, StreamOf(frames));
   return frames;
 }
 
@@ -31,24 +48,24 @@ void ConvHandover::Put(int conv_idx, const at::Tensor& frames) {
   if (to_rank_ < 0) return;
   // A copy: the argument is a view of the padded input, which would stay alive with it.
   const at::Tensor own = frames.clone(at::MemoryFormat::Contiguous);
-  if (to_rank_ == comm_.rank()) {
+  if (to_rank_ == links_.rank()) {
     kept_[conv_idx] = own;
     return;
   }
   DropFinishedSends();
-  const std::array sends{SendPiece{.peer = to_rank_, .data = TensorBytes(own)}};
-  sending_.push_back({.frames = own, .ticket = comm_.Start(sends, {}, nullptr)});
+  const std::array sends{SendPiece{.peer = kReceiver, .data = TensorBytes(own)}};
+  sending_.push_back({.frames = own, .ticket = links_.to_next()->Start(sends, {}, StreamOf(own))});
 }
 
 void ConvHandover::DropFinishedSends() {
-  while (!sending_.empty() && comm_.Done(sending_.front().ticket)) {
-    comm_.Finish(sending_.front().ticket);
+  while (!sending_.empty() && links_.to_next()->Done(sending_.front().ticket)) {
+    links_.to_next()->Finish(sending_.front().ticket);
     sending_.pop_front();
   }
 }
 
 void ConvHandover::FinishSends() {
-  for (const Sending& sending : sending_) comm_.Finish(sending.ticket);
+  for (const Sending& sending : sending_) links_.to_next()->Finish(sending.ticket);
   sending_.clear();
   kept_.clear();
 }

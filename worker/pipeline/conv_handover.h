@@ -3,6 +3,8 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
+#include <utility>
 
 #include <ATen/core/Tensor.h>
 
@@ -11,16 +13,35 @@
 
 namespace cogwheel {
 
+// The ways of carries: over the world's ranks in a circle, from each to the next. Each pair has a
+// communicator of its own and each way its own order, so that a send whose taker is still busy with
+// an earlier round holds up no other exchange.
+class CarryLinks {
+ public:
+  // Every rank of `world` makes it at the same point of its program.
+  explicit CarryLinks(Communicator& world);
+
+  int rank() const { return rank_; }
+  // Members: sender, receiver. Null in a world of one.
+  Communicator* from_previous() const { return from_previous_.get(); }
+  Communicator* to_next() const { return to_next_.get(); }
+
+ private:
+  const int rank_;
+  std::unique_ptr<Communicator> from_previous_, to_next_;
+};
+
 // The carry of one rank in the decode wavefront: frames for a chunk of another rank travel, those
 // for this rank's own next chunk (a world of one) stay in a table. Sends never wait. Owned by the
 // rank thread.
 class ConvHandover final : public ConvCarry {
  public:
   // `poll` is called between convolutions, for work that should not wait for the chunk's end.
-  ConvHandover(Communicator& comm, std::function<void()> poll)
-      : comm_(comm), poll_(std::move(poll)) {}
+  ConvHandover(const CarryLinks& links, std::function<void()> poll)
+      : links_(links), poll_(std::move(poll)) {}
 
-  // Before each chunk: where its carries come from and go to. Negative: nowhere.
+  // Before each chunk: where its carries come from and go to, the neighbours or this rank itself.
+  // Negative: nowhere.
   void BeginChunk(int from_rank, int to_rank);
 
   at::Tensor Take(int conv_idx, const at::Tensor& like) override;
@@ -36,7 +57,7 @@ class ConvHandover final : public ConvCarry {
   };
   void DropFinishedSends();
 
-  Communicator& comm_;
+  const CarryLinks& links_;
   const std::function<void()> poll_;
   int from_rank_ = -1;
   int to_rank_ = -1;

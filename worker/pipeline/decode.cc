@@ -4,7 +4,6 @@
 
 #include "proto/contract/failpoint.h"
 #include "worker/parallel/shard.h"
-#include "worker/pipeline/conv_handover.h"
 #include "worker/pipeline/frame_collector.h"
 
 namespace cogwheel {
@@ -100,7 +99,8 @@ at::Tensor ToBytes(const at::Tensor& pixels) {
       .to(at::kByte)
       .squeeze(0)
       .permute({1, 2, 3, 0})
-      .contiguous();
+      .contiguous()
+      .to(at::kCPU);
 }
 
 void DecodeFrames(const DecodeContext& context, const at::Tensor& latents) {

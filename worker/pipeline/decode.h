@@ -7,6 +7,7 @@
 
 #include "worker/model/vae.h"
 #include "worker/parallel/communicator.h"
+#include "worker/pipeline/conv_handover.h"
 #include "worker/pipeline/frame_sink.h"
 #include "worker/pipeline/step_agreement.h"
 
@@ -14,7 +15,7 @@ namespace cogwheel {
 
 struct DecodeContext {
   const Vae& vae;
-  Communicator& carries;  // over the world's ranks: convolution carries between neighbours
+  const CarryLinks& carries;
   Communicator& frames;   // over the world's ranks: finished frames to rank 0
   StepAgreement& agreement;
   FrameSink& sink;
@@ -38,7 +39,7 @@ struct DecodeContext {
 // them.
 void DecodeFrames(const DecodeContext& context, const at::Tensor& latents);
 
-// [B, 3, F, H, W] in the VAE's dtype → [F, H, W, 3] uint8: clamp(0.5 y + 0.5, 0, 1) in that dtype,
+// [B, 3, F, H, W] in the VAE's dtype → [F, H, W, 3] uint8 on the CPU: clamp(0.5 y + 0.5, 0, 1) in that dtype,
 // then round half even of 255 times it in fp32. B = 1.
 at::Tensor ToBytes(const at::Tensor& pixels);
 

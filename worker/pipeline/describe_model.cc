@@ -45,7 +45,7 @@ void AddFile(Sha256& sha, const fs::path& path) {
 
 // The digest names the model without reading its weights: configs, tokenizer, tensor headers and
 // file sizes. Opening the tensor files checks their headers.
-std::string Digest(const std::string& model_dir) {
+std::string Digest(const std::string& model_dir, bool random_weights) {
   const fs::path dir(model_dir);
   std::vector<fs::path> paths;
   for (const char* part : {"", "scheduler", "text_encoder", "tokenizer", "transformer", "vae"}) {
@@ -59,6 +59,10 @@ std::string Digest(const std::string& model_dir) {
   std::sort(paths.begin(), paths.end());
   Sha256 sha;
   for (const fs::path& path : paths) AddFile(sha, path);
+  if (random_weights) {
+    sha.Update("random weights");
+    return sha.HexDigest();
+  }
   for (const char* part : {"text_encoder", "transformer", "vae"}) {
     const TensorFolder folder((dir / part).string());
     for (const auto& file : folder.files()) {
@@ -78,12 +82,16 @@ int RoundDown(int64_t value, int multiple) { return static_cast<int>(value / mul
 
 // Every tensor that a rank will load is there with its shape, and the tokenizer works. On the meta
 // device nothing is copied, so this reads headers only.
-void CheckComponents(const std::string& model_dir, const CheckpointConfigs& configs) {
+void CheckComponents(const std::string& model_dir, const CheckpointConfigs& configs,
+                     bool random_weights) {
   const at::Device nowhere(at::kMeta);
-  Transformer::Load(configs.transformer, Weights(model_dir + "/transformer"), nowhere, at::kFloat);
-  Vae::Load(configs.vae, Weights(model_dir + "/vae"), nowhere, at::kFloat,
+  const auto weights = [&](const char* part) {
+    return random_weights ? Weights::Random() : Weights(model_dir + part);
+  };
+  Transformer::Load(configs.transformer, weights("/transformer"), nowhere, at::kFloat);
+  Vae::Load(configs.vae, weights("/vae"), nowhere, at::kFloat,
             /*with_encoder=*/configs.model_index.image_to_video());
-  PromptEncoder::Load(model_dir, configs, nowhere, at::kFloat);
+  PromptEncoder::Load(model_dir, configs, weights("/text_encoder"), nowhere, at::kFloat);
 }
 
 Dtype StoredDtype(const std::string& model_dir) {
@@ -161,7 +169,8 @@ void SetDefaults(const CheckpointConfigs& configs, ModelDescription& model) {
 
 }  // namespace
 
-ModelDescription DescribeModel(const std::string& model_dir, const std::string& model_name) {
+ModelDescription DescribeModel(const std::string& model_dir, const std::string& model_name,
+                               bool random_weights) {
   const CheckpointConfigs configs = ReadCheckpointConfigs(model_dir);
   ModelDescription model;
   model.name =
@@ -169,9 +178,9 @@ ModelDescription DescribeModel(const std::string& model_dir, const std::string& 
   model.image_required = configs.model_index.image_to_video();
   SetLimits(configs.transformer, configs.cogwheel, model);
   SetDefaults(configs, model);
-  CheckComponents(model_dir, configs);
-  model.stored_dtype = StoredDtype(model_dir);
-  model.digest = Digest(model_dir);
+  CheckComponents(model_dir, configs, random_weights);
+  if (!random_weights) model.stored_dtype = StoredDtype(model_dir);
+  model.digest = Digest(model_dir, random_weights);
   return model;
 }
 

@@ -1,5 +1,6 @@
 #include <ATen/ATen.h>
 
+#include "worker/device/device.h"
 #include "worker/model/image_input.h"
 #include "worker/model/transformer.h"
 #include "worker/parallel/tensor_bytes.h"
@@ -23,15 +24,15 @@ at::Tensor SampleLatent(const VaeConfig& config, const at::Tensor& posterior,
 at::Tensor ShareImage(const ImageRequest& request, NoiseStream& noise, Communicator& world) {
   const JobSpec& spec = request.spec;
   const LatentShape& shape = request.layout.latents;
-  at::Tensor posterior =
-      at::empty({1, 2 * shape.channels, 1, shape.height, shape.width}, request.dtype);
+  at::Tensor posterior = at::empty({1, 2 * shape.channels, 1, shape.height, shape.width},
+                                   at::TensorOptions(request.dtype).device(request.device));
   if (world.rank() == 0) {
     const at::Tensor pixels =
         PrepareImage(spec.image_rgb, spec.image_height, spec.image_width, spec.height, spec.width)
-            .to(request.dtype);
+            .to(request.device, request.dtype);
     posterior = request.vae.Encode(pixels, spec.vae_tiling).contiguous();
   }
-  Broadcast(world, /*root=*/0, TensorBytes(posterior), nullptr);
+  Broadcast(world, /*root=*/0, TensorBytes(posterior), StreamOf(posterior));
   const at::Tensor drawn = noise.Draw({1, shape.channels, 1, shape.height, shape.width});
   const at::Tensor first = SampleLatent(request.vae.config(), posterior, drawn);
   const at::Tensor rest =

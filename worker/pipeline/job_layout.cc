@@ -4,6 +4,7 @@
 
 #include <ATen/ATen.h>
 
+#include "worker/device/device.h"
 #include "worker/model/transformer.h"
 #include "worker/parallel/tensor_bytes.h"
 
@@ -20,7 +21,7 @@ at::Tensor GatherLatents(const JobLayout& layout, const at::Tensor& rows, Commun
   }
   const at::Tensor mine = rows.contiguous();
   const bool sends = layout.mesh.At(world.rank()).cfg == 0;
-  AllGather(world, TensorBytes(sends ? mine : mine.narrow(1, 0, 0)), parts, nullptr);
+  AllGather(world, TensorBytes(sends ? mine : mine.narrow(1, 0, 0)), parts, StreamOf(all));
   return Unpatchify(all, shape.frames, shape.height, shape.width, shape.patch_size_t,
                     shape.patch_size);
 }

@@ -10,6 +10,7 @@
 
 #include "proto/contract/failpoint.h"
 #include "worker/device/cpu_threads.h"
+#include "worker/device/device.h"
 #include "worker/model/config.h"
 #include "worker/model/transformer.h"
 #include "worker/model/vae.h"
@@ -48,19 +49,18 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-// Communicators that live as long as the group: one set for each mesh a job may have, and two over
-// the whole world for the decode.
+// Communicators that live as long as the group: one set for each mesh a job may have, and two for
+// the decode over the whole world.
 class GroupCommunicators {
  public:
-  explicit GroupCommunicators(Communicator& world) : world_(world) {
+  explicit GroupCommunicators(Communicator& world) : world_(world), carries_(world) {
     std::vector<int> all(world.size());
     for (int rank = 0; rank < world.size(); ++rank) all[rank] = rank;
-    carries_ = world.Split(all, "carries");
     frames_ = world.Split(all, "frames");
   }
 
   const Communicator& world() const { return world_; }
-  Communicator& carries() { return *carries_; }
+  const CarryLinks& carries() const { return carries_; }
   Communicator& frames() { return *frames_; }
   const SequenceGroups& ForMesh(const Mesh& mesh) {
     return meshes_.try_emplace(mesh.ToString(), world_, mesh).first->second;
@@ -68,13 +68,14 @@ class GroupCommunicators {
 
  private:
   Communicator& world_;
-  std::unique_ptr<Communicator> carries_, frames_;
+  const CarryLinks carries_;
+  std::unique_ptr<Communicator> frames_;
   std::map<std::string, SequenceGroups> meshes_;
 };
 
 class CogVideoPipeline final : public Pipeline {
  public:
-  explicit CogVideoPipeline(const PipelineOptions& options);
+  CogVideoPipeline(const PipelineOptions& options, c10::Stream stream);
 
   int64_t Plan(const JobSpec& spec) override;
   StageSeconds Run(const JobSpec& spec, Communicator& world, FrameSink& sink,
@@ -82,6 +83,7 @@ class CogVideoPipeline final : public Pipeline {
   int64_t work_counter() const override { return work_counter_; }
 
  private:
+  at::Device device() const { return stream_.device(); }
   JobLayout LayOut(const JobSpec& spec) const;
   // Without communicators: shapes only.
   SequenceContext ShapeContext(const JobLayout& layout) const;
@@ -92,6 +94,7 @@ class CogVideoPipeline final : public Pipeline {
             StepAgreement& agreement, FrameSink& sink);
 
   const PipelineOptions options_;
+  const c10::Stream stream_;  // of all work of this rank
   const CheckpointConfigs configs_;
   const at::ScalarType dtype_;
   std::unique_ptr<Transformer> transformer_;
@@ -102,19 +105,24 @@ class CogVideoPipeline final : public Pipeline {
   std::atomic<int64_t> work_counter_{0};
 };
 
-CogVideoPipeline::CogVideoPipeline(const PipelineOptions& options)
+CogVideoPipeline::CogVideoPipeline(const PipelineOptions& options, c10::Stream stream)
     : options_(options),
+      stream_(stream),
       configs_(ReadCheckpointConfigs(options.model_dir)),
       dtype_(ToScalarType(options.dtype)),
       preview_(MakePreviewMap(configs_.cogwheel.preview, configs_.vae.latent_channels)) {
-  const at::Device device(at::kCPU);
   const std::string& dir = options.model_dir;
+  const auto weights = [&](const char* part) {
+    return options.random_weights ? Weights::Random() : Weights(dir + part);
+  };
   const bool first = options.world_rank == 0;
-  transformer_ =
-      Transformer::Load(configs_.transformer, Weights(dir + "/transformer"), device, dtype_);
-  vae_ = Vae::Load(configs_.vae, Weights(dir + "/vae"), device, dtype_,
+  transformer_ = Transformer::Load(configs_.transformer, weights("/transformer"), device(), dtype_);
+  vae_ = Vae::Load(configs_.vae, weights("/vae"), device(), dtype_,
                    /*with_encoder=*/first && configs_.model_index.image_to_video());
-  if (first) text_encoder_ = PromptEncoder::Load(dir, configs_, device, dtype_);
+  if (first) {
+    text_encoder_ = PromptEncoder::Load(dir, configs_, weights("/text_encoder"), device(), dtype_);
+  }
+  WaitFor(device());
 }
 
 JobLayout CogVideoPipeline::LayOut(const JobSpec& spec) const {
@@ -142,6 +150,7 @@ SequenceContext CogVideoPipeline::ShapeContext(const JobLayout& layout) const {
 }
 
 int64_t CogVideoPipeline::Plan(const JobSpec& spec) {
+  const DeviceScope scope(stream_);
   const bool wants_image = configs_.model_index.image_to_video();
   if (wants_image != spec.has_image) {
     throw std::invalid_argument(wants_image ? "the model needs an image"
@@ -183,16 +192,19 @@ at::Tensor CogVideoPipeline::DenoiseJob(const JobSpec& spec, const JobLayout& la
                                      .layout = layout,
                                      .encoder = text_encoder_.get(),
                                      .embed_dim = configs_.transformer.text_embed_dim,
-                                     .dtype = dtype_},
+                                     .dtype = dtype_,
+                                     .device = device()},
                                     world);
   ++work_counter_;
   if (world.rank() == 0) sink.OnProgress(Stage::kTextEncode, 1, 1);
-  NoiseStream noise(spec.seed, dtype_);
+  NoiseStream noise(spec.seed, dtype_, device());
   at::Tensor image_rows;
   if (spec.has_image) {
-    image_rows =
-        ShareImage({.spec = spec, .layout = layout, .vae = *vae_, .dtype = dtype_}, noise, world);
+    image_rows = ShareImage(
+        {.spec = spec, .layout = layout, .vae = *vae_, .dtype = dtype_, .device = device()}, noise,
+        world);
   }
+  WaitFor(device());
   seconds.text_encode = watch.Lap();
 
   const SequenceContext sequence = Communicators(world)
@@ -213,6 +225,7 @@ at::Tensor CogVideoPipeline::DenoiseJob(const JobSpec& spec, const JobLayout& la
                                    .work_counter = work_counter_},
                                   text, image_rows, noise);
   const at::Tensor latents = GatherLatents(layout, rows, world);
+  WaitFor(device());
   seconds.denoise = watch.Lap();
   // The reference pads 1.5's frames at the front.
   const int64_t kept = (spec.frames - 1) / configs_.transformer.temporal_compression_ratio + 1;
@@ -223,7 +236,7 @@ void CogVideoPipeline::Emit(const JobSpec& spec, const at::Tensor& latents, Comm
                             StepAgreement& agreement, FrameSink& sink) {
   if (spec.output == OutputKind::kLatent) {
     if (world.rank() != 0) return;
-    const at::Tensor values = latents[0].to(at::kFloat).contiguous();
+    const at::Tensor values = latents[0].to(at::kCPU, at::kFloat).contiguous();
     sink.OnLatents({values.const_data_ptr<float>(), static_cast<size_t>(values.numel())},
                    static_cast<int>(values.size(0)), static_cast<int>(values.size(1)),
                    static_cast<int>(values.size(2)), static_cast<int>(values.size(3)));
@@ -243,6 +256,7 @@ void CogVideoPipeline::Emit(const JobSpec& spec, const at::Tensor& latents, Comm
 StageSeconds CogVideoPipeline::Run(const JobSpec& spec, Communicator& world, FrameSink& sink,
                                    const CommandSource& command) {
   const c10::InferenceMode inference;
+  const DeviceScope scope(stream_);
   if (world.size() != options_.mesh.size() || world.rank() != options_.world_rank) {
     throw std::logic_error("the world is not the one the model was loaded for");
   }
@@ -263,7 +277,11 @@ std::unique_ptr<Pipeline> Pipeline::Create(const PipelineOptions& options) {
   const c10::InferenceMode inference;
   SetCpuThreads(options.cpu_threads);
   Failpoint("rank.load");
-  auto pipeline = std::make_unique<CogVideoPipeline>(options);
+  const bool on_gpu = options.device == DeviceKind::kCuda;
+  const c10::Stream stream = OpenStream(
+      on_gpu ? at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(options.device_idx)) : at::kCPU);
+  const DeviceScope scope(stream);
+  auto pipeline = std::make_unique<CogVideoPipeline>(options, stream);
   Failpoint("rank.warm_up");
   return pipeline;
 }

@@ -45,11 +45,13 @@ struct PipelineOptions {
   int device_idx = 0;
   Dtype dtype = Dtype::kFp32;
   int cpu_threads = 1;  // of this rank
+  bool random_weights = false;  // for benchmarks: the folder needs no weight files
 };
 
 // Throws on a missing or damaged checkpoint, with the file and what is wrong with it. Cheap: reads
 // no weights.
-ModelDescription DescribeModel(const std::string& model_dir, const std::string& model_name);
+ModelDescription DescribeModel(const std::string& model_dir, const std::string& model_name,
+                               bool random_weights = false);
 
 enum class Command : int32_t { kRun = 0, kCancel = 1, kStop = 2 };
 

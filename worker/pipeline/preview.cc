@@ -62,8 +62,9 @@ void SendPreview(const PreviewRound& round, const at::Tensor& clean, Communicato
   };
   const Range mine = rows_of(world.rank());
   const int64_t first_row = round.layout.VideoRows(world.rank()).begin;
-  const at::Tensor colours = Project(
-      round.map, shape, clean.narrow(1, mine.empty() ? 0 : mine.begin - first_row, mine.size()));
+  const at::Tensor colours =
+      Project(round.map, shape,
+              clean.narrow(1, mine.empty() ? 0 : mine.begin - first_row, mine.size()).to(at::kCPU));
 
   const int64_t features = kColours * shape.row_features() / shape.channels;
   const bool root = world.rank() == 0;

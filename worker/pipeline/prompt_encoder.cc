@@ -2,7 +2,6 @@
 
 #include "worker/model/text_encoder.h"
 #include "worker/model/tokenizer.h"
-#include "worker/model/weights.h"
 
 namespace cogwheel {
 namespace {
@@ -25,10 +24,11 @@ class T5PromptEncoder final : public PromptEncoder {
 
 std::unique_ptr<PromptEncoder> PromptEncoder::Load(const std::string& model_dir,
                                                    const CheckpointConfigs& configs,
-                                                   at::Device device, at::ScalarType dtype) {
+                                                   const Weights& weights, at::Device device,
+                                                   at::ScalarType dtype) {
   return std::make_unique<T5PromptEncoder>(
       Tokenizer::Load(model_dir + "/tokenizer", configs.tokenizer),
-      TextEncoder::Load(configs.text_encoder, Weights(model_dir + "/text_encoder"), device, dtype));
+      TextEncoder::Load(configs.text_encoder, weights, device, dtype));
 }
 
 }  // namespace cogwheel

@@ -7,6 +7,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "worker/model/config.h"
+#include "worker/model/weights.h"
 
 namespace cogwheel {
 
@@ -16,7 +17,8 @@ class PromptEncoder {
  public:
   // Throws std::invalid_argument for a damaged tokenizer or weights.
   static std::unique_ptr<PromptEncoder> Load(const std::string& model_dir,
-                                             const CheckpointConfigs& configs, at::Device device,
+                                             const CheckpointConfigs& configs,
+                                             const Weights& weights, at::Device device,
                                              at::ScalarType dtype);
   virtual ~PromptEncoder() = default;
 

@@ -86,6 +86,7 @@ internal::v1::Hello ToHello(const RankIdentity& identity) {
   hello.set_device(identity.device);
   hello.set_local_rank(identity.local_rank);
   hello.set_code_version(identity.code_version);
+  hello.set_nccl_version(identity.nccl_version);
   hello.set_dtype(identity.dtype);
   *hello.mutable_model() = ToModelInfo(identity.model);
   hello.set_peer_address(identity.peer_address);

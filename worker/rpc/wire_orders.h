@@ -17,6 +17,7 @@ struct RankIdentity {
   std::string device;
   int local_rank = 0;
   std::string code_version;
+  std::string nccl_version;  // empty on the CPU
   std::string dtype;
   ModelDescription model;
   std::string peer_address;

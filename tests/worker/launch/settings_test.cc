@@ -17,50 +17,66 @@ config::v1::WorkerConfig Config(int cfg, int ring, int ulysses) {
 TEST(SettingsTest, FillsInWhatIsNotSaid) {
   config::v1::WorkerConfig config;
   config.set_model("m");
-  const auto settings = CheckSettings(config, /*cores=*/8);
+  const auto settings = CheckSettings(config, {.cores = 8});
   ASSERT_TRUE(settings.ok());
   EXPECT_EQ(settings->rank_count, 1);
   EXPECT_EQ(settings->cpu_threads, 8);
   EXPECT_EQ(settings->frontend, "127.0.0.1:50051");
   EXPECT_EQ(settings->group, "default");
   EXPECT_EQ(settings->step_timeout_seconds, 600);
+  EXPECT_FALSE(settings->dtype.has_value());
 }
 
 TEST(SettingsTest, SharesTheCores) {
-  EXPECT_EQ(CheckSettings(Config(1, 1, 3), 8)->cpu_threads, 2);
-  EXPECT_EQ(CheckSettings(Config(2, 2, 4), 2)->cpu_threads, 1);
+  EXPECT_EQ(CheckSettings(Config(1, 1, 3), {.cores = 8})->cpu_threads, 2);
+  EXPECT_EQ(CheckSettings(Config(2, 2, 4), {.cores = 2})->cpu_threads, 1);
 }
 
 TEST(SettingsTest, RefusesMeshesThatCannotBe) {
   for (const auto& [cfg, ring, ulysses] :
        {std::tuple{0, 1, 1}, {3, 1, 1}, {1, 0, 1}, {1, 17, 1}, {1, 1, -1}, {2, 3, 3}}) {
-    const auto settings = CheckSettings(Config(cfg, ring, ulysses), 2);
+    const auto settings = CheckSettings(Config(cfg, ring, ulysses), {.cores = 2});
     EXPECT_TRUE(absl::IsInvalidArgument(settings.status())) << cfg << " " << ring << " " << ulysses;
   }
   config::v1::WorkerConfig config = Config(1, 2, 2);
   config.set_ranks(3);
-  EXPECT_NE(CheckSettings(config, 2).status().message().find("ranks 3"), std::string::npos);
+  EXPECT_NE(CheckSettings(config, {.cores = 2}).status().message().find("ranks 3"), std::string::npos);
   config.set_peer_host("10.0.0.1");  // the fourth may be on another host
-  EXPECT_TRUE(CheckSettings(config, 2).ok());
+  EXPECT_TRUE(CheckSettings(config, {.cores = 2}).ok());
   config.set_ranks(5);
-  EXPECT_FALSE(CheckSettings(config, 2).ok());
+  EXPECT_FALSE(CheckSettings(config, {.cores = 2}).ok());
+}
+
+// A GPU a rank, where there are any and the CPU is not asked for.
+TEST(SettingsTest, TakesGpusThatAreThere) {
+  config::v1::WorkerConfig config = Config(1, 1, 2);
+  EXPECT_EQ(CheckSettings(config, {.gpus = 2})->device, DeviceKind::kCuda);
+  EXPECT_EQ(CheckSettings(config, {.gpus = 0})->device, DeviceKind::kCpu);
+  EXPECT_NE(CheckSettings(config, {.gpus = 1}).status().message().find("the most is 1"),
+            std::string::npos);
+  config.set_device("cpu");
+  EXPECT_EQ(CheckSettings(config, {.gpus = 1})->device, DeviceKind::kCpu);
 }
 
 TEST(SettingsTest, RefusesWhatThisBuildDoesNotHave) {
   config::v1::WorkerConfig config = Config(1, 1, 1);
   config.set_device("cuda");
-  EXPECT_NE(CheckSettings(config, 2).status().message().find("cuda"), std::string::npos);
+  const auto refused = CheckSettings(config, {.why_no_gpus = "built without CUDA"});
+  EXPECT_EQ(refused.status().message(),
+            "device cuda: built without CUDA; the nearest legal value is cpu");
   config.set_device("tpu");
-  EXPECT_FALSE(CheckSettings(config, 2).ok());
+  EXPECT_FALSE(CheckSettings(config, {.cores = 2}).ok());
   config.set_device("cpu");
   config.set_dtype("int8");
-  EXPECT_FALSE(CheckSettings(config, 2).ok());
+  EXPECT_FALSE(CheckSettings(config, {.cores = 2}).ok());
   config.set_dtype("bf16");
-  EXPECT_EQ(CheckSettings(config, 2)->dtype, Dtype::kBf16);
+  EXPECT_EQ(CheckSettings(config, {.cores = 2})->dtype, Dtype::kBf16);
   config.clear_model();
-  EXPECT_FALSE(CheckSettings(config, 2).ok());
+  EXPECT_FALSE(CheckSettings(config, {.cores = 2}).ok());
   ModelDescription model;
   model.stored_dtype = Dtype::kBf16;
+  EXPECT_EQ(DefaultDtype(DeviceKind::kCuda, model), Dtype::kBf16);
+  EXPECT_EQ(DefaultDtype(DeviceKind::kCpu, model), Dtype::kFp32);
   EXPECT_FALSE(CheckDtypeFits(Dtype::kFp16, model).ok());
   EXPECT_TRUE(CheckDtypeFits(Dtype::kBf16, model).ok());
   model.stored_dtype = Dtype::kFp16;

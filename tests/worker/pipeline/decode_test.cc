@@ -49,7 +49,7 @@ std::vector<DecodeRun> DecodeOn(int size, const Vae& vae, const at::Tensor& late
     at::set_num_threads(1);
     std::vector<int> all(size);
     for (int i = 0; i < size; ++i) all[i] = i;
-    const auto carries = world[rank]->Split(all, "carries");
+    const CarryLinks carries(*world[rank]);
     const auto frames = world[rank]->Split(all, "frames");
     for (size_t i = 0; i < commands.size(); ++i) {
       RecordingSink sink;
@@ -58,7 +58,7 @@ std::vector<DecodeRun> DecodeOn(int size, const Vae& vae, const at::Tensor& late
       bool cancelled = false;
       try {
         DecodeFrames({.vae = vae,
-                      .carries = *carries,
+                      .carries = carries,
                       .frames = *frames,
                       .agreement = agreement,
                       .sink = sink,
@@ -71,7 +71,7 @@ std::vector<DecodeRun> DecodeOn(int size, const Vae& vae, const at::Tensor& late
       const std::lock_guard lock(mutex);
       runs[i].cancelled[rank] = cancelled;
       runs[i].chunks_run[rank] = work;
-      runs[i].sent_bytes = std::max(runs[i].sent_bytes, carries->sent_bytes());
+      runs[i].sent_bytes = std::max(runs[i].sent_bytes, world[rank]->sent_bytes());
       if (rank == 0) runs[i].sink = std::move(sink);
     }
   };

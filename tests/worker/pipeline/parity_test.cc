@@ -1,16 +1,12 @@
 #include <algorithm>
-#include <cmath>
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
-#include <ostream>
 
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include "tests/support/checkpoint_builder.h"
+#include "tests/worker/pipeline/parity_case.h"
 #include "tests/worker/pipeline/pipeline_runner.h"
-#include "worker/media/image_decoder.h"
 
 // The whole pipeline on meshes of threads against recorded runs of the reference. With
 // COGWHEEL_PARITY_TABLE=FILE every case adds a line of a markdown table to FILE.
@@ -20,98 +16,6 @@ namespace {
 constexpr double kLatentLimit = 1e-4;      // of the latents' standard deviation
 constexpr double kWithinOneShare = 0.999;  // of all frame values
 constexpr int kFrameLimit = 2;             // of 255
-
-struct ParityCase {
-  std::string name;
-  Mesh mesh;
-  friend void PrintTo(const ParityCase& c, std::ostream* out) {
-    *out << c.name << " on " << c.mesh.ToString();
-  }
-};
-
-nlohmann::json ReadCase(const std::string& name) {
-  std::ifstream file(GoldenPath("cases/" + name + ".json"));
-  return nlohmann::json::parse(file);
-}
-
-std::vector<ParityCase> AllCases() {
-  std::vector<ParityCase> cases;
-  for (const auto& entry : std::filesystem::directory_iterator(GoldenPath("cases"))) {
-    if (entry.path().extension() != ".json") continue;
-    const std::string name = entry.path().stem().string();
-    const nlohmann::json description = ReadCase(name);
-    for (const nlohmann::json& mesh : description["meshes"]) {
-      cases.push_back({name, {.cfg = mesh[0], .ring = mesh[1], .ulysses = mesh[2]}});
-    }
-  }
-  std::sort(cases.begin(), cases.end(), [](const ParityCase& a, const ParityCase& b) {
-    return std::pair(a.name, a.mesh.ToString()) < std::pair(b.name, b.mesh.ToString());
-  });
-  return cases;
-}
-
-std::string ReadBytes(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-JobSpec ToSpec(const nlohmann::json& request) {
-  JobSpec spec;
-  spec.job = "jobs/parity";
-  spec.epoch = 3;
-  spec.job_sequence = 7;
-  spec.prompt = request["prompt"];
-  spec.negative_prompt = request["negative_prompt"];
-  spec.frames = request["frames"];
-  spec.height = request["height"];
-  spec.width = request["width"];
-  spec.steps = request["steps"];
-  spec.guidance_scale = request["guidance_scale"];
-  spec.dynamic_cfg = request["dynamic_cfg"];
-  spec.scheduler = request["scheduler"] == "dpm" ? SchedulerKind::kDpm : SchedulerKind::kDdim;
-  spec.seed = request["seed"];
-  spec.max_sequence_length = request["max_sequence_length"];
-  spec.vae_tiling = request["vae_tiling"];
-  spec.preview_every = 2;
-  if (request.contains("image")) {
-    const auto image = DecodeImage(ReadBytes(GoldenPath(request["image"])));
-    if (!image.ok()) throw std::runtime_error(std::string(image.status().message()));
-    spec.has_image = true;
-    spec.image_rgb = image->rgb;
-    spec.image_height = image->height;
-    spec.image_width = image->width;
-  }
-  return spec;
-}
-
-// Largest difference, by the expected values' standard deviation.
-double LatentDifference(const std::vector<float>& mine, const float* expected) {
-  double sum = 0, squares = 0, largest = 0;
-  for (size_t i = 0; i < mine.size(); ++i) {
-    sum += expected[i];
-    squares += double{expected[i]} * expected[i];
-    largest = std::max(largest, std::abs(double{mine[i]} - expected[i]));
-  }
-  const double mean = sum / mine.size();
-  return largest / std::sqrt(squares / mine.size() - mean * mean);
-}
-
-struct FrameDifference {
-  double within_one = 0;
-  int largest = 0;
-};
-
-FrameDifference CompareFrames(const std::vector<uint8_t>& mine, const uint8_t* expected) {
-  FrameDifference difference;
-  size_t within = 0;
-  for (size_t i = 0; i < mine.size(); ++i) {
-    const int apart = std::abs(int{mine[i]} - int{expected[i]});
-    difference.largest = std::max(difference.largest, apart);
-    within += apart <= 1;
-  }
-  difference.within_one = static_cast<double>(within) / mine.size();
-  return difference;
-}
 
 void AddToTable(const ParityCase& parity_case, double latents, const FrameDifference& frames) {
   const char* path = std::getenv("COGWHEEL_PARITY_TABLE");

@@ -26,7 +26,7 @@ void RecordingSink::OnLatents(std::span<const float> values, int, int, int, int)
 }
 
 RunOutcome RunOnMesh(const std::string& model_dir, const Mesh& mesh, const JobSpec& spec,
-                     const CommandSource& command) {
+                     const CommandSource& command, Dtype dtype) {
   const int size = mesh.size();
   const auto world = MakeLocalWorld(size, std::chrono::seconds(100));
   RunOutcome outcome;
@@ -37,7 +37,7 @@ RunOutcome RunOnMesh(const std::string& model_dir, const Mesh& mesh, const JobSp
   const auto run = [&](int rank) {
     try {
       const auto pipeline = Pipeline::Create(
-          {.model_dir = model_dir, .mesh = mesh, .world_rank = rank, .cpu_threads = 1});
+          {.model_dir = model_dir, .mesh = mesh, .world_rank = rank, .dtype = dtype, .cpu_threads = 1});
       JobSpec own = spec;
       if (rank != 0) own.image_rgb.clear();
       outcome.planned_bytes[rank] = pipeline->Plan(own);

@@ -39,6 +39,6 @@ struct RunOutcome {
 // Loads the model on every rank of the mesh, threads of this process, and runs one job. An image of
 // the job stays with rank 0 alone.
 RunOutcome RunOnMesh(const std::string& model_dir, const Mesh& mesh, const JobSpec& spec,
-                     const CommandSource& command = {});
+                     const CommandSource& command = {}, Dtype dtype = Dtype::kFp32);
 
 }  // namespace cogwheel

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <span>
+
+#include "worker/parallel/communicator.h"
+
+// Ranks as they are in production: a process and a GPU each, connected by sockets and NCCL.
+namespace cogwheel {
+
+// GPUs of this machine: the environment's COGWHEEL_GPUS, which tests/gpu/run sets. The test process
+// itself must not touch CUDA, or its children could not.
+int GpusForTests();
+
+// Runs fn once per rank, rank i on GPU i inside a DeviceScope and in inference mode. A rank fails
+// the calling test when fn throws or has a failed expectation. Ranks that are not done within
+// `limit` are killed.
+void SpawnGpuRanks(int size, const std::function<void(Communicator& world)>& fn,
+                   std::chrono::seconds limit = std::chrono::seconds(120),
+                   std::chrono::milliseconds time_limit = std::chrono::seconds(60));
+
+// Memory that ranks and the test share; zero at first.
+class SharedBytes {
+ public:
+  explicit SharedBytes(size_t size);
+  ~SharedBytes();
+  SharedBytes(const SharedBytes&) = delete;
+  SharedBytes& operator=(const SharedBytes&) = delete;
+  std::span<std::byte> bytes() const { return bytes_; }
+
+ private:
+  std::span<std::byte> bytes_;
+};
+
+}  // namespace cogwheel

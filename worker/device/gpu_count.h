@@ -1,0 +1,16 @@
+#pragma once
+
+#include <string>
+
+// Which GPUs there are. No torch.
+namespace cogwheel {
+
+struct GpuCount {
+  int count = 0;
+  std::string why_none;  // "built without CUDA", "no CUDA device"; empty when there are some
+};
+
+// GPUs that this process can use.
+GpuCount CountGpus();
+
+}  // namespace cogwheel
