@@ -80,10 +80,9 @@ int Main(int argc, char** argv) {
   if (!settings.ok()) return Refuse(settings.status());
 
   ModelDescription model;
-  const absl::Status described =
-      Guard([&] {
-        model = DescribeModel(settings->model_dir, settings->model_name, settings->random_weights);
-      });
+  const absl::Status described = Guard([&] {
+    model = DescribeModel(settings->model_dir, settings->model_name, settings->random_weights);
+  });
   if (!described.ok()) return Refuse(described);
   if (!settings->dtype.has_value()) settings->dtype = DefaultDtype(settings->device, model);
   const absl::Status fits = CheckDtypeFits(*settings->dtype, model);

@@ -25,9 +25,9 @@ absl::StatusOr<Mesh> CheckMesh(const config::v1::WorkerConfig& config) {
     return refuse("ulysses", mesh.ulysses, "within 1..16");
   }
   if (mesh.size() > kMostRanks) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("a mesh of cfg_parallel ", mesh.cfg, " x ring ", mesh.ring, " x ulysses ",
-                     mesh.ulysses, " = ", mesh.size(), " ranks is more than 16"));
+    return absl::InvalidArgumentError(absl::StrCat("a mesh of cfg_parallel ", mesh.cfg, " x ring ",
+                                                   mesh.ring, " x ulysses ", mesh.ulysses, " = ",
+                                                   mesh.size(), " ranks is more than 16"));
   }
   return mesh;
 }

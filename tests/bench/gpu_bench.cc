@@ -41,9 +41,8 @@ struct Model {
 
 Model ModelNamed(const std::string& name) {
   if (name == "2b") return {{}, at::kHalf, 13, 60, 90};
-  TransformerConfig config{.num_attention_heads = 48,
-                           .num_layers = 42,
-                           .use_rotary_positional_embeddings = true};
+  TransformerConfig config{
+      .num_attention_heads = 48, .num_layers = 42, .use_rotary_positional_embeddings = true};
   if (name == "5b") return {config, at::kBFloat16, 13, 60, 90};
   config.patch_size_t = 2;
   config.sample_height = 96;
@@ -93,16 +92,16 @@ at::Tensor Normal(at::IntArrayRef sizes, at::ScalarType dtype) {
 void TimeCeilings() {
   const at::Tensor a = Normal({8192, 8192}, at::kBFloat16), b = Normal({8192, 8192}, at::kBFloat16);
   at::Tensor out = at::empty_like(a);
-  Print("ceiling: bf16 product 8192^3", Time([&] { at::mm_out(out, a, b); }), 2 * std::pow(8192., 3),
-        0);
+  Print("ceiling: bf16 product 8192^3", Time([&] { at::mm_out(out, a, b); }),
+        2 * std::pow(8192., 3), 0);
   const at::Tensor from = Normal({int64_t{1} << 29}, at::kBFloat16), to = at::empty_like(from);
   Print("ceiling: copy", Time([&] { to.copy_(from); }), 0, 2.0 * from.nbytes());
 }
 
 void TimeOps(const Model& model) {
   const int64_t N = model.config.num_attention_heads, E = N * 64, B = 2;
-  const int64_t video = model.frames / model.config.patch_frames() * (model.height / 2) *
-                        (model.width / 2);
+  const int64_t video =
+      model.frames / model.config.patch_frames() * (model.height / 2) * (model.width / 2);
   const int64_t S = video + 226;
   const double x_bytes = double(B) * S * E * 2, square = 2.0 * B * S * E * E;
   at::Tensor rows = Normal({B, S, E}, model.dtype), update = Normal({B, S, E}, model.dtype);
@@ -164,8 +163,7 @@ class StepTimes final : public FrameSink {
   std::vector<double> Milliseconds() const {
     std::vector<double> steps;
     for (size_t i = 1; i < times_.size(); ++i) {
-      steps.push_back(
-          std::chrono::duration<double, std::milli>(times_[i] - times_[i - 1]).count());
+      steps.push_back(std::chrono::duration<double, std::milli>(times_[i] - times_[i - 1]).count());
     }
     return steps;
   }
@@ -202,8 +200,8 @@ void RunSteps(const std::string& name, const Mesh& mesh, int steps, Communicator
                                      .patch_size_t = model.config.patch_frames(),
                                      .patch_size = 2}};
   const SequenceGroups groups(world, mesh);
-  const TransformerJob job = transformer->Prepare(
-      groups.Context(226, layout.latents.row_count()), model.frames, model.height, model.width);
+  const TransformerJob job = transformer->Prepare(groups.Context(226, layout.latents.row_count()),
+                                                  model.frames, model.height, model.width);
   const JobSpec spec{.steps = steps, .guidance_scale = 6, .scheduler = SchedulerKind::kDpm};
   const CommandSource run = [] { return Command::kRun; };
   StepAgreement agreement(world, spec, 0, run);
@@ -260,10 +258,11 @@ void RunJob(const char* folder, Dtype dtype, const Mesh& mesh, int steps, Commun
     const StageSeconds seconds = pipeline->Run(spec, world, sink, [] { return Command::kRun; });
     const std::chrono::duration<double> all = std::chrono::steady_clock::now() - begin;
     if (world.rank() != 0) continue;
-    std::printf("{\"job\":\"%s\",\"run\":\"%s\",\"seconds\":%.2f,\"text\":%.2f,\"denoise\":%.2f,"
-                "\"decode\":%.2f,\"frame_bytes\":%zu}\n",
-                folder, run, all.count(), seconds.text_encode, seconds.denoise, seconds.decode,
-                sink.bytes());
+    std::printf(
+        "{\"job\":\"%s\",\"run\":\"%s\",\"seconds\":%.2f,\"text\":%.2f,\"denoise\":%.2f,"
+        "\"decode\":%.2f,\"frame_bytes\":%zu}\n",
+        folder, run, all.count(), seconds.text_encode, seconds.denoise, seconds.decode,
+        sink.bytes());
     PrintSteps(folder, mesh, sink);
   }
 }

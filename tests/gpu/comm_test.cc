@@ -44,8 +44,8 @@ void AllToAll(Communicator& comm, int round) {
   }
   Exchange(comm, send_pieces, recv_pieces, StreamOf(sends[0]));
   for (int peer = 0; peer < comm.size(); ++peer) {
-    EXPECT_TRUE(at::equal(recvs[peer].cpu(),
-                          Marked(peer + round, comm.rank(), Length(peer, comm.rank()))))
+    EXPECT_TRUE(
+        at::equal(recvs[peer].cpu(), Marked(peer + round, comm.rank(), Length(peer, comm.rank()))))
         << "from " << peer << " to " << comm.rank();
   }
 }
@@ -104,7 +104,8 @@ TEST_F(GpuComm, AnExchangeWithoutPeerEndsAtTheLimit) {
           EXPECT_THROW(Exchange(world, {}, recv, nullptr), CommError);
           return;
         }
-        const at::Tensor lost = at::zeros({1 << 20}, at::TensorOptions(at::kByte).device(at::kCUDA));
+        const at::Tensor lost =
+            at::zeros({1 << 20}, at::TensorOptions(at::kByte).device(at::kCUDA));
         const std::array recv{RecvPiece{.peer = 0, .data = TensorBytes(lost)}};
         Exchange(world, {}, recv, StreamOf(lost));
         WaitFor(lost.device());  // the watchdog frees it
@@ -131,9 +132,9 @@ TEST_P(GpuSequence, ShardedEqualsWhole) {
   };
   const std::array operands = {make(1), make(2), make(3)};
   const auto heads_first = [](const at::Tensor& x) { return x.transpose(1, 2); };
-  const at::Tensor plain =
-      heads_first(AttendPlainly(heads_first(operands[0]), heads_first(operands[1]),
-                                heads_first(operands[2])).out);
+  const at::Tensor plain = heads_first(
+      AttendPlainly(heads_first(operands[0]), heads_first(operands[1]), heads_first(operands[2]))
+          .out);
   const double largest = operands[2].abs().max().item<double>();
   // As in ops_test: weights and result rounded; the merge of two parts rounds each part once more.
   const double roundoff = dtype == at::kHalf ? 0x1p-11 : dtype == at::kFloat ? 0x1p-22 : 0x1p-8;
@@ -155,8 +156,7 @@ TEST_P(GpuSequence, ShardedEqualsWhole) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Dtypes, GpuSequence,
-                         testing::Values(at::kFloat, at::kHalf, at::kBFloat16),
+INSTANTIATE_TEST_SUITE_P(Dtypes, GpuSequence, testing::Values(at::kFloat, at::kHalf, at::kBFloat16),
                          [](const auto& info) { return at::toString(info.param); });
 
 }  // namespace

@@ -28,9 +28,7 @@ struct Variant {
   at::ScalarType dtype;
 };
 
-Variant TwoB() {
-  return {.name = "2b", .config = {.num_layers = kLayers}, .dtype = at::kHalf};
-}
+Variant TwoB() { return {.name = "2b", .config = {.num_layers = kLayers}, .dtype = at::kHalf}; }
 Variant FiveB() {
   return {.name = "5b",
           .config = {.num_attention_heads = 48,
@@ -97,8 +95,8 @@ TEST_P(GpuFullWidth, ShardedEqualsWhole) {
   const double error = Rms(Kept(whole), Kept(exact));
   std::printf("| %s | 1 GPU | rms to fp32 %.3g |\n", variant.name, error);
   EXPECT_LE(error, 0.03) << "a forward of four layers, each rounding some ten times";
-  for (const Mesh& mesh : {Mesh{1, 1, 2}, Mesh{1, 2, 1}, Mesh{1, 2, 2}, Mesh{1, 1, 4},
-                           Mesh{1, 4, 1}}) {
+  for (const Mesh& mesh :
+       {Mesh{1, 1, 2}, Mesh{1, 2, 1}, Mesh{1, 2, 2}, Mesh{1, 1, 4}, Mesh{1, 4, 1}}) {
     if (mesh.size() > GpusForTests()) continue;
     std::ranges::fill(sharded.bytes(), std::byte{0xff});  // NaN where nobody writes
     Run(mesh, variant.dtype, sharded);

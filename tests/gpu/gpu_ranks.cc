@@ -36,11 +36,10 @@ constexpr int kFailed = 1;
     options.rank = rank;
     const c10::InferenceMode inference;
     at::set_num_threads(4);
-    const DeviceScope scope(
-        OpenStream(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(rank))));
+    const DeviceScope scope(OpenStream(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(rank))));
     auto hosts = ConnectSocketWorld(std::move(listener), options);
-    const auto world = ConnectNcclWorld(std::move(hosts),
-                                        {.device_idx = rank, .time_limit = options.time_limit});
+    const auto world =
+        ConnectNcclWorld(std::move(hosts), {.device_idx = rank, .time_limit = options.time_limit});
     fn(*world);
     if (testing::Test::HasFailure()) code = kFailed;
   } catch (const std::exception& error) {

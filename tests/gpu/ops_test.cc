@@ -72,9 +72,8 @@ TEST_P(GpuOps, LayerNormModulate) {
     const auto m = MakeModulation(s);
     const LayerNormWeights norm = MakeNorm(s.width, 1e-5);
     const at::Tensor got = LayerNormModulate(rows, s.text_count, norm, {m[0], m[1], m[2], m[3]});
-    const at::Tensor expected =
-        LayerNormModulateCpu(Wide(rows), s.text_count, Wide(norm),
-                             {Wide(m[0]), Wide(m[1]), Wide(m[2]), Wide(m[3])});
+    const at::Tensor expected = LayerNormModulateCpu(
+        Wide(rows), s.text_count, Wide(norm), {Wide(m[0]), Wide(m[1]), Wide(m[2]), Wide(m[3])});
     // ATen's operations, which serve widths without a kernel, round after each of four steps.
     ExpectTwin(got, expected, Bound(expected, s.width) * (s.width == 50 ? 4 : 1));
   }
@@ -104,9 +103,8 @@ TEST_P(GpuOps, AddGatedNormModulate) {
     const at::Tensor normed = AddGatedNormModulate(rows, update, s.text_count, {m[4], m[5]}, norm,
                                                    {m[0], m[1], m[2], m[3]});
     ExpectTwin(rows, sum, Bound(sum, 2) * (s.width == 50 ? 2 : 1));
-    const at::Tensor expected =
-        LayerNormModulateCpu(Wide(rows), s.text_count, Wide(norm),
-                             {Wide(m[0]), Wide(m[1]), Wide(m[2]), Wide(m[3])});
+    const at::Tensor expected = LayerNormModulateCpu(
+        Wide(rows), s.text_count, Wide(norm), {Wide(m[0]), Wide(m[1]), Wide(m[2]), Wide(m[3])});
     ExpectTwin(normed, expected, Bound(expected, s.width) * (s.width == 50 ? 4 : 1));
   }
 }
@@ -120,12 +118,13 @@ TEST_P(GpuOps, RowsOfNoneAreLegal) {
 
 // Head dimensions 64 (the real models'), others with a kernel, and one without.
 TEST_P(GpuOps, ProjectHeads) {
-  for (const auto& [heads, dim] : {std::pair<int64_t, int64_t>{30, 64}, {3, 16}, {2, 128}, {3, 24}}) {
+  for (const auto& [heads, dim] :
+       {std::pair<int64_t, int64_t>{30, 64}, {3, 16}, {2, 128}, {3, 24}}) {
     const int64_t B = 2, S = 21, E = heads * dim, text_count = 4;
-    const QkvWeights weights = {
-        .linear = {.weight = Make({3 * E, E}, 11) / std::sqrt(double(E)), .bias = Make({3 * E}, 12)},
-        .norm_q = MakeNorm(dim, 1e-6),
-        .norm_k = MakeNorm(dim, 1e-6)};
+    const QkvWeights weights = {.linear = {.weight = Make({3 * E, E}, 11) / std::sqrt(double(E)),
+                                           .bias = Make({3 * E}, 12)},
+                                .norm_q = MakeNorm(dim, 1e-6),
+                                .norm_k = MakeNorm(dim, 1e-6)};
     const at::Tensor angles = SeededNormal({S - text_count, dim / 2}, 5).repeat_interleave(2, 1);
     const Rotation turn = {.cos = angles.cos().to(kGpu), .sin = angles.sin().to(kGpu)};
     const at::Tensor rows = Make({B, S, E}, 13);
@@ -136,8 +135,7 @@ TEST_P(GpuOps, ProjectHeads) {
                                .norm_k = Wide(weights.norm_k)};
       const Rotation wide_rotation =
           rotation.cos.defined() ? Rotation{Wide(rotation.cos), Wide(rotation.sin)} : Rotation{};
-      const QkvHeads expected =
-          ProjectHeadsCpu(Wide(rows), wide, heads, text_count, wide_rotation);
+      const QkvHeads expected = ProjectHeadsCpu(Wide(rows), wide, heads, text_count, wide_rotation);
       // q and k: the product is rounded once more before the norm, which scales it to about 1 and
       // then by the weight (up to 4); four more roundings where ATen's operations norm and rotate.
       const double size = expected.q.abs().max().item<double>();
@@ -228,15 +226,15 @@ TEST_P(GpuAttention, AtFullLength) {
   EXPECT_TRUE(at::equal(part.out, again.out) && at::equal(part.lse, again.lse));
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Kernels, GpuAttention,
-    testing::Values(AttentionCase{AttentionKernel::kHopper, at::kBFloat16},
-                    AttentionCase{AttentionKernel::kHopper, at::kHalf},
-                    AttentionCase{AttentionKernel::kCudnn, at::kBFloat16},
-                    AttentionCase{AttentionKernel::kCudnn, at::kHalf},
-                    AttentionCase{AttentionKernel::kMemoryEfficient, at::kFloat},
-                    AttentionCase{AttentionKernel::kPlain, at::kFloat},
-                    AttentionCase{AttentionKernel::kPlain, at::kBFloat16}));
+INSTANTIATE_TEST_SUITE_P(Kernels, GpuAttention,
+                         testing::Values(AttentionCase{AttentionKernel::kHopper, at::kBFloat16},
+                                         AttentionCase{AttentionKernel::kHopper, at::kHalf},
+                                         AttentionCase{AttentionKernel::kCudnn, at::kBFloat16},
+                                         AttentionCase{AttentionKernel::kCudnn, at::kHalf},
+                                         AttentionCase{AttentionKernel::kMemoryEfficient,
+                                                       at::kFloat},
+                                         AttentionCase{AttentionKernel::kPlain, at::kFloat},
+                                         AttentionCase{AttentionKernel::kPlain, at::kBFloat16}));
 
 }  // namespace
 }  // namespace cogwheel

@@ -47,8 +47,7 @@ void ExpectReference(Communicator& world, const ParityCase& parity_case, const s
   const at::Tensor expected_frames = ReadTensor(expected, "frames");
   ASSERT_EQ(latents.latents.size(), expected_latents.numel());
   ASSERT_EQ(frames.frames.size(), expected_frames.numel());
-  const double apart =
-      LatentDifference(latents.latents, expected_latents.const_data_ptr<float>());
+  const double apart = LatentDifference(latents.latents, expected_latents.const_data_ptr<float>());
   const FrameDifference frame_apart =
       CompareFrames(frames.frames, expected_frames.const_data_ptr<uint8_t>());
   std::printf("| %s | %s | fp32 | %.2g | %.3f %% | %d |\n", parity_case.name.c_str(),

@@ -16,7 +16,7 @@ namespace cogwheel {
 struct DecodeContext {
   const Vae& vae;
   const CarryLinks& carries;
-  Communicator& frames;   // over the world's ranks: finished frames to rank 0
+  Communicator& frames;  // over the world's ranks: finished frames to rank 0
   StepAgreement& agreement;
   FrameSink& sink;
   std::atomic<int64_t>& work_counter;
@@ -39,8 +39,8 @@ struct DecodeContext {
 // them.
 void DecodeFrames(const DecodeContext& context, const at::Tensor& latents);
 
-// [B, 3, F, H, W] in the VAE's dtype → [F, H, W, 3] uint8 on the CPU: clamp(0.5 y + 0.5, 0, 1) in that dtype,
-// then round half even of 255 times it in fp32. B = 1.
+// [B, 3, F, H, W] in the VAE's dtype → [F, H, W, 3] uint8 on the CPU: clamp(0.5 y + 0.5, 0, 1) in
+// that dtype, then round half even of 255 times it in fp32. B = 1.
 at::Tensor ToBytes(const at::Tensor& pixels);
 
 }  // namespace cogwheel

@@ -44,7 +44,7 @@ struct PipelineOptions {
   DeviceKind device = DeviceKind::kCpu;
   int device_idx = 0;
   Dtype dtype = Dtype::kFp32;
-  int cpu_threads = 1;  // of this rank
+  int cpu_threads = 1;          // of this rank
   bool random_weights = false;  // for benchmarks: the folder needs no weight files
 };
 

@@ -40,7 +40,8 @@ TEST(SettingsTest, RefusesMeshesThatCannotBe) {
   }
   config::v1::WorkerConfig config = Config(1, 2, 2);
   config.set_ranks(3);
-  EXPECT_NE(CheckSettings(config, {.cores = 2}).status().message().find("ranks 3"), std::string::npos);
+  EXPECT_NE(CheckSettings(config, {.cores = 2}).status().message().find("ranks 3"),
+            std::string::npos);
   config.set_peer_host("10.0.0.1");  // the fourth may be on another host
   EXPECT_TRUE(CheckSettings(config, {.cores = 2}).ok());
   config.set_ranks(5);

@@ -36,8 +36,11 @@ RunOutcome RunOnMesh(const std::string& model_dir, const Mesh& mesh, const JobSp
   std::vector<RecordingSink> sinks(size);
   const auto run = [&](int rank) {
     try {
-      const auto pipeline = Pipeline::Create(
-          {.model_dir = model_dir, .mesh = mesh, .world_rank = rank, .dtype = dtype, .cpu_threads = 1});
+      const auto pipeline = Pipeline::Create({.model_dir = model_dir,
+                                              .mesh = mesh,
+                                              .world_rank = rank,
+                                              .dtype = dtype,
+                                              .cpu_threads = 1});
       JobSpec own = spec;
       if (rank != 0) own.image_rgb.clear();
       outcome.planned_bytes[rank] = pipeline->Plan(own);
