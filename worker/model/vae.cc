@@ -1,14 +1,12 @@
 #include "worker/model/vae.h"
 
 #include <algorithm>
-#include <map>
 #include <optional>
 #include <stdexcept>
 
 #include <ATen/ATen.h>
 
 #include "worker/model/vae_coders.h"
-#include "worker/model/vae_tiling.h"
 
 namespace cogwheel {
 namespace {
@@ -23,21 +21,6 @@ std::vector<int64_t> Chunks(int64_t frames, int64_t per_chunk) {
   chunks[0] = frames - per_chunk * (static_cast<int64_t>(chunks.size()) - 1);
   return chunks;
 }
-
-// The carry of a serial run.
-class CarryTable final : public ConvCarry {
- public:
-  at::Tensor Take(int conv_idx, const at::Tensor& /*like*/) override {
-    const auto found = frames_.find(conv_idx);
-    return found == frames_.end() ? at::Tensor() : found->second;
-  }
-  void Put(int conv_idx, const at::Tensor& frames) override {
-    frames_[conv_idx] = frames.clone(at::MemoryFormat::Contiguous);
-  }
-
- private:
-  std::map<int, at::Tensor> frames_;
-};
 
 template <typename Coder>
 at::Tensor RunChunks(const Coder& coder, const at::Tensor& x, const std::vector<int64_t>& chunks) {
@@ -80,18 +63,26 @@ class LoadedVae final : public Vae {
     return tiled && larger ? RunTiled(pixels, plan, encode) : encode(pixels);
   }
   const VaeConfig& config() const override { return config_; }
-
- private:
-  TilePlan DecodePlan() const {
+  TilePlan DecodePlan() const override {
     return DecodeTilePlan(config_.sample_height, config_.sample_width);
   }
 
+ private:
   const VaeConfig config_;
   VaeDecoder decoder_;
   std::optional<VaeEncoder> encoder_;
 };
 
 }  // namespace
+
+at::Tensor CarryTable::Take(int conv_idx, const at::Tensor& /*like*/) {
+  const auto found = frames_.find(conv_idx);
+  return found == frames_.end() ? at::Tensor() : found->second;
+}
+
+void CarryTable::Put(int conv_idx, const at::Tensor& frames) {
+  frames_[conv_idx] = frames.clone(at::MemoryFormat::Contiguous);
+}
 
 std::unique_ptr<Vae> Vae::Load(const VaeConfig& config, const Weights& weights, at::Device device,
                                at::ScalarType dtype, bool with_encoder) {

@@ -2,12 +2,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
 
 #include "worker/model/config.h"
+#include "worker/model/vae_tiling.h"
 
 namespace cogwheel {
 
@@ -25,6 +27,16 @@ class ConvCarry {
   virtual at::Tensor Take(int conv_idx, const at::Tensor& like) = 0;
   // The two frames for the next chunk; called before the convolution itself runs.
   virtual void Put(int conv_idx, const at::Tensor& frames) = 0;
+};
+
+// The carry of a serial run.
+class CarryTable final : public ConvCarry {
+ public:
+  at::Tensor Take(int conv_idx, const at::Tensor& like) override;
+  void Put(int conv_idx, const at::Tensor& frames) override;
+
+ private:
+  std::map<int, at::Tensor> frames_;
 };
 
 // AutoencoderKLCogVideoX (diffusers models/autoencoders/autoencoder_kl_cogvideox.py). Owned by the
@@ -45,8 +57,10 @@ class Vae {
   // Serial decode of a whole clip, chunk by chunk, with one carry; the truth that the wavefront
   // must equal.
   virtual at::Tensor Decode(const at::Tensor& latents) const = 0;
-  // The reference's tiled decode (its overlap and blending), each tile with its own carry.
+  // The reference's tiled decode (its overlap and blending), each tile with its own carry; the
+  // truth that pipeline/tiled_decode must equal.
   virtual at::Tensor DecodeTiled(const at::Tensor& latents) const = 0;
+  virtual TilePlan DecodePlan() const = 0;
   // True when the reference would tile this size with tiling enabled.
   virtual bool TilesDecode(int64_t latent_height, int64_t latent_width) const = 0;
   // pixels: [B, 3, F, H, W] in [-1, 1] → posterior parameters [B, 2C, f, h, w] (mean | log

@@ -1,7 +1,7 @@
 #include "worker/model/vae_tiling.h"
 
 #include <algorithm>
-#include <vector>
+#include <utility>
 
 #include <ATen/ATen.h>
 
@@ -55,25 +55,43 @@ TilePlan EncodeTilePlan(int64_t sample_height, int64_t sample_width) {
           .width = MakeAxis(width, width / kCompression, kOverlapWidth)};
 }
 
+TileGrid CutTiles(int64_t height, int64_t width, const TilePlan& plan) {
+  TileGrid grid;
+  for (int64_t top = 0; top < height; top += plan.height.stride_in) {
+    for (int64_t left = 0; left < width; left += plan.width.stride_in) {
+      grid.tiles.push_back({.top = top,
+                            .left = left,
+                            .height = std::min(plan.height.tile_in, height - top),
+                            .width = std::min(plan.width.tile_in, width - left)});
+    }
+    if (top == 0) grid.columns = static_cast<int64_t>(grid.tiles.size());
+  }
+  return grid;
+}
+
+at::Tensor TileOf(const at::Tensor& x, const TileRect& rect) {
+  return x.narrow(kHeightDim, rect.top, rect.height).narrow(kWidthDim, rect.left, rect.width);
+}
+
+void TileBlender::Add(at::Tensor tile) {
+  if (!above_.empty()) Blend(above_[row_.size()], tile, kHeightDim, plan_.height.blend_out);
+  if (!row_.empty()) Blend(row_.back(), tile, kWidthDim, plan_.width.blend_out);
+  kept_.push_back(Keep(tile, plan_));
+  row_.push_back(std::move(tile));
+  if (static_cast<int64_t>(row_.size()) < columns_) return;
+  result_rows_.push_back(at::cat(kept_, kWidthDim));
+  kept_.clear();
+  above_ = std::exchange(row_, {});
+}
+
+at::Tensor TileBlender::Result() const { return at::cat(result_rows_, kHeightDim); }
+
 at::Tensor RunTiled(const at::Tensor& x, const TilePlan& plan,
                     const std::function<at::Tensor(const at::Tensor&)>& code) {
-  std::vector<at::Tensor> above, result_rows;
-  for (int64_t y = 0; y < x.size(kHeightDim); y += plan.height.stride_in) {
-    std::vector<at::Tensor> row, kept;
-    const at::Tensor band =
-        x.narrow(kHeightDim, y, std::min(plan.height.tile_in, x.size(kHeightDim) - y));
-    for (int64_t left = 0; left < x.size(kWidthDim); left += plan.width.stride_in) {
-      at::Tensor tile = code(
-          band.narrow(kWidthDim, left, std::min(plan.width.tile_in, x.size(kWidthDim) - left)));
-      if (!above.empty()) Blend(above[row.size()], tile, kHeightDim, plan.height.blend_out);
-      if (!row.empty()) Blend(row.back(), tile, kWidthDim, plan.width.blend_out);
-      row.push_back(tile);
-      kept.push_back(Keep(tile, plan));
-    }
-    result_rows.push_back(at::cat(kept, kWidthDim));
-    above = std::move(row);
-  }
-  return at::cat(result_rows, kHeightDim);
+  const TileGrid grid = CutTiles(x.size(kHeightDim), x.size(kWidthDim), plan);
+  TileBlender blender(plan, grid.columns);
+  for (const TileRect& rect : grid.tiles) blender.Add(code(TileOf(x, rect)));
+  return blender.Result();
 }
 
 }  // namespace cogwheel

@@ -5,6 +5,7 @@
 #include "proto/contract/failpoint.h"
 #include "worker/parallel/shard.h"
 #include "worker/pipeline/frame_collector.h"
+#include "worker/pipeline/tiled_decode.h"
 
 namespace cogwheel {
 namespace {
@@ -82,15 +83,6 @@ class Wavefront {
   ConvHandover handover_;
 };
 
-void DecodeTilesOnRoot(const DecodeContext& context, const at::Tensor& latents) {
-  context.agreement.AgreeToRun(BlockKind::kDecode);
-  if (context.frames.rank() != 0) return;
-  context.sink.OnProgress(Stage::kDecode, 0, 1);
-  FrameCollector collector(context.frames, context.sink, /*chunk_count=*/1);
-  collector.Add(0, ToBytes(context.vae.DecodeTiled(latents)));
-  ++context.work_counter;
-}
-
 }  // namespace
 
 at::Tensor ToBytes(const at::Tensor& pixels) {
@@ -108,7 +100,7 @@ void DecodeFrames(const DecodeContext& context, const at::Tensor& latents) {
   const at::Tensor scaled =
       (latents.permute({0, 2, 1, 3, 4}) * (1 / context.vae.config().scaling_factor)).contiguous();
   if (context.tiling && context.vae.TilesDecode(scaled.size(3), scaled.size(4))) {
-    DecodeTilesOnRoot(context, scaled);
+    DecodeTiles(context, scaled);
   } else {
     Wavefront(context, scaled).Run();
   }

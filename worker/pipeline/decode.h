@@ -32,8 +32,7 @@ struct DecodeContext {
 // while later ones run. At the start of round j the ranks agree whether round j + 1 runs, so no
 // carry is left without a taker when a job is cancelled.
 //
-// With `tiling`, where the reference would tile, rank 0 decodes all tiles serially (the tiles of
-// the reference are blended in raster order; the other ranks have nothing to do).
+// With `tiling`, where the reference would tile, tiles are shared out instead (tiled_decode.h).
 //
 // latents: [1, F, C, h, w], whole on every rank, padding frames dropped, as the transformer left
 // them.

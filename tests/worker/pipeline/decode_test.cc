@@ -1,6 +1,7 @@
 #include "worker/pipeline/decode.h"
 
 #include <chrono>
+#include <cstring>
 #include <mutex>
 #include <thread>
 
@@ -37,7 +38,7 @@ struct DecodeRun {
 
 // Decodes the same latents on `size` ranks, as often as there are command sources.
 std::vector<DecodeRun> DecodeOn(int size, const Vae& vae, const at::Tensor& latents,
-                                const std::vector<CommandSource>& commands) {
+                                const std::vector<CommandSource>& commands, bool tiling = false) {
   const auto world = MakeLocalWorld(size, std::chrono::seconds(60));
   std::vector<DecodeRun> runs(commands.size());
   for (DecodeRun& run : runs) {
@@ -62,7 +63,8 @@ std::vector<DecodeRun> DecodeOn(int size, const Vae& vae, const at::Tensor& late
                       .frames = *frames,
                       .agreement = agreement,
                       .sink = sink,
-                      .work_counter = work},
+                      .work_counter = work,
+                      .tiling = tiling},
                      latents);
         agreement.Close();
       } catch (const JobCancelled&) {
@@ -81,10 +83,12 @@ std::vector<DecodeRun> DecodeOn(int size, const Vae& vae, const at::Tensor& late
   return runs;
 }
 
-at::Tensor SomeLatents(int64_t frames) {
+at::Tensor RandomLatents(int64_t frames, int64_t height, int64_t width) {
   at::manual_seed(frames);
-  return at::randn({1, frames, 16, 4, 6}, at::kFloat);
+  return at::randn({1, frames, 16, height, width}, at::kFloat);
 }
+
+at::Tensor SomeLatents(int64_t frames) { return RandomLatents(frames, 4, 6); }
 
 std::vector<uint8_t> SerialFrames(const Vae& vae, const at::Tensor& latents) {
   const at::Tensor scaled = latents.permute({0, 2, 1, 3, 4}) * (1 / vae.config().scaling_factor);
@@ -131,6 +135,45 @@ TEST(DecodeTest, CancelLeavesNothingBehind) {
       for (const bool cancelled : runs[0].cancelled) EXPECT_EQ(cancelled, seen);
       for (const int64_t chunks : runs[0].chunks_run) EXPECT_LE(chunks, seen ? cancel_at : rounds);
       EXPECT_TRUE(runs[1].sink.frames == expected);
+    }
+  }
+}
+
+// Clips larger than a tile both ways, whose tiles are fewer and more than the ranks.
+TEST(DecodeTest, SharedOutTilesEqualTheSerialOnes) {
+  const GoldenVae golden("t2v-rope");
+  const TilePlan plan = golden.vae->DecodePlan();
+  for (const int64_t width : {plan.width.tile_in + 1, 3 * plan.width.stride_in}) {
+    const at::Tensor latents = RandomLatents(5, plan.height.tile_in + 2, width);
+    const at::Tensor scaled =
+        latents.permute({0, 2, 1, 3, 4}) * (1 / golden.vae->config().scaling_factor);
+    const at::Tensor bytes = ToBytes(golden.vae->DecodeTiled(scaled.contiguous()));
+    for (const int size : {1, 2, 3, 4}) {
+      SCOPED_TRACE(std::to_string(width) + " columns on " + std::to_string(size) + " ranks");
+      const DecodeRun run = DecodeOn(size, *golden.vae, latents, {nullptr}, /*tiling=*/true)[0];
+      ASSERT_EQ(run.sink.frames.size(), static_cast<size_t>(bytes.numel()));
+      EXPECT_EQ(std::memcmp(run.sink.frames.data(), bytes.const_data_ptr(), bytes.numel()), 0);
+      for (const int64_t chunks : run.chunks_run) EXPECT_GT(chunks, 0);  // all ranks work
+    }
+  }
+}
+
+// At question k of a tiled decode no rank runs another chunk.
+TEST(DecodeTest, ACancelEndsATiledDecodeBetweenChunks) {
+  const GoldenVae golden("t2v-rope");
+  const TilePlan plan = golden.vae->DecodePlan();
+  const at::Tensor latents = RandomLatents(5, plan.height.tile_in + 2, plan.width.tile_in + 1);
+  for (const int size : {1, 2, 3}) {
+    for (const int cancel_at : {0, 1, 2, 3}) {
+      SCOPED_TRACE(std::to_string(size) + " ranks, question " + std::to_string(cancel_at));
+      auto asked = std::make_shared<std::atomic<int>>(0);
+      const CommandSource cancel = [asked, cancel_at] {
+        return (*asked)++ == cancel_at ? Command::kCancel : Command::kRun;
+      };
+      const auto runs = DecodeOn(size, *golden.vae, latents, {cancel, nullptr}, /*tiling=*/true);
+      for (const bool cancelled : runs[0].cancelled) EXPECT_TRUE(cancelled);
+      for (const int64_t chunks : runs[0].chunks_run) EXPECT_LE(chunks, cancel_at);
+      EXPECT_FALSE(runs[1].sink.frames.empty());  // the communicators are as good as new
     }
   }
 }

@@ -1,0 +1,94 @@
+#include "worker/pipeline/tiled_decode.h"
+
+#include <vector>
+
+#include <ATen/ATen.h>
+
+#include "worker/parallel/tensor_bytes.h"
+#include "worker/pipeline/frame_collector.h"
+
+namespace cogwheel {
+namespace {
+
+class TiledDecode {
+ public:
+  TiledDecode(const DecodeContext& context, const at::Tensor& latents)
+      : context_(context),
+        latents_(latents),
+        chunks_(Vae::DecodeChunks(latents.size(2))),
+        grid_(CutTiles(latents.size(3), latents.size(4), context.vae.DecodePlan())),
+        size_(context.frames.size()),
+        rank_(context.frames.rank()),
+        blender_(context.vae.DecodePlan(), grid_.columns) {}
+
+  void Run() {
+    if (rank_ == 0) context_.sink.OnProgress(Stage::kDecode, 0, 1);
+    for (int first = 0; first < tile_count(); first += size_) {
+      const at::Tensor mine = DecodeMine(first + rank_);
+      Collect(first, mine);
+    }
+    if (rank_ != 0) return;
+    FrameCollector collector(context_.frames, context_.sink, /*chunk_count=*/1);
+    collector.Add(0, ToBytes(blender_.Result()));
+  }
+
+ private:
+  int tile_count() const { return static_cast<int>(grid_.tiles.size()); }
+
+  // [1, 3, F, H, W] of this rank's tile of the round; undefined when there is none left for it. All
+  // ranks agree alike.
+  at::Tensor DecodeMine(int tile) {
+    CarryTable carry;
+    std::vector<at::Tensor> parts;
+    int64_t begin = 0;
+    for (const int64_t frames : chunks_) {
+      context_.agreement.AgreeToRun(BlockKind::kDecode);
+      if (tile < tile_count()) {
+        const at::Tensor input = TileOf(latents_.narrow(2, begin, frames), grid_.tiles[tile]);
+        parts.push_back(context_.vae.DecodeChunk(input, carry));
+        ++context_.work_counter;
+      }
+      begin += frames;
+    }
+    return parts.empty() ? at::Tensor() : at::cat(parts, 2);
+  }
+
+  // The round's tiles to rank 0, by way of host memory.
+  void Collect(int first, const at::Tensor& mine) {
+    if (rank_ != 0) {
+      if (!mine.defined()) return;
+      const at::Tensor host = mine.to(at::kCPU).contiguous();
+      const SendPiece send{.peer = 0, .data = TensorBytes(host)};
+      return Exchange(context_.frames, {&send, 1}, {}, nullptr);
+    }
+    blender_.Add(mine);
+    const int end = std::min(first + size_, tile_count());
+    for (int tile = first + 1; tile < end; ++tile) {
+      const TileRect& rect = grid_.tiles[tile];
+      const at::Tensor host =
+          at::empty({1, mine.size(1), mine.size(2), rect.height * kPixels, rect.width * kPixels},
+                    mine.options().device(at::kCPU));
+      const RecvPiece recv{.peer = tile - first, .data = TensorBytes(host)};
+      Exchange(context_.frames, {}, {&recv, 1}, nullptr);
+      blender_.Add(host.to(mine.device()));
+    }
+  }
+
+  static constexpr int64_t kPixels = 8;  // a side of a latent
+
+  const DecodeContext& context_;
+  const at::Tensor latents_;
+  const std::vector<int64_t> chunks_;
+  const TileGrid grid_;
+  const int size_;
+  const int rank_;
+  TileBlender blender_;  // rank 0's
+};
+
+}  // namespace
+
+void DecodeTiles(const DecodeContext& context, const at::Tensor& latents) {
+  TiledDecode(context, latents).Run();
+}
+
+}  // namespace cogwheel
