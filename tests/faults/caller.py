@@ -10,7 +10,8 @@ from history import TERMINAL
 from stubs import pb, rpc
 
 RETRIED = {"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "CANCELLED", "UNKNOWN"}
-CHANNEL = (("grpc.initial_reconnect_backoff_ms", 50), ("grpc.min_reconnect_backoff_ms", 50),
+# The "min" one is how long a connection may take to stand, not a pause.
+CHANNEL = (("grpc.initial_reconnect_backoff_ms", 50), ("grpc.min_reconnect_backoff_ms", 2000),
            ("grpc.max_reconnect_backoff_ms", 200), ("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1))
 
 

@@ -25,7 +25,7 @@ LEAST_PACE = 0.9
 class StalledReadersTest(FaultCase):
     def start_readers(self, kind, job):
         readers = subprocess.Popen([sys.executable, os.path.join(HERE, "remote_caller.py"), self.frontend.address, kind,
-                                    str(READERS), job, "65536"], env=self.environment(), stdout=subprocess.PIPE, text=True,
+                                    str(READERS), job], env=self.environment(), stdout=subprocess.PIPE, text=True,
                                    preexec_fn=die_with_parent)
         self.addCleanup(readers.stdout.close)
         self.addCleanup(readers.wait)

@@ -1,7 +1,7 @@
-"""A caller in a process of its own, to be stopped or killed: `remote_caller.py ADDRESS KIND COUNT NAME [BYTES]`.
+"""A caller in a process of its own, to be stopped or killed: `remote_caller.py ADDRESS KIND COUNT NAME`.
 
-KIND unary asks for a job over and over; download and watch read BYTES of a result on each of COUNT connections and then take
-nothing more. Says "at it" once all are there.
+KIND unary asks for a job over and over on each of COUNT connections; download and watch read its result, a piece of each
+stream in turn. Says "at it" once all have had an answer.
 """
 
 import sys
@@ -10,6 +10,8 @@ import time
 from caller import open_channel
 from stubs import pb, rpc
 
+PAUSE_S = 0.05
+
 
 def begin(stub, kind, name):
     if kind == "download":
@@ -17,24 +19,19 @@ def begin(stub, kind, name):
     return stub.WatchJob(pb.WatchJobRequest(name=name, include_video=True))
 
 
-def main(address, kind, count, name, bytes_first="1"):
-    connections = [(rpc.VideoServiceStub(open_channel(address, ("caller", i)))) for i in range(int(count))]
-    streams = []
-    if kind != "unary":
-        for stub in connections:
-            streams.append(begin(stub, kind, name))
-        for stream in streams:
-            taken = 0
-            while taken < int(bytes_first):
-                message = next(stream)
-                taken += max(1, message.ByteSize())
-    print("at it", flush=True)
+def main(address, kind, count, name):
+    stubs = [rpc.VideoServiceStub(open_channel(address, ("caller", i))) for i in range(int(count))]
+    streams = [] if kind == "unary" else [begin(stub, kind, name) for stub in stubs]
+    told = False
     while True:
-        if kind == "unary":
-            for stub in connections:
-                stub.GetJob(pb.GetJobRequest(name=name))
-        else:
-            time.sleep(1)
+        for stub in stubs if kind == "unary" else ():
+            stub.GetJob(pb.GetJobRequest(name=name))
+        for stream in streams:
+            next(stream)
+        if not told:
+            print("at it", flush=True)
+        told = True
+        time.sleep(PAUSE_S)
 
 
 if __name__ == "__main__":
