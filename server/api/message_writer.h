@@ -45,9 +45,15 @@ class MessageWriter : public grpc::ServerWriteReactor<grpc::ByteBuffer>, public 
 
   bool StalledSince(std::chrono::steady_clock::time_point limit) const final {
     MutexLock lock(mutex_);
-    return writing_since_.has_value() && *writing_since_ < limit;
+    return !cut_ && writing_since_.has_value() && *writing_since_ < limit;
   }
-  void Cut() final { context_->TryCancel(); }
+  void Cut() final {
+    {
+      MutexLock lock(mutex_);
+      cut_ = true;
+    }
+    context_->TryCancel();
+  }
   void Close(const absl::Status& why) final {
     MutexLock lock(mutex_);
     if (!end_.has_value()) end_ = why;
@@ -104,6 +110,7 @@ class MessageWriter : public grpc::ServerWriteReactor<grpc::ByteBuffer>, public 
   std::optional<std::chrono::steady_clock::time_point> writing_since_ COGWHEEL_GUARDED_BY(mutex_);
   std::optional<absl::Status> end_ COGWHEEL_GUARDED_BY(mutex_);
   bool left_ COGWHEEL_GUARDED_BY(mutex_) = false;
+  bool cut_ COGWHEEL_GUARDED_BY(mutex_) = false;  // once: its write may stay in flight for long
   bool pinned_ COGWHEEL_GUARDED_BY(mutex_) = false;
   bool finished_ COGWHEEL_GUARDED_BY(mutex_) = false;
 };

@@ -18,7 +18,7 @@ from support import die_with_parent, wait_until
 
 RANKS, CALLS = 1, 10
 STALL_LIMIT_S = 2
-LARGE = {"frames": 17, "height": 512, "width": 512, "steps": 1}  # 13 MB of frames: more than any buffer on the way
+LARGE = {"frames": 49, "height": 512, "width": 512, "steps": 1}  # 39 MB: more than any buffer on the way
 SETTLED_LIMIT_S = 10
 
 
@@ -35,6 +35,7 @@ class EndingsTest(FaultCase):
         self.caller.watch(self.job)
         self.call("unary")
         self.files = open_files(self.frontend.pid)
+        self.cut = 0
 
     def call(self, kind, timeout=20, name=None):
         stub, name = self.caller.stub, name or self.job
@@ -86,7 +87,7 @@ class EndingsTest(FaultCase):
         self.frontend.start()
         self.caller.wait_group()
         self.caller.get(self.job)
-        self.files = max(self.files, open_files(self.frontend.pid))
+        self.files, self.cut = max(self.files, open_files(self.frontend.pid)), 0
 
     def start_remote(self, kind):
         remote = subprocess.Popen([sys.executable, os.path.join(HERE, "remote_caller.py"), self.frontend.address,
@@ -105,7 +106,10 @@ class EndingsTest(FaultCase):
         remote = self.start_remote(kind)
         remote.send_signal(signal.SIGSTOP)
         if kind == "stream":
-            wait_until(self.nothing_lives, STALL_LIMIT_S + 2, "the stalled streams are cut")
+            before = self.cut
+            wait_until(lambda: self.frontend.metric("cogwheel_api_streams_stalled_total") - before == CALLS, STALL_LIMIT_S + 2,
+                       "the stalled streams are cut")
+            self.cut += CALLS
         remote.kill()
         remote.wait()
         remote.stdout.close()
