@@ -21,8 +21,8 @@
 #include "server/queue/intake.h"
 #include "server/status_page.h"
 #include "server/store/data_dir_lock.h"
-#include "server/store/memory_job_store.h"
 #include "server/store/result_files.h"
+#include "server/store/sqlite_job_store.h"
 
 namespace cogwheel {
 namespace {
@@ -40,23 +40,31 @@ KeepPolicy KeepPolicyOf(const config::v1::ServerConfig& config) {
 // Members stand in the order of who uses whom: the users come later and go first.
 class WiredFrontend final : public Frontend {
  public:
-  WiredFrontend(const config::v1::ServerConfig& config, const Clock& clock, DataDirLock lock,
-                std::unique_ptr<ResultFiles> results)
+  // What lasts: each is open before the next.
+  struct Stores {
+    DataDirLock lock;
+    std::unique_ptr<ServerMetrics> metrics;
+    std::unique_ptr<ResultFiles> results;
+    std::unique_ptr<JobStore> jobs;
+  };
+  WiredFrontend(const config::v1::ServerConfig& config, const Clock& clock, Stores stores)
       : clock_(clock),
-        lock_(std::move(lock)),
-        results_(std::move(results)),
+        lock_(std::move(stores.lock)),
+        metrics_owner_(std::move(stores.metrics)),
+        store_(std::move(stores.jobs)),
+        results_(std::move(stores.results)),
         ledger_({config.max_queued_jobs(), config.max_queued_bytes(),
                  static_cast<double>(config.max_queued_seconds()),
                  config.max_tenant_queued_jobs()}),
         loop_(clock),
-        dispatcher_({loop_, store_, *results_, events_, ledger_, costs_, clock, metrics_,
+        dispatcher_({loop_, *store_, *results_, events_, ledger_, costs_, clock, metrics_,
                      KeepPolicyOf(config)}),
-        groups_({store_, clock, dispatcher_, board_, metrics_, RankGroup::Limits()}),
-        intake_({store_, ledger_, costs_, clock, RandomSeed,
+        groups_({*store_, clock, dispatcher_, board_, metrics_, RankGroup::Limits()}),
+        intake_({*store_, ledger_, costs_, clock, RandomSeed,
                  [this](const Job& job) { dispatcher_.Accept(job); }}),
         readiness_(board_, ledger_, metrics_),
         video_service_(
-            {intake_, dispatcher_, store_, *results_, events_, board_, streams_, clock, metrics_}),
+            {intake_, dispatcher_, *store_, *results_, events_, board_, streams_, clock, metrics_}),
         rank_control_(loop_, groups_) {
     metrics_.build_info.Set(1, {COGWHEEL_VERSION, grpc::Version()});
     metrics_.queue_limit_jobs.Set(static_cast<double>(ledger_.limits().jobs));
@@ -78,7 +86,7 @@ class WiredFrontend final : public Frontend {
   absl::Status Listen(const config::v1::ServerConfig& config) {
     auto admin = AdminServer::Start(
         config.admin_listen(),
-        {registry_, [this] { BeforeScrape(); }, [this] { return Live(); },
+        {metrics_.registry, [this] { BeforeScrape(); }, [this] { return Live(); },
          [this] { return Ready(); },
          [this] {
            return StatusPage(
@@ -88,7 +96,7 @@ class WiredFrontend final : public Frontend {
          }});
     if (!admin.ok()) return admin.status();
     admin_ = *std::move(admin);
-    const absl::StatusOr<std::vector<Job>> unfinished = store_.Recover();
+    const absl::StatusOr<std::vector<Job>> unfinished = store_->Recover();
     if (!unfinished.ok()) return unfinished.status();
     dispatcher_.Recover(*unfinished);
     loop_.Start();
@@ -140,7 +148,7 @@ class WiredFrontend final : public Frontend {
   void BeforeScrape() COGWHEEL_EXCLUDES(scrape_mutex_) {
     MutexLock lock(scrape_mutex_);
     metrics_.api_live_reactors.Set(static_cast<double>(streams_.size()));
-    const absl::StatusOr<JobTotals> totals = store_.Totals();
+    const absl::StatusOr<JobTotals> totals = store_->Totals();
     if (!totals.ok()) return;
     for (const auto& [key, count] : totals->counts) {
       const auto value = static_cast<double>(count);
@@ -155,16 +163,16 @@ class WiredFrontend final : public Frontend {
   // Groups do not count: ranks dial this server, and jobs for a known model are queued.
   ProbeAnswer Ready() {
     if (draining_) return {false, "draining"};
-    const absl::Status store = store_.Probe();
+    const absl::Status store = store_->Probe();
     if (!store.ok()) return {false, absl::StrCat("store: ", store.message())};
     return {true, "ok"};
   }
 
   const Clock& clock_;
   const DataDirLock lock_;
-  const std::shared_ptr<prometheus::Registry> registry_ = MakeRegistry();
-  ServerMetrics metrics_{registry_};
-  MemoryJobStore store_;
+  const std::unique_ptr<ServerMetrics> metrics_owner_;
+  ServerMetrics& metrics_ = *metrics_owner_;
+  const std::unique_ptr<JobStore> store_;
   const std::unique_ptr<ResultFiles> results_;
   EventLog events_;
   AdmissionLedger ledger_;
@@ -193,10 +201,15 @@ absl::StatusOr<std::unique_ptr<Frontend>> Frontend::Start(const config::v1::Serv
                                                           const Clock& clock) {
   absl::StatusOr<DataDirLock> lock = DataDirLock::Take(config.data_dir());
   if (!lock.ok()) return lock.status();
+  auto metrics = std::make_unique<ServerMetrics>(MakeRegistry());
   auto results = ResultFiles::Open(config.data_dir());
   if (!results.ok()) return results.status();
+  auto jobs = SqliteJobStore::Open({.data_dir = config.data_dir()}, *metrics);
+  if (!jobs.ok()) return jobs.status();
   auto frontend =
-      std::make_unique<WiredFrontend>(config, clock, *std::move(lock), *std::move(results));
+      std::make_unique<WiredFrontend>(config, clock,
+                                      WiredFrontend::Stores{*std::move(lock), std::move(metrics),
+                                                            *std::move(results), *std::move(jobs)});
   const absl::Status listening = frontend->Listen(config);
   if (!listening.ok()) return listening;
   return frontend;

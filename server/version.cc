@@ -6,6 +6,7 @@
 #include <google/protobuf/stubs/common.h>
 #include <grpcpp/grpcpp.h>
 #include <openssl/crypto.h>
+#include <sqlite3.h>
 #include <nlohmann/json.hpp>
 
 namespace cogwheel {
@@ -16,8 +17,8 @@ std::string ServerVersionText() {
                       grpc::Version(), "\nprotobuf ", protobuf, "\nabseil ",
                       ABSL_LTS_RELEASE_VERSION, ".", ABSL_LTS_RELEASE_PATCH_LEVEL, "\ncivetweb ",
                       mg_version(), "\nnlohmann-json ", NLOHMANN_JSON_VERSION_MAJOR, ".",
-                      NLOHMANN_JSON_VERSION_MINOR, ".", NLOHMANN_JSON_VERSION_PATCH, "\n",
-                      OpenSSL_version(OPENSSL_VERSION));
+                      NLOHMANN_JSON_VERSION_MINOR, ".", NLOHMANN_JSON_VERSION_PATCH, "\nSQLite ",
+                      sqlite3_libversion(), "\n", OpenSSL_version(OPENSSL_VERSION));
 }
 
 }  // namespace cogwheel

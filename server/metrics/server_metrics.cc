@@ -11,6 +11,8 @@ const std::vector<double> kJobSeconds = {1, 2, 5, 10, 20, 50, 100, 200, 500, 100
 
 const std::vector<double> kRpcSeconds = {0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1,
                                          0.2,   0.5,   1,     2,    5,    10,   60};
+const std::vector<double> kCommitSeconds = {0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02,
+                                            0.05,   0.1,    0.2,    0.5,   1,     2,     5,    10};
 const std::vector<double> kRatios = {0.25, 0.5, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 4};
 
 }  // namespace
@@ -105,6 +107,32 @@ ServerMetrics::ServerMetrics(std::shared_ptr<prometheus::Registry> given)
                                                  {"group", "kind"}}),
       dispatch_fenced_commits_total(*registry, {"cogwheel_dispatch_fenced_commits_total",
                                                 "results of an older attempt, refused",
-                                                {"group"}}) {}
+                                                {"group"}}),
+      store_commit_duration_seconds(
+          *registry,
+          {"cogwheel_store_commit_duration_seconds", "of a transaction, with its sync", {}},
+          kCommitSeconds),
+      store_errors_total(*registry, {"cogwheel_store_errors_total",
+                                     "calls that the store could not serve",
+                                     {"op", "reason"}}),
+      store_last_commit_timestamp_seconds(
+          *registry,
+          {"cogwheel_store_last_commit_timestamp_seconds", "when the store last committed", {}}),
+      store_bytes(*registry, {"cogwheel_store_bytes", "size of the job database", {}}),
+      store_free_bytes(
+          *registry,
+          {"cogwheel_store_free_bytes", "space left on the data directory's file system", {}}),
+      store_wal_bytes(*registry, {"cogwheel_store_wal_bytes", "size of its write-ahead log", {}}),
+      store_artefact_bytes(
+          *registry, {"cogwheel_store_artefact_bytes", "size of all results, as last swept", {}}),
+      store_orphan_files_removed_total(*registry, {"cogwheel_store_orphan_files_removed_total",
+                                                   "files without an owner that the sweep removed",
+                                                   {}}),
+      store_artefacts_expired_total(
+          *registry,
+          {"cogwheel_store_artefacts_expired_total", "results removed by age, size or number", {}}),
+      store_checksum_failures_total(
+          *registry,
+          {"cogwheel_store_checksum_failures_total", "stored files whose bytes had changed", {}}) {}
 
 }  // namespace cogwheel

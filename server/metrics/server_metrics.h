@@ -49,6 +49,17 @@ struct ServerMetrics {
   GaugeMeter dispatch_group_last_step_timestamp_seconds;  // group
   CounterMeter dispatch_fenced_messages_total;            // group, kind
   CounterMeter dispatch_fenced_commits_total;             // group
+
+  HistogramMeter store_commit_duration_seconds;
+  CounterMeter store_errors_total;  // op, reason
+  GaugeMeter store_last_commit_timestamp_seconds;
+  GaugeMeter store_bytes;
+  GaugeMeter store_free_bytes;
+  GaugeMeter store_wal_bytes;
+  GaugeMeter store_artefact_bytes;
+  CounterMeter store_orphan_files_removed_total;
+  CounterMeter store_artefacts_expired_total;
+  CounterMeter store_checksum_failures_total;
 };
 
 std::shared_ptr<prometheus::Registry> MakeRegistry();

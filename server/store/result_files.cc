@@ -15,6 +15,7 @@
 #include "proto/contract/log.h"
 #include "proto/contract/sha256.h"
 #include "proto/contract/status.h"
+#include "server/store/durable_files.h"
 #include "server/store/open_file.h"
 
 namespace cogwheel {
@@ -23,14 +24,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr mode_t kFileMode = 0640;
-
-absl::Status FileError(std::string_view action, const std::string& path) {
-  const bool full = errno == ENOSPC || errno == EDQUOT;
-  return MakeError(
-      full ? absl::StatusCode::kResourceExhausted : absl::StatusCode::kUnavailable,
-      full ? "STORE_FULL" : "STORE_ERROR",
-      absl::StrCat("cannot ", std::string(action), " ", path, ": ", std::strerror(errno)));
-}
 
 class FileReader final : public ResultReader {
  public:
@@ -57,22 +50,6 @@ class FileReader final : public ResultReader {
  private:
   const OpenFile file_;
 };
-
-absl::Status WriteAll(int fd, std::string_view data, const std::string& path) {
-  while (!data.empty()) {
-    const ssize_t written = write(fd, data.data(), data.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return FileError("write", path);
-    data.remove_prefix(static_cast<size_t>(written));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status SyncFolder(const fs::path& folder) {
-  const OpenFile opened(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!opened.ok() || fsync(opened.fd()) != 0) return FileError("sync", folder.string());
-  return absl::OkStatus();
-}
 
 class FileWriter final : public ResultWriter {
  public:
@@ -112,7 +89,7 @@ class FileWriter final : public ResultWriter {
                        ", the rank stated ", stated.size_bytes, " and ", stated.sha256));
     }
     Failpoint("result.before_sync");
-    if (fsync(file_.fd()) != 0) return FileError("sync", path_);
+    SyncFile(file_.fd(), path_);
     Failpoint("result.after_sync");
     const fs::path target = fs::path(data_dir_) / ArtefactPath(stated);
     std::error_code error;

@@ -26,6 +26,8 @@ FRONTEND = {
     "result.before_sync": "jobs",
     "result.after_sync": "jobs",
     "result.after_rename": "jobs",
+    "store.before_commit": "start",
+    "store.after_commit": "start",
 }
 
 # Of the ranks, in the order of a job's life.

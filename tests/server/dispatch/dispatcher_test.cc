@@ -10,7 +10,7 @@
 #include "proto/contract/sha256.h"
 #include "proto/contract/status.h"
 #include "server/queue/intake.h"
-#include "server/store/memory_job_store.h"
+#include "tests/support/memory_job_store.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/faulty_job_store.h"
 #include "tests/support/memory_results.h"

@@ -12,7 +12,7 @@
 
 #include "proto/contract/status.h"
 #include "server/dispatch/membership.h"
-#include "server/store/memory_job_store.h"
+#include "tests/support/memory_job_store.h"
 #include "tests/support/fake_clock.h"
 
 namespace cogwheel {

@@ -11,7 +11,7 @@
 #include "proto/contract/sha256.h"
 #include "server/dispatch/dispatcher.h"
 #include "server/queue/intake.h"
-#include "server/store/memory_job_store.h"
+#include "tests/support/memory_job_store.h"
 #include "tests/support/memory_results.h"
 #include "tests/support/test_model.h"
 

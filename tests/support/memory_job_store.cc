@@ -1,24 +1,12 @@
-#include "server/store/memory_job_store.h"
+#include "tests/support/memory_job_store.h"
 
 #include <algorithm>
 #include <iterator>
 
-#include <absl/strings/str_cat.h>
-
-#include "proto/contract/status.h"
+#include "server/store/job_errors.h"
 
 namespace cogwheel {
 namespace {
-
-absl::Status UnknownJob(const std::string& name) {
-  return MakeError(absl::StatusCode::kNotFound, "UNKNOWN_JOB",
-                   absl::StrCat("name ", name, " is no job of this server"));
-}
-
-absl::Status Fenced(const std::string& name) {
-  return MakeError(absl::StatusCode::kAborted, "FENCED",
-                   absl::StrCat(name, " has ended or another attempt is current"));
-}
 
 Job WithoutImage(Job job) {
   job.image = nullptr;
@@ -64,9 +52,7 @@ absl::StatusOr<std::optional<Job>> MemoryJobStore::Find(const Key& key,
   const auto found = keys_.find(key);
   if (found == keys_.end()) return std::nullopt;
   if (found->second.hash != hash) {
-    return MakeError(absl::StatusCode::kAlreadyExists, "KEY_REUSED",
-                     absl::StrCat("request_id ", key.second, " belongs to another request, ",
-                                  found->second.job));
+    return KeyReused(key.second, found->second.job);
   }
   return WithoutImage(jobs_.at(found->second.job));
 }
@@ -192,11 +178,7 @@ absl::StatusOr<Removed> MemoryJobStore::Delete(const std::string& name) {
   MutexLock lock(mutex_);
   const auto found = jobs_.find(name);
   if (found == jobs_.end()) return UnknownJob(name);
-  if (!IsTerminal(found->second.state)) {
-    return MakeError(absl::StatusCode::kFailedPrecondition, "NOT_FINISHED",
-                     absl::StrCat(name, " is ", JobStateName(found->second.state),
-                                  " and cannot be deleted; cancel it first"));
-  }
+  if (!IsTerminal(found->second.state)) return NotFinished(found->second);
   Removed removed;
   Remove(name, removed);
   return removed;

@@ -10,7 +10,7 @@
 
 namespace cogwheel {
 
-// Jobs that live as long as the process. Thread-safe.
+// A JobStore for tests: jobs live as long as it does. Thread-safe.
 class MemoryJobStore final : public JobStore {
  public:
   absl::StatusOr<std::vector<Job>> Recover() override;

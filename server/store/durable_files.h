@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+// Files that must survive a power loss. Errors are RESOURCE_EXHAUSTED (STORE_FULL) or UNAVAILABLE
+// (STORE).
+namespace cogwheel {
+
+// Exit code of a process whose disk failed: sysexits' EX_IOERR.
+inline constexpr int kDiskFailedExit = 74;
+
+// After a failed fsync nobody knows what is on the disk, and a second one may report success: the
+// process ends at once, and the next start finds what is true.
+[[noreturn]] void EndOnFailedSync(const std::string& path, const std::string& why);
+
+// Of the last system call, which set errno.
+absl::Status FileError(std::string_view action, const std::string& path);
+
+absl::Status WriteAll(int fd, std::string_view data, const std::string& path);
+// Ends the process when it fails.
+void SyncFile(int fd, const std::string& path);
+// Makes a folder's entries durable. Ends the process when the sync fails.
+absl::Status SyncFolder(const std::filesystem::path& folder);
+
+// Writes `temporary`, syncs it, renames it to `target` and syncs the folder of `target`.
+absl::Status WriteDurably(const std::filesystem::path& temporary,
+                          const std::filesystem::path& target, std::string_view bytes);
+// NOT_FOUND when there is no such file.
+absl::StatusOr<std::string> ReadWhole(const std::filesystem::path& path);
+
+}  // namespace cogwheel

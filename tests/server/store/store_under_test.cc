@@ -1,0 +1,81 @@
+#include "tests/server/store/store_under_test.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <utility>
+
+#include <gtest/gtest.h>
+
+#include "server/store/result_files.h"
+#include "server/store/sqlite_job_store.h"
+#include "tests/support/memory_job_store.h"
+
+namespace cogwheel {
+namespace {
+
+namespace fs = std::filesystem;
+
+class MemoryUnderTest final : public StoreUnderTest {
+ public:
+  JobStore& store() override { return store_; }
+  void Reopen() override {}
+  void AddResult(const Artefact&) override {}
+
+ private:
+  MemoryJobStore store_;
+};
+
+class SqliteUnderTest final : public StoreUnderTest {
+ public:
+  SqliteUnderTest() { Reopen(); }
+  JobStore& store() override { return *store_; }
+  void Reopen() override {
+    store_.reset();
+    store_ = SqliteJobStore::Open({.data_dir = folder_.path()}, metrics_).value();
+  }
+  void AddResult(const Artefact& result) override { WriteResultFile(folder_.path(), result); }
+
+ private:
+  TemporaryFolder folder_;
+  ServerMetrics metrics_{MakeRegistry()};
+  std::unique_ptr<SqliteJobStore> store_;
+};
+
+}  // namespace
+
+std::unique_ptr<StoreUnderTest> MakeMemoryStore() { return std::make_unique<MemoryUnderTest>(); }
+
+std::unique_ptr<StoreUnderTest> MakeSqliteStore() { return std::make_unique<SqliteUnderTest>(); }
+
+TemporaryFolder::TemporaryFolder() {
+  std::string pattern = testing::TempDir() + "store_XXXXXX";
+  path_ = mkdtemp(pattern.data());
+}
+
+TemporaryFolder::~TemporaryFolder() { fs::remove_all(path_); }
+
+void WriteResultFile(const std::string& data_dir, const Artefact& result) {
+  const fs::path path = fs::path(data_dir) / ArtefactPath(result);
+  fs::create_directories(path.parent_path());
+  std::ofstream(path) << std::string(static_cast<size_t>(result.size_bytes), 'x');
+}
+
+absl::StatusOr<CreatedJob> CreateAndWait(JobStore& store, NewJob job) {
+  std::promise<absl::StatusOr<CreatedJob>> promise;
+  store.Create(std::move(job), [&promise](auto created) { promise.set_value(std::move(created)); });
+  return promise.get_future().get();
+}
+
+FinishedJob EndOf(const Job& job, JobState state, const Artefact& result) {
+  FinishedJob finished;
+  finished.name = job.name;
+  finished.epoch = job.epoch;
+  finished.attempt = job.attempt;
+  finished.state = state;
+  if (state == JobState::kSucceeded) finished.result = result;
+  return finished;
+}
+
+}  // namespace cogwheel
