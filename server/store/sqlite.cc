@@ -72,6 +72,13 @@ absl::StatusOr<bool> Statement::Step() {
   return connection_.Error(code);
 }
 
+absl::Status Statement::Finish() {
+  for (;;) {
+    const absl::StatusOr<bool> row = Step();
+    if (!row.ok() || !*row) return row.status();
+  }
+}
+
 int64_t Statement::Int(int column) const { return sqlite3_column_int64(statement_, column); }
 
 double Statement::Real(int column) const { return sqlite3_column_double(statement_, column); }

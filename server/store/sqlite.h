@@ -35,6 +35,8 @@ class Statement {
 
   // True when there is a row.
   absl::StatusOr<bool> Step();
+  // Steps over what is left: only then has a statement done all its work.
+  absl::Status Finish();
   // Of the current row; columns count from 0.
   int64_t Int(int column) const;
   double Real(int column) const;
@@ -75,7 +77,7 @@ class Connection {
   // Without rows that matter.
   template <typename... Values>
   absl::Status Run(std::string_view sql, const Values&... values) {
-    return Query(sql, values...).Step().status();
+    return Query(sql, values...).Finish();
   }
   // The first column of the first row; 0 when there is none.
   template <typename... Values>
@@ -83,7 +85,11 @@ class Connection {
     Statement statement = Query(sql, values...);
     const absl::StatusOr<bool> row = statement.Step();
     if (!row.ok()) return row.status();
-    return *row ? statement.Int(0) : 0;
+    if (!*row) return 0;
+    const int64_t number = statement.Int(0);
+    const absl::Status finished = statement.Finish();
+    if (!finished.ok()) return finished;
+    return number;
   }
 
   int64_t changed_rows() const;  // by the last statement
