@@ -38,7 +38,7 @@ constexpr CommandRow kCommands[] = {
 // problem: CLI11's own messages name neither field nor legal values as we want them.
 class Parser {
  public:
-  explicit Parser(std::string default_server);
+  explicit Parser(const ArgumentDefaults& defaults);
 
   absl::StatusOr<ParsedArguments> Parse(int argc, const char* const* argv);
 
@@ -46,6 +46,7 @@ class Parser {
   void AddRequestFlags(CLI::App& command);   // what to make
   void AddSamplingFlags(CLI::App& command);  // how to make it
   void AddRankFlags(CLI::App& command);
+  void AddAccessFlags(CLI::App& command);
   void AddCommandFlags(CLI::App& app, const CommandRow& row);
   void AddWhole(CLI::App& command, const char* flag, std::optional<int32_t>& target,
                 NumberRange range, const std::string& help);
@@ -58,7 +59,7 @@ class Parser {
 
   CLI::App app_;
   Arguments arguments_;
-  const std::string default_server_;
+  const ArgumentDefaults defaults_;
   absl::Status problem_;
 };
 
@@ -78,9 +79,9 @@ std::vector<std::string> LongFlags(const CLI::App& command) {
 
 std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
 
-Parser::Parser(std::string default_server)
-    : app_("Text to video with CogVideoX, sharded over ranks.", "cogwheel"),
-      default_server_(std::move(default_server)) {
+Parser::Parser(const ArgumentDefaults& defaults)
+    : app_("Text to video with CogVideoX, sharded over ranks.", "cogwheel"), defaults_(defaults) {
+  arguments_.access = defaults.access;
   app_.allow_extras();
   app_.set_version_flag("--version", VersionText() + "\nCLI11 " CLI11_VERSION,
                         "print the versions of everything inside");
@@ -194,6 +195,18 @@ void Parser::AddRankFlags(CLI::App& command) {
              });
 }
 
+void Parser::AddAccessFlags(CLI::App& command) {
+  AccessFlags& access = arguments_.access;
+  AddText(command, "--tls-ca", access.tls_ca, "PEM file of who signed the server's certificate",
+          /*may_be_empty=*/true);
+  AddText(command, "--tls-certificate", access.tls_certificate, "PEM file to show to the server",
+          /*may_be_empty=*/true);
+  AddText(command, "--tls-key", access.tls_key, "PEM file of that certificate's key",
+          /*may_be_empty=*/true);
+  AddText(command, "--token-file", access.token_file, "file that holds the bearer token to send",
+          /*may_be_empty=*/true);
+}
+
 void Parser::AddCommandFlags(CLI::App& app, const CommandRow& row) {
   CLI::App& command = *app.add_subcommand(row.name, row.help);
   command.allow_extras();
@@ -202,6 +215,7 @@ void Parser::AddCommandFlags(CLI::App& app, const CommandRow& row) {
     arguments_.server = text;
     return CheckAddress(text);
   });
+  AddAccessFlags(command);
   command.add_flag("--json", arguments_.json, "print protobuf JSON, one message a line");
   switch (row.command) {
     case Command::kGenerate:
@@ -268,6 +282,12 @@ absl::Status Parser::CheckWhole(const CLI::App& command) const {
     return absl::InvalidArgumentError(
         absl::StrCat(command.get_name(), " needs a job's name, jobs/ID or ID"));
   }
+  if (arguments_.command == Command::kGenerate && arguments_.server.empty()) {
+    for (const char* flag : {"--tls-ca", "--tls-certificate", "--tls-key", "--token-file"}) {
+      if (command.count(flag) == 0) continue;
+      return absl::InvalidArgumentError(absl::StrCat(flag, " needs --server"));
+    }
+  }
   if (arguments_.command == Command::kGenerate && !arguments_.server.empty()) {
     for (const char* flag : {"--cfg-parallel", "--ring", "--ulysses", "--device", "--dtype"}) {
       if (command.count(flag) == 0) continue;
@@ -310,8 +330,8 @@ absl::StatusOr<ParsedArguments> Parser::Parse(int argc, const char* const* argv)
   const absl::Status whole = CheckWhole(*app_.get_subcommands().front());
   if (!whole.ok()) return whole;
   if (arguments_.server.empty() && arguments_.command != Command::kGenerate) {
-    arguments_.server = default_server_;
-    const absl::Status address = CheckAddress(default_server_);
+    arguments_.server = defaults_.server;
+    const absl::Status address = CheckAddress(defaults_.server);
     if (!address.ok()) return address;
   }
   return ParsedArguments{arguments_, ""};
@@ -320,8 +340,8 @@ absl::StatusOr<ParsedArguments> Parser::Parse(int argc, const char* const* argv)
 }  // namespace
 
 absl::StatusOr<ParsedArguments> ParseArguments(int argc, const char* const* argv,
-                                               const std::string& default_server) {
-  return Parser(default_server).Parse(argc, argv);
+                                               const ArgumentDefaults& defaults) {
+  return Parser(defaults).Parse(argc, argv);
 }
 
 }  // namespace cogwheel

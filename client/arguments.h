@@ -48,9 +48,17 @@ struct RankFlags {
   std::string device, dtype;  // empty: the worker chooses
 };
 
+// How to speak to a server that is not open to all: files.
+struct AccessFlags {
+  std::string tls_ca;                    // empty = plaintext
+  std::string tls_certificate, tls_key;  // for servers that ask for one
+  std::string token_file;
+};
+
 struct Arguments {
   Command command = Command::kGenerate;
   std::string server;  // HOST:PORT; empty: `generate` is self-contained
+  AccessFlags access;
   bool json = false;
   RequestFlags request;
   RankFlags ranks;
@@ -65,9 +73,14 @@ struct ParsedArguments {
   std::string answer;
 };
 
-// `default_server` stands in for a missing --server of every command but `generate`.
+// What the environment gives where a flag is missing.
+struct ArgumentDefaults {
+  std::string server;  // of every command but `generate`
+  AccessFlags access;
+};
+
 // INVALID_ARGUMENT, in one line: the flag, its value and what is legal.
 absl::StatusOr<ParsedArguments> ParseArguments(int argc, const char* const* argv,
-                                               const std::string& default_server);
+                                               const ArgumentDefaults& defaults);
 
 }  // namespace cogwheel

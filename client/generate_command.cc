@@ -119,13 +119,17 @@ absl::Status GenerateRun::FetchMissing() {
 }
 
 CommandResult GenerateRun::Run() {
-  absl::Status ready = Prepare();
-  if (ready.ok() && arguments_.server.empty()) ready = StartService();
+  absl::StatusOr<ServerAccess> access = OpenAccess(arguments_.access);
+  const bool remote = !arguments_.server.empty();
+  absl::Status ready = remote ? access.status() : absl::OkStatus();
+  if (ready.ok()) ready = Prepare();
+  if (ready.ok() && !remote) ready = StartService();
   if (!ready.ok()) {
     bar_.Clear();
     return ResultOf(ready);
   }
-  client_ = std::make_unique<GenerationClient>(service_ ? service_->address() : arguments_.server);
+  client_ = service_ ? std::make_unique<GenerationClient>(service_->address())
+                     : std::make_unique<GenerationClient>(arguments_.server, *std::move(access));
   follower_ =
       std::make_unique<JobFollower>(arguments_.json ? &std::cout : nullptr, bar_, writer_.get());
   absl::Status worked;

@@ -6,7 +6,6 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
 #include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
 
 #include "client/health_check.h"
@@ -17,7 +16,7 @@ namespace {
 constexpr std::chrono::seconds kHealthLimit{5}, kCancelLimit{5};
 constexpr int kPageSize = 50;
 
-std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address) {
+std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address, const ServerAccess& access) {
   grpc::ChannelArguments arguments;
   // A peer that vanished without a word is noticed; servers refuse more than one ping in 5 minutes.
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 310'000);
@@ -27,7 +26,7 @@ std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address) {
   // http_proxy is for the web: this is a loopback or cluster address.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetMaxReceiveMessageSize(64 * 1024 * 1024);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  return grpc::CreateCustomChannel(address, access.channel, arguments);
 }
 
 std::string RandomId() {
@@ -55,9 +54,10 @@ v1::JobState FinalState(const v1::JobEvent& event) {
   }
 }
 
-GenerationClient::GenerationClient(const std::string& address)
+GenerationClient::GenerationClient(const std::string& address, ServerAccess access)
     : address_(address),
-      channel_(OpenChannel(address)),
+      access_(std::move(access)),
+      channel_(OpenChannel(address, access_)),
       stub_(v1::VideoService::NewStub(channel_)) {}
 
 absl::Status GenerationClient::Describe(const grpc::Status& status) const {
@@ -95,6 +95,7 @@ bool GenerationClient::Pause(std::chrono::milliseconds delay) {
 template <typename Message, typename Open, typename Handle>
 absl::Status GenerationClient::ReadStream(const Open& open, const Handle& handle) {
   grpc::ClientContext context;
+  access_.Authorize(context);
   if (!Activate(&context)) return absl::CancelledError("stopped");
   const std::unique_ptr<grpc::ClientReader<Message>> reader = open(&context);
   absl::Status handled;
@@ -185,6 +186,7 @@ absl::StatusOr<Response> GenerationClient::Unary(
     grpc::Status (v1::VideoService::Stub::*method)(grpc::ClientContext*, const Request&, Response*),
     const Request& request, std::chrono::seconds limit) {
   grpc::ClientContext context;
+  access_.Authorize(context);
   context.set_deadline(std::chrono::system_clock::now() + limit);
   Response response;
   const grpc::Status status = (stub_.get()->*method)(&context, request, &response);

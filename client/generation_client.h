@@ -12,6 +12,7 @@
 #include <grpcpp/client_context.h>
 
 #include "client/retry.h"
+#include "client/server_access.h"
 #include "cogwheel/v1/video_service.grpc.pb.h"
 #include "proto/contract/mutex.h"
 
@@ -25,7 +26,7 @@ class GenerationClient {
   using ChunkHandler = std::function<absl::Status(const v1::Chunk&)>;
   using JobHandler = std::function<void(const v1::Job&)>;
 
-  explicit GenerationClient(const std::string& address);
+  explicit GenerationClient(const std::string& address, ServerAccess access = {});
 
   // Hands every event to `handler`, each sequence number once, up to the terminal one. OK when
   // there was a terminal event, whichever it was; else why there is none. A handler's error ends
@@ -70,6 +71,7 @@ class GenerationClient {
   absl::Status Describe(const grpc::Status& status) const;
 
   const std::string address_;
+  const ServerAccess access_;
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::VideoService::Stub> stub_;
 

@@ -202,7 +202,9 @@ CommandResult ServerCommand::Run() {
 }  // namespace
 
 CommandResult RunOnServer(const Arguments& arguments, ShutdownSignals& signals) {
-  GenerationClient client(arguments.server);
+  absl::StatusOr<ServerAccess> access = OpenAccess(arguments.access);
+  if (!access.ok()) return ResultOf(access.status());
+  GenerationClient client(arguments.server, *std::move(access));
   ServerCommand command(arguments, client);
   const absl::Status ready = command.Prepare();
   if (!ready.ok()) return ResultOf(ready);

@@ -39,15 +39,25 @@ void SilenceLibraries() {
   google::protobuf::SetLogHandler(nullptr);
 }
 
+std::string Environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+ArgumentDefaults DefaultsOfEnvironment() {
+  const std::string server = Environment("COGWHEEL_SERVER");
+  return {server.empty() ? kDefaultServer : server,
+          {Environment("COGWHEEL_TLS_CA"), Environment("COGWHEEL_TLS_CERTIFICATE"),
+           Environment("COGWHEEL_TLS_KEY"), Environment("COGWHEEL_TOKEN_FILE")}};
+}
+
 }  // namespace
 
 int RunClient(int argc, const char* const* argv) {
   SilenceLibraries();
   // A reader that went away is noticed where we write: then the temporary files are removed.
   std::signal(SIGPIPE, SIG_IGN);
-  const char* server = std::getenv("COGWHEEL_SERVER");
-  const bool has_server = server != nullptr && *server != '\0';
-  const auto parsed = ParseArguments(argc, argv, has_server ? server : kDefaultServer);
+  const auto parsed = ParseArguments(argc, argv, DefaultsOfEnvironment());
   if (!parsed.ok()) return Report(ResultOf(parsed.status()));
   if (!parsed->arguments.has_value()) {
     std::cout << parsed->answer << std::flush;

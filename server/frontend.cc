@@ -8,7 +8,10 @@
 #include <absl/strings/str_cat.h>
 #include <grpcpp/grpcpp.h>
 
+#include "proto/contract/secret.h"
+#include "proto/contract/sha256.h"
 #include "proto/contract/status.h"
+#include "server/api/access.h"
 #include "server/api/grpc_server.h"
 #include "server/api/readiness.h"
 #include "server/api/video_service.h"
@@ -37,6 +40,26 @@ KeepPolicy KeepPolicyOf(const config::v1::ServerConfig& config) {
           std::chrono::hours(config.result_hours())};
 }
 
+// Who is let in.
+struct Keys {
+  std::unique_ptr<AccessControl> access;
+  std::string rank_token_digest;  // empty: ranks need none
+};
+
+absl::StatusOr<Keys> LoadKeys(const config::v1::ServerConfig& config, const Clock& clock) {
+  auto access = AccessControl::Load(config.access_file(), clock);
+  if (!access.ok()) return access.status();
+  Keys keys{*std::move(access), ""};
+  if (config.rank_token_file().empty()) return keys;
+  const absl::StatusOr<std::string> token = ReadSecret(config.rank_token_file());
+  if (!token.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--rank-token-file: ", token.status().message()));
+  }
+  keys.rank_token_digest = Sha256Hex(*token);
+  return keys;
+}
+
 // Members stand in the order of who uses whom: the users come later and go first.
 class WiredFrontend final : public Frontend {
  public:
@@ -46,6 +69,7 @@ class WiredFrontend final : public Frontend {
     std::unique_ptr<ServerMetrics> metrics;
     std::unique_ptr<ResultFiles> results;
     std::unique_ptr<JobStore> jobs;
+    Keys keys;
   };
   WiredFrontend(const config::v1::ServerConfig& config, const Clock& clock, Stores stores)
       : clock_(clock),
@@ -53,6 +77,7 @@ class WiredFrontend final : public Frontend {
         metrics_owner_(std::move(stores.metrics)),
         store_(std::move(stores.jobs)),
         results_(std::move(stores.results)),
+        access_(std::move(stores.keys.access)),
         ledger_({config.max_queued_jobs(), config.max_queued_bytes(),
                  static_cast<double>(config.max_queued_seconds()),
                  config.max_tenant_queued_jobs()}),
@@ -63,9 +88,9 @@ class WiredFrontend final : public Frontend {
         intake_({*store_, ledger_, costs_, clock, RandomSeed,
                  [this](const Job& job) { dispatcher_.Accept(job); }}),
         readiness_(board_, ledger_, metrics_),
-        video_service_(
-            {intake_, dispatcher_, *store_, *results_, events_, board_, streams_, clock, metrics_}),
-        rank_control_(loop_, groups_) {
+        video_service_({intake_, dispatcher_, *store_, *results_, events_, board_, streams_,
+                        *access_, clock, metrics_}),
+        rank_control_(loop_, groups_, stores.keys.rank_token_digest) {
     metrics_.build_info.Set(1, {COGWHEEL_VERSION, grpc::Version()});
     metrics_.queue_limit_jobs.Set(static_cast<double>(ledger_.limits().jobs));
     metrics_.queue_limit_bytes.Set(static_cast<double>(ledger_.limits().bytes));
@@ -73,6 +98,10 @@ class WiredFrontend final : public Frontend {
     loop_.AddTick([this] { groups_.Tick(); });
     loop_.AddTick([this] { dispatcher_.Tick(); });
     loop_.AddTick([this] { readiness_.Update(); });
+    UseTenants();
+    loop_.AddTick([this] {
+      if (access_->Reload()) UseTenants();
+    });
     board_.OnChange([this] { readiness_.Update(); });
     loop_.AddTick([this, limit = std::chrono::seconds(config.stalled_stream_seconds())] {
       const int cut = streams_.CutStalled(clock_.Now() - limit);
@@ -100,9 +129,14 @@ class WiredFrontend final : public Frontend {
     if (!unfinished.ok()) return unfinished.status();
     dispatcher_.Recover(*unfinished);
     loop_.Start();
-    auto server = GrpcServer::Start({config.listen(), config.internal_listen()}, video_service_,
-                                    rank_control_);
+    auto server = GrpcServer::Start(
+        {config.listen(), config.internal_listen()},
+        {{config.tls_certificate(), config.tls_key(), config.tls_client_ca()},
+         {config.internal_tls_certificate(), config.internal_tls_key(), config.internal_tls_ca()}},
+        video_service_, rank_control_);
     if (!server.ok()) return server.status();
+    certificates_ = {{"public", config.tls_certificate()},
+                     {"internal", config.internal_tls_certificate()}};
     server_ = *std::move(server);
     readiness_.Serve(server_->health());
     addresses_ = {server_->addresses().listen, server_->addresses().internal, admin_->address()};
@@ -144,10 +178,27 @@ class WiredFrontend final : public Frontend {
             absl::StrCat("the dispatcher has not turned for ",
                          std::chrono::duration_cast<std::chrono::seconds>(since).count(), " s")};
   }
+  void UseTenants() {
+    std::map<std::string, double> weights;
+    std::map<std::string, int64_t> limits;
+    for (const auto& tenant : access_->Tenants()) {
+      if (tenant.weight() > 0) weights[tenant.name()] = tenant.weight();
+      if (tenant.max_queued_jobs() > 0) limits[tenant.name()] = tenant.max_queued_jobs();
+    }
+    dispatcher_.SetWeights(std::move(weights));
+    ledger_.SetTenantLimits(std::move(limits));
+  }
   // Several scrapes may come at once.
   void BeforeScrape() COGWHEEL_EXCLUDES(scrape_mutex_) {
     MutexLock lock(scrape_mutex_);
     metrics_.api_live_reactors.Set(static_cast<double>(streams_.size()));
+    for (const auto& [role, file] : certificates_) {
+      if (file.empty()) continue;
+      const auto end = CertificateExpiry(file);
+      if (!end.ok()) continue;
+      const std::chrono::duration<double> since_1970 = end->time_since_epoch();
+      metrics_.api_certificate_expiry_timestamp_seconds.Set(since_1970.count(), {role});
+    }
     const absl::StatusOr<JobTotals> totals = store_->Totals();
     if (!totals.ok()) return;
     for (const auto& [key, count] : totals->counts) {
@@ -174,6 +225,7 @@ class WiredFrontend final : public Frontend {
   ServerMetrics& metrics_ = *metrics_owner_;
   const std::unique_ptr<JobStore> store_;
   const std::unique_ptr<ResultFiles> results_;
+  const std::unique_ptr<AccessControl> access_;
   EventLog events_;
   AdmissionLedger ledger_;
   CostModel costs_;
@@ -190,6 +242,7 @@ class WiredFrontend final : public Frontend {
   Mutex scrape_mutex_;
   std::atomic<bool> draining_{false};
   std::atomic<int> streams_cut_{0};
+  std::map<std::string, std::string> certificates_;  // file by role
   std::unique_ptr<AdminServer> admin_;
   std::unique_ptr<GrpcServer> server_;
   Addresses addresses_;
@@ -204,12 +257,14 @@ absl::StatusOr<std::unique_ptr<Frontend>> Frontend::Start(const config::v1::Serv
   auto metrics = std::make_unique<ServerMetrics>(MakeRegistry());
   auto results = ResultFiles::Open(config.data_dir());
   if (!results.ok()) return results.status();
+  auto keys = LoadKeys(config, clock);
+  if (!keys.ok()) return keys.status();
   auto jobs = SqliteJobStore::Open({.data_dir = config.data_dir()}, *metrics);
   if (!jobs.ok()) return jobs.status();
-  auto frontend =
-      std::make_unique<WiredFrontend>(config, clock,
-                                      WiredFrontend::Stores{*std::move(lock), std::move(metrics),
-                                                            *std::move(results), *std::move(jobs)});
+  auto frontend = std::make_unique<WiredFrontend>(
+      config, clock,
+      WiredFrontend::Stores{*std::move(lock), std::move(metrics), *std::move(results),
+                            *std::move(jobs), *std::move(keys)});
   const absl::Status listening = frontend->Listen(config);
   if (!listening.ok()) return listening;
   return frontend;

@@ -28,6 +28,20 @@ absl::Status CheckAtLeast(const char* flag, int64_t value, int64_t least) {
       absl::StrCat(flag, " ", value, " is not legal; the nearest legal value is ", least));
 }
 
+// A certificate and its key come together, and what other machines reach is encrypted.
+absl::Status CheckTls(const std::string& prefix, const std::string& address,
+                      const std::string& certificate, const std::string& key, bool plaintext) {
+  if (certificate.empty() != key.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("--", prefix, "tls-certificate and --", prefix,
+                                                   "tls-key are given together or not at all"));
+  }
+  if (!certificate.empty() || plaintext || IsLoopback(address)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--", prefix, "listen ", address,
+      " can be reached by other machines and would speak plaintext: give --", prefix,
+      "tls-certificate and --", prefix, "tls-key, or --allow-plaintext where a proxy ends TLS"));
+}
+
 }  // namespace
 
 config::v1::ServerConfig DefaultServerConfig() {
@@ -63,6 +77,14 @@ absl::StatusOr<config::v1::ServerConfig> CheckServerConfig(config::v1::ServerCon
       CheckAddress("--listen", config.listen()),
       CheckAddress("--internal-listen", config.internal_listen()),
       CheckAddress("--admin-listen", config.admin_listen()),
+      CheckTls("", config.listen(), config.tls_certificate(), config.tls_key(),
+               config.allow_plaintext()),
+      CheckTls("internal-", config.internal_listen(),
+               config.internal_listen() == config.listen() ? config.tls_certificate()
+                                                           : config.internal_tls_certificate(),
+               config.internal_listen() == config.listen() ? config.tls_key()
+                                                           : config.internal_tls_key(),
+               config.allow_plaintext()),
       CheckAtLeast("--max-queued-jobs", config.max_queued_jobs(), 1),
       CheckAtLeast("--max-queued-bytes", config.max_queued_bytes(), 1),
       CheckAtLeast("--max-queued-seconds", config.max_queued_seconds(), 1),

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "proto/contract/clock.h"
+#include "server/api/access.h"
 #include "server/api/stream_registry.h"
 #include "server/dispatch/dispatcher.h"
 #include "server/dispatch/group_board.h"
@@ -21,10 +22,9 @@ struct ApiParts {
   EventLog& events;
   GroupBoard& board;
   StreamRegistry& streams;
+  const AccessControl& access;
   const Clock& clock;
   ServerMetrics& metrics;
 };
-
-inline constexpr char kDefaultTenant[] = "default";  // everybody, without authentication
 
 }  // namespace cogwheel

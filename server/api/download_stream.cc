@@ -74,11 +74,13 @@ class DownloadStream final : public MessageWriter<v1::Chunk> {
 };
 
 // The result that may be sent from `offset`.
-absl::StatusOr<Artefact> FindResult(const v1::DownloadVideoRequest& request,
+absl::StatusOr<Artefact> FindResult(const absl::StatusOr<std::string>& tenant,
+                                    const v1::DownloadVideoRequest& request,
                                     const JobStore& store) {
+  if (!tenant.ok()) return tenant.status();
   const absl::StatusOr<std::string> name = NormalizeJobName(request.name());
   if (!name.ok()) return name.status();
-  const absl::StatusOr<Job> job = store.Get(kDefaultTenant, *name);
+  const absl::StatusOr<Job> job = store.Get(*tenant, *name);
   if (!job.ok()) return job.status();
   if (!IsTerminal(job->state)) {
     return MakeError(
@@ -110,7 +112,8 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* MakeDownloadStream(grpc::CallbackSer
   auto* stream = new DownloadStream(context, parts);
   v1::DownloadVideoRequest request;
   const absl::Status parsed = ParseRequest(bytes, request);
-  const absl::StatusOr<Artefact> result = parsed.ok() ? FindResult(request, parts.store) : parsed;
+  const absl::StatusOr<Artefact> result =
+      parsed.ok() ? FindResult(stream->tenant(), request, parts.store) : parsed;
   if (!result.ok()) {
     stream->Close(result.status());
     return stream;

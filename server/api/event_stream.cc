@@ -115,7 +115,7 @@ bool EventStream::FillChunk(const EventLog::Next& next, v1::JobEvent& event) {
 }
 
 bool EventStream::Snapshot(int64_t sequence, v1::JobEvent& event) {
-  const absl::StatusOr<Job> job = parts_.store.Get(kDefaultTenant, job_);
+  const absl::StatusOr<Job> job = parts_.store.Get(*tenant(), job_);
   if (!job.ok()) {
     End(job.status());
     return false;
@@ -126,7 +126,7 @@ bool EventStream::Snapshot(int64_t sequence, v1::JobEvent& event) {
 
 // The log has forgotten the job, so it has ended: a snapshot, then its last event.
 bool EventStream::NextFromStore(v1::JobEvent& event) {
-  const absl::StatusOr<Job> job = parts_.store.Get(kDefaultTenant, job_);
+  const absl::StatusOr<Job> job = parts_.store.Get(*tenant(), job_);
   if (!job.ok()) {
     End(job.status());
     return false;
@@ -151,7 +151,7 @@ bool EventStream::NextFromStore(v1::JobEvent& event) {
 
 void EventStream::EndWithJob() {
   if (!options_.end_with_job) return End(absl::OkStatus());
-  const absl::StatusOr<Job> job = parts_.store.Get(kDefaultTenant, job_);
+  const absl::StatusOr<Job> job = parts_.store.Get(*tenant(), job_);
   End(job.ok() ? StatusOf(*job) : job.status());
 }
 
@@ -167,14 +167,16 @@ void EventStream::Leave() {
   if (job.empty()) return;
   parts_.events.Unwatch(job, waker_.get());
   if (options_.cancel_when_left && parts_.streams.LetGo(job) && left) {
-    parts_.dispatcher.Cancel(kDefaultTenant, job, [](const absl::StatusOr<Job>&) {});
+    parts_.dispatcher.Cancel(*tenant(), job, [](const absl::StatusOr<Job>&) {});
   }
 }
 
-absl::StatusOr<Job> FindJob(const std::string& given, const JobStore& store) {
+absl::StatusOr<Job> FindJob(const absl::StatusOr<std::string>& tenant, const std::string& given,
+                            const JobStore& store) {
+  if (!tenant.ok()) return tenant.status();
   const absl::StatusOr<std::string> name = NormalizeJobName(given);
   if (!name.ok()) return name.status();
-  return store.Get(kDefaultTenant, *name);
+  return store.Get(*tenant, *name);
 }
 
 }  // namespace
@@ -187,7 +189,8 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* MakeWatchStream(grpc::CallbackServer
   EventStream::Options options;
   options.include_video = request.include_video();
   auto* stream = new EventStream("WatchJob", context, options, parts);
-  const absl::StatusOr<Job> job = parsed.ok() ? FindJob(request.name(), parts.store) : parsed;
+  const absl::StatusOr<Job> job =
+      parsed.ok() ? FindJob(stream->tenant(), request.name(), parts.store) : parsed;
   if (job.ok()) {
     stream->Follow(job->name, std::max<int64_t>(request.after_sequence(), 0));
   } else {
@@ -206,12 +209,13 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* MakeGenerateStream(grpc::CallbackSer
   options.end_with_job = true;
   options.cancel_when_left = !request.detach();
   auto* stream = new EventStream("Generate", context, options, parts);
-  if (!parsed.ok()) {
-    stream->Close(parsed);
+  const absl::Status admitted = parsed.ok() ? stream->tenant().status() : parsed;
+  if (!admitted.ok()) {
+    stream->Close(admitted);
     return stream;
   }
   stream->Pin();
-  Submit(request, parts, [stream](const absl::StatusOr<CreatedJob>& created) {
+  Submit(request, *stream->tenant(), parts, [stream](const absl::StatusOr<CreatedJob>& created) {
     if (created.ok()) {
       stream->Follow(created->job.name, /*after=*/0);
     } else {

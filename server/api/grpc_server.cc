@@ -4,7 +4,6 @@
 #include <absl/strings/str_cat.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
-#include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
@@ -14,19 +13,32 @@ namespace cogwheel {
 namespace {
 
 constexpr int kKeepaliveMs = 60'000, kKeepaliveTimeoutMs = 20'000;
+constexpr int kShortestPingIntervalMs = 30'000;  // of clients; more often is answered by GOAWAY
+constexpr int kMaxStreams = 256;                 // of one connection
+constexpr int kMaxMetadataBytes = 16 * 1024;
 
 std::string HostOf(const std::string& address) { return address.substr(0, address.rfind(':')); }
 
 // Sets `address` to the port in use.
 absl::StatusOr<std::unique_ptr<grpc::Server>> Listen(const char* flag, std::string& address,
+                                                     const TlsFiles& files,
                                                      const std::vector<grpc::Service*>& services) {
+  const auto credentials = MakeServerCredentials(files);
+  if (!credentials.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("TLS of ", flag, ": ", credentials.status().message()));
+  }
   grpc::ServerBuilder builder;
   int port = 0;
-  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port);
+  builder.AddListeningPort(address, *credentials, &port);
   builder.SetMaxReceiveMessageSize(kMaxReceiveBytes);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // two servers never share a port
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             kShortestPingIntervalMs);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreams);
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
   for (grpc::Service* service : services) builder.RegisterService(service);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr || port == 0) {
@@ -39,6 +51,7 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> Listen(const char* flag, std::stri
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const Addresses& addresses,
+                                                              const Credentials& credentials,
                                                               grpc::Service& video_service,
                                                               grpc::Service& rank_control) {
   grpc::EnableDefaultHealthCheckService(true);
@@ -49,7 +62,7 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const Addresses& a
   const bool one_port = addresses.listen == addresses.internal;
   std::vector<grpc::Service*> services = {&video_service};
   if (one_port) services.push_back(&rank_control);
-  auto server = Listen("--listen", listen, services);
+  auto server = Listen("--listen", listen, credentials.listen, services);
   if (!server.ok()) return server.status();
   started->public_server_ = *std::move(server);
   started->health()->SetServingStatus(false);  // until somebody says otherwise
@@ -57,7 +70,8 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const Addresses& a
     started->addresses_.internal = listen;
     return started;
   }
-  auto internal = Listen("--internal-listen", started->addresses_.internal, {&rank_control});
+  auto internal = Listen("--internal-listen", started->addresses_.internal, credentials.internal,
+                         {&rank_control});
   if (!internal.ok()) return internal.status();
   started->internal_server_ = *std::move(internal);
   return started;

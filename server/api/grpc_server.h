@@ -6,6 +6,8 @@
 
 #include <absl/status/statusor.h>
 
+#include "server/api/tls.h"
+
 namespace grpc {
 class HealthCheckServiceInterface;
 class Server;
@@ -22,8 +24,12 @@ class GrpcServer {
     std::string listen;    // HOST:PORT; port 0 is chosen by the system
     std::string internal;  // the same text: the same port
   };
-  // UNAVAILABLE when it cannot listen.
+  struct Credentials {
+    TlsFiles listen, internal;  // one port has `listen`'s
+  };
+  // UNAVAILABLE when it cannot listen, INVALID_ARGUMENT for credentials that cannot be used.
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const Addresses& addresses,
+                                                           const Credentials& credentials,
                                                            grpc::Service& video_service,
                                                            grpc::Service& rank_control);
   ~GrpcServer();

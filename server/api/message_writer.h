@@ -23,6 +23,7 @@ class MessageWriter : public grpc::ServerWriteReactor<grpc::ByteBuffer>, public 
     const std::optional<absl::Status> closed = parts_.streams.Add(this);
     MutexLock lock(mutex_);
     if (closed.has_value()) end_ = closed;
+    if (!call_.tenant().ok()) end_ = call_.tenant().status();
   }
 
   void OnWriteDone(bool ok) final {
@@ -70,6 +71,9 @@ class MessageWriter : public grpc::ServerWriteReactor<grpc::ByteBuffer>, public 
     pinned_ = false;
     Advance();
   }
+
+  // The caller's, or why it may not call: the stream then ends with that.
+  const absl::StatusOr<std::string>& tenant() const { return call_.tenant(); }
 
  protected:
   // Fills in `message` and returns true, or returns false: there is nothing to send now, or End was

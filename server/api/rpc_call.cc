@@ -27,7 +27,8 @@ RpcCall::RpcCall(const char* method, grpc::ServerContextBase& context, const Api
       context_(&context),
       clock_(&parts.clock),
       metrics_(&parts.metrics),
-      start_(parts.clock.Now()) {
+      start_(parts.clock.Now()),
+      tenant_(parts.access.Check(context, method)) {
   metrics_->api_rpcs_started_total.Increment({method_});
 }
 

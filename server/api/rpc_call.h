@@ -1,20 +1,23 @@
 #pragma once
 
 #include <chrono>
+#include <string>
 
-#include <absl/status/status.h>
+#include <absl/status/statusor.h>
 #include <grpcpp/server_context.h>
 
 #include "server/api/api_parts.h"
 
 namespace cogwheel {
 
-// One RPC, counted and timed. Copies stand for the same call; End is called once.
+// One RPC: admitted, counted and timed. Copies stand for the same call; End is called once.
 class RpcCall {
  public:
   RpcCall(const char* method, grpc::ServerContextBase& context, const ApiParts& parts);
 
   const char* method() const { return method_; }
+  // The caller's, or why it may not call.
+  const absl::StatusOr<std::string>& tenant() const { return tenant_; }
   // The status that it ends with: tells clients when to try again (grpc-retry-pushback-ms), and
   // gives an INTERNAL without a reason an id that the log has too.
   grpc::Status End(const absl::Status& status) const;
@@ -25,6 +28,7 @@ class RpcCall {
   const Clock* clock_;
   ServerMetrics* metrics_;
   std::chrono::steady_clock::time_point start_;
+  absl::StatusOr<std::string> tenant_;
 };
 
 }  // namespace cogwheel

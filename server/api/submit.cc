@@ -19,9 +19,10 @@ void Count(const absl::StatusOr<CreatedJob>& created, ServerMetrics& metrics) {
 
 }  // namespace
 
-void Submit(const v1::GenerateRequest& request, const ApiParts& parts, Intake::Done done) {
+void Submit(const v1::GenerateRequest& request, const std::string& tenant, const ApiParts& parts,
+            Intake::Done done) {
   parts.intake.Submit(
-      request, kDefaultTenant,
+      request, tenant,
       [&metrics = parts.metrics, done = std::move(done)](absl::StatusOr<CreatedJob> created) {
         Count(created, metrics);
         done(std::move(created));

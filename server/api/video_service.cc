@@ -21,9 +21,9 @@ namespace {
 constexpr int kDefaultPage = 50, kMaxPage = 1000;
 constexpr size_t kMaxPageBytes = 2 * 1024 * 1024;
 
-absl::StatusOr<JobQuery> ToQuery(const v1::ListJobsRequest& request) {
+absl::StatusOr<JobQuery> ToQuery(const std::string& tenant, const v1::ListJobsRequest& request) {
   JobQuery query;
-  query.tenant = kDefaultTenant;
+  query.tenant = tenant;
   std::vector<FieldViolation> violations;
   if (request.page_size() < 0 || request.page_size() > kMaxPage) {
     violations.push_back(
@@ -76,23 +76,26 @@ VideoService::Stream* VideoService::DownloadVideo(Context* context,
 VideoService::Unary* VideoService::CreateJob(Context* context, const grpc::ByteBuffer* request,
                                              grpc::ByteBuffer* job) {
   const RpcCall call("CreateJob", *context, parts_);
+  if (!call.tenant().ok()) return Answer(context, call, call.tenant().status());
   v1::CreateJobRequest create;
   const absl::Status parsed = ParseRequest(*request, create);
   if (!parsed.ok()) return Answer(context, call, parsed);
   Unary* reactor = context->DefaultReactor();
-  Submit(create.request(), parts_, [call, job, reactor](const absl::StatusOr<CreatedJob>& created) {
-    if (created.ok()) *job = ToBytes(ToProto(created->job));
-    reactor->Finish(call.End(created.status()));
-  });
+  Submit(create.request(), *call.tenant(), parts_,
+         [call, job, reactor](const absl::StatusOr<CreatedJob>& created) {
+           if (created.ok()) *job = ToBytes(ToProto(created->job));
+           reactor->Finish(call.End(created.status()));
+         });
   return reactor;
 }
 
 VideoService::Unary* VideoService::GetJob(Context* context, const v1::GetJobRequest* request,
                                           v1::Job* job) {
   const RpcCall call("GetJob", *context, parts_);
+  if (!call.tenant().ok()) return Answer(context, call, call.tenant().status());
   const absl::StatusOr<std::string> name = NormalizeJobName(request->name());
   if (!name.ok()) return Answer(context, call, name.status());
-  const absl::StatusOr<Job> found = parts_.store.Get(kDefaultTenant, *name);
+  const absl::StatusOr<Job> found = parts_.store.Get(*call.tenant(), *name);
   if (found.ok()) *job = ToProto(*found);
   return Answer(context, call, found.status());
 }
@@ -100,7 +103,8 @@ VideoService::Unary* VideoService::GetJob(Context* context, const v1::GetJobRequ
 VideoService::Unary* VideoService::ListJobs(Context* context, const v1::ListJobsRequest* request,
                                             v1::ListJobsResponse* response) {
   const RpcCall call("ListJobs", *context, parts_);
-  const absl::StatusOr<JobQuery> query = ToQuery(*request);
+  if (!call.tenant().ok()) return Answer(context, call, call.tenant().status());
+  const absl::StatusOr<JobQuery> query = ToQuery(*call.tenant(), *request);
   if (!query.ok()) return Answer(context, call, query.status());
   const absl::StatusOr<JobPage> page = parts_.store.List(*query);
   if (!page.ok()) return Answer(context, call, page.status());
@@ -119,10 +123,11 @@ VideoService::Unary* VideoService::ListJobs(Context* context, const v1::ListJobs
 VideoService::Unary* VideoService::CancelJob(Context* context, const v1::CancelJobRequest* request,
                                              v1::Job* job) {
   const RpcCall call("CancelJob", *context, parts_);
+  if (!call.tenant().ok()) return Answer(context, call, call.tenant().status());
   const absl::StatusOr<std::string> name = NormalizeJobName(request->name());
   if (!name.ok()) return Answer(context, call, name.status());
   Unary* reactor = context->DefaultReactor();
-  parts_.dispatcher.Cancel(kDefaultTenant, *name,
+  parts_.dispatcher.Cancel(*call.tenant(), *name,
                            [call, job, reactor](const absl::StatusOr<Job>& found) {
                              if (found.ok()) *job = ToProto(*found);
                              reactor->Finish(call.End(found.status()));
@@ -133,10 +138,11 @@ VideoService::Unary* VideoService::CancelJob(Context* context, const v1::CancelJ
 VideoService::Unary* VideoService::DeleteJob(Context* context, const v1::DeleteJobRequest* request,
                                              v1::DeleteJobResponse* /*response*/) {
   const RpcCall call("DeleteJob", *context, parts_);
+  if (!call.tenant().ok()) return Answer(context, call, call.tenant().status());
   const absl::StatusOr<std::string> name = NormalizeJobName(request->name());
   if (!name.ok()) return Answer(context, call, name.status());
   Unary* reactor = context->DefaultReactor();
-  parts_.dispatcher.Delete(kDefaultTenant, *name,
+  parts_.dispatcher.Delete(*call.tenant(), *name,
                            [call, reactor](const absl::StatusOr<Job>& removed) {
                              reactor->Finish(call.End(removed.status()));
                            });
@@ -147,6 +153,7 @@ VideoService::Unary* VideoService::ListModels(Context* context,
                                               const v1::ListModelsRequest* /*request*/,
                                               v1::ListModelsResponse* response) {
   const RpcCall call("ListModels", *context, parts_);
+  if (!call.tenant().ok()) return Answer(context, call, call.tenant().status());
   const absl::StatusOr<std::vector<v1::Model>> models = parts_.store.Models();
   if (!models.ok()) return Answer(context, call, models.status());
   const std::vector<v1::Group> groups = parts_.board.List();
@@ -164,6 +171,7 @@ VideoService::Unary* VideoService::ListGroups(Context* context,
                                               const v1::ListGroupsRequest* /*request*/,
                                               v1::ListGroupsResponse* response) {
   const RpcCall call("ListGroups", *context, parts_);
+  if (!call.tenant().ok()) return Answer(context, call, call.tenant().status());
   for (v1::Group& group : parts_.board.List()) *response->add_groups() = std::move(group);
   return Answer(context, call, absl::OkStatus());
 }
@@ -171,6 +179,7 @@ VideoService::Unary* VideoService::ListGroups(Context* context,
 VideoService::Unary* VideoService::GetGroup(Context* context, const v1::GetGroupRequest* request,
                                             v1::Group* group) {
   const RpcCall call("GetGroup", *context, parts_);
+  if (!call.tenant().ok()) return Answer(context, call, call.tenant().status());
   const std::optional<v1::Group> found = parts_.board.Find(request->name());
   if (!found.has_value()) {
     return Answer(context, call,

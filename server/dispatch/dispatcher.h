@@ -52,6 +52,8 @@ class Dispatcher final : public WorkerGroupObserver {
   void Cancel(const std::string& tenant, const std::string& name, JobCallback done);
   // NOT_FOUND, FAILED_PRECONDITION while it is not finished. `done` gets the job as it was.
   void Delete(const std::string& tenant, const std::string& name, JobCallback done);
+  // Of tenants in the queue, from now on. On the loop's thread.
+  void SetWeights(std::map<std::string, double> weights) { queue_.SetWeights(std::move(weights)); }
   // No job is started any more.
   void Drain();
   // Running jobs are given up: they go back to the queue.

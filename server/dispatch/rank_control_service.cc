@@ -2,9 +2,11 @@
 
 #include <deque>
 #include <memory>
+#include <string_view>
 #include <utility>
 
 #include "proto/contract/mutex.h"
+#include "proto/contract/sha256.h"
 #include "proto/contract/status.h"
 
 namespace cogwheel {
@@ -143,9 +145,30 @@ class RankStream final : public Reactor {
   const std::shared_ptr<RankMessage> buffer_ = std::make_shared<RankMessage>();
 };
 
+// Ends at once.
+class RefusedStream final : public Reactor {
+ public:
+  explicit RefusedStream(const absl::Status& why) { Finish(ToGrpc(why)); }
+  void OnDone() override { delete this; }
+};
+
+// Digests are compared, so that the time it takes tells nothing of the secret.
+bool HasToken(const grpc::CallbackServerContext& context, const std::string& token_digest) {
+  constexpr std::string_view kScheme = "bearer ";
+  if (token_digest.empty()) return true;
+  const auto header = context.client_metadata().find("authorization");
+  if (header == context.client_metadata().end()) return false;
+  const std::string_view value(header->second.data(), header->second.size());
+  return value.starts_with(kScheme) && Sha256Hex(value.substr(kScheme.size())) == token_digest;
+}
+
 }  // namespace
 
 Reactor* RankControlService::Join(grpc::CallbackServerContext* context) {
+  if (!HasToken(*context, token_digest_)) {
+    return new RefusedStream(MakeError(absl::StatusCode::kUnauthenticated, "RANK_CREDENTIALS",
+                                       "the rank has not sent the group's token"));
+  }
   return new RankStream(++last_id_, context, loop_, groups_);
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <atomic>
+#include <string>
+#include <utility>
 
 #include <grpcpp/support/server_callback.h>
 
@@ -14,7 +16,10 @@ namespace cogwheel {
 // in order, a few at a time: a rank that sends faster than they are handled is not read.
 class RankControlService final : public internal::v1::RankControl::CallbackService {
  public:
-  RankControlService(EventLoop& loop, RankGroups& groups) : loop_(loop), groups_(groups) {}
+  // `token_digest`: SHA-256 of the secret that ranks must send (`authorization: bearer ...`); empty
+  // = they need none.
+  RankControlService(EventLoop& loop, RankGroups& groups, std::string token_digest)
+      : loop_(loop), groups_(groups), token_digest_(std::move(token_digest)) {}
 
   grpc::ServerBidiReactor<internal::v1::RankMessage, internal::v1::FrontendMessage>* Join(
       grpc::CallbackServerContext* context) override;
@@ -22,6 +27,7 @@ class RankControlService final : public internal::v1::RankControl::CallbackServi
  private:
   EventLoop& loop_;
   RankGroups& groups_;
+  const std::string token_digest_;
   std::atomic<RankId> last_id_{0};
 };
 

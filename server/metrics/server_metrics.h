@@ -21,7 +21,8 @@ struct ServerMetrics {
   HistogramMeter api_rpc_duration_seconds;  // method
   GaugeMeter api_live_reactors;
   CounterMeter api_streams_stalled_total;
-  CounterMeter api_sent_bytes_total;  // method
+  CounterMeter api_sent_bytes_total;                    // method
+  GaugeMeter api_certificate_expiry_timestamp_seconds;  // role
 
   // Read from the store, so that they survive restarts: accepted = all finished + in flight.
   TotalMeter queue_jobs_accepted_total;    // model, tenant

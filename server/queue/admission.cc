@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include <absl/strings/str_cat.h>
 
@@ -68,6 +69,13 @@ absl::Status Admit(const QueueLimits& limits, const QueueLoad& load, const JobCo
   return CheckDeadline(load, cost);
 }
 
+QueueLimits AdmissionLedger::LimitsFor(const JobCost& cost) const {
+  QueueLimits limits = limits_;
+  const auto own = tenant_limits_.find(cost.tenant);
+  if (own != tenant_limits_.end()) limits.tenant_jobs = own->second;
+  return limits;
+}
+
 QueueLoad AdmissionLedger::LoadFor(const JobCost& cost) const {
   QueueLoad load = load_;
   const auto tenant = tenant_jobs_.find(cost.tenant);
@@ -95,7 +103,7 @@ void AdmissionLedger::Add(const JobCost& cost, int sign) {
 
 absl::Status AdmissionLedger::Reserve(const std::string& job, const JobCost& cost) {
   MutexLock lock(mutex_);
-  const absl::Status admitted = Admit(limits_, LoadFor(cost), cost);
+  const absl::Status admitted = Admit(LimitsFor(cost), LoadFor(cost), cost);
   if (admitted.ok() && jobs_.emplace(job, cost).second) Add(cost, 1);
   return admitted;
 }
@@ -111,6 +119,11 @@ void AdmissionLedger::Release(const std::string& job) {
   if (found == jobs_.end()) return;
   Add(found->second, -1);
   jobs_.erase(found);
+}
+
+void AdmissionLedger::SetTenantLimits(std::map<std::string, int64_t> jobs) {
+  MutexLock lock(mutex_);
+  tenant_limits_ = std::move(jobs);
 }
 
 void AdmissionLedger::SetGroups(const std::string& model, int groups, double running_seconds) {

@@ -50,6 +50,8 @@ class AdmissionLedger {
   // A place for a job that was accepted earlier: beyond the limits if need be.
   void Take(const std::string& job, const JobCost& cost) COGWHEEL_EXCLUDES(mutex_);
   void Release(const std::string& job) COGWHEEL_EXCLUDES(mutex_);
+  // Of tenants that have a limit of their own.
+  void SetTenantLimits(std::map<std::string, int64_t> jobs) COGWHEEL_EXCLUDES(mutex_);
   // How many groups serve the model, and how long their running jobs should still take in all.
   void SetGroups(const std::string& model, int groups, double running_seconds)
       COGWHEEL_EXCLUDES(mutex_);
@@ -66,6 +68,7 @@ class AdmissionLedger {
     double queued_seconds = 0, running_seconds = 0;
     int groups = 0;
   };
+  QueueLimits LimitsFor(const JobCost& cost) const COGWHEEL_REQUIRES(mutex_);
   QueueLoad LoadFor(const JobCost& cost) const COGWHEEL_REQUIRES(mutex_);
   void Add(const JobCost& cost, int sign) COGWHEEL_REQUIRES(mutex_);
 
@@ -73,6 +76,7 @@ class AdmissionLedger {
   mutable Mutex mutex_;
   QueueLoad load_ COGWHEEL_GUARDED_BY(mutex_);
   std::map<std::string, JobCost> jobs_ COGWHEEL_GUARDED_BY(mutex_);
+  std::map<std::string, int64_t> tenant_limits_ COGWHEEL_GUARDED_BY(mutex_);
   std::map<std::string, int64_t> tenant_jobs_ COGWHEEL_GUARDED_BY(mutex_);
   std::map<std::string, Model> models_ COGWHEEL_GUARDED_BY(mutex_);
 };

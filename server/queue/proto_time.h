@@ -20,6 +20,13 @@ inline google::protobuf::Timestamp ToTimestamp(std::chrono::system_clock::time_p
   return timestamp;
 }
 
+inline std::chrono::system_clock::time_point ToWallTime(
+    const google::protobuf::Timestamp& timestamp) {
+  return std::chrono::system_clock::time_point(
+      std::chrono::duration_cast<std::chrono::system_clock::duration>(
+          std::chrono::seconds(timestamp.seconds()) + std::chrono::nanoseconds(timestamp.nanos())));
+}
+
 inline google::protobuf::Duration ToDuration(double seconds) {
   google::protobuf::Duration duration;
   if (!std::isfinite(seconds)) return duration;

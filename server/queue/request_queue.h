@@ -32,10 +32,8 @@ struct QueuedJob {
 // thread. The bound is the ledger's: a job is pushed only with a place reserved.
 class RequestQueue {
  public:
-  // A tenant that is not named has weight 1.
-  explicit RequestQueue(std::map<std::string, double> weights = {})
-      : weights_(std::move(weights)) {}
-
+  // For jobs that start from now on. A tenant that is not named has weight 1.
+  void SetWeights(std::map<std::string, double> weights) { weights_ = std::move(weights); }
   void Push(QueuedJob job);
   // Takes out a job that starts: its tenant pays for it.
   std::optional<QueuedJob> Take(const std::string& name);
@@ -54,7 +52,7 @@ class RequestQueue {
   };
   double PriceOf(const QueuedJob& job) const;
 
-  const std::map<std::string, double> weights_;
+  std::map<std::string, double> weights_;
   std::map<std::string, Tenant> tenants_;
   std::map<std::string, std::pair<std::string, Key>> places_;  // tenant and key by job
   double turn_ = 0;  // what the tenant that was served last had paid by then

@@ -21,7 +21,7 @@ absl::StatusOr<ParsedArguments> Parse(std::vector<std::string> words,
                                       const std::string& default_server = kDefaultServer) {
   std::vector<const char*> argv = {"cogwheel"};
   for (const std::string& word : words) argv.push_back(word.c_str());
-  return ParseArguments(static_cast<int>(argv.size()), argv.data(), default_server);
+  return ParseArguments(static_cast<int>(argv.size()), argv.data(), {default_server, {}});
 }
 
 Arguments Accepted(const std::vector<std::string>& words) {

@@ -102,6 +102,17 @@ TEST(AdmissionLedger, GivesPlacesBack) {
   EXPECT_TRUE(ledger.Reserve("b", {.bytes = 10}).ok());
 }
 
+TEST(AdmissionLedger, ATenantMayHaveALimitOfItsOwn) {
+  AdmissionLedger ledger({.tenant_jobs = 1});
+  ledger.SetTenantLimits({{"large", 2}});
+  for (const char* job : {"a", "b"}) {
+    EXPECT_EQ(absl::OkStatus(), ledger.Reserve(job, {.tenant = "large"}));
+  }
+  EXPECT_EQ("TENANT_QUOTA", ErrorReason(ledger.Reserve("c", {.tenant = "large"})));
+  EXPECT_EQ(absl::OkStatus(), ledger.Reserve("d", {.tenant = "small"}));
+  EXPECT_EQ("TENANT_QUOTA", ErrorReason(ledger.Reserve("e", {.tenant = "small"})));
+}
+
 TEST(AdmissionLedger, KnowsTheBacklogOfAModel) {
   AdmissionLedger ledger({});
   ledger.Take("a", {.model = "m", .seconds = 6});
@@ -201,7 +212,8 @@ TEST(RequestQueue, ADearJobCostsTurns) {
 }
 
 TEST(RequestQueue, WeightsAreKept) {
-  RequestQueue queue({{"a", 2.0}});
+  RequestQueue queue;
+  queue.SetWeights({{"a", 2.0}});
   for (int i = 0; i < 4; ++i) queue.Push(Of("a", i));
   for (int i = 0; i < 2; ++i) queue.Push(Of("b", i));
   // Bills before each turn: a 0, b 0, a 0.5, then both 1 and b's is older, a 1, a 1.5.

@@ -1,0 +1,56 @@
+#include "client/server_access.h"
+
+#include <fstream>
+#include <iterator>
+
+#include <absl/strings/str_cat.h>
+
+#include "proto/contract/secret.h"
+
+namespace cogwheel {
+namespace {
+
+absl::Status ReadPem(const char* flag, const std::string& file, std::string& text) {
+  if (file.empty()) return absl::OkStatus();
+  std::ifstream stream(file, std::ios::binary);
+  text.assign(std::istreambuf_iterator<char>(stream), {});
+  if (text.find("-----BEGIN ") != std::string::npos) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(flag, " ", file, " is no PEM file"));
+}
+
+}  // namespace
+
+void ServerAccess::Authorize(grpc::ClientContext& context) const {
+  if (!token.empty()) context.AddMetadata("authorization", absl::StrCat("bearer ", token));
+}
+
+absl::StatusOr<ServerAccess> OpenAccess(const AccessFlags& flags) {
+  ServerAccess access;
+  if (!flags.token_file.empty()) {
+    const absl::StatusOr<std::string> token = ReadSecret(flags.token_file);
+    if (!token.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat("--token-file: ", token.status().message()));
+    }
+    access.token = *token;
+  }
+  if (flags.tls_certificate.empty() != flags.tls_key.empty()) {
+    return absl::InvalidArgumentError(
+        "--tls-certificate and --tls-key are given together or not at all");
+  }
+  if (flags.tls_ca.empty()) {
+    if (flags.tls_certificate.empty()) return access;
+    return absl::InvalidArgumentError("--tls-certificate needs --tls-ca");
+  }
+  grpc::SslCredentialsOptions options;
+  const absl::Status read[] = {
+      ReadPem("--tls-ca", flags.tls_ca, options.pem_root_certs),
+      ReadPem("--tls-certificate", flags.tls_certificate, options.pem_cert_chain),
+      ReadPem("--tls-key", flags.tls_key, options.pem_private_key)};
+  for (const absl::Status& status : read) {
+    if (!status.ok()) return status;
+  }
+  access.channel = grpc::SslCredentials(options);
+  return access;
+}
+
+}  // namespace cogwheel

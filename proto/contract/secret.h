@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string>
+
+#include <absl/status/statusor.h>
+
+namespace cogwheel {
+
+// The text of a secret's file without the line end: 16 to 4096 bytes, else INVALID_ARGUMENT naming
+// the file (never what it holds).
+absl::StatusOr<std::string> ReadSecret(const std::string& file);
+
+}  // namespace cogwheel

@@ -1,0 +1,195 @@
+#include "server/api/access.h"
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <utility>
+
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+#include <google/protobuf/util/json_util.h>
+
+#include "proto/contract/log.h"
+#include "proto/contract/sha256.h"
+#include "proto/contract/status.h"
+#include "server/queue/proto_time.h"
+
+namespace cogwheel {
+namespace {
+
+using config::v1::AccessPolicy;
+
+constexpr size_t kDigestDigits = 64, kMaxNameBytes = 64, kMaxTenants = 100;
+constexpr int64_t kMaxFileBytes = 1024 * 1024;
+constexpr std::string_view kScheme = "bearer ";
+
+// What a caller needs to call a method. One that is not named is closed to everybody.
+struct Rule {
+  std::string_view method, role;
+};
+constexpr std::array kRules = {
+    Rule{"Generate", "submit"},    Rule{"CreateJob", "submit"},   Rule{"CancelJob", "submit"},
+    Rule{"DeleteJob", "submit"},   Rule{"GetJob", "read"},        Rule{"ListJobs", "read"},
+    Rule{"WatchJob", "read"},      Rule{"DownloadVideo", "read"}, Rule{"ListModels", "read"},
+    Rule{"ListGroups", "operate"}, Rule{"GetGroup", "operate"},
+};
+
+bool IsRole(std::string_view text) {
+  return text == "submit" || text == "read" || text == "operate";
+}
+
+bool IsDigest(const std::string& text) {
+  return text.size() == kDigestDigits && std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
+}
+
+bool IsTenantName(const std::string& text) {
+  return !text.empty() && text.size() <= kMaxNameBytes &&
+         std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+         });
+}
+
+absl::Status CheckTenants(const AccessPolicy& policy, std::set<std::string>& names) {
+  if (policy.tenants_size() > static_cast<int>(kMaxTenants)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(policy.tenants_size(), " tenants; at most ", kMaxTenants, " are legal"));
+  }
+  for (const AccessPolicy::Tenant& tenant : policy.tenants()) {
+    if (!IsTenantName(tenant.name()) || !names.insert(tenant.name()).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("tenant name '", tenant.name(),
+                       "' is not legal; legal are 1 to 64 of a-z, 0-9 and -, each name once"));
+    }
+    if (tenant.weight() < 0 || tenant.max_queued_jobs() < 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("tenant ", tenant.name(), " has a negative weight or max_queued_jobs"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckToken(const AccessPolicy::Token& token, const std::set<std::string>& tenants) {
+  if (!IsDigest(token.sha256())) {
+    return absl::InvalidArgumentError(
+        "a token's sha256 is not 64 lower-case hexadecimal digits");  // its text may be a secret
+  }
+  const std::string which = absl::StrCat("token ", token.sha256().substr(0, 8));
+  if (!tenants.contains(token.tenant())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(which, ": tenant '", token.tenant(), "' is not among the tenants"));
+  }
+  for (const std::string& role : token.roles()) {
+    if (!IsRole(role)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          which, ": role '", role, "' is not legal; legal are submit, read and operate"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<AccessPolicy> ReadPolicy(const std::string& file) {
+  std::ifstream stream(file, std::ios::binary);
+  std::string text(kMaxFileBytes, '\0');
+  stream.read(text.data(), kMaxFileBytes);
+  if (stream.gcount() == 0 || !stream.eof()) {
+    return absl::InvalidArgumentError("it cannot be read, is empty or is larger than 1 MiB");
+  }
+  text.resize(static_cast<size_t>(stream.gcount()));
+  AccessPolicy policy;
+  const auto parsed = google::protobuf::util::JsonStringToMessage(text, &policy);
+  if (!parsed.ok()) return absl::InvalidArgumentError("it is no JSON form of AccessPolicy");
+  std::set<std::string> names;
+  absl::Status checked = CheckTenants(policy, names);
+  for (const AccessPolicy::Token& token : policy.tokens()) {
+    if (checked.ok()) checked = CheckToken(token, names);
+  }
+  if (!checked.ok()) return checked;
+  return policy;
+}
+
+absl::Status Unauthenticated(std::string_view reason, std::string_view message) {
+  return MakeError(absl::StatusCode::kUnauthenticated, reason, message);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<AccessControl>> AccessControl::Load(const std::string& file,
+                                                                   const Clock& clock) {
+  std::unique_ptr<AccessControl> access(new AccessControl(file, clock));
+  const absl::Status read = file.empty() ? absl::OkStatus() : access->Read();
+  if (!read.ok()) return read;
+  return access;
+}
+
+absl::Status AccessControl::Read() {
+  std::error_code error;
+  read_time_ = std::filesystem::last_write_time(file_, error);
+  absl::StatusOr<AccessPolicy> policy = ReadPolicy(file_);
+  if (!policy.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--access-file ", file_, ": ", policy.status().message()));
+  }
+  MutexLock lock(mutex_);
+  policy_ = *std::move(policy);
+  tokens_.clear();
+  for (const Token& token : policy_.tokens()) tokens_[token.sha256()] = token;
+  return absl::OkStatus();
+}
+
+bool AccessControl::Reload() {
+  if (file_.empty()) return false;
+  std::error_code error;
+  const auto time = std::filesystem::last_write_time(file_, error);
+  if (error || time == read_time_) return false;  // gone for a moment: being replaced
+  const absl::Status read = Read();
+  if (read.ok()) {
+    Log(LogLevel::kInfo, "access file read again", {{"file", file_}});
+  } else {
+    Log(LogLevel::kError, "access file not usable; the former one holds",
+        {{"error", std::string(read.message())}});
+  }
+  return read.ok();
+}
+
+std::vector<AccessPolicy::Tenant> AccessControl::Tenants() const {
+  MutexLock lock(mutex_);
+  return {policy_.tenants().begin(), policy_.tenants().end()};
+}
+
+absl::StatusOr<std::string> AccessControl::Check(const grpc::ServerContextBase& context,
+                                                 std::string_view method) const {
+  const auto& metadata = context.client_metadata();
+  const auto found = metadata.find("authorization");
+  if (found == metadata.end()) return CheckHeader(std::nullopt, method);
+  return CheckHeader(std::string(found->second.data(), found->second.size()), method);
+}
+
+absl::StatusOr<std::string> AccessControl::CheckHeader(const std::optional<std::string>& header,
+                                                       std::string_view method) const {
+  if (file_.empty()) return kDefaultTenant;
+  if (!header.has_value() ||
+      !absl::StartsWithIgnoreCase(*header, {kScheme.data(), kScheme.size()})) {
+    return Unauthenticated("NO_CREDENTIALS", "the call has no bearer token");
+  }
+  const std::string digest = Sha256Hex(header->substr(kScheme.size()));
+  MutexLock lock(mutex_);
+  const auto token = tokens_.find(digest);
+  if (token == tokens_.end()) return Unauthenticated("BAD_CREDENTIALS", "the token is not known");
+  const Token& found = token->second;
+  if (found.has_expires() && ToWallTime(found.expires()) <= clock_.Wall()) {
+    return Unauthenticated("BAD_CREDENTIALS", "the token has expired");
+  }
+  const auto rule = std::find_if(kRules.begin(), kRules.end(),
+                                 [method](const Rule& each) { return each.method == method; });
+  const bool allowed = rule != kRules.end() && std::find(found.roles().begin(), found.roles().end(),
+                                                         rule->role) != found.roles().end();
+  if (allowed) return found.tenant();
+  return MakeError(absl::StatusCode::kPermissionDenied, "METHOD_DENIED",
+                   absl::StrCat("the token may not call ", std::string(method)));
+}
+
+}  // namespace cogwheel
