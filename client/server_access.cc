@@ -1,8 +1,5 @@
 #include "client/server_access.h"
 
-#include <fstream>
-#include <iterator>
-
 #include <absl/strings/str_cat.h>
 
 #include "proto/contract/secret.h"
@@ -10,12 +7,13 @@
 namespace cogwheel {
 namespace {
 
-absl::Status ReadPem(const char* flag, const std::string& file, std::string& text) {
+absl::Status ReadInto(const char* flag, const std::string& file, std::string& text) {
   if (file.empty()) return absl::OkStatus();
-  std::ifstream stream(file, std::ios::binary);
-  text.assign(std::istreambuf_iterator<char>(stream), {});
-  if (text.find("-----BEGIN ") != std::string::npos) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(flag, " ", file, " is no PEM file"));
+  absl::StatusOr<std::string> pem = ReadPem(file);
+  if (!pem.ok())
+    return absl::InvalidArgumentError(absl::StrCat(flag, ": ", pem.status().message()));
+  text = *std::move(pem);
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -43,9 +41,9 @@ absl::StatusOr<ServerAccess> OpenAccess(const AccessFlags& flags) {
   }
   grpc::SslCredentialsOptions options;
   const absl::Status read[] = {
-      ReadPem("--tls-ca", flags.tls_ca, options.pem_root_certs),
-      ReadPem("--tls-certificate", flags.tls_certificate, options.pem_cert_chain),
-      ReadPem("--tls-key", flags.tls_key, options.pem_private_key)};
+      ReadInto("--tls-ca", flags.tls_ca, options.pem_root_certs),
+      ReadInto("--tls-certificate", flags.tls_certificate, options.pem_cert_chain),
+      ReadInto("--tls-key", flags.tls_key, options.pem_private_key)};
   for (const absl::Status& status : read) {
     if (!status.ok()) return status;
   }

@@ -98,6 +98,8 @@ class RankProcess {
 ControlStream::Options RankProcess::LinkOptions(const ModelDescription& model, int local_rank) {
   return {
       .frontend = settings_.frontend,
+      .keys = {settings_.tls_ca, settings_.tls_certificate, settings_.tls_key,
+               settings_.rank_token_file},
       .identity = Identity(settings_, model, local_rank, listener_->address()),
       .stop_requested = [this] { return watchdog_.stops() > 0; },
       .last_exchange = [this] { return watchdog_.recorder().last_sequence(); },
@@ -142,7 +144,7 @@ int RankProcess::Run(const ModelDescription& model, int local_rank) {
   if (absl::IsCancelled(link.status())) return kExitLeft;
   if (!link.ok()) {
     Log(LogLevel::kError, "cannot join", {{"error", std::string(link.status().message())}});
-    return kExitGroupLost;
+    return absl::IsInvalidArgument(link.status()) ? kExitRefused : kExitGroupLost;
   }
   reachable_link_ = link->get();
   RankLoop loop(MakeParts(local_rank), mailbox_, **link, watchdog_);

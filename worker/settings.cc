@@ -92,6 +92,10 @@ absl::StatusOr<WorkerSettings> CheckSettings(const config::v1::WorkerConfig& con
   if (!dtype.ok()) return dtype.status();
   settings.dtype = *dtype;
   settings.frontend = config.has_frontend() ? config.frontend() : "127.0.0.1:50051";
+  settings.tls_ca = config.tls_ca();
+  settings.tls_certificate = config.tls_certificate();
+  settings.tls_key = config.tls_key();
+  settings.rank_token_file = config.rank_token_file();
   settings.model_dir = config.model();
   settings.model_name = config.model_name();
   settings.group = config.has_group() ? config.group() : "default";

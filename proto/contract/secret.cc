@@ -1,6 +1,7 @@
 #include "proto/contract/secret.h"
 
 #include <fstream>
+#include <iterator>
 
 #include <absl/strings/str_cat.h>
 
@@ -16,6 +17,13 @@ absl::StatusOr<std::string> ReadSecret(const std::string& file) {
   if (text.size() >= kShortest && text.size() <= kLongest) return text;
   return absl::InvalidArgumentError(absl::StrCat("file ", file, " does not hold a secret of ",
                                                  kShortest, " to ", kLongest, " bytes"));
+}
+
+absl::StatusOr<std::string> ReadPem(const std::string& file) {
+  std::ifstream stream(file, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(stream), {}};
+  if (text.find("-----BEGIN ") != std::string::npos) return text;
+  return absl::InvalidArgumentError(absl::StrCat("file ", file, " is no PEM file"));
 }
 
 }  // namespace cogwheel

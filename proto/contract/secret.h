@@ -10,4 +10,7 @@ namespace cogwheel {
 // the file (never what it holds).
 absl::StatusOr<std::string> ReadSecret(const std::string& file);
 
+// The text of a PEM file, else INVALID_ARGUMENT naming the file.
+absl::StatusOr<std::string> ReadPem(const std::string& file);
+
 }  // namespace cogwheel

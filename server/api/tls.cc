@@ -12,7 +12,7 @@
 namespace cogwheel {
 namespace {
 
-constexpr unsigned int kRefreshSeconds = 10;
+constexpr unsigned int kRefreshSeconds = 5;
 
 struct CloseFile {
   void operator()(std::FILE* file) const { std::fclose(file); }

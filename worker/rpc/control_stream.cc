@@ -18,19 +18,21 @@ constexpr std::chrono::seconds kSendLimit{30};
 constexpr std::chrono::seconds kFlushLimit{5};
 constexpr std::chrono::seconds kCloseLimit{4};
 
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& frontend) {
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& frontend,
+                                           const FrontendAccess& access) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 200);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1'000);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  return grpc::CreateCustomChannel(frontend, grpc::InsecureChannelCredentials(), arguments);
+  return grpc::CreateCustomChannel(frontend, access.channel, arguments);
 }
 
 LinkLost::Why WhyEnded(const grpc::Status& status) {
   if (status.error_code() == grpc::StatusCode::INVALID_ARGUMENT ||
-      status.error_code() == grpc::StatusCode::FAILED_PRECONDITION) {
+      status.error_code() == grpc::StatusCode::FAILED_PRECONDITION ||
+      status.error_code() == grpc::StatusCode::UNAUTHENTICATED) {
     return LinkLost::Why::kRefused;
   }
   // gRPC's own errors give no reason.
@@ -43,7 +45,9 @@ LinkLost::Why WhyEnded(const grpc::Status& status) {
 
 absl::StatusOr<std::unique_ptr<ControlStream>> ControlStream::Connect(const Options& options,
                                                                       JobMailbox& mailbox) {
-  std::shared_ptr<grpc::Channel> channel = MakeChannel(options.frontend);
+  const absl::StatusOr<FrontendAccess> access = OpenFrontendAccess(options.keys);
+  if (!access.ok()) return access.status();
+  std::shared_ptr<grpc::Channel> channel = MakeChannel(options.frontend, *access);
   const auto deadline = std::chrono::system_clock::now() + options.dial_limit;
   while (!channel->WaitForConnected(std::chrono::system_clock::now() + kDialSlice)) {
     if (options.stop_requested()) return absl::CancelledError("asked to leave");
@@ -51,20 +55,22 @@ absl::StatusOr<std::unique_ptr<ControlStream>> ControlStream::Connect(const Opti
     return absl::UnavailableError("frontend " + options.frontend + " is not reachable within " +
                                   std::to_string(options.dial_limit.count() / 1000) + " s");
   }
-  return std::unique_ptr<ControlStream>(new ControlStream(std::move(channel), options, mailbox));
+  return std::unique_ptr<ControlStream>(
+      new ControlStream(std::move(channel), access->token, options, mailbox));
 }
 
-ControlStream::ControlStream(std::shared_ptr<grpc::Channel> channel, const Options& options,
-                             JobMailbox& mailbox)
+ControlStream::ControlStream(std::shared_ptr<grpc::Channel> channel, const std::string& token,
+                             const Options& options, JobMailbox& mailbox)
     : options_(options),
       mailbox_(mailbox),
       channel_(std::move(channel)),
       stub_(internal::v1::RankControl::NewStub(channel_)),
       last_word_(std::chrono::steady_clock::now()),
       stream_(std::make_unique<MessageStream>(
-          *stub_, MessageStream::Handlers{
-                      .on_message = [this](FrontendMessage m) { OnMessage(std::move(m)); },
-                      .on_end = [this](const grpc::Status& status) { OnEnd(status); }})) {
+          *stub_, token,
+          MessageStream::Handlers{
+              .on_message = [this](FrontendMessage m) { OnMessage(std::move(m)); },
+              .on_end = [this](const grpc::Status& status) { OnEnd(status); }})) {
   RankMessage message;
   *message.mutable_hello() = ToHello(options.identity);
   stream_->Send(std::move(message), kSendLimit).IgnoreError();

@@ -10,6 +10,7 @@
 #include <absl/status/statusor.h>
 
 #include "worker/rank/rank_link.h"
+#include "worker/rpc/frontend_access.h"
 #include "worker/rpc/message_stream.h"
 #include "worker/rpc/wire_orders.h"
 
@@ -23,6 +24,7 @@ class ControlStream final : public RankLink {
  public:
   struct Options {
     std::string frontend;  // HOST:PORT
+    FrontendKeys keys;
     RankIdentity identity;
     std::chrono::milliseconds dial_limit{15'000};
     std::function<bool()> stop_requested;  // asked while dialing
@@ -37,7 +39,7 @@ class ControlStream final : public RankLink {
     std::chrono::milliseconds gone{15'000};
   };
   // Dials again and again until the frontend answers; UNAVAILABLE after dial_limit, CANCELLED when
-  // asked to stop. `mailbox` outlives the stream.
+  // asked to stop, INVALID_ARGUMENT for keys that cannot be read. `mailbox` outlives the stream.
   static absl::StatusOr<std::unique_ptr<ControlStream>> Connect(const Options& options,
                                                                 JobMailbox& mailbox);
   ~ControlStream() override;
@@ -58,8 +60,8 @@ class ControlStream final : public RankLink {
   void SendFault(const std::string& message);
 
  private:
-  ControlStream(std::shared_ptr<grpc::Channel> channel, const Options& options,
-                JobMailbox& mailbox);
+  ControlStream(std::shared_ptr<grpc::Channel> channel, const std::string& token,
+                const Options& options, JobMailbox& mailbox);
 
   void OnMessage(internal::v1::FrontendMessage message);
   void OnEnd(const grpc::Status& status);

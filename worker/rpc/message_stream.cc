@@ -8,8 +8,10 @@ constexpr size_t kMaxQueuedMessages = 32;
 
 }  // namespace
 
-MessageStream::MessageStream(internal::v1::RankControl::Stub& stub, Handlers handlers)
+MessageStream::MessageStream(internal::v1::RankControl::Stub& stub, const std::string& token,
+                             Handlers handlers)
     : handlers_(std::move(handlers)) {
+  if (!token.empty()) context_.AddMetadata("authorization", "bearer " + token);
   stub.async()->Join(&context_, this);
   AddHold();  // writes start outside of reactions
   StartRead(&incoming_);

@@ -24,7 +24,8 @@ class MessageStream final
     std::function<void(internal::v1::FrontendMessage)> on_message;
     std::function<void(const grpc::Status&)> on_end;  // once, last
   };
-  MessageStream(internal::v1::RankControl::Stub& stub, Handlers handlers);
+  // `token` is sent as `authorization: bearer ...` unless it is empty.
+  MessageStream(internal::v1::RankControl::Stub& stub, const std::string& token, Handlers handlers);
 
   // Queues a message; waits up to `limit` for room. DEADLINE_EXCEEDED when there is none,
   // UNAVAILABLE when the stream has ended.

@@ -1,0 +1,199 @@
+"""Who is let in: certificates, tokens, tenants."""
+
+import hashlib
+import json
+import os
+import subprocess
+import unittest
+
+import grpc
+from stubs import pb, rpc
+from support import SHAPES, ProcessTest, wait_until
+
+RELOAD_LIMIT_S = 30
+
+
+class Authority:
+    """A certificate authority of a test's own."""
+
+    def __init__(self, folder, name):
+        self.folder, self.name = folder, name
+        self.certificate, self.key = self.path("ca.pem"), self.path("ca.key")
+        self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
+                     "-subj", f"/CN={name}", "-keyout", self.key, "-out", self.certificate)
+
+    def path(self, file):
+        return os.path.join(self.folder, f"{self.name}-{file}")
+
+    @staticmethod
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+
+    def issue(self, name, days=1):
+        """(certificate, key) of a server or client on this host."""
+        request, extension = self.path(f"{name}.csr"), self.path(f"{name}.ext")
+        certificate, key = self.path(f"{name}.pem"), self.path(f"{name}.key")
+        with open(extension, "w") as f:
+            f.write("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
+        self.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
+                     "-keyout", key, "-out", request)
+        self.openssl("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.key, "-CAcreateserial",
+                     "-days", str(days), "-extfile", extension, "-out", certificate)
+        return certificate, key
+
+
+class SecurityTest(ProcessTest):
+    def write(self, name, text):
+        with open(self.path(name + ".new"), "w") as f:
+            f.write(text)
+        os.rename(self.path(name + ".new"), self.path(name))
+        return self.path(name)
+
+    def health_code(self, address, *more):
+        """0 or 3: 3 also when the connection is refused."""
+        return self.cogwheel("models", "--server", address, *more).returncode
+
+
+class TlsTest(SecurityTest):
+    def test_only_those_who_trust_the_certificate_are_served(self):
+        ours, other = Authority(self.folder, "ours"), Authority(self.folder, "other")
+        certificate, key = ours.issue("server")
+        _, address = self.start_server("--tls-certificate", certificate, "--tls-key", key)
+        self.assertEqual(0, self.health_code(address, "--tls-ca", ours.certificate))
+        self.assertEqual(3, self.health_code(address, "--tls-ca", other.certificate))
+        self.assertEqual(3, self.health_code(address))
+
+    def test_with_a_client_ca_only_its_clients_are_served_and_ranks_are_clients(self):
+        ours, other = Authority(self.folder, "ours"), Authority(self.folder, "other")
+        certificate, key = ours.issue("server")
+        _, address = self.start_server("--tls-certificate", certificate, "--tls-key", key, "--tls-client-ca",
+                                       ours.certificate)
+        ca = ("--tls-ca", ours.certificate)
+        mine, mine_key = ours.issue("client")
+        wrong, wrong_key = other.issue("client")
+        self.assertEqual(3, self.health_code(address, *ca))
+        self.assertEqual(3, self.health_code(address, *ca, "--tls-certificate", wrong, "--tls-key", wrong_key))
+        proof = (*ca, "--tls-certificate", mine, "--tls-key", mine_key)
+        self.assertEqual(0, self.health_code(address, *proof))
+        self.start_worker(address, 1, 1, 1, SHAPES, *proof)
+        self.succeeds("generate", "--server", address, *proof, "--prompt", "a red circle", "--steps", "1", "-o", "a.mp4")
+
+    def test_a_renewed_certificate_is_used_without_a_restart(self):
+        ours, other = Authority(self.folder, "ours"), Authority(self.folder, "other")
+        certificate, key = ours.issue("server")
+        _, address = self.start_server("--tls-certificate", certificate, "--tls-key", key)
+        renewed, renewed_key = other.issue("server")
+        os.rename(renewed_key, key)
+        os.rename(renewed, certificate)
+        wait_until(lambda: self.health_code(address, "--tls-ca", other.certificate) == 0, RELOAD_LIMIT_S, "the new one")
+        self.assertEqual(3, self.health_code(address, "--tls-ca", ours.certificate))
+
+    def test_files_that_do_not_fit_are_refused_by_name(self):
+        ours, other = Authority(self.folder, "ours"), Authority(self.folder, "other")
+        certificate, key = ours.issue("server")
+        _, other_key = other.issue("server")
+        for flags, text in [(("--tls-certificate", certificate), "--tls-key"),
+                            (("--tls-certificate", certificate, "--tls-key", other_key), "is not that of"),
+                            (("--tls-certificate", self.path("none"), "--tls-key", key), "holds no PEM certificate"),
+                            (("--listen", "0.0.0.0:0", "--internal-listen", "127.0.0.1:0"), "--allow-plaintext"),
+                            (("--access-file", self.path("none")), "--access-file")]:
+            self.assertRefused(flags, text)
+
+    def assertRefused(self, flags, text):
+        listen = () if "--listen" in flags else ("--listen", "127.0.0.1:0")
+        server = self.start_child("cogwheel-server", *listen, "--admin-listen", "127.0.0.1:0", "--data-dir",
+                                  self.path("refused"), *flags)
+        self.assertEqual(2, server.process.wait(20), flags)
+        self.assertIn(text, server.log_text())
+
+
+class TokenTest(SecurityTest):
+    """Two tenants, and a rank's secret."""
+
+    def policy(self, *tokens):
+        return json.dumps({"tenants": [{"name": "a"}, {"name": "b"}], "tokens": [
+            {"sha256": hashlib.sha256(token.encode()).hexdigest(), "tenant": tenant, "roles": roles}
+            for token, tenant, roles in tokens]})
+
+    ALL = ["submit", "read", "operate"]
+
+    def start_guarded(self):
+        self.access = self.write("access.json", self.policy(("secret-of-tenant-a", "a", self.ALL),
+                                                            ("secret-of-tenant-b", "b", self.ALL),
+                                                            ("secret-of-a-reader", "b", ["read"])))
+        secret = self.write("rank.token", "the-secret-of-the-ranks\n")
+        _, address = self.start_server("--access-file", self.access, "--rank-token-file", secret)
+        self.start_worker(address, 1, 1, 1, SHAPES, "--rank-token-file", secret)
+        wait_until(lambda: self.cogwheel("health", "--server", address).returncode == 0, 60, "healthy")
+        return address
+
+    def calls(self, address):
+        """Every RPC of the service by name, as calls that end: (request class, call)."""
+        channel = grpc.insecure_channel(address)
+        self.addCleanup(channel.close)
+        stub = rpc.VideoServiceStub(channel)
+        service = pb.DESCRIPTOR.services_by_name["VideoService"]
+
+        def ended(method, stream):
+            def call(request, token):
+                metadata = [("authorization", f"bearer {token}")] if token else []
+                try:
+                    answer = method(request, metadata=metadata, timeout=60)
+                    return grpc.StatusCode.OK, list(answer) if stream else answer
+                except grpc.RpcError as error:
+                    return error.code(), error.details()
+            return call
+
+        return {m.name: (getattr(pb, m.input_type.name), ended(getattr(stub, m.name), m.server_streaming))
+                for m in service.methods}
+
+    def test_every_rpc_asks_for_a_token_and_keeps_tenants_apart(self):
+        address = self.start_guarded()
+        calls = self.calls(address)
+        a, b, reader = "secret-of-tenant-a", "secret-of-tenant-b", "secret-of-a-reader"
+        for name, (request, call) in calls.items():
+            for token in ("", "wrong-secret", a + "x"):
+                self.assertEqual(grpc.StatusCode.UNAUTHENTICATED, call(request(), token)[0], (name, token))
+        request = pb.GenerateRequest(prompt="a red circle", steps=1, request_id="one key")
+        code, events = calls["Generate"][1](request, a)
+        self.assertEqual(grpc.StatusCode.OK, code)
+        job = events[0].job
+        self.assertEqual("a", calls["GetJob"][1](pb.GetJobRequest(name=job), a)[1].tenant)
+        # Whatever takes a job's name: b learns nothing of a's job, not even that it is.
+        by_name = [n for n, (request, _) in calls.items() if "name" in request.DESCRIPTOR.fields_by_name and n != "GetGroup"]
+        self.assertEqual({"GetJob", "CancelJob", "DeleteJob", "WatchJob", "DownloadVideo"}, set(by_name))
+        for name in by_name:
+            request_type, call = calls[name]
+            mine, none = call(request_type(name=job), b), call(request_type(name="jobs/" + "0" * 26), b)
+            self.assertEqual(grpc.StatusCode.NOT_FOUND, mine[0], name)
+            self.assertEqual(mine[1].replace(job, ""), none[1].replace("jobs/" + "0" * 26, ""), name)
+        self.assertEqual(0, len(calls["ListJobs"][1](pb.ListJobsRequest(), b)[1].jobs))
+        self.assertEqual([job], [j.name for j in calls["ListJobs"][1](pb.ListJobsRequest(), a)[1].jobs])
+        # A key is a tenant's own.
+        code, others = calls["Generate"][1](request, b)
+        self.assertEqual(grpc.StatusCode.OK, code)
+        self.assertNotEqual(job, others[0].job)
+        for name in ("CreateJob", "Generate", "CancelJob", "DeleteJob", "ListGroups", "GetGroup"):
+            self.assertEqual(grpc.StatusCode.PERMISSION_DENIED, calls[name][1](calls[name][0](), reader)[0], name)
+        self.assertEqual(grpc.StatusCode.OK, calls["ListJobs"][1](pb.ListJobsRequest(), reader)[0])
+
+    def test_a_revoked_token_ends_without_a_restart(self):
+        address = self.start_guarded()
+        token = self.write("token", "secret-of-tenant-a\n")
+        self.assertEqual(0, self.health_code(address, "--token-file", token))
+        self.write("access.json", self.policy(("secret-of-tenant-b", "b", self.ALL)))
+        wait_until(lambda: self.health_code(address, "--token-file", token) == 2, RELOAD_LIMIT_S, "revoked")
+        self.assertEqual(0, self.cogwheel("models", "--server", address,
+                                          COGWHEEL_TOKEN_FILE=self.write("other", "secret-of-tenant-b")).returncode)
+
+    def test_a_rank_without_the_secret_is_sent_away_for_good(self):
+        secret = self.write("rank.token", "the-secret-of-the-ranks\n")
+        _, address = self.start_server("--rank-token-file", secret)
+        for flags in ((), ("--rank-token-file", self.write("wrong.token", "another-long-secret"))):
+            worker = self.start_child("cogwheel-worker", "--frontend", address, "--model", SHAPES, *flags)
+            self.assertEqual(2, worker.process.wait(60))
+            self.assertIn("RANK_CREDENTIALS", worker.log_text())
+
+
+if __name__ == "__main__":
+    unittest.main()

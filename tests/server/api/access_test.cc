@@ -1,0 +1,141 @@
+#include "server/api/access.h"
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "cogwheel/v1/video_service.pb.h"
+#include "proto/contract/sha256.h"
+#include "proto/contract/status.h"
+#include "tests/support/fake_clock.h"
+
+namespace cogwheel {
+namespace {
+
+using testing::HasSubstr;
+
+class AccessControlTest : public testing::Test {
+ protected:
+  void TearDown() override { std::filesystem::remove(file_); }
+  void Write(const std::string& json) {
+    std::ofstream(file_) << json;
+    // Whatever the resolution of the file system's clock.
+    std::filesystem::last_write_time(
+        file_, std::filesystem::file_time_type(std::chrono::seconds(1'000'000 + ++writes_)));
+  }
+  static std::string Token(const std::string& token, const std::string& rest) {
+    return "{\"sha256\": \"" + Sha256Hex(token) + "\", " + rest + "}";
+  }
+  void WriteTwo() {
+    Write("{\"tenants\": [{\"name\": \"a\", \"weight\": 2}, {\"name\": \"b\"}], \"tokens\": [" +
+          Token("secret-a", "\"tenant\": \"a\", \"roles\": [\"submit\", \"read\", \"operate\"]") +
+          "," + Token("reader-b", "\"tenant\": \"b\", \"roles\": [\"read\"]") + "]}");
+  }
+  std::string Refusal(const std::string& json) {
+    Write(json);
+    const absl::Status status = AccessControl::Load(file_, clock_).status();
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << json;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(file_));
+    return std::string(status.message());
+  }
+
+  const std::string file_ = testing::TempDir() + "access.json";
+  int writes_ = 0;
+  FakeClock clock_;
+};
+
+TEST_F(AccessControlTest, WithoutAFileEverybodyIsTheDefaultTenant) {
+  const auto access = AccessControl::Load("", clock_).value();
+  EXPECT_EQ("default", access->CheckHeader(std::nullopt, "Generate").value());
+  EXPECT_FALSE(access->Reload());
+}
+
+TEST_F(AccessControlTest, TokensHaveTenantsAndRoles) {
+  WriteTwo();
+  const auto access = AccessControl::Load(file_, clock_).value();
+  EXPECT_EQ("a", access->CheckHeader("Bearer secret-a", "CreateJob").value());
+  EXPECT_EQ("b", access->CheckHeader("bearer reader-b", "GetJob").value());
+  const absl::Status denied = access->CheckHeader("bearer reader-b", "CreateJob").status();
+  EXPECT_EQ(absl::StatusCode::kPermissionDenied, denied.code());
+  EXPECT_EQ("METHOD_DENIED", ErrorReason(denied));
+  EXPECT_EQ("METHOD_DENIED", ErrorReason(access->CheckHeader("bearer secret-a", "New").status()));
+  for (const char* header : {"bearer secret-c", "bearer ", "bearer secret-a "}) {
+    const absl::Status status = access->CheckHeader(header, "GetJob").status();
+    EXPECT_EQ(absl::StatusCode::kUnauthenticated, status.code()) << header;
+    EXPECT_EQ("BAD_CREDENTIALS", ErrorReason(status)) << header;
+  }
+  for (const std::optional<std::string>& header :
+       {std::optional<std::string>(), std::optional<std::string>("secret-a"),
+        std::optional<std::string>("basic secret-a")}) {
+    EXPECT_EQ("NO_CREDENTIALS", ErrorReason(access->CheckHeader(header, "GetJob").status()));
+  }
+}
+
+// A method that the table of roles forgot would be closed to the token that has them all.
+TEST_F(AccessControlTest, EveryMethodOfTheServiceHasARole) {
+  WriteTwo();
+  const auto access = AccessControl::Load(file_, clock_).value();
+  const auto* service =
+      v1::GenerateRequest::descriptor()->file()->FindServiceByName("VideoService");
+  ASSERT_NE(nullptr, service);
+  for (int i = 0; i < service->method_count(); ++i) {
+    const std::string method = service->method(i)->name();
+    EXPECT_TRUE(access->CheckHeader("bearer secret-a", method).ok()) << method;
+  }
+}
+
+TEST_F(AccessControlTest, TokensExpire) {
+  const auto now =
+      std::chrono::duration_cast<std::chrono::seconds>(clock_.Wall().time_since_epoch());
+  const std::time_t end = now.count() + 10;
+  std::string text(32, '\0');
+  text.resize(std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&end)));
+  Write("{\"tenants\": [{\"name\": \"a\"}], \"tokens\": [" +
+        Token("t", "\"tenant\": \"a\", \"roles\": [\"read\"], \"expires\": \"" + text + "\"") +
+        "]}");
+  const auto access = AccessControl::Load(file_, clock_).value();
+  EXPECT_TRUE(access->CheckHeader("bearer t", "GetJob").ok());
+  clock_.Advance(std::chrono::seconds(10));
+  EXPECT_EQ("BAD_CREDENTIALS", ErrorReason(access->CheckHeader("bearer t", "GetJob").status()));
+}
+
+TEST_F(AccessControlTest, AChangedFileHoldsAndABrokenOneDoesNot) {
+  WriteTwo();
+  const auto access = AccessControl::Load(file_, clock_).value();
+  EXPECT_FALSE(access->Reload());
+  Write("{\"tenants\": [{\"name\": \"c\"}], \"tokens\": [" +
+        Token("new", "\"tenant\": \"c\", \"roles\": [\"read\"]") + "]}");
+  EXPECT_TRUE(access->Reload());
+  EXPECT_EQ("c", access->CheckHeader("bearer new", "GetJob").value());
+  EXPECT_FALSE(access->CheckHeader("bearer secret-a", "GetJob").ok());  // revoked
+  Write("{");
+  EXPECT_FALSE(access->Reload());
+  std::filesystem::remove(file_);
+  EXPECT_FALSE(access->Reload());
+  EXPECT_EQ("c", access->CheckHeader("bearer new", "GetJob").value());
+  EXPECT_EQ("c", access->Tenants().at(0).name());
+}
+
+TEST_F(AccessControlTest, FilesThatMakeNoSenseAreRefusedByName) {
+  EXPECT_TRUE(absl::IsInvalidArgument(AccessControl::Load("/no/such/file", clock_).status()));
+  Refusal("");
+  EXPECT_THAT(Refusal("{\"tenant\": []}"), HasSubstr("AccessPolicy"));
+  EXPECT_THAT(Refusal("{\"tenants\": [{\"name\": \"A b\"}]}"), HasSubstr("'A b'"));
+  EXPECT_THAT(Refusal("{\"tenants\": [{\"name\": \"a\"}, {\"name\": \"a\"}]}"), HasSubstr("once"));
+  EXPECT_THAT(Refusal("{\"tenants\": [{\"name\": \"a\", \"weight\": -1}]}"), HasSubstr("negative"));
+  const std::string unhashed =
+      Refusal("{\"tenants\": [{\"name\": \"a\"}], \"tokens\": [{\"sha256\": \"my-secret\"}]}");
+  EXPECT_THAT(unhashed, testing::Not(HasSubstr("my-secret")));
+  EXPECT_THAT(Refusal("{\"tokens\": [" + Token("t", "\"tenant\": \"x\"") + "]}"),
+              HasSubstr("'x' is not among"));
+  EXPECT_THAT(Refusal("{\"tenants\": [{\"name\": \"a\"}], \"tokens\": [" +
+                      Token("t", "\"tenant\": \"a\", \"roles\": [\"admin\"]") + "]}"),
+              HasSubstr("role 'admin'"));
+}
+
+}  // namespace
+}  // namespace cogwheel
