@@ -6,9 +6,10 @@ import os
 import subprocess
 import unittest
 
+from support import SHAPES, ProcessTest, wait_until
+
 import grpc
 from stubs import pb, rpc
-from support import SHAPES, ProcessTest, wait_until
 
 RELOAD_LIMIT_S = 30
 
