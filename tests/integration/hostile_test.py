@@ -1,0 +1,166 @@
+"""Peers that mean harm, or are broken: after each the server still serves, and at the end it has grown little."""
+
+import os
+import socket
+import struct
+import time
+import unittest
+
+from support import SHAPES, ProcessTest, wait_until
+
+import grpc
+import stubs
+from stubs import pb
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+DATA, HEADERS, RST, SETTINGS, PING, GOAWAY, WINDOW, CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
+END_STREAM, END_HEADERS = 1, 4
+GROWTH_LIMIT_BYTES = 64 << 20
+
+
+def frame(kind, flags=0, stream=0, payload=b""):
+    """RFC 9113, section 4.1."""
+    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
+
+
+def header(name, value):
+    """RFC 7541, section 6.2.2: a literal without indexing, lengths as integers of 7 bits."""
+    def text(raw):
+        size, encoded = len(raw), b""
+        if size < 127:
+            return bytes([size]) + raw
+        encoded, size = bytes([127]), size - 127
+        while size >= 128:
+            encoded, size = encoded + bytes([size % 128 + 128]), size // 128
+        return encoded + bytes([size]) + raw
+    return b"\0" + text(name) + text(value)
+
+
+def call_headers(method=b"GetJob", *more):
+    fields = [(b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/cogwheel.v1.VideoService/" + method),
+              (b":authority", b"x"), (b"content-type", b"application/grpc"), (b"te", b"trailers"), *more]
+    return b"".join(header(*field) for field in fields)
+
+
+def message(payload, compressed=0, length=None):
+    return bytes([compressed]) + struct.pack(">I", len(payload) if length is None else length) + payload
+
+
+def opened(stream=1, method=b"GetJob", *more):
+    return PREFACE + frame(SETTINGS) + frame(HEADERS, END_HEADERS, stream, call_headers(method, *more))
+
+
+# What is written to a fresh connection, which is then read for a moment and closed.
+RAW = {
+    "random bytes": os.urandom(65536),
+    "a request of HTTP/1.1": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a TLS greeting": bytes.fromhex("160301020001000001fc0303") + bytes(512),
+    "half a preface": PREFACE[:10],
+    "a preface and silence": PREFACE,
+    "no settings": PREFACE + frame(PING, 0, 0, bytes(8)),
+    "settings of a wrong size": PREFACE + frame(SETTINGS, 0, 0, bytes(5)),
+    "settings on a stream": PREFACE + frame(SETTINGS, 0, 1),
+    "a window of nothing": PREFACE + frame(SETTINGS) + frame(WINDOW, 0, 0, bytes(4)),
+    "windows that overflow": PREFACE + frame(SETTINGS) + frame(WINDOW, 0, 0, struct.pack(">I", 0x7FFFFFFF)) * 2,
+    "a frame that claims 16 MiB": PREFACE + frame(SETTINGS) + b"\xff\xff\xff" + bytes([DATA, 0, 0, 0, 0, 1]),
+    "a frame of an unknown kind": PREFACE + frame(SETTINGS) + frame(0xEE, 0xFF, 7, bytes(100)),
+    "data before headers": PREFACE + frame(SETTINGS) + frame(DATA, END_STREAM, 1, message(b"")),
+    "an even stream": PREFACE + frame(SETTINGS) + frame(HEADERS, END_HEADERS, 2, call_headers()),
+    "headers that do not decode": PREFACE + frame(SETTINGS) + frame(HEADERS, END_HEADERS, 1, b"\xff" * 200),
+    "endless continuations": PREFACE + frame(SETTINGS) + frame(HEADERS, 0, 1, call_headers())
+                             + frame(CONTINUATION, 0, 1, header(b"x", b"y" * 1000)) * 200,
+    "more headers after their end": opened(1, b"GetJob", (b"x", b"y" * 8000))
+                                    + frame(CONTINUATION, END_HEADERS, 1, header(b"x", b"y" * 16000)),
+    "no method at all": opened(1, b""),
+    "a method of another service": PREFACE + frame(SETTINGS) + frame(HEADERS, END_HEADERS | END_STREAM, 1,
+                                                                     call_headers(b"../../etc/passwd")),
+    "a message longer than it is": opened() + frame(DATA, END_STREAM, 1, message(b"ab", length=10)),
+    "a message that claims 4 GiB": opened() + frame(DATA, 0, 1, message(b"ab", length=0xFFFFFFFF)),
+    "compressed without saying how": opened() + frame(DATA, END_STREAM, 1, message(b"ab", compressed=1)),
+    "an unknown compression flag": opened() + frame(DATA, END_STREAM, 1, message(b"ab", compressed=77)),
+    "no protobuf": opened() + frame(DATA, END_STREAM, 1, message(b"\xff" * 1000)),
+    "a deadline that is none": opened(1, b"GetJob", (b"grpc-timeout", b"-1S")) + frame(DATA, END_STREAM, 1, message(b"")),
+    "streams opened and reset": PREFACE + frame(SETTINGS) + b"".join(
+        frame(HEADERS, END_HEADERS, s, call_headers(b"Generate")) + frame(RST, 0, s, struct.pack(">I", 8))
+        for s in range(1, 2001, 2)),
+    "a flood of pings": PREFACE + frame(SETTINGS) + frame(PING, 0, 0, bytes(8)) * 5000,
+    "a flood of settings": PREFACE + frame(SETTINGS) * 5000,
+    "streams beyond the limit": PREFACE + frame(SETTINGS) + b"".join(
+        frame(HEADERS, END_HEADERS, s, call_headers(b"Generate")) for s in range(1, 1201, 2)),
+    "a goodbye first": PREFACE + frame(SETTINGS) + frame(GOAWAY, 0, 0, bytes(8)),
+}
+
+
+class HostileTest(ProcessTest):
+    def setUp(self):
+        super().setUp()
+        self.server, self.address = self.start_server()
+        self.start_worker(self.address, 1, 1, 1, SHAPES)
+        self.wait_healthy(self.address)
+        channel, self.stub = stubs.connect(self.address)
+        self.addCleanup(channel.close)
+        self.serves("at first")
+
+    def connect(self):
+        host, port = self.address.rsplit(":", 1)
+        return socket.create_connection((host, int(port)), timeout=10)
+
+    def serves(self, after):
+        self.stub.ListModels(pb.ListModelsRequest(), timeout=10)
+        self.assertIsNone(self.server.process.poll(), after)
+
+    def resident(self):
+        with open(f"/proc/{self.server.process.pid}/statm") as f:
+            return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def write_raw(self, payload):
+        with self.connect() as peer:
+            try:
+                peer.sendall(payload)
+                peer.settimeout(0.2)
+                while peer.recv(65536):
+                    pass
+            except OSError:
+                pass  # cut off, or nothing more to read: both are answers
+
+    def test_raw_peers(self):
+        self.assertGreaterEqual(len(RAW), 30)
+        self.write_raw(RAW["streams opened and reset"])  # what the libraries keep for good
+        before = self.resident()
+        for what, payload in RAW.items():
+            self.write_raw(payload)
+            self.serves(what)
+        self.assertLess(self.resident() - before, GROWTH_LIMIT_BYTES)
+
+    def test_a_crowd_that_says_nothing(self):
+        crowd = [self.connect() for _ in range(500)]
+        self.serves("500 silent connections")
+        for peer in crowd:
+            peer.close()
+        self.serves("they have left")
+
+    def test_callers_that_leave_in_the_middle(self):
+        for i in range(50):
+            call = self.stub.Generate(pb.GenerateRequest(prompt="a red circle", steps=200, seed=i))
+            next(call)
+            call.cancel()
+        wait_until(lambda: self.stub.GetGroup(pb.GetGroupRequest(name="default"), timeout=10).running_job == "", 60, "free")
+        self.serves("50 callers that left")
+
+    def test_a_message_beyond_the_limit(self):
+        big = pb.GenerateRequest(prompt="p", image=bytes(18 << 20))
+        with self.assertRaises(grpc.RpcError) as refused:
+            self.stub.CreateJob(pb.CreateJobRequest(request=big), timeout=30)
+        self.assertEqual(grpc.StatusCode.RESOURCE_EXHAUSTED, refused.exception.code())
+        self.serves("18 MiB")
+
+    def test_a_trickle(self):
+        with self.connect() as peer:
+            for byte in PREFACE + frame(SETTINGS):
+                peer.sendall(bytes([byte]))
+                time.sleep(0.001)  # slower than any real peer
+            self.serves("a trickle")
+
+
+if __name__ == "__main__":
+    unittest.main()
