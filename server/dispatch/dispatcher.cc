@@ -182,15 +182,20 @@ bool Dispatcher::StartOn(WorkerGroup& group, const std::string& name) {
   const absl::StatusOr<Job> job =
       parts_.store.Claim(name, group.name(), group.epoch(), parts_.clock.Wall());
   Failpoint("dispatch.after_claim");
+  const bool damaged = absl::IsDataLoss(job.status());  // its image cannot be read
   const bool gone = absl::IsAborted(job.status()) || absl::IsNotFound(job.status());
   if (!job.ok()) {
     Log(LogLevel::kError, "job cannot be claimed",
         {{"job", name}, {"error", std::string(job.status().message())}});
-    if (!gone) return false;  // the store will come back; the next tick tries again
+    if (!gone && !damaged) return false;  // the store will come back; the next tick tries again
   }
-  const std::optional<QueuedJob> place = gone ? queue_.Remove(name) : queue_.Take(name);
+  const std::optional<QueuedJob> place = job.ok() ? queue_.Take(name) : queue_.Remove(name);
   parts_.ledger.Release(name);
   if (job.ok()) RunOn(group, *place, *job);
+  if (damaged) {
+    const absl::StatusOr<Job> queued = parts_.store.Get(place->tenant, name);
+    if (queued.ok()) recorder_.End(*queued, FailedEnd(job.status()));
+  }
   return true;
 }
 

@@ -10,9 +10,9 @@
 #include "proto/contract/sha256.h"
 #include "proto/contract/status.h"
 #include "server/queue/intake.h"
-#include "tests/support/memory_job_store.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/faulty_job_store.h"
+#include "tests/support/memory_job_store.h"
 #include "tests/support/memory_results.h"
 #include "tests/support/puppet_worker_group.h"
 #include "tests/support/test_model.h"
@@ -102,6 +102,7 @@ class DispatcherTest : public testing::Test {
   EventLoop loop_{clock_};
   MemoryJobStore store_;
   FaultyJobStore faulty_{store_};
+  bool faulted_ = false;
   MemoryResults results_;
   EventLog events_;
   AdmissionLedger ledger_{{.jobs = 3, .bytes = 1000}};
@@ -264,6 +265,18 @@ TEST_F(DispatcherTest, ALossThatTheStoreCannotTakeIsNotForgotten) {
   faulty_.fault = [](const std::string&) { return absl::OkStatus(); };
   Pass(milliseconds(0));
   EXPECT_EQ(JobState::kQueued, Get(name).state);
+}
+
+TEST_F(DispatcherTest, AJobWhoseImageIsDamagedFailsAndTheNextRuns) {
+  faulty_.fault = [this](const std::string& method) {
+    const bool first = method == "Claim" && group_.orders.empty() && !std::exchange(faulted_, true);
+    return first ? MakeError(absl::StatusCode::kDataLoss, "CHECKSUM", "damaged") : absl::OkStatus();
+  };
+  const std::string name = Accepted(), next = Accepted();
+  EXPECT_EQ(JobState::kFailed, Get(name).state);
+  EXPECT_EQ("CHECKSUM", Get(name).error.reason);
+  EXPECT_EQ(JobState::kRunning, Get(next).state);
+  EXPECT_EQ(0, ledger_.load().jobs);
 }
 
 TEST_F(DispatcherTest, TakesOverTheJobsOfAFormerProcess) {
