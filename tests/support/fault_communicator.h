@@ -18,6 +18,10 @@ struct Fault {
     kFail,  // Start throws CommError
     kDrop,  // nothing is sent: the peers wait until their time limit
     kHold,  // `hold` runs before the exchange starts: the rank is late
+    // A program that went wrong; what the exchange would have brought is left as it was.
+    kSkip,     // the exchange is not issued
+    kRepeat,   // it is issued twice
+    kReorder,  // it changes places with the next
   };
   Kind kind = Kind::kFail;
   int at_start = 0;  // the first Start is 0; -1: never
@@ -36,7 +40,12 @@ class FaultCommunicator final : public Communicator {
   int size() const override { return inner_.size(); }
   Ticket Start(std::span<const SendPiece> sends, std::span<const RecvPiece> recvs,
                StreamHandle stream) override {
-    if (plan_->starts++ != plan_->fault.at_start) return inner_.Start(sends, recvs, stream);
+    if (plan_->starts++ != plan_->fault.at_start) {
+      const Ticket ticket = inner_.Start(sends, recvs, stream);
+      if (const auto late = std::exchange(plan_->deferred, {})) late();
+      return ticket;
+    }
+    plan_->fault_block = plan_->blocks.load();
     switch (plan_->fault.kind) {
       case Fault::Kind::kFail:
         throw CommError("planned fault of rank " + std::to_string(rank()));
@@ -45,11 +54,25 @@ class FaultCommunicator final : public Communicator {
       case Fault::Kind::kHold:
         plan_->fault.hold();
         break;
+      case Fault::Kind::kSkip:
+        return kNothing;
+      case Fault::Kind::kRepeat:
+        inner_.Finish(inner_.Start(sends, recvs, stream));
+        break;
+      case Fault::Kind::kReorder:
+        Defer(sends, recvs);
+        return kNothing;
     }
     return inner_.Start(sends, recvs, stream);
   }
-  void Finish(Ticket ticket) override { inner_.Finish(ticket); }
-  bool Done(Ticket ticket) override { return inner_.Done(ticket); }
+  void Finish(Ticket ticket) override {
+    if (ticket != kNothing) inner_.Finish(ticket);
+  }
+  bool Done(Ticket ticket) override { return ticket == kNothing || inner_.Done(ticket); }
+  int64_t EnterBlock(BlockKind kind) override {
+    ++plan_->blocks;
+    return inner_.EnterBlock(kind);
+  }
   std::unique_ptr<Communicator> Split(std::span<const int> members,
                                       const std::string& name) override {
     return std::make_unique<FaultCommunicator>(inner_.Split(members, name), plan_);
@@ -59,13 +82,36 @@ class FaultCommunicator final : public Communicator {
 
   // How many exchanges were started, splits included.
   int starts() const { return plan_->starts; }
+  // Blocks entered, and that of the fault; -1 before it.
+  int blocks() const { return plan_->blocks; }
+  int fault_block() const { return plan_->fault_block; }
 
  private:
+  static constexpr Ticket kNothing = ~Ticket{0};
+
   struct Plan {
     explicit Plan(Fault planned) : fault(std::move(planned)) {}
     const Fault fault;
-    std::atomic<int> starts{0};
+    std::atomic<int> starts{0}, blocks{0}, fault_block{-1};
+    std::function<void()> deferred;
   };
+
+  // Once the next exchange was started; with copies, as the buffers may be gone then.
+  void Defer(std::span<const SendPiece> sends, std::span<const RecvPiece> recvs) {
+    plan_->deferred = [this, to = std::vector<SendPiece>(sends.begin(), sends.end()),
+                       from = std::vector<RecvPiece>(recvs.begin(), recvs.end())] {
+      std::vector<std::vector<std::byte>> buffers;
+      std::vector<SendPiece> out;
+      std::vector<RecvPiece> in;
+      for (const SendPiece& piece : to) {
+        out.push_back({piece.peer, buffers.emplace_back(piece.data.size())});
+      }
+      for (const RecvPiece& piece : from) {
+        in.push_back({piece.peer, buffers.emplace_back(piece.data.size())});
+      }
+      inner_.Finish(inner_.Start(out, in, nullptr));
+    };
+  }
 
  public:
   // A split: owns what it passes on to.

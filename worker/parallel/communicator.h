@@ -64,8 +64,9 @@ class Communicator {
   virtual bool Done(Ticket ticket) = 0;
 
   // On the world only: a block of exchanges begins, on this communicator and its splits. Returns
-  // how many were issued in the block before, for step agreement to compare. A transport may use it
-  // to fail waits that no peer will ever end. The default counts nothing.
+  // how many were issued in the block before, for step agreement to compare. A transport between
+  // hosts tells the peers, so that those still in that block need not wait in vain (lockstep.h).
+  // The default counts nothing.
   virtual int64_t EnterBlock(BlockKind /*kind*/) { return 0; }
 
   // A communicator over some members, in the order given; every rank in `members` calls it with the

@@ -35,8 +35,9 @@ class RecordedCommunicator final : public Communicator {
   }
   bool Done(Ticket ticket) override { return inner_->Done(ticket); }
   int64_t EnterBlock(BlockKind kind) override {
-    recorder_.EnterBlock(kind, Clock::now());
-    return inner_->EnterBlock(kind);
+    const int64_t issued = recorder_.EnterBlock(kind, Clock::now());
+    inner_->EnterBlock(kind);
+    return issued;
   }
   std::unique_ptr<Communicator> Split(std::span<const int> members,
                                       const std::string& name) override {
@@ -76,14 +77,17 @@ void FlightRecorder::Finished(int64_t sequence, Time now) {
   if (entry.sequence == sequence) entry.finished = now;
 }
 
-void FlightRecorder::EnterBlock(BlockKind kind, Time now) {
+int64_t FlightRecorder::EnterBlock(BlockKind kind, Time now) {
   Block ended;
+  int64_t issued = 0;
   {
     const MutexLock lock(mutex_);
     ended = block_;
-    block_ = {.kind = kind, .number = block_.number + 1, .began = now};
+    issued = last_sequence_ - ended.after;
+    block_ = {.kind = kind, .number = ended.number + 1, .began = now, .after = last_sequence_};
   }
   if (on_block_end_ && ended.kind != BlockKind::kNone) on_block_end_(ended.kind, now - ended.began);
+  return issued;
 }
 
 int64_t FlightRecorder::last_sequence() const {

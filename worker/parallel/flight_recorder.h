@@ -33,6 +33,7 @@ class FlightRecorder {
     BlockKind kind = BlockKind::kNone;
     int64_t number = 0;
     Time began{};
+    int64_t after = 0;  // the last exchange before it
   };
   // Called by the rank thread when a block ends.
   using BlockEnd = std::function<void(BlockKind kind, std::chrono::nanoseconds took)>;
@@ -41,8 +42,8 @@ class FlightRecorder {
 
   int64_t Started(const std::string& op, int64_t sent_bytes, Time now) COGWHEEL_EXCLUDES(mutex_);
   void Finished(int64_t sequence, Time now) COGWHEEL_EXCLUDES(mutex_);
-  // Ends the block before. kNone: no work is being done.
-  void EnterBlock(BlockKind kind, Time now) COGWHEEL_EXCLUDES(mutex_);
+  // Ends the block before and returns how many exchanges it had. kNone: no work is being done.
+  int64_t EnterBlock(BlockKind kind, Time now) COGWHEEL_EXCLUDES(mutex_);
 
   int64_t last_sequence() const COGWHEEL_EXCLUDES(mutex_);
   Block block() const COGWHEEL_EXCLUDES(mutex_);

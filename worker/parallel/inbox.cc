@@ -12,11 +12,38 @@ std::string DescribeMessage(const MessageKey& key, std::string_view context_name
 }
 
 Inbox::Inbox(int rank, int64_t held_bytes_per_peer)
-    : rank_(rank), held_bytes_per_peer_(held_bytes_per_peer) {}
+    : rank_(rank), held_bytes_per_peer_(held_bytes_per_peer), lockstep_(rank) {}
 
-bool Inbox::Deliver(const MessageKey& key, std::vector<std::byte> data) {
+void Inbox::FailIfWrong(const std::string& wrong) {
+  if (wrong.empty() || !failure_.empty()) return;
+  failure_ = wrong;
+  changed_.NotifyAll();
+}
+
+std::pair<int64_t, int64_t> Inbox::EnterBlock(BlockKind kind) {
+  const MutexLock lock(mutex_);
+  FailIfWrong(lockstep_.EnterBlock(kind));
+  if (!failure_.empty()) throw CommError(failure_);
+  return {lockstep_.block(), lockstep_.left()};
+}
+
+ProgramPlace Inbox::Issue(uint64_t context) {
+  const MutexLock lock(mutex_);
+  FailIfWrong(lockstep_.Issue(context));
+  if (!failure_.empty()) throw CommError(failure_);
+  return lockstep_.place();
+}
+
+void Inbox::PeerEntered(int peer, int64_t block, int64_t left) {
+  const MutexLock lock(mutex_);
+  FailIfWrong(lockstep_.HearEntered(peer, block, left));
+}
+
+bool Inbox::Deliver(const MessageKey& key, std::vector<std::byte> data, const ProgramPlace& place) {
   const MutexLock lock(mutex_);
   if (!failure_.empty() || closed_.contains(key.context)) return true;
+  FailIfWrong(lockstep_.Hear(key.from, place, key.context));
+  if (!failure_.empty()) return true;
   int64_t& held_bytes = held_bytes_[key.from];
   held_bytes += static_cast<int64_t>(data.size());
   const bool fits = held_bytes <= held_bytes_per_peer_;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "proto/contract/mutex.h"
+#include "worker/parallel/lockstep.h"
 
 namespace cogwheel {
 
@@ -34,8 +35,15 @@ class Inbox {
   explicit Inbox(int rank, int64_t held_bytes_per_peer = kHeldBytesPerPeer);
 
   // Never waits. False when the sender is further ahead than the bound: the inbox has then failed.
-  [[nodiscard]] bool Deliver(const MessageKey& key, std::vector<std::byte> data)
-      COGWHEEL_EXCLUDES(mutex_);
+  // A sender that is out of step (`place`, its exchange's) fails the inbox too.
+  [[nodiscard]] bool Deliver(const MessageKey& key, std::vector<std::byte> data,
+                             const ProgramPlace& place = {}) COGWHEEL_EXCLUDES(mutex_);
+
+  // Step agreement (lockstep.h). All three may fail the inbox; the first two then throw CommError.
+  // EnterBlock returns the number of the block and how many exchanges the one before had.
+  std::pair<int64_t, int64_t> EnterBlock(BlockKind kind) COGWHEEL_EXCLUDES(mutex_);
+  ProgramPlace Issue(uint64_t context) COGWHEEL_EXCLUDES(mutex_);
+  void PeerEntered(int peer, int64_t block, int64_t left) COGWHEEL_EXCLUDES(mutex_);
 
   // Waits for the message, at most for `limit` from `since`. Throws CommError when the world
   // failed, the sender left or the time is over; context_name and both ranks are in its text.
@@ -63,9 +71,12 @@ class Inbox {
   std::string LostBecause(const MessageKey& key, std::string_view context_name) const
       COGWHEEL_REQUIRES(mutex_);
 
+  void FailIfWrong(const std::string& wrong) COGWHEEL_REQUIRES(mutex_);
+
   const int rank_;
   const int64_t held_bytes_per_peer_;
   Mutex mutex_;
+  Lockstep lockstep_ COGWHEEL_GUARDED_BY(mutex_);
   CondVar changed_;
   std::map<MessageKey, std::vector<std::byte>> held_ COGWHEEL_GUARDED_BY(mutex_);
   std::map<int, int64_t> held_bytes_ COGWHEEL_GUARDED_BY(mutex_);  // by sender

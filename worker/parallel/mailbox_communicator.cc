@@ -60,12 +60,12 @@ int MailboxCommunicator::WorldRank(int member) const {
 Communicator::Ticket MailboxCommunicator::Start(std::span<const SendPiece> sends,
                                                 std::span<const RecvPiece> recvs,
                                                 StreamHandle /*stream*/) {
-  transport_->inbox().ThrowIfFailed();
+  const ProgramPlace place = transport_->inbox().Issue(context_.id);
   for (const SendPiece& piece : sends) {
     if (piece.data.empty()) continue;
     const int to = WorldRank(piece.peer);
     if (piece.peer != rank_) *sent_bytes_ += static_cast<int64_t>(piece.data.size());
-    transport_->Post(to, context_.id, next_send_[piece.peer]++, piece.data);
+    transport_->Post(to, context_.id, next_send_[piece.peer]++, place, piece.data);
   }
   std::vector<Expected> expected;
   for (const RecvPiece& piece : recvs) {
@@ -95,6 +95,12 @@ void MailboxCommunicator::Finish(Ticket ticket) {
     }
     std::memcpy(message.target.data(), data.data(), data.size());
   }
+}
+
+int64_t MailboxCommunicator::EnterBlock(BlockKind kind) {
+  const auto [block, left] = transport_->inbox().EnterBlock(kind);
+  transport_->PostEntered(block, left);
+  return left;
 }
 
 bool MailboxCommunicator::Done(Ticket ticket) {

@@ -22,8 +22,10 @@ class Transport {
   virtual Inbox& inbox() = 0;
   // Hands a message over without waiting for the receiver; the bytes are copied. Throws CommError
   // when the receiver is too far behind.
-  virtual void Post(int to, uint64_t context, uint64_t sequence,
+  virtual void Post(int to, uint64_t context, uint64_t sequence, const ProgramPlace& place,
                     std::span<const std::byte> data) = 0;
+  // Tells all others that this rank is in block `block`, after so many exchanges in the one before.
+  virtual void PostEntered(int64_t block, int64_t left) = 0;
   // Fails this rank's inbox and lets the others know.
   virtual void Abort(const std::string& reason) = 0;
 };
@@ -52,6 +54,7 @@ class MailboxCommunicator final : public Communicator {
                StreamHandle stream) override;
   void Finish(Ticket ticket) override;
   bool Done(Ticket ticket) override;
+  int64_t EnterBlock(BlockKind kind) override;
   std::unique_ptr<Communicator> Split(std::span<const int> members,
                                       const std::string& name) override;
   void Abort(const std::string& reason) override { transport_->Abort(reason); }

@@ -107,7 +107,19 @@ void SocketTransport::Wake() {
   [[maybe_unused]] const ssize_t written = write(wake_.fd(), &one, sizeof(one));
 }
 
-void SocketTransport::Post(int to, uint64_t context, uint64_t sequence,
+void SocketTransport::PostEntered(int64_t block, int64_t left) {
+  const Frame frame =
+      MakeFrame({.kind = FrameKind::kEntered, .place = {.block = block, .number = left}}, {});
+  {
+    const MutexLock lock(mutex_);
+    for (int peer = 0; peer < peer_count(); ++peer) {
+      if (peer != world_rank_) PushBack(outgoing_[peer], frame);
+    }
+  }
+  Wake();
+}
+
+void SocketTransport::Post(int to, uint64_t context, uint64_t sequence, const ProgramPlace& place,
                            std::span<const std::byte> data) {
   if (to == world_rank_) {
     const bool fits = inbox_.Deliver({.context = context, .from = to, .sequence = sequence},
@@ -115,9 +127,12 @@ void SocketTransport::Post(int to, uint64_t context, uint64_t sequence,
     if (!fits) inbox_.ThrowIfFailed();
     return;
   }
-  Frame frame = MakeFrame(
-      {.kind = FrameKind::kMessage, .context = context, .sequence = sequence, .bytes = data.size()},
-      data);
+  Frame frame = MakeFrame({.kind = FrameKind::kMessage,
+                           .context = context,
+                           .sequence = sequence,
+                           .bytes = data.size(),
+                           .place = place},
+                          data);
   {
     const MutexLock lock(mutex_);
     Outgoing& queue = outgoing_.at(to);
@@ -203,9 +218,12 @@ std::optional<std::string> SocketTransport::TakeFrame(int peer) {
       // Beyond the bound the inbox has failed and says so.
       [[maybe_unused]] const bool fits = inbox_.Deliver(
           {.context = in.header.context, .from = peer, .sequence = in.header.sequence},
-          std::exchange(in.body, {}));
+          std::exchange(in.body, {}), in.header.place);
       return std::nullopt;
     }
+    case FrameKind::kEntered:
+      inbox_.PeerEntered(peer, in.header.place.block, in.header.place.number);
+      return std::nullopt;
     case FrameKind::kGoodbye:
       in.said_goodbye = true;
       inbox_.PeerLeft(peer);

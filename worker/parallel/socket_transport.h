@@ -27,18 +27,21 @@ class SocketTransport final : public Transport {
 
   int world_rank() const override { return world_rank_; }
   Inbox& inbox() override { return inbox_; }
-  void Post(int to, uint64_t context, uint64_t sequence, std::span<const std::byte> data) override;
+  void Post(int to, uint64_t context, uint64_t sequence, const ProgramPlace& place,
+            std::span<const std::byte> data) override;
+  void PostEntered(int64_t block, int64_t left) override;
   // Also tells the peers, in place of what was still to be sent to them.
   void Abort(const std::string& reason) override;
 
  private:
-  enum class FrameKind : uint64_t { kMessage = 1, kGoodbye = 2, kAbort = 3 };
+  enum class FrameKind : uint64_t { kMessage = 1, kGoodbye = 2, kAbort = 3, kEntered = 4 };
   // In the byte order of the host: all ranks of a world run on the same kind of machine.
   struct FrameHeader {
     FrameKind kind = FrameKind::kMessage;
     uint64_t context = 0;
     uint64_t sequence = 0;
     uint64_t bytes = 0;
+    ProgramPlace place;  // of kEntered: the block, and the count of the one before
   };
   using Frame = std::vector<std::byte>;
   struct Outgoing {

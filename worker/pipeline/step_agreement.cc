@@ -53,11 +53,14 @@ StepAgreement::StepAgreement(Communicator& world, const JobSpec& spec, uint64_t 
       next_{.epoch = spec.epoch,
             .job_sequence = spec.job_sequence,
             .plan_hash = plan_hash,
+            .issued = 0,
             .point = 0,
             .command = 0} {}
 
 Command StepAgreement::Agree(BlockKind next) {
-  world_.EnterBlock(next);
+  const int64_t issued = world_.EnterBlock(next);
+  if (block_ == BlockKind::kText || block_ == BlockKind::kStep) next_.issued += issued;
+  block_ = next;
   Message message = next_;
   if (world_.rank() == 0) {
     message.command = static_cast<int32_t>(command_ ? command_() : Command::kRun);
@@ -92,10 +95,12 @@ StepAgreement::Message StepAgreement::Hear() {
   Exchange(world_, {}, std::span(&piece, 1), nullptr);
   const auto describe = [](const Message& m) {
     return "epoch " + std::to_string(m.epoch) + " job sequence " + std::to_string(m.job_sequence) +
-           " point " + std::to_string(m.point) + " plan " + std::to_string(m.plan_hash);
+           " point " + std::to_string(m.point) + " after " + std::to_string(m.issued) +
+           " exchanges, plan " + std::to_string(m.plan_hash);
   };
   if (message.epoch != next_.epoch || message.job_sequence != next_.job_sequence ||
-      message.plan_hash != next_.plan_hash || message.point != next_.point) {
+      message.plan_hash != next_.plan_hash || message.point != next_.point ||
+      message.issued != next_.issued) {
     throw CommError("rank 0 stands at " + describe(message) + ", rank " +
                     std::to_string(world_.rank()) + " at " + describe(next_));
   }

@@ -15,9 +15,9 @@ namespace cogwheel {
 uint64_t PlanHash(const JobSpec& spec, const Mesh& mesh);
 
 // Keeps the ranks of a job in one program order: before every unit of work world rank 0 tells all
-// others {epoch, job_sequence, point, command, plan hash} and each checks that it stands at the
-// same point of the same job. Rank 0 never waits for the others here, so a wavefront keeps running.
-// Owned by the rank thread.
+// others {epoch, job_sequence, point, exchanges issued, command, plan hash} and each checks that it
+// stands at the same point of the same job and came there by as many exchanges. Rank 0 never waits
+// for the others here, so a wavefront keeps running. Owned by the rank thread.
 class StepAgreement {
  public:
   StepAgreement(Communicator& world, const JobSpec& spec, uint64_t plan_hash,
@@ -39,6 +39,7 @@ class StepAgreement {
   struct Message {
     int64_t epoch, job_sequence;
     uint64_t plan_hash;
+    int64_t issued;  // exchanges so far, in blocks that are alike on all ranks
     int32_t point, command;
   };
   struct Announcement {
@@ -51,7 +52,8 @@ class StepAgreement {
   Communicator& world_;
   const CommandSource& command_;
   Message next_;
-  std::deque<Announcement> open_;  // rank 0: sends not yet finished
+  BlockKind block_ = BlockKind::kNone;  // the current one
+  std::deque<Announcement> open_;       // rank 0: sends not yet finished
 };
 
 }  // namespace cogwheel

@@ -311,8 +311,8 @@ std::string WaitForRank1(Communicator& rank0) {
 }
 
 TEST(SocketWorldTest, GarbageFromARankFailsTheWorld) {
-  // Frame: kind, context, sequence, bytes, 8 bytes each.
-  const std::array<uint64_t, 4> unknown_kind = {99, 0, 0, 0}, huge = {1, 0, 0, uint64_t{1} << 60};
+  // Frame: kind, context, sequence, bytes and a place of two numbers, 8 bytes each.
+  const std::array<uint64_t, 6> unknown_kind = {99}, huge = {1, 0, 0, uint64_t{1} << 60};
   for (const auto& frame : {unknown_kind, huge}) {
     PuppetWorld world = MeetPuppet();
     EXPECT_TRUE(world.rank1->Send(std::as_bytes(std::span(frame))));

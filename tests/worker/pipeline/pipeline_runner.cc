@@ -26,7 +26,7 @@ void RecordingSink::OnLatents(std::span<const float> values, int, int, int, int)
 }
 
 RunOutcome RunOnMesh(const std::string& model_dir, const Mesh& mesh, const JobSpec& spec,
-                     const CommandSource& command, Dtype dtype) {
+                     const CommandSource& command, Dtype dtype, const WrapWorld& wrap) {
   const int size = mesh.size();
   const auto world = MakeLocalWorld(size, std::chrono::seconds(100));
   RunOutcome outcome;
@@ -44,7 +44,7 @@ RunOutcome RunOnMesh(const std::string& model_dir, const Mesh& mesh, const JobSp
       JobSpec own = spec;
       if (rank != 0) own.image_rgb.clear();
       outcome.planned_bytes[rank] = pipeline->Plan(own);
-      pipeline->Run(own, *world[rank], sinks[rank], command);
+      pipeline->Run(own, wrap ? wrap(rank, *world[rank]) : *world[rank], sinks[rank], command);
     } catch (...) {
       const Failure failure = DescribeFailure(std::current_exception());
       outcome.errors[rank] = failure.message;

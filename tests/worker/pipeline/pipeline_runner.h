@@ -38,7 +38,10 @@ struct RunOutcome {
 
 // Loads the model on every rank of the mesh, threads of this process, and runs one job. An image of
 // the job stays with rank 0 alone.
+// `wrap`, if given, stands between a rank and its world.
+using WrapWorld = std::function<Communicator&(int rank, Communicator& world)>;
 RunOutcome RunOnMesh(const std::string& model_dir, const Mesh& mesh, const JobSpec& spec,
-                     const CommandSource& command = {}, Dtype dtype = Dtype::kFp32);
+                     const CommandSource& command = {}, Dtype dtype = Dtype::kFp32,
+                     const WrapWorld& wrap = {});
 
 }  // namespace cogwheel
