@@ -19,7 +19,7 @@
 #include "server/dispatch/event_loop.h"
 #include "server/dispatch/rank_control_service.h"
 #include "server/dispatch/rank_groups.h"
-#include "server/metrics/admin_server.h"
+#include "proto/admin/admin_server.h"
 #include "server/metrics/server_metrics.h"
 #include "server/queue/intake.h"
 #include "server/status_page.h"

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "proto/contract/log.h"
+#include "worker/metrics/rank_admin.h"
 #include "worker/parallel/nccl_communicator.h"
 #include "worker/parallel/socket_communicator.h"
 #include "worker/rank/exit_code.h"
@@ -44,7 +45,8 @@ RankIdentity Identity(const WorkerSettings& settings, const ModelDescription& mo
 }
 
 std::unique_ptr<Communicator> JoinWorld(const WorkerSettings& settings, PeerListener listener,
-                                        const AssignOrder& order, int local_rank) {
+                                        const AssignOrder& order, int local_rank,
+                                        RankAdmin& admin) {
   SetLogField("epoch", std::to_string(order.epoch));
   SetLogField("rank", std::to_string(order.world_rank));
   std::unique_ptr<Communicator> world = ConnectSocketWorld(
@@ -57,7 +59,8 @@ std::unique_ptr<Communicator> JoinWorld(const WorkerSettings& settings, PeerList
                              {.device_idx = local_rank,
                               .time_limit = std::chrono::seconds(settings.step_timeout_seconds)});
   }
-  std::printf("{\"ready\":true,\"listen\":\"\",\"admin\":\"\"}\n");
+  admin.Formed(order.epoch, order.world_rank);
+  std::printf("{\"ready\":true,\"listen\":\"\",\"admin\":\"%s\"}\n", admin.address().c_str());
   std::fflush(stdout);
   return world;
 }
@@ -65,42 +68,53 @@ std::unique_ptr<Communicator> JoinWorld(const WorkerSettings& settings, PeerList
 // What one rank is made of. Members stand in the order of who uses whom.
 class RankProcess {
  public:
-  RankProcess(const WorkerSettings& settings, StopSignals& signals)
+  RankProcess(const WorkerSettings& settings, const ModelDescription& model, StopSignals& signals)
       : settings_(settings),
+        model_(model),
+        admin_({.group = settings.group,
+                .model = model.name,
+                .version = COGWHEEL_VERSION,
+                .nccl_version = settings.device == DeviceKind::kCuda ? NcclVersion() : ""}),
         watchdog_({.clock = clock_,
                    .first_limit = std::chrono::seconds(settings.step_timeout_seconds),
                    .report = [this](const std::string& fault) { Tell(fault); },
                    .count_stops = [&signals] { return signals.Count(std::chrono::seconds(0)); },
                    .on_stop = [this](int stops) { TellLeaving(stops); },
+                   .hooks = admin_.Hooks(),
                    .exit = [](int code) { _exit(code); }}) {}
 
-  int Run(const ModelDescription& model, int local_rank);
+  int Run(int local_rank);
 
  private:
-  ControlStream::Options LinkOptions(const ModelDescription& model, int local_rank);
+  absl::Status Listen(int local_rank);
+  int Serve(int local_rank);
+  ControlStream::Options LinkOptions(int local_rank);
   RankParts MakeParts(int local_rank);
   // The watchdog's hooks, on other threads than the link's making.
   void Tell(const std::string& fault) {
     if (ControlStream* link = reachable_link_) link->SendFault(fault);
   }
   void TellLeaving(int stops) {
+    admin_.Drain();
     if (ControlStream* link = reachable_link_) link->SendLeaving(/*now=*/stops > 1);
   }
 
   const WorkerSettings& settings_;
+  const ModelDescription& model_;
   const SystemClock clock_;
+  RankAdmin admin_;
   std::atomic<ControlStream*> reachable_link_{nullptr};
   Watchdog watchdog_;
   JobMailbox mailbox_{kMailboxCapacity};
   std::optional<PeerListener> listener_;
 };
 
-ControlStream::Options RankProcess::LinkOptions(const ModelDescription& model, int local_rank) {
+ControlStream::Options RankProcess::LinkOptions(int local_rank) {
   return {
       .frontend = settings_.frontend,
       .keys = {settings_.tls_ca, settings_.tls_certificate, settings_.tls_key,
                settings_.rank_token_file},
-      .identity = Identity(settings_, model, local_rank, listener_->address()),
+      .identity = Identity(settings_, model_, local_rank, listener_->address()),
       .stop_requested = [this] { return watchdog_.stops() > 0; },
       .last_exchange = [this] { return watchdog_.recorder().last_sequence(); },
       .on_epoch_over =
@@ -114,33 +128,48 @@ ControlStream::Options RankProcess::LinkOptions(const ModelDescription& model, i
 RankParts RankProcess::MakeParts(int local_rank) {
   return {.connect =
               [this, local_rank](const AssignOrder& order) {
-                return JoinWorld(settings_, *std::move(listener_), order, local_rank);
+                return JoinWorld(settings_, *std::move(listener_), order, local_rank, admin_);
               },
           .load =
               [this, local_rank](int world_rank) {
-                return Pipeline::Create({.model_dir = settings_.model_dir,
-                                         .model_name = settings_.model_name,
-                                         .mesh = settings_.mesh,
-                                         .world_rank = world_rank,
-                                         .device = settings_.device,
-                                         .device_idx = local_rank,
-                                         .dtype = *settings_.dtype,
-                                         .cpu_threads = settings_.cpu_threads,
-                                         .random_weights = settings_.random_weights});
+                const auto begin = clock_.Now();
+                auto pipeline = Pipeline::Create({.model_dir = settings_.model_dir,
+                                                  .model_name = settings_.model_name,
+                                                  .mesh = settings_.mesh,
+                                                  .world_rank = world_rank,
+                                                  .device = settings_.device,
+                                                  .device_idx = local_rank,
+                                                  .dtype = *settings_.dtype,
+                                                  .cpu_threads = settings_.cpu_threads,
+                                                  .random_weights = settings_.random_weights});
+                admin_.Loaded(clock_.Now() - begin);
+                return pipeline;
               },
           .drain_requested = [this] { return watchdog_.stops() > 0; }};
 }
 
-int RankProcess::Run(const ModelDescription& model, int local_rank) {
+absl::Status RankProcess::Listen(int local_rank) {
+  const absl::Status peers = Guard([&] { listener_.emplace(settings_.peer_host); });
+  if (!peers.ok() || settings_.admin_listen.empty()) return peers;
+  return admin_.Listen(settings_.admin_listen, local_rank, watchdog_.recorder());
+}
+
+int RankProcess::Run(int local_rank) {
   SetLogField("group", settings_.group);
   watchdog_.Start();
-  const absl::Status listening = Guard([&] { listener_.emplace(settings_.peer_host); });
+  const absl::Status listening = Listen(local_rank);
   if (!listening.ok()) {
-    Log(LogLevel::kError, "cannot listen for peers", {{"error", std::string(listening.message())}});
+    Log(LogLevel::kError, "cannot listen", {{"error", std::string(listening.message())}});
     return kExitInternal;
   }
+  const int code = Serve(local_rank);
+  admin_.Close();
+  return code;
+}
+
+int RankProcess::Serve(int local_rank) {
   const absl::StatusOr<std::unique_ptr<ControlStream>> link =
-      ControlStream::Connect(LinkOptions(model, local_rank), mailbox_);
+      ControlStream::Connect(LinkOptions(local_rank), mailbox_);
   if (absl::IsCancelled(link.status())) return kExitLeft;
   if (!link.ok()) {
     Log(LogLevel::kError, "cannot join", {{"error", std::string(link.status().message())}});
@@ -159,7 +188,7 @@ int RankProcess::Run(const ModelDescription& model, int local_rank) {
 
 int RunRank(const WorkerSettings& settings, const ModelDescription& model, int local_rank,
             StopSignals& signals) {
-  return RankProcess(settings, signals).Run(model, local_rank);
+  return RankProcess(settings, model, signals).Run(local_rank);
 }
 
 }  // namespace cogwheel

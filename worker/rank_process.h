@@ -6,8 +6,8 @@
 namespace cogwheel {
 
 // One rank from its start to its exit code (worker/rank/exit_code.h). Prints one ready line on
-// stdout when the group stands. Owns, in this order: watchdog, mailbox, connection to the frontend,
-// world, model.
+// stdout, with its admin address, when the group stands. Owns, in this order: watchdog, mailbox,
+// connection to the frontend, world, model.
 int RunRank(const WorkerSettings& settings, const ModelDescription& model, int local_rank,
             StopSignals& signals);
 

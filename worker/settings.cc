@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 
 namespace cogwheel {
@@ -9,6 +10,7 @@ namespace {
 
 constexpr int kMostRanks = 16;
 constexpr int kDefaultStepTimeoutSeconds = 600;
+constexpr int kLastPort = 65535;
 constexpr char kLoopback[] = "127.0.0.1";
 
 absl::StatusOr<Mesh> CheckMesh(const config::v1::WorkerConfig& config) {
@@ -67,6 +69,19 @@ absl::StatusOr<std::optional<Dtype>> CheckDtype(const std::string& name) {
   return absl::InvalidArgumentError(absl::StrCat("dtype \"", name, "\" is not fp32, bf16 or fp16"));
 }
 
+// Room for PORT + k of every rank.
+absl::Status CheckAdminListen(const std::string& address, int rank_count) {
+  if (address.empty()) return absl::OkStatus();
+  const size_t colon = address.rfind(':');
+  int port = -1;
+  const bool number =
+      colon != std::string::npos && absl::SimpleAtoi(address.substr(colon + 1), &port);
+  if (number && port >= 0 && port + rank_count - 1 <= kLastPort) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("admin_listen \"", address,
+                                                 "\" is not HOST:PORT with a port within 0..",
+                                                 kLastPort - rank_count + 1));
+}
+
 }  // namespace
 
 absl::StatusOr<WorkerSettings> CheckSettings(const config::v1::WorkerConfig& config,
@@ -99,6 +114,9 @@ absl::StatusOr<WorkerSettings> CheckSettings(const config::v1::WorkerConfig& con
   settings.model_dir = config.model();
   settings.model_name = config.model_name();
   settings.group = config.has_group() ? config.group() : "default";
+  settings.admin_listen = config.admin_listen();
+  const absl::Status admin = CheckAdminListen(settings.admin_listen, settings.rank_count);
+  if (!admin.ok()) return admin;
   settings.step_timeout_seconds = config.has_step_timeout_seconds() ? config.step_timeout_seconds()
                                                                     : kDefaultStepTimeoutSeconds;
   if (settings.step_timeout_seconds < 1) {

@@ -17,6 +17,7 @@ struct WorkerSettings {
   std::string model_name;  // empty: the checkpoint's
   std::string group;
   std::string peer_host;
+  std::string admin_listen;  // HOST:PORT of this host's first rank; empty: off
   std::string tls_ca, tls_certificate, tls_key, rank_token_file;  // to reach the frontend
   Mesh mesh;
   int rank_count = 1;  // on this host

@@ -25,18 +25,23 @@ absl::Status GroupLost(const std::string& message) { return Unavailable("GROUP_L
 
 // Its collectives cannot go on. A job that was handed back did nothing wrong.
 void RankGroup::OnBroken(const Member& member) {
+  // The words of worker/parallel/lockstep.cc and worker/pipeline/step_agreement.cc.
+  if (member.done.message().find("out of step") != std::string::npos) {
+    parts_.metrics.pipeline_step_agreement_mismatches_total.Increment({name_});
+  }
   const bool handed_back = ToStatusCode(member.done.code()) == absl::StatusCode::kAborted;
   EndEpoch({.why = GroupLost(absl::StrCat(
                 "rank ", RankName(member.hello), " of group ", name_,
                 handed_back ? " handed the job back: " : " failed: ", member.done.message())),
-            .charged = !handed_back});
+            .charged = !handed_back && FindLeaving() == nullptr});
 }
 
 void RankGroup::OnFault(Member& member, const internal::v1::RankFault& fault) {
+  parts_.metrics.rank_watchdog_fires_total.Increment({name_, "step_deadline"});
   if (phase_ == Phase::kGathering) return;
   EndEpoch({.why = GroupLost(absl::StrCat("rank ", RankName(member.hello), " of group ", name_,
                                           " hangs: ", fault.message())),
-            .charged = job_at_stake()});
+            .charged = job_at_stake() && FindLeaving() == nullptr});
 }
 
 void RankGroup::OnLeaving(Member& member, bool now) {
@@ -68,7 +73,7 @@ void RankGroup::OnGone(RankId id, const absl::Status& why) {
   if (phase_ == Phase::kGathering) return RemoveWaiting(id, why);
   EndEpoch({.why = GroupLost(absl::StrCat("rank ", RankName(member->hello), " of group ", name_,
                                           " was lost: ", std::string(why.message()))),
-            .charged = job_at_stake()});
+            .charged = job_at_stake() && FindLeaving() == nullptr});
 }
 
 void RankGroup::RemoveWaiting(RankId id, const absl::Status& why) {
@@ -130,7 +135,7 @@ void RankGroup::Tick() {
     if (!member.reported) absl::StrAppend(&missing, " ", RankName(member.hello));
   }
   EndEpoch({.why = GroupLost(absl::StrCat("group ", name_, ": no report in time from", missing)),
-            .charged = job_at_stake()});
+            .charged = job_at_stake() && FindLeaving() == nullptr});
 }
 
 }  // namespace cogwheel

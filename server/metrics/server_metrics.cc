@@ -17,10 +17,6 @@ const std::vector<double> kRatios = {0.25, 0.5, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5
 
 }  // namespace
 
-std::shared_ptr<prometheus::Registry> MakeRegistry() {
-  return std::make_shared<prometheus::Registry>();
-}
-
 ServerMetrics::ServerMetrics(std::shared_ptr<prometheus::Registry> given)
     : registry(std::move(given)),
       build_info(*registry, {"cogwheel_build_info", "1, with what was built", {"version", "grpc"}}),
@@ -109,6 +105,13 @@ ServerMetrics::ServerMetrics(std::shared_ptr<prometheus::Registry> given)
       dispatch_fenced_messages_total(*registry, {"cogwheel_dispatch_fenced_messages_total",
                                                  "messages of an older epoch or job, dropped",
                                                  {"group", "kind"}}),
+      rank_watchdog_fires_total(*registry, {"cogwheel_rank_watchdog_fires_total",
+                                            "ranks that found themselves hanging",
+                                            {"group", "reason"}}),
+      pipeline_step_agreement_mismatches_total(*registry,
+                                               {"cogwheel_pipeline_step_agreement_mismatches_total",
+                                                "epochs ended because ranks were out of step",
+                                                {"group"}}),
       dispatch_fenced_commits_total(*registry, {"cogwheel_dispatch_fenced_commits_total",
                                                 "results of an older attempt, refused",
                                                 {"group"}}),

@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "server/metrics/meters.h"
+#include "proto/admin/meters.h"
 
 namespace cogwheel {
 
@@ -49,6 +49,9 @@ struct ServerMetrics {
   GaugeMeter dispatch_group_epoch;                        // group
   GaugeMeter dispatch_group_last_step_timestamp_seconds;  // group
   CounterMeter dispatch_fenced_messages_total;            // group, kind
+  // Told by ranks, which are gone before anybody could read it from them.
+  CounterMeter rank_watchdog_fires_total;                 // group, reason
+  CounterMeter pipeline_step_agreement_mismatches_total;  // group
   CounterMeter dispatch_fenced_commits_total;             // group
 
   HistogramMeter store_commit_duration_seconds;
@@ -62,7 +65,5 @@ struct ServerMetrics {
   CounterMeter store_artefacts_expired_total;
   CounterMeter store_checksum_failures_total;
 };
-
-std::shared_ptr<prometheus::Registry> MakeRegistry();
 
 }  // namespace cogwheel

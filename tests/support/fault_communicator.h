@@ -73,6 +73,7 @@ class FaultCommunicator final : public Communicator {
     ++plan_->blocks;
     return inner_.EnterBlock(kind);
   }
+  void BlockAgreed() override { inner_.BlockAgreed(); }
   std::unique_ptr<Communicator> Split(std::span<const int> members,
                                       const std::string& name) override {
     return std::make_unique<FaultCommunicator>(inner_.Split(members, name), plan_);

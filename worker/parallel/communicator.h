@@ -69,6 +69,9 @@ class Communicator {
   // The default counts nothing.
   virtual int64_t EnterBlock(BlockKind /*kind*/) { return 0; }
 
+  // The ranks have agreed on the block: its own exchanges follow. For what it took.
+  virtual void BlockAgreed() {}
+
   // A communicator over some members, in the order given; every rank in `members` calls it with the
   // same list and the same name, in the same order as its other splits. Ranks outside do not call.
   // Shares the parent's connections.

@@ -39,6 +39,7 @@ class RecordedCommunicator final : public Communicator {
     inner_->EnterBlock(kind);
     return issued;
   }
+  void BlockAgreed() override { recorder_.BlockAgreed(Clock::now()); }
   std::unique_ptr<Communicator> Split(std::span<const int> members,
                                       const std::string& name) override {
     return std::make_unique<RecordedCommunicator>(inner_->Split(members, name), recorder_, name);
@@ -68,7 +69,17 @@ int64_t FlightRecorder::Started(const std::string& op, int64_t sent_bytes, Time 
                              .block = block_.number,
                              .started = now,
                              .finished = {}};
+  sent_bytes_[op] += sent_bytes;
   return sequence;
+}
+
+void FlightRecorder::BlockAgreed(Time now) {
+  if (hooks_.on_agreed) hooks_.on_agreed(now - block().began);
+}
+
+std::map<std::string, int64_t> FlightRecorder::sent_bytes() const {
+  const MutexLock lock(mutex_);
+  return sent_bytes_;
 }
 
 void FlightRecorder::Finished(int64_t sequence, Time now) {
@@ -86,7 +97,9 @@ int64_t FlightRecorder::EnterBlock(BlockKind kind, Time now) {
     issued = last_sequence_ - ended.after;
     block_ = {.kind = kind, .number = ended.number + 1, .began = now, .after = last_sequence_};
   }
-  if (on_block_end_ && ended.kind != BlockKind::kNone) on_block_end_(ended.kind, now - ended.began);
+  if (hooks_.on_block_end && ended.kind != BlockKind::kNone) {
+    hooks_.on_block_end(ended.kind, now - ended.began);
+  }
   return issued;
 }
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -35,24 +36,32 @@ class FlightRecorder {
     Time began{};
     int64_t after = 0;  // the last exchange before it
   };
-  // Called by the rank thread when a block ends.
-  using BlockEnd = std::function<void(BlockKind kind, std::chrono::nanoseconds took)>;
+  // Called by the rank thread.
+  struct Hooks {
+    std::function<void(BlockKind kind, std::chrono::nanoseconds took)> on_block_end;
+    std::function<void(std::chrono::nanoseconds took)> on_agreed;  // from the block's begin
+  };
 
-  explicit FlightRecorder(BlockEnd on_block_end = {}) : on_block_end_(std::move(on_block_end)) {}
+  explicit FlightRecorder(Hooks hooks = {}) : hooks_(std::move(hooks)) {}
 
   int64_t Started(const std::string& op, int64_t sent_bytes, Time now) COGWHEEL_EXCLUDES(mutex_);
   void Finished(int64_t sequence, Time now) COGWHEEL_EXCLUDES(mutex_);
   // Ends the block before and returns how many exchanges it had. kNone: no work is being done.
   int64_t EnterBlock(BlockKind kind, Time now) COGWHEEL_EXCLUDES(mutex_);
 
+  void BlockAgreed(Time now) COGWHEEL_EXCLUDES(mutex_);
+
   int64_t last_sequence() const COGWHEEL_EXCLUDES(mutex_);
   Block block() const COGWHEEL_EXCLUDES(mutex_);
+  // To other ranks so far, by op.
+  std::map<std::string, int64_t> sent_bytes() const COGWHEEL_EXCLUDES(mutex_);
   // The kept entries, oldest first.
   std::vector<Entry> Entries() const COGWHEEL_EXCLUDES(mutex_);
 
  private:
-  const BlockEnd on_block_end_;
+  const Hooks hooks_;
   mutable Mutex mutex_;
+  std::map<std::string, int64_t> sent_bytes_ COGWHEEL_GUARDED_BY(mutex_);
   std::array<Entry, kKept> ring_ COGWHEEL_GUARDED_BY(mutex_);
   int64_t last_sequence_ COGWHEEL_GUARDED_BY(mutex_) = 0;
   Block block_ COGWHEEL_GUARDED_BY(mutex_);

@@ -69,6 +69,7 @@ Command StepAgreement::Agree(BlockKind next) {
     message = Hear();
   }
   ++next_.point;
+  world_.BlockAgreed();
   return static_cast<Command>(message.command);
 }
 
@@ -101,7 +102,7 @@ StepAgreement::Message StepAgreement::Hear() {
   if (message.epoch != next_.epoch || message.job_sequence != next_.job_sequence ||
       message.plan_hash != next_.plan_hash || message.point != next_.point ||
       message.issued != next_.issued) {
-    throw CommError("rank 0 stands at " + describe(message) + ", rank " +
+    throw CommError("out of step: rank 0 stands at " + describe(message) + ", rank " +
                     std::to_string(world_.rank()) + " at " + describe(next_));
   }
   return message;

@@ -38,13 +38,12 @@ void LogFlight(const std::vector<FlightRecorder::Entry>& entries, FlightRecorder
 
 Watchdog::Watchdog(Options options)
     : options_(std::move(options)),
-      recorder_([this](BlockKind kind, std::chrono::nanoseconds took) {
-        {
-          const MutexLock lock(mutex_);
-          deadline_.Learn(kind, took);
-        }
-        if (options_.on_block_end) options_.on_block_end(kind, took);
-      }),
+      recorder_({.on_block_end =
+                     [this](BlockKind kind, std::chrono::nanoseconds took) {
+                       Learn(kind, took);
+                       if (options_.hooks.on_block_end) options_.hooks.on_block_end(kind, took);
+                     },
+                 .on_agreed = options_.hooks.on_agreed}),
       deadline_(options_.first_limit) {}
 
 Watchdog::~Watchdog() {
@@ -141,6 +140,11 @@ void Watchdog::Guard(std::shared_ptr<Communicator> world) {
 void Watchdog::BeginJob(const JobSpec& spec) {
   const MutexLock lock(mutex_);
   deadline_.SetShape(ShapeOf(spec));
+}
+
+void Watchdog::Learn(BlockKind kind, std::chrono::nanoseconds took) {
+  const MutexLock lock(mutex_);
+  deadline_.Learn(kind, took);
 }
 
 void Watchdog::EndJob() { recorder_.EnterBlock(BlockKind::kNone, options_.clock.Now()); }

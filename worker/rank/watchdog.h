@@ -36,7 +36,7 @@ class Watchdog {
     std::function<int()> count_stops;
     // After each new stop signal: the first asks for a drain, the second to hand the job back.
     std::function<void(int stops)> on_stop;
-    std::function<void(BlockKind, std::chrono::nanoseconds)> on_block_end;
+    FlightRecorder::Hooks hooks;              // for meters
     std::function<void(int exit_code)> exit;  // _exit
   };
   explicit Watchdog(Options options);
@@ -73,6 +73,7 @@ class Watchdog {
 
   void Run();
   void CountStops();
+  void Learn(BlockKind kind, std::chrono::nanoseconds took) COGWHEEL_EXCLUDES(mutex_);
   std::optional<std::string> FindFault(Time now) const COGWHEEL_REQUIRES(mutex_);
   void StartLeaving(Leaving leaving) COGWHEEL_REQUIRES(mutex_);
   // On a side thread, which nobody waits for.

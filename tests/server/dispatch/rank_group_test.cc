@@ -469,6 +469,11 @@ TEST_F(RankGroupTest, ARankInAHurryHandsTheJobBackUncharged) {
   Broken(2, static_cast<int>(absl::StatusCode::kAborted), "the group is stopping");
   EXPECT_THAT(recorder_.told, ElementsAre("lost"));
   EXPECT_THAT(std::string(recorder_.status.message()), HasSubstr("handed the job back"));
+  Form();
+  Start();
+  Leaving(1, /*now=*/true);
+  groups_.OnGone(1);  // killed before it could hand it back: no fault of the job's either
+  EXPECT_THAT(recorder_.told, ElementsAre("lost"));
 }
 
 TEST_F(RankGroupTest, ARankThatFailsOrHangsAmongCollectivesIsCharged) {

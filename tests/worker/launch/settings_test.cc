@@ -84,5 +84,21 @@ TEST(SettingsTest, RefusesWhatThisBuildDoesNotHave) {
   EXPECT_TRUE(CheckDtypeFits(Dtype::kFp16, model).ok());
 }
 
+TEST(SettingsTest, EachRankNeedsAnAdminPort) {
+  config::v1::WorkerConfig config;
+  config.set_model("m");
+  config.set_ring(4);
+  const auto refused = [&](const std::string& address) {
+    config.set_admin_listen(address);
+    return !CheckSettings(config, {.cores = 4}).ok();
+  };
+  EXPECT_FALSE(refused(""));
+  EXPECT_FALSE(refused("127.0.0.1:0"));
+  EXPECT_FALSE(refused("127.0.0.1:65532"));
+  EXPECT_TRUE(refused("127.0.0.1:65533"));
+  EXPECT_TRUE(refused("127.0.0.1"));
+  EXPECT_TRUE(refused("127.0.0.1:x"));
+}
+
 }  // namespace
 }  // namespace cogwheel

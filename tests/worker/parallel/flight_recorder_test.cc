@@ -31,14 +31,20 @@ TEST(FlightRecorderTest, KeepsTheLastExchanges) {
 
 TEST(FlightRecorderTest, TellsHowLongBlocksTook) {
   std::vector<std::pair<BlockKind, int64_t>> ended;
-  FlightRecorder recorder([&](BlockKind kind, std::chrono::nanoseconds took) {
-    ended.emplace_back(kind, took / seconds(1));
-  });
+  std::vector<int64_t> agreed;
+  FlightRecorder recorder(
+      {.on_block_end =
+           [&](BlockKind kind, std::chrono::nanoseconds took) {
+             ended.emplace_back(kind, took / seconds(1));
+           },
+       .on_agreed = [&](std::chrono::nanoseconds took) { agreed.push_back(took / seconds(1)); }});
   const FlightRecorder::Time start{};
   recorder.EnterBlock(BlockKind::kText, start);
+  recorder.BlockAgreed(start + seconds(1));
   recorder.EnterBlock(BlockKind::kStep, start + seconds(2));
   recorder.EnterBlock(BlockKind::kNone, start + seconds(5));
   recorder.EnterBlock(BlockKind::kText, start + seconds(9));
+  EXPECT_EQ(agreed, std::vector<int64_t>{1});
   EXPECT_EQ(ended, (std::vector<std::pair<BlockKind, int64_t>>{{BlockKind::kText, 2},
                                                                {BlockKind::kStep, 3}}));
 }
@@ -61,6 +67,7 @@ TEST(FlightRecorderTest, SeesSplitsAndBytesToOthers) {
     EXPECT_EQ(entries[0].op, "world");
     EXPECT_EQ(entries[1].op, "ring");
     EXPECT_EQ(entries[1].sent_bytes, 1);
+    EXPECT_EQ(recorder.sent_bytes(), (std::map<std::string, int64_t>{{"ring", 1}, {"world", 1}}));
     EXPECT_NE(entries[1].finished, FlightRecorder::Time{});
   }
 }

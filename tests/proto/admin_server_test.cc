@@ -1,16 +1,12 @@
-#include "server/metrics/admin_server.h"
+#include "proto/admin/admin_server.h"
 
 #include <string>
-
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "server/metrics/server_metrics.h"
+#include "tests/support/http_get.h"
 
 namespace cogwheel {
 namespace {
@@ -18,28 +14,6 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
-
-// The whole answer to one GET.
-std::string Get(const std::string& address, const std::string& path) {
-  const int fd = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in to = {};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(std::stoi(address.substr(address.rfind(':') + 1)));
-  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  const timeval limit = {.tv_sec = 10, .tv_usec = 0};
-  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-  EXPECT_EQ(0, connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to));
-  const std::string request = "GET " + path + " HTTP/1.0\r\n\r\n";
-  EXPECT_EQ(request.size(), write(fd, request.data(), request.size()));
-  std::string answer(65536, '\0');
-  size_t size = 0;
-  for (ssize_t got = 1; got > 0 && size < answer.size(); size += std::max<ssize_t>(got, 0)) {
-    got = read(fd, answer.data() + size, answer.size() - size);
-  }
-  close(fd);
-  answer.resize(size);
-  return answer;
-}
 
 class AdminServerTest : public testing::Test {
  protected:
@@ -67,14 +41,14 @@ class AdminServerTest : public testing::Test {
 };
 
 TEST_F(AdminServerTest, ProbesAnswerWithAReason) {
-  EXPECT_THAT(Get(server_->address(), "/livez"), StartsWith("HTTP/1.1 200 OK"));
-  const std::string draining = Get(server_->address(), "/readyz");
+  EXPECT_THAT(HttpGet(server_->address(), "/livez"), StartsWith("HTTP/1.1 200 OK"));
+  const std::string draining = HttpGet(server_->address(), "/readyz");
   EXPECT_THAT(draining, StartsWith("HTTP/1.1 503 "));
   EXPECT_THAT(draining, HasSubstr("\r\n\r\ndraining\n"));
   ready_ = true;
-  EXPECT_THAT(Get(server_->address(), "/readyz"), StartsWith("HTTP/1.1 200 OK"));
-  EXPECT_THAT(Get(server_->address(), "/statusz"), HasSubstr("\r\n\r\n{}\n"));
-  EXPECT_THAT(Get(server_->address(), "/nowhere"), HasSubstr(" 404 Not Found\r\n"));
+  EXPECT_THAT(HttpGet(server_->address(), "/readyz"), StartsWith("HTTP/1.1 200 OK"));
+  EXPECT_THAT(HttpGet(server_->address(), "/statusz"), HasSubstr("\r\n\r\n{}\n"));
+  EXPECT_THAT(HttpGet(server_->address(), "/nowhere"), HasSubstr(" 404 Not Found\r\n"));
 }
 
 TEST_F(AdminServerTest, ServesMetricsUpToDate) {
@@ -85,7 +59,7 @@ TEST_F(AdminServerTest, ServesMetricsUpToDate) {
   metrics_.api_rpcs_started_total.Increment({"GetJob"}, 2);
   metrics_.dispatch_group_up.Set(1, {"g"});
   metrics_.queue_wait_seconds.Observe(3, {"tiny"});
-  const std::string text = Get(server_->address(), "/metrics");
+  const std::string text = HttpGet(server_->address(), "/metrics");
   EXPECT_THAT(text, HasSubstr("Content-Type: text/plain; version=0.0.4"));
   EXPECT_THAT(text,
               HasSubstr("cogwheel_queue_jobs_accepted_total{model=\"tiny\",tenant=\"t\"} 3\n"));

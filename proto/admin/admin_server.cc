@@ -1,4 +1,4 @@
-#include "server/metrics/admin_server.h"
+#include "proto/admin/admin_server.h"
 
 #include <utility>
 #include <vector>

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,8 @@ struct MeterName {
   std::string help;
   std::vector<std::string> labels;
 };
+
+std::shared_ptr<prometheus::Registry> MakeRegistry();
 
 class CounterMeter {
  public:

@@ -1,4 +1,4 @@
-#include "server/metrics/meters.h"
+#include "proto/admin/meters.h"
 
 #include <map>
 #include <utility>
@@ -21,6 +21,10 @@ std::map<std::string, std::string> LabelsOf(const MeterName& name,
 }
 
 }  // namespace
+
+std::shared_ptr<prometheus::Registry> MakeRegistry() {
+  return std::make_shared<prometheus::Registry>();
+}
 
 CounterMeter::CounterMeter(prometheus::Registry& registry, MeterName name)
     : name_(std::move(name)),

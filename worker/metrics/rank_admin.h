@@ -1,0 +1,57 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include <absl/status/statusor.h>
+
+#include "proto/admin/admin_server.h"
+#include "proto/contract/mutex.h"
+#include "worker/metrics/rank_metrics.h"
+#include "worker/parallel/flight_recorder.h"
+
+namespace cogwheel {
+
+// What one rank shows of itself, and the port that shows it. Thread-safe.
+class RankAdmin {
+ public:
+  struct Identity {
+    std::string group, model;
+    std::string version, nccl_version;
+  };
+  explicit RankAdmin(Identity identity);
+
+  // For the flight recorder: block times and waits for agreement.
+  FlightRecorder::Hooks Hooks();
+  // "HOST:PORT"; rank k of a host takes PORT + k (0: chosen by the system). UNAVAILABLE when it
+  // cannot listen. `recorder` outlives this.
+  absl::Status Listen(const std::string& address, int local_rank, const FlightRecorder& recorder);
+  void Close() { server_.reset(); }
+  std::string address() const { return server_ == nullptr ? "" : server_->address(); }
+
+  void Loaded(std::chrono::nanoseconds took) COGWHEEL_EXCLUDES(mutex_);
+  // The group has formed.
+  void Formed(int64_t epoch, int world_rank) COGWHEEL_EXCLUDES(mutex_);
+  // No job is taken any more.
+  void Drain() COGWHEEL_EXCLUDES(mutex_);
+
+ private:
+  void BeforeScrape(const FlightRecorder& recorder) COGWHEEL_EXCLUDES(mutex_);
+  ProbeAnswer Ready() const COGWHEEL_EXCLUDES(mutex_);
+  std::string Status(const FlightRecorder& recorder) const COGWHEEL_EXCLUDES(mutex_);
+  std::string RankLabel() const COGWHEEL_EXCLUDES(mutex_);
+
+  const Identity identity_;
+  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  RankMetrics metrics_{MakeRegistry()};
+  mutable Mutex mutex_;
+  int64_t epoch_ COGWHEEL_GUARDED_BY(mutex_) = 0;  // 0: not formed
+  int world_rank_ COGWHEEL_GUARDED_BY(mutex_) = -1;
+  bool draining_ COGWHEEL_GUARDED_BY(mutex_) = false;
+  std::chrono::nanoseconds load_time_ COGWHEEL_GUARDED_BY(mutex_){0};
+  std::map<std::string, int64_t> shown_bytes_ COGWHEEL_GUARDED_BY(mutex_);  // by op
+  std::unique_ptr<AdminServer> server_;  // last: stops before what it reads goes
+};
+
+}  // namespace cogwheel
