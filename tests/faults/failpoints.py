@@ -18,6 +18,8 @@ FRONTEND = {
     "dispatch.after_cancel_flag": "jobs",
     "dispatch.before_finish": "jobs",
     "dispatch.after_finish": "jobs",
+    "dispatch.before_requeue": "rank",
+    "dispatch.after_requeue": "rank",
     "group.before_epoch": "jobs",
     "group.after_epoch": "jobs",
     "group.formed": "jobs",
@@ -26,9 +28,15 @@ FRONTEND = {
     "result.before_sync": "jobs",
     "result.after_sync": "jobs",
     "result.after_rename": "jobs",
-    "store.before_commit": "start",
-    "store.after_commit": "start",
+    "store.before_commit": "jobs start",
+    "store.after_commit": "jobs start",
 }
+
+# How often a few jobs pass a failpoint: once, or the number here.
+PASSES = {"intake.before_store": 4, "intake.after_store": 4, "intake.before_ack": 4, "dispatch.before_claim": 4,
+          "dispatch.after_claim": 4, "dispatch.before_run": 4, "dispatch.after_run": 4, "dispatch.before_finish": 3,
+          "dispatch.after_finish": 3, "group.after_start": 3, "result.after_append": 3, "result.before_sync": 3,
+          "result.after_sync": 3, "result.after_rename": 3, "store.before_commit": 12, "store.after_commit": 12}
 
 # Of the ranks, in the order of a job's life.
 RANKS = ("rank.load", "rank.warm_up", "rank.join", "rank.broadcast", "rank.text", "rank.step", "rank.decode", "rank.stream")

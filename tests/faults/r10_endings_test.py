@@ -33,7 +33,7 @@ class EndingsTest(FaultCase):
         self.caller.wait_group()
         self.job = self.caller.create("large", **LARGE).name
         self.caller.watch(self.job)
-        self.call("unary")
+        self.end_of("stream", self.call("stream"))
         self.files = open_files(self.frontend.pid)
         self.cut = 0
 
@@ -43,10 +43,10 @@ class EndingsTest(FaultCase):
             return stub.GetJob.future(pb.GetJobRequest(name=name), timeout=timeout)
         return stub.DownloadVideo(pb.DownloadVideoRequest(name=name), timeout=timeout)
 
-    def end_of(self, call):
+    def end_of(self, kind, call):
         """The code that the call ends with."""
         try:
-            if isinstance(call, grpc.Future) and not hasattr(call, "__next__"):
+            if kind == "unary":
                 call.result()
             else:
                 for _ in call:
@@ -59,22 +59,22 @@ class EndingsTest(FaultCase):
 
     def ok(self, kind):
         for call in [self.call(kind) for _ in range(CALLS)]:
-            self.assertEqual(grpc.StatusCode.OK, self.end_of(call))
+            self.assertEqual(grpc.StatusCode.OK, self.end_of(kind, call))
 
     def cancel(self, kind):
         for call in [self.call(kind) for _ in range(CALLS)]:
             if kind == "stream":
                 next(call)
             call.cancel()
-            self.end_of(call)
+            self.end_of(kind, call)
 
     def deadline(self, kind):
         for call in [self.call(kind, timeout=0.001) for _ in range(CALLS)]:
-            self.end_of(call)
+            self.end_of(kind, call)
 
     def error(self, kind):
         for call in [self.call(kind, name="jobs/01arz3ndektsv4rrffq69g5fav") for _ in range(CALLS)]:
-            self.assertEqual(grpc.StatusCode.NOT_FOUND, self.end_of(call))
+            self.assertEqual(grpc.StatusCode.NOT_FOUND, self.end_of(kind, call))
 
     def shutdown(self, kind):
         calls = [self.call(kind) for _ in range(CALLS)]
@@ -83,7 +83,7 @@ class EndingsTest(FaultCase):
         self.assertEqual(0, self.frontend.wait(10))
         self.assertLess(time.monotonic() - begin, 6)
         for call in calls:
-            self.end_of(call)
+            self.end_of(kind, call)
         self.frontend.start()
         self.caller.wait_group()
         self.caller.get(self.job)
