@@ -10,13 +10,14 @@ from history import TERMINAL
 from stubs import pb, rpc
 
 RETRIED = {"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "CANCELLED", "UNKNOWN"}
-# The "min" one is how long a connection may take to stand, not a pause.
-CHANNEL = (("grpc.initial_reconnect_backoff_ms", 50), ("grpc.min_reconnect_backoff_ms", 2000),
-           ("grpc.max_reconnect_backoff_ms", 200), ("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1))
 
 
-def open_channel(address, *more):
-    return grpc.insecure_channel(address, options=CHANNEL + more)
+def open_channel(address, connect_ms=200):
+    """A channel with a connection of its own. `connect_ms` is how long one may take to stand, and the pause after one that
+    was refused."""
+    options = (("grpc.initial_reconnect_backoff_ms", 50), ("grpc.min_reconnect_backoff_ms", connect_ms),
+               ("grpc.max_reconnect_backoff_ms", 200), ("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1))
+    return grpc.insecure_channel(address, options=options)
 
 
 class Caller:

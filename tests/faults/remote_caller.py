@@ -20,7 +20,7 @@ def begin(stub, kind, name):
 
 
 def main(address, kind, count, name):
-    stubs = [rpc.VideoServiceStub(open_channel(address, ("caller", i))) for i in range(int(count))]
+    stubs = [rpc.VideoServiceStub(open_channel(address, connect_ms=10_000)) for i in range(int(count))]
     streams = [] if kind == "unary" else [begin(stub, kind, name) for stub in stubs]
     told = False
     while True:
