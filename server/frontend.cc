@@ -8,6 +8,7 @@
 #include <absl/strings/str_cat.h>
 #include <grpcpp/grpcpp.h>
 
+#include "proto/contract/log.h"
 #include "proto/contract/secret.h"
 #include "proto/contract/sha256.h"
 #include "proto/contract/status.h"
@@ -32,6 +33,7 @@ namespace {
 
 constexpr std::chrono::seconds kLoopHang{60};
 constexpr std::chrono::milliseconds kLastCalls{500};
+constexpr std::chrono::hours kSweepPeriod{1}, kSweepGrace{24};
 
 uint32_t RandomSeed() { return std::random_device()(); }
 
@@ -102,6 +104,7 @@ class WiredFrontend final : public Frontend {
     loop_.AddTick([this] {
       if (access_->Reload()) UseTenants();
     });
+    loop_.AddTick([this] { SweepNowAndThen(); });
     board_.OnChange([this] { readiness_.Update(); });
     loop_.AddTick([this, limit = std::chrono::seconds(config.stalled_stream_seconds())] {
       const int cut = streams_.CutStalled(clock_.Now() - limit);
@@ -178,6 +181,13 @@ class WiredFrontend final : public Frontend {
             absl::StrCat("the dispatcher has not turned for ",
                          std::chrono::duration_cast<std::chrono::seconds>(since).count(), " s")};
   }
+  void SweepNowAndThen() {
+    if (clock_.Now() - last_sweep_ < kSweepPeriod) return;
+    last_sweep_ = clock_.Now();
+    const absl::Status swept = results_->Sweep(*store_, kSweepGrace);
+    if (swept.ok()) return;
+    Log(LogLevel::kWarning, "files cannot be swept", {{"error", swept.ToString()}});
+  }
   void UseTenants() {
     std::map<std::string, double> weights;
     std::map<std::string, int64_t> limits;
@@ -239,6 +249,7 @@ class WiredFrontend final : public Frontend {
   VideoService video_service_;
   RankControlService rank_control_;
   const std::chrono::steady_clock::time_point start_ = clock_.Now();
+  std::chrono::steady_clock::time_point last_sweep_ = start_;  // of the loop's thread
   Mutex scrape_mutex_;
   std::atomic<bool> draining_{false};
   std::atomic<int> streams_cut_{0};
@@ -255,12 +266,14 @@ absl::StatusOr<std::unique_ptr<Frontend>> Frontend::Start(const config::v1::Serv
   absl::StatusOr<DataDirLock> lock = DataDirLock::Take(config.data_dir());
   if (!lock.ok()) return lock.status();
   auto metrics = std::make_unique<ServerMetrics>(MakeRegistry());
-  auto results = ResultFiles::Open(config.data_dir());
+  auto results = ResultFiles::Open(config.data_dir(), *metrics);
   if (!results.ok()) return results.status();
   auto keys = LoadKeys(config, clock);
   if (!keys.ok()) return keys.status();
   auto jobs = SqliteJobStore::Open({.data_dir = config.data_dir()}, *metrics);
   if (!jobs.ok()) return jobs.status();
+  const absl::Status swept = (*results)->Sweep(**jobs, std::chrono::seconds(0));
+  if (!swept.ok()) return swept;
   auto frontend = std::make_unique<WiredFrontend>(
       config, clock,
       WiredFrontend::Stores{*std::move(lock), std::move(metrics), *std::move(results),

@@ -59,7 +59,8 @@ class DownloadStream final : public MessageWriter<v1::Chunk> {
 
   bool Lost() COGWHEEL_REQUIRES(mutex_) {
     Log(LogLevel::kError, "a stored result is damaged", {{"sha256", result_.sha256}});
-    End(MakeError(absl::StatusCode::kDataLoss, "RESULT_DAMAGED",
+    parts_.metrics.store_checksum_failures_total.Increment();
+    End(MakeError(absl::StatusCode::kDataLoss, "CHECKSUM",
                   absl::StrCat("the stored result ", result_.sha256, " is damaged")));
     return false;
   }

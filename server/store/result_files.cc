@@ -113,6 +113,21 @@ class FileWriter final : public ResultWriter {
   int64_t size_ = 0;
 };
 
+// The whole file if it is small, else its size.
+absl::StatusOr<bool> IsIntact(const ResultReader& reader, const Artefact& artefact) {
+  constexpr int64_t kPiece = int64_t{1} << 20, kVerifiedWhole = int64_t{64} << 20;
+  const bool whole = artefact.size_bytes <= kVerifiedWhole;
+  Sha256 sha;
+  for (int64_t offset = whole ? 0 : artefact.size_bytes - 1;;) {
+    const absl::StatusOr<std::string> piece = reader.Read(offset, kPiece);
+    if (!piece.ok()) return piece.status();
+    offset += static_cast<int64_t>(piece->size());
+    sha.Update(*piece);
+    if (!piece->empty() && offset <= artefact.size_bytes) continue;
+    return offset == artefact.size_bytes && (!whole || sha.HexDigest() == artefact.sha256);
+  }
+}
+
 std::string Extension(const std::string& media_type) {
   return media_type == "video/mp4" ? "mp4" : "safetensors";
 }
@@ -124,7 +139,8 @@ std::string ArtefactPath(const Artefact& artefact) {
                       Extension(artefact.media_type));
 }
 
-absl::StatusOr<std::unique_ptr<ResultFiles>> ResultFiles::Open(const std::string& data_dir) {
+absl::StatusOr<std::unique_ptr<ResultFiles>> ResultFiles::Open(const std::string& data_dir,
+                                                               ServerMetrics& metrics) {
   std::error_code error;
   for (const char* folder : {"artefacts", "tmp"}) {
     fs::create_directories(fs::path(data_dir) / folder, error);
@@ -133,11 +149,7 @@ absl::StatusOr<std::unique_ptr<ResultFiles>> ResultFiles::Open(const std::string
           absl::StrCat("--data-dir ", data_dir, ": ", error.message()));
     }
   }
-  for (const fs::directory_entry& left :
-       fs::directory_iterator(fs::path(data_dir) / "tmp", error)) {
-    fs::remove(left.path(), error);
-  }
-  return std::unique_ptr<ResultFiles>(new ResultFiles(data_dir));
+  return std::unique_ptr<ResultFiles>(new ResultFiles(data_dir, metrics));
 }
 
 absl::StatusOr<std::unique_ptr<ResultWriter>> ResultFiles::Begin(const std::string& job,
@@ -161,7 +173,14 @@ absl::StatusOr<std::shared_ptr<const ResultReader>> ResultFiles::Open(
     return MakeError(absl::StatusCode::kNotFound, "RESULT_EXPIRED",
                      absl::StrCat("the result ", artefact.sha256, " is gone"));
   }
-  return std::make_shared<const FileReader>(std::move(file));
+  auto reader = std::make_shared<const FileReader>(std::move(file));
+  const absl::StatusOr<bool> intact = IsIntact(*reader, artefact);
+  if (!intact.ok()) return intact.status();
+  if (*intact) return reader;
+  metrics_.store_checksum_failures_total.Increment();
+  Log(LogLevel::kError, "a stored result is damaged", {{"path", path}});
+  return MakeError(absl::StatusCode::kDataLoss, "CHECKSUM",
+                   absl::StrCat("the stored result ", artefact.sha256, " is damaged"));
 }
 
 void ResultFiles::Remove(const Artefact& artefact) {
@@ -170,6 +189,29 @@ void ResultFiles::Remove(const Artefact& artefact) {
     Log(LogLevel::kWarning, "a result cannot be removed",
         {{"path", path}, {"error", std::strerror(errno)}});
   }
+}
+
+absl::Status ResultFiles::Sweep(const JobStore& jobs, std::chrono::seconds grace) {
+  const auto written_before = fs::file_time_type::clock::now() - grace;
+  std::error_code error;
+  double kept_bytes = 0;
+  for (const char* folder : {"artefacts", "tmp"}) {
+    fs::recursive_directory_iterator files(fs::path(data_dir_) / folder, error);
+    for (; !error && files != fs::end(files); files.increment(error)) {
+      if (!files->is_regular_file(error)) continue;
+      const absl::StatusOr<bool> owned = jobs.Owns(files->path().stem().string());
+      if (!owned.ok()) return owned.status();
+      if (*owned || files->last_write_time(error) > written_before) {
+        kept_bytes += static_cast<double>(files->file_size(error));
+      } else if (fs::remove(files->path(), error)) {
+        metrics_.store_orphan_files_removed_total.Increment();
+      }
+    }
+  }
+  metrics_.store_artefact_bytes.Set(kept_bytes);
+  if (!error) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kUnavailable, "STORE",
+                   absl::StrCat("cannot sweep ", data_dir_, ": ", error.message()));
 }
 
 }  // namespace cogwheel

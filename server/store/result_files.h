@@ -1,8 +1,11 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 
+#include "server/metrics/server_metrics.h"
+#include "server/queue/job_store.h"
 #include "server/queue/result_store.h"
 
 namespace cogwheel {
@@ -11,17 +14,27 @@ namespace cogwheel {
 // artefacts/<2 hex>/<sha256>.<mp4|safetensors>. Thread-safe.
 class ResultFiles final : public ResultStore {
  public:
-  // Makes the folders and removes what earlier attempts left in tmp/.
-  static absl::StatusOr<std::unique_ptr<ResultFiles>> Open(const std::string& data_dir);
+  // Makes the folders.
+  static absl::StatusOr<std::unique_ptr<ResultFiles>> Open(const std::string& data_dir,
+                                                           ServerMetrics& metrics);
 
   absl::StatusOr<std::unique_ptr<ResultWriter>> Begin(const std::string& job, int64_t epoch,
                                                       int32_t attempt) override;
+  // DATA_LOSS (CHECKSUM) when the file is not what was committed. Of files above 64 MiB only the
+  // size is looked at: the first byte would wait too long for the rest. Who reads one from its
+  // start compares the digest.
   absl::StatusOr<std::shared_ptr<const ResultReader>> Open(const Artefact& artefact) const override;
   void Remove(const Artefact& artefact) override;
+  // Removes results that no job owns and what lies in tmp/, if last written more than `grace` ago:
+  // younger ones may be those of a job about to end. Zero before any job runs. Call on the thread
+  // that finishes jobs: between commit and Finish a result has no owner.
+  absl::Status Sweep(const JobStore& jobs, std::chrono::seconds grace);
 
  private:
-  explicit ResultFiles(std::string data_dir) : data_dir_(std::move(data_dir)) {}
+  ResultFiles(std::string data_dir, ServerMetrics& metrics)
+      : data_dir_(std::move(data_dir)), metrics_(metrics) {}
   const std::string data_dir_;
+  ServerMetrics& metrics_;
 };
 
 // Where an artefact lies below the data directory.

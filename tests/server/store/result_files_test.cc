@@ -6,10 +6,14 @@
 #include <string>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "proto/contract/sha256.h"
 #include "proto/contract/status.h"
 #include "server/store/data_dir_lock.h"
+#include "server/store/durable_files.h"
+#include "tests/server/store/store_under_test.h"
+#include "tests/support/memory_job_store.h"
 
 namespace cogwheel {
 namespace {
@@ -21,7 +25,7 @@ class ResultFilesTest : public testing::Test {
   void SetUp() override {
     std::string pattern = testing::TempDir() + "result_files_XXXXXX";
     folder_ = mkdtemp(pattern.data());
-    files_ = ResultFiles::Open(folder_).value();
+    files_ = ResultFiles::Open(folder_, metrics_).value();
   }
   void TearDown() override { fs::remove_all(folder_); }
 
@@ -31,6 +35,7 @@ class ResultFilesTest : public testing::Test {
   }
 
   std::string folder_;
+  ServerMetrics metrics_{MakeRegistry()};
   std::unique_ptr<ResultFiles> files_;
 };
 
@@ -85,10 +90,63 @@ TEST_F(ResultFilesTest, RefusesGapsAndRepeats) {
   EXPECT_TRUE(writer->Append(3, "d").ok());
 }
 
-TEST_F(ResultFilesTest, ClearsWhatACrashLeft) {
+TEST_F(ResultFilesTest, ADamagedResultIsNotServed) {
+  auto writer = files_->Begin("jobs/1", 1, 1).value();
+  const Artefact artefact = Stated(std::string(5000, 'a'));
+  writer->Append(0, std::string(5000, 'a')).IgnoreError();
+  ASSERT_TRUE(writer->Commit(artefact).ok());
+  ASSERT_TRUE(files_->Open(artefact).ok());
+  const fs::path path = fs::path(folder_) / ArtefactPath(artefact);
+  std::fstream(path, std::ios::in | std::ios::out).seekp(4000).put('b');
+  EXPECT_EQ("CHECKSUM", ErrorReason(files_->Open(artefact).status()));
+  EXPECT_TRUE(absl::IsDataLoss(files_->Open(artefact).status()));
+  std::fstream(path, std::ios::in | std::ios::out).seekp(4000).put('a');
+  EXPECT_TRUE(files_->Open(artefact).ok());
+  fs::resize_file(path, 4999);
+  EXPECT_TRUE(absl::IsDataLoss(files_->Open(artefact).status()));
+  const Artefact large = {(int64_t{64} << 20) + 1, "ff", "video/mp4"};  // by its size alone
+  fs::create_directories((fs::path(folder_) / ArtefactPath(large)).parent_path());
+  std::ofstream(fs::path(folder_) / ArtefactPath(large)) << "x";
+  fs::resize_file(fs::path(folder_) / ArtefactPath(large), static_cast<uint64_t>(large.size_bytes));
+  EXPECT_TRUE(files_->Open(large).ok());
+  fs::resize_file(fs::path(folder_) / ArtefactPath(large), 1000);
+  EXPECT_TRUE(absl::IsDataLoss(files_->Open(large).status()));
+}
+
+TEST_F(ResultFilesTest, SweepsWhatNobodyOwnsOnceItIsOld) {
+  MemoryJobStore jobs;
+  NewJob job;
+  job.job.name = "jobs/1";
+  ASSERT_TRUE(CreateAndWait(jobs, job).ok());
+  const Artefact owned{3, "aa11", "video/mp4"}, orphan{3, "aa22", "video/mp4"};
+  const Job running = jobs.Claim("jobs/1", "g", 1, {}).value();
+  ASSERT_TRUE(jobs.Finish(EndOf(running, JobState::kSucceeded, owned)).ok());
+  WriteResultFile(folder_, owned);
+  WriteResultFile(folder_, orphan);
   std::ofstream(fs::path(folder_) / "tmp" / "jobs-1-1-1") << "x";
-  ASSERT_TRUE(ResultFiles::Open(folder_).ok());
+  ASSERT_TRUE(files_->Sweep(jobs, std::chrono::hours(1)).ok());
+  EXPECT_TRUE(fs::exists(fs::path(folder_) / ArtefactPath(orphan)));
+  EXPECT_FALSE(TmpIsEmpty());
+  ASSERT_TRUE(files_->Sweep(jobs, std::chrono::seconds(0)).ok());
+  EXPECT_FALSE(fs::exists(fs::path(folder_) / ArtefactPath(orphan)));
+  EXPECT_TRUE(fs::exists(fs::path(folder_) / ArtefactPath(owned)));
   EXPECT_TRUE(TmpIsEmpty());
+}
+
+TEST_F(ResultFilesTest, AFullDiskIsSaidToBeFull) {
+  fs::create_symlink("/dev/full", fs::path(folder_) / "tmp" / "jobs-1-1-1");
+  auto writer = files_->Begin("jobs/1", 1, 1).value();
+  const absl::Status full = writer->Append(0, "abc");
+  EXPECT_TRUE(absl::IsResourceExhausted(full));
+  EXPECT_EQ("STORE_FULL", ErrorReason(full));
+}
+
+TEST(DurableFilesDeathTest, AFailedSyncEndsTheProcess) {
+  int ends[2];
+  ASSERT_EQ(0, pipe(ends));  // which cannot be synced
+  EXPECT_EXIT(SyncFile(ends[0], "a/file"), testing::ExitedWithCode(kDiskFailedExit), "a/file");
+  close(ends[0]);
+  close(ends[1]);
 }
 
 TEST_F(ResultFilesTest, ADataDirectoryHasOneServer) {

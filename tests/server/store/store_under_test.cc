@@ -10,6 +10,7 @@
 
 #include "server/store/result_files.h"
 #include "server/store/sqlite_job_store.h"
+#include "tests/server/store/fault_vfs.h"
 #include "tests/support/memory_job_store.h"
 
 namespace cogwheel {
@@ -29,15 +30,20 @@ class MemoryUnderTest final : public StoreUnderTest {
 
 class SqliteUnderTest final : public StoreUnderTest {
  public:
-  SqliteUnderTest() { Reopen(); }
+  explicit SqliteUnderTest(bool synced)
+      : unsynced_(synced ? nullptr : std::make_unique<FaultVfs>()) {
+    Reopen();
+  }
   JobStore& store() override { return *store_; }
   void Reopen() override {
     store_.reset();
-    store_ = SqliteJobStore::Open({.data_dir = folder_.path()}, metrics_).value();
+    const std::string vfs = unsynced_ == nullptr ? "" : FaultVfs::kName;
+    store_ = SqliteJobStore::Open({.data_dir = folder_.path(), .vfs = vfs}, metrics_).value();
   }
   void AddResult(const Artefact& result) override { WriteResultFile(folder_.path(), result); }
 
  private:
+  const std::unique_ptr<FaultVfs> unsynced_;
   TemporaryFolder folder_;
   ServerMetrics metrics_{MakeRegistry()};
   std::unique_ptr<SqliteJobStore> store_;
@@ -47,7 +53,13 @@ class SqliteUnderTest final : public StoreUnderTest {
 
 std::unique_ptr<StoreUnderTest> MakeMemoryStore() { return std::make_unique<MemoryUnderTest>(); }
 
-std::unique_ptr<StoreUnderTest> MakeSqliteStore() { return std::make_unique<SqliteUnderTest>(); }
+std::unique_ptr<StoreUnderTest> MakeSqliteStore() {
+  return std::make_unique<SqliteUnderTest>(/*synced=*/true);
+}
+
+std::unique_ptr<StoreUnderTest> MakeUnsyncedSqliteStore() {
+  return std::make_unique<SqliteUnderTest>(/*synced=*/false);
+}
 
 TemporaryFolder::TemporaryFolder() {
   std::string pattern = testing::TempDir() + "store_XXXXXX";

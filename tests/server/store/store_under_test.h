@@ -21,6 +21,8 @@ class StoreUnderTest {
 
 std::unique_ptr<StoreUnderTest> MakeMemoryStore();
 std::unique_ptr<StoreUnderTest> MakeSqliteStore();
+// Leaves the syncs of the database out, for long histories. One at a time.
+std::unique_ptr<StoreUnderTest> MakeUnsyncedSqliteStore();
 
 // A folder that goes with its owner.
 class TemporaryFolder {
