@@ -134,15 +134,17 @@ absl::StatusOr<std::vector<Job>> SqliteJobStore::Recover() {
 }
 
 void SqliteJobStore::Create(NewJob job, std::function<void(absl::StatusOr<CreatedJob>)> done) {
-  auto created = std::make_shared<absl::StatusOr<CreatedJob>>();
+  auto created = std::make_shared<CreatedJob>();
   writer_.Post(
       "Create",
       [this, created, job = std::move(job)](Connection& connection) {
-        *created = Insert(connection, job);
-        return created->status();
+        absl::StatusOr<CreatedJob> inserted = Insert(connection, job);
+        if (inserted.ok()) *created = *std::move(inserted);
+        return inserted.status();
       },
-      [created, done = std::move(done)](const absl::Status& status) {
-        done(status.ok() ? *std::move(*created) : absl::StatusOr<CreatedJob>(status));
+      [created, done = std::move(done)](absl::Status status) {
+        if (!status.ok()) return done(std::move(status));
+        done(std::move(*created));
       });
 }
 

@@ -62,9 +62,9 @@ absl::Status StoreWriter::Run(const char* operation, Change change) {
   Mutex mutex;
   CondVar answered;
   std::optional<absl::Status> answer;
-  Post(operation, std::move(change), [&](const absl::Status& status) {
+  Post(operation, std::move(change), [&](absl::Status status) {
     MutexLock lock(mutex);  // held while notifying: the waiter owns both and must not go before
-    answer = status;
+    answer = std::move(status);
     answered.NotifyAll();
   });
   MutexLock lock(mutex);
@@ -93,7 +93,7 @@ void StoreWriter::Loop() {
       if (IsStoreFailure(write.status)) {
         parts_.metrics.store_errors_total.Increment({write.operation, ErrorReason(write.status)});
       }
-      write.done(write.status);
+      write.done(std::move(write.status));  // nothing of it stays with this thread
     }
     parts_.after_commits(*parts_.connection);
     CheckpointIfLong();
@@ -111,7 +111,10 @@ void StoreWriter::Commit(Batch& batch) {
   if (!committed.ok()) {  // no answer may rest on what has not become true
     if (parts_.connection->in_transaction()) parts_.connection->Run("ROLLBACK").IgnoreError();
     Log(LogLevel::kError, "the store cannot commit", {{"error", committed.ToString()}});
-    for (Write& write : batch) write.status = committed;
+    for (Write& write : batch) {  // each its own, since each goes to another thread
+      write.status =
+          MakeError(committed.code(), ErrorReason(committed), std::string(committed.message()));
+    }
     return;
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;

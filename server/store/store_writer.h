@@ -20,7 +20,7 @@ namespace cogwheel {
 class StoreWriter {
  public:
   using Change = std::function<absl::Status(Connection&)>;
-  using Done = std::function<void(const absl::Status&)>;
+  using Done = std::function<void(absl::Status)>;
   struct Parts {
     std::unique_ptr<Connection> connection;
     ServerMetrics& metrics;
