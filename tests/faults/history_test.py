@@ -117,13 +117,14 @@ class CheckerTest(unittest.TestCase):
         self.addCleanup(shutil.rmtree, data)
         os.makedirs(os.path.join(data, "artefacts", "aa"))
         owned = [Listed(job(pb.SUCCEEDED, sha256="aa1"))]
-        self.objects("I2", check_files, data, owned, 0.1)
+        self.objects("I2", check_files, data, owned, set(), 0.1)
         open(os.path.join(data, "artefacts", "aa", "aa1.mp4"), "w").close()
-        check_files(data, owned, 0.1)
-        self.objects("I7", check_files, data, [], 0.1)
+        check_files(data, owned, set(), 0.1)
+        self.objects("I7", check_files, data, [], set(), 0.1)
+        check_files(data, [], {"aa1"}, 0.1)
         os.mkdir(os.path.join(data, "tmp"))
         open(os.path.join(data, "tmp", "left"), "w").close()
-        self.objects("I7", check_files, data, owned, 0.1)
+        self.objects("I7", check_files, data, owned, set(), 0.1)
 
     def test_counters_that_do_not_add_up(self):
         class Meters:
