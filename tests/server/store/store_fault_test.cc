@@ -1,4 +1,5 @@
 #include <atomic>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <memory>
@@ -19,6 +20,8 @@
 
 namespace cogwheel {
 namespace {
+
+namespace fs = std::filesystem;
 
 using Call = FaultVfs::Call;
 using Fault = FaultVfs::Fault;
@@ -143,6 +146,8 @@ INSTANTIATE_TEST_SUITE_P(Calls, StoreFaultTest,
                          [](const auto& info) { return absl::StrCat("Kind", info.index); });
 
 constexpr int kNeverReached = 0, kSurvived = 1;
+// Enough to fill the log, so that it is copied into the main file and begun anew.
+constexpr int kLargeJobs = 14, kLargePrompt = 350'000;
 
 // In a process of its own; what it was told goes to a file.
 [[noreturn]] void RunWithFailedSync(const std::string& folder, int number) {
@@ -151,9 +156,10 @@ constexpr int kNeverReached = 0, kSurvived = 1;
   OneFault one(vfs, Call::kSync, Fault::kInputOutput, number);
   auto store = OpenFaulty(folder, metrics);
   std::ofstream log(folder + "/told");
-  for (int i = 0; store.ok() && i < 4; ++i) {
-    const std::string name = absl::StrCat("jobs/", i);
-    if (CreateAndWait(**store, SomeJob(name)).ok()) log << name << std::endl;
+  for (int i = 0; store.ok() && i < kLargeJobs; ++i) {
+    NewJob job = SomeJob(absl::StrCat("jobs/", i));
+    job.job.request.set_prompt(std::string(kLargePrompt, 'p'));
+    if (CreateAndWait(**store, job).ok()) log << job.job.name << std::endl;
   }
   _exit(one.fired() ? kSurvived : kNeverReached);
 }
@@ -173,7 +179,10 @@ TEST(FailedSyncTest, EndsTheProcessAndWhatWasToldIsKept) {
   for (; number < kManyCalls; ++number) {
     TemporaryFolder folder;
     const int code = ForkWithFailedSync(folder.path(), number);
-    if (code == kNeverReached) break;
+    if (code == kNeverReached) {
+      EXPECT_LT(kLargePrompt, fs::file_size(folder.path() + "/cogwheel.sqlite"));
+      break;
+    }
     ASSERT_EQ(kDiskFailedExit, code) << "sync " << number;
     Told told;
     std::ifstream log(folder.path() + "/told");
@@ -181,7 +190,7 @@ TEST(FailedSyncTest, EndsTheProcessAndWhatWasToldIsKept) {
     ExpectKept(folder.path(), told);
   }
   RecordProperty("syncs", number);
-  EXPECT_LT(4, number);
+  EXPECT_LT(kLargeJobs, number);
 }
 
 }  // namespace
