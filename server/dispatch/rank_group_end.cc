@@ -21,6 +21,9 @@ absl::Status Unavailable(std::string_view reason, const std::string& message) {
 
 absl::Status GroupLost(const std::string& message) { return Unavailable("GROUP_LOST", message); }
 
+// It was asked to leave and may be gone already: the job ends with the others' reports.
+bool HasDoneItsPart(const RankMember& member) { return member.leaving && member.reported; }
+
 }  // namespace
 
 // Its collectives cannot go on. A job that was handed back did nothing wrong.
@@ -71,6 +74,7 @@ void RankGroup::OnGone(RankId id, const absl::Status& why) {
   Member* member = Find(id);
   if (member == nullptr) return;
   if (phase_ == Phase::kGathering) return RemoveWaiting(id, why);
+  if (phase_ == Phase::kRunning && HasDoneItsPart(*member)) return;
   EndEpoch({.why = GroupLost(absl::StrCat("rank ", RankName(member->hello), " of group ", name_,
                                           " was lost: ", std::string(why.message()))),
             .charged = job_at_stake() && FindLeaving() == nullptr});
@@ -108,6 +112,7 @@ void RankGroup::EndEpoch(const GroupLoss& loss) {
 
 // True when it dropped the member.
 bool RankGroup::CheckSilence(Member& member) {
+  if (phase_ == Phase::kRunning && HasDoneItsPart(member)) return false;
   const auto silence = parts_.clock.Now() - member.last_word;
   if (silence >= parts_.limits.dead) {
     OnGone(member.id, Unavailable("RANK_SILENT",

@@ -12,8 +12,8 @@
 
 #include "proto/contract/status.h"
 #include "server/dispatch/membership.h"
-#include "tests/support/memory_job_store.h"
 #include "tests/support/fake_clock.h"
+#include "tests/support/memory_job_store.h"
 
 namespace cogwheel {
 namespace {
@@ -457,6 +457,22 @@ TEST_F(RankGroupTest, ARankThatLeavesTakesNoFurtherJobAndIsNotCharged) {
   Done(2, 0);
   EXPECT_THAT(recorder_.told, ElementsAre("finished", "lost"));
   EXPECT_FALSE(group_->idle());
+}
+
+TEST_F(RankGroupTest, ARankMayGoOnceItsPartIsDone) {
+  Form();
+  Start();
+  Leaving(1);
+  Leaving(2);
+  Done(1, 0);
+  groups_.OnGone(1);  // rank 0 still writes the result
+  for (int i = 0; i < 20; ++i) {
+    Beat(2);
+    Pass(seconds(1));
+  }
+  EXPECT_THAT(recorder_.told, IsEmpty());
+  Done(2, 0);
+  EXPECT_THAT(recorder_.told, ElementsAre("finished", "lost"));
 }
 
 TEST_F(RankGroupTest, ARankInAHurryHandsTheJobBackUncharged) {
