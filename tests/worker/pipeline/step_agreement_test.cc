@@ -53,6 +53,22 @@ TEST(StepAgreementTest, ARankThatStandsElsewhereEndsTheGroup) {
   }
 }
 
+// An exchange that one rank alone has issued, though it disturbed nobody, is found at the next
+// point.
+TEST(StepAgreementTest, ExchangesIssuedSoFarAreCompared) {
+  for (const int rank : {0, 1}) {
+    const auto work = [rank](Communicator& world) {
+      const CommandSource command;
+      StepAgreement agreement(world, SomeJob(), 11, command);
+      agreement.Agree();
+      if (world.rank() == rank) Exchange(world, {}, {}, nullptr);
+      agreement.Agree();
+      Barrier(world, nullptr);
+    };
+    EXPECT_THROW(SpawnRanks(2, work), CommError);
+  }
+}
+
 TEST(PlanHashTest, EveryFieldThatShapesTheProgramCounts) {
   const Mesh mesh{1, 2, 2};
   const uint64_t hash = PlanHash(SomeJob(), mesh);
