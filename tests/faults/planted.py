@@ -24,7 +24,7 @@ PLANTS = (
     ("commit without the epoch check",
      ((STORE, "job->epoch == epoch && job->attempt == attempt", "epoch >= 0 && attempt >= 0"),), "server_store_test"),
     ("retry a failed sync",
-     ((FILES, "if (fsync(fd) != 0)", "if (fsync(fd) != 0 && fsync(fd) != 0)"),), "server_store_test"),
+     ((FILES, "if (fsync(fd) != 0)", "if (fsync(fd) != 0 && fsync(fd) != 0)"),), ("r04_failed_sync", {})),
     ("forget the idempotency key",
      ((STORE, '  if (!*row) return std::nullopt;\n  if (key.Text(1) != hash)', '  if (*row || !*row) return std::nullopt;\n  if (key.Text(1) != hash)'),
       (STORE, "INSERT INTO keys", "INSERT OR REPLACE INTO keys")), ("r14_duplicates", {})),
@@ -54,7 +54,7 @@ def passes(test):
         build(test)
         argv, environment = [os.path.join(binaries, "tests", test)], {}
     else:
-        build("cogwheel-server-faults", "cogwheel-sim-worker")
+        build("cogwheel-server-faults", "cogwheel-sim-worker", "failing_sync")
         name, environment = test
         argv = [sys.executable, os.path.join(COPY, "tests", "faults", f"{name}_test.py")]
     result = subprocess.run(argv, env={**os.environ, "COGWHEEL_BIN": os.path.join(binaries, "bin"), **environment},
