@@ -1,0 +1,73 @@
+"""The rules parse, each alert fires and stays silent when it should, has a runbook, and asks only for metrics that exist."""
+
+import os
+import re
+import unittest
+
+from tools import DEPLOY, PROMTOOL, ROOT, run
+
+import yaml
+
+FOLDER = os.path.join(DEPLOY, "prometheus")
+TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "rules.test.yaml")
+DEFINITIONS = ("server/metrics/server_metrics.cc", "worker/metrics/rank_metrics.cc")
+
+
+def read(name):
+    with open(os.path.join(FOLDER, name)) as f:
+        return yaml.safe_load(f)
+
+
+def rules():
+    return [r for name in ("recording.yaml", "alerts.yaml") for g in read(name)["groups"] for r in g["rules"]]
+
+
+def alerts():
+    return [r for r in rules() if "alert" in r]
+
+
+def defined_metrics():
+    """Every name in the programs' definitions."""
+    found = set()
+    for path in DEFINITIONS:
+        if os.path.exists(os.path.join(ROOT, path)):
+            with open(os.path.join(ROOT, path)) as f:
+                found |= set(re.findall(r'"(cogwheel_\w+)"', f.read()))
+    return found
+
+
+class RulesTest(unittest.TestCase):
+    def test_config_and_rules_parse(self):
+        run(PROMTOOL, "check", "config", os.path.join(FOLDER, "prometheus.yaml"))
+
+    def test_alerts_fire_and_stay_silent(self):
+        run(PROMTOOL, "test", "rules", os.path.basename(TESTS), cwd=os.path.dirname(TESTS))
+
+    def test_each_alert_has_both_tests(self):
+        with open(TESTS) as f:
+            names = {t["name"] for t in yaml.safe_load(f)["tests"]}
+        self.assertEqual({f"{a['alert']} {kind}" for a in alerts() for kind in ("fires", "silent")}, names)
+
+    def test_each_alert_is_complete(self):
+        for alert in alerts():
+            with self.subTest(alert["alert"]):
+                self.assertIn(alert["labels"]["severity"], ("page", "ticket", "none"))
+                self.assertIn("for", alert)
+                self.assertLessEqual({"summary", "description", "runbook_url"}, set(alert["annotations"]))
+                page = os.path.join(DEPLOY, "runbooks", os.path.basename(alert["annotations"]["runbook_url"]))
+                with open(page) as f:
+                    text = f.read()
+                self.assertTrue(text.startswith(f"# {alert['alert']}\n"), page)
+                for heading in ("**Meaning.**", "**Look here.**", "**Do this.**"):
+                    self.assertIn(heading, text, page)
+
+    def test_rules_ask_for_metrics_that_exist(self):
+        known = defined_metrics()
+        for rule in rules():
+            for name in re.findall(r"\bcogwheel_\w+", rule["expr"]):
+                if not name.startswith(("cogwheel_frontend", "cogwheel_worker")):  # jobs
+                    self.assertIn(re.sub("_(bucket|sum|count)$", "", name), known, rule)
+
+
+if __name__ == "__main__":
+    unittest.main()
