@@ -70,6 +70,8 @@ int GpusForTests() {
   return count == nullptr ? 0 : std::atoi(count);
 }
 
+void ComputeOnOneThread() { at::set_num_threads(1); }
+
 void SpawnGpuRanks(int size, const std::function<void(Communicator& world)>& fn,
                    std::chrono::seconds limit, std::chrono::milliseconds time_limit) {
   std::vector<PeerListener> listeners;

@@ -14,6 +14,10 @@ namespace cogwheel {
 // itself must not touch CUDA, or its children could not.
 int GpusForTests();
 
+// For a test's beginning: the test process computes on one thread from now on. A child of a process
+// whose OpenMP threads have run would hang in its own first parallel loop.
+void ComputeOnOneThread();
+
 // Runs fn once per rank, rank i on GPU i inside a DeviceScope and in inference mode. A rank fails
 // the calling test when fn throws or has a failed expectation. Ranks that are not done within
 // `limit` are killed.

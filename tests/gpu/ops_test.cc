@@ -11,6 +11,7 @@
 #include "worker/device/device.h"
 #include "worker/kernels/attention.h"
 #include "worker/kernels/gated_residual.h"
+#include "worker/kernels/norm_silu.h"
 #include "worker/kernels/qkv_heads.h"
 
 namespace cogwheel {
@@ -154,6 +155,35 @@ TEST_P(GpuOps, LinearGelu) {
   // Where the library has no such epilogue the product rounds once more; tanh is good to 2^-11 of
   // its argument's size there.
   ExpectTwin(LinearGelu(x, linear), expected, 2 * Bound(expected, 96) + 0x1p-11);
+}
+
+// Sizes of the VAE's stages in small: odd and even frames, channels of 4 and 16 to a group, and a
+// count without a kernel; without modulation as in the encoder.
+TEST_P(GpuOps, NormSiluPadded) {
+  const struct {
+    int64_t channels, groups, frames, height, width;
+  } cases[] = {{128, 32, 9, 12, 20}, {512, 32, 3, 6, 10}, {256, 32, 4, 6, 10}, {6, 3, 3, 6, 10}};
+  for (const auto& c : cases) {
+    const at::Tensor x = Make({1, c.channels, c.frames, c.height, c.width}, 1) * 3 + 1;
+    const GroupNormWeights norm = {
+        .weight = Make({c.channels}, 2), .bias = Make({c.channels}, 3), .groups = c.groups};
+    const at::Tensor scale = Make({1, c.channels, 3, 3, 5}, 4);
+    const at::Tensor shift = Make({1, c.channels, 3, 3, 5}, 5);
+    const GroupNormWeights wide = {.weight = Wide(norm.weight),
+                                   .bias = Wide(norm.bias),
+                                   .groups = c.groups,
+                                   .epsilon = norm.epsilon};
+    for (const LatentModulation& m : {LatentModulation{scale, shift}, LatentModulation{}}) {
+      const LatentModulation wide_m =
+          m.scale.defined() ? LatentModulation{Wide(scale), Wide(shift)} : LatentModulation{};
+      const at::Tensor expected = NormSiluPaddedCpu(Wide(x), wide, wide_m, 0);
+      const at::Tensor got = NormSiluPadded(x, norm, m, 2);
+      ASSERT_EQ(got.size(2), c.frames + 2);
+      // ATen's operations round after each of four steps, and amplify by up to the scale.
+      ExpectTwin(got.narrow(2, 2, c.frames), expected,
+                 Bound(expected, 4096) * (c.channels == 6 ? 8 : 1) + 0x1p-18);
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Dtypes, GpuOps, testing::Values(at::kFloat, at::kHalf, at::kBFloat16),

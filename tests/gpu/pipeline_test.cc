@@ -18,29 +18,32 @@ constexpr double kLatentLimit = 1e-4;
 constexpr double kWithinOneShare = 0.999;
 constexpr int kFrameLimit = 2;
 
-RecordingSink RunOnGpu(Communicator& world, const std::string& folder, const Mesh& mesh,
-                       Dtype dtype, JobSpec spec) {
-  const auto pipeline = Pipeline::Create({.model_dir = folder,
-                                          .mesh = mesh,
-                                          .world_rank = world.rank(),
-                                          .device = DeviceKind::kCuda,
-                                          .device_idx = world.rank(),
-                                          .dtype = dtype,
-                                          .cpu_threads = 2});
+std::unique_ptr<Pipeline> LoadOnGpu(const Communicator& world, const std::string& folder,
+                                    const Mesh& mesh, Dtype dtype) {
+  return Pipeline::Create({.model_dir = folder,
+                           .mesh = mesh,
+                           .world_rank = world.rank(),
+                           .device = DeviceKind::kCuda,
+                           .device_idx = world.rank(),
+                           .dtype = dtype,
+                           .cpu_threads = 2});
+}
+
+RecordingSink Run(Pipeline& pipeline, Communicator& world, JobSpec spec, OutputKind output) {
+  spec.output = output;
   if (world.rank() != 0) spec.image_rgb.clear();
-  pipeline->Plan(spec);
+  pipeline.Plan(spec);
   RecordingSink sink;
-  pipeline->Run(spec, world, sink, {});
+  pipeline.Run(spec, world, sink, {});
   return sink;
 }
 
 void ExpectReference(Communicator& world, const ParityCase& parity_case, const std::string& folder,
                      const nlohmann::json& description) {
-  JobSpec spec = ToSpec(description["request"]);
-  spec.output = OutputKind::kLatent;
-  const RecordingSink latents = RunOnGpu(world, folder, parity_case.mesh, Dtype::kFp32, spec);
-  spec.output = OutputKind::kFrames;
-  const RecordingSink frames = RunOnGpu(world, folder, parity_case.mesh, Dtype::kFp32, spec);
+  const JobSpec spec = ToSpec(description["request"]);
+  const auto pipeline = LoadOnGpu(world, folder, parity_case.mesh, Dtype::kFp32);
+  const RecordingSink latents = Run(*pipeline, world, spec, OutputKind::kLatent);
+  const RecordingSink frames = Run(*pipeline, world, spec, OutputKind::kFrames);
   if (world.rank() != 0) return;
   const SafetensorsFile expected(GoldenPath(description["expected"]));
   const at::Tensor expected_latents = ReadTensor(expected, "latents");
@@ -87,8 +90,9 @@ void ExpectCpus(Communicator& world, const char* name, Dtype dtype) {
   BuildCheckpoint(description["checkpoint"], folder.path());
   JobSpec spec = ToSpec(description["request"]);
   spec.output = OutputKind::kLatent;
-  const RecordingSink gpu = RunOnGpu(world, folder.path(), {}, dtype, spec);
-  const RecordingSink again = RunOnGpu(world, folder.path(), {}, dtype, spec);
+  const auto pipeline = LoadOnGpu(world, folder.path(), {}, dtype);
+  const RecordingSink gpu = Run(*pipeline, world, spec, OutputKind::kLatent);
+  const RecordingSink again = Run(*pipeline, world, spec, OutputKind::kLatent);
   EXPECT_EQ(gpu.latents, again.latents) << name;
   const RunOutcome cpu = RunOnMesh(folder.path(), {}, spec, {}, dtype);
   const RunOutcome other = RunOnMesh(folder.path(), {.ring = 2}, spec, {}, dtype);

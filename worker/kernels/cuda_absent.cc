@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "worker/kernels/gated_residual.h"
+#include "worker/kernels/norm_silu.h"
 #include "worker/kernels/qkv_heads.h"
 
 namespace cogwheel {
@@ -31,6 +32,11 @@ at::Tensor LinearGeluCuda(const at::Tensor& /*x*/, const LinearWeights& /*linear
 QkvHeads ProjectHeadsCuda(at::Tensor /*rows*/, const QkvWeights& /*weights*/,
                           int64_t /*head_count*/, int64_t /*text_count*/,
                           const Rotation& /*rotation*/) {
+  Absent();
+}
+
+at::Tensor NormSiluPaddedCuda(const at::Tensor& /*x*/, const GroupNormWeights& /*norm*/,
+                              const LatentModulation& /*modulation*/, int64_t /*pad*/) {
   Absent();
 }
 

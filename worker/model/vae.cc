@@ -81,7 +81,7 @@ at::Tensor CarryTable::Take(int conv_idx, const at::Tensor& /*like*/) {
 }
 
 void CarryTable::Put(int conv_idx, const at::Tensor& frames) {
-  frames_[conv_idx] = frames.clone(at::MemoryFormat::Contiguous);
+  frames_[conv_idx] = frames.clone();
 }
 
 std::unique_ptr<Vae> Vae::Load(const VaeConfig& config, const Weights& weights, at::Device device,

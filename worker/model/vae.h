@@ -22,8 +22,8 @@ class ConvCarry {
  public:
   virtual ~ConvCarry() = default;
   // The two frames left by the previous chunk, [B, C, 2, H, W]; undefined when this is the first
-  // chunk. `like` tells the shape, dtype and device to expect. conv_idx counts the convolutions in
-  // the order they run, from 0.
+  // chunk. `like` tells the shape, layout, dtype and device to expect. conv_idx counts the
+  // convolutions in the order they run, from 0.
   virtual at::Tensor Take(int conv_idx, const at::Tensor& like) = 0;
   // The two frames for the next chunk; called before the convolution itself runs.
   virtual void Put(int conv_idx, const at::Tensor& frames) = 0;

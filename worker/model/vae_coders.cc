@@ -62,9 +62,7 @@ at::Tensor VaeDecoder::Forward(const at::Tensor& latents, ConvCarry& carry) cons
     for (const ResBlock& resnet : block.resnets) x = resnet.Forward(x, latents, run);
     if (block.upsampler) x = block.upsampler->Forward(x);
   }
-  x = norm_out_.Forward(x, latents);
-  at::silu_(x);
-  return conv_out_.Forward(std::move(x), run);
+  return conv_out_.ForwardPadded(norm_out_.Activated(x, latents), run);
 }
 
 VaeEncoder::VaeEncoder(const VaeLoader& loader, const VaeConfig& config)
@@ -98,9 +96,7 @@ at::Tensor VaeEncoder::Forward(const at::Tensor& pixels, ConvCarry& carry) const
     if (block.downsampler) x = block.downsampler->Forward(x);
   }
   for (const ResBlock& resnet : mid_) x = resnet.Forward(x, {}, run);
-  x = norm_out_.Forward(x);
-  at::silu_(x);
-  return conv_out_.Forward(std::move(x), run);
+  return conv_out_.ForwardPadded(norm_out_.Activated(x), run);
 }
 
 }  // namespace cogwheel

@@ -9,28 +9,8 @@ namespace {
 
 // GroupNorms of the decoder, and the encoder's last, have this fixed in the reference.
 constexpr double kSpatialNormEps = 1e-6;
-
-// Source frame, row or column of nearest resizing: floor(dst * in / out).
-at::Tensor NearestIndices(int64_t in, int64_t out, const at::Device& device) {
-  const at::Tensor dst = at::arange(out, at::TensorOptions(at::kLong));
-  return at::floor_divide(dst * in, out).to(device);
-}
-
-// The first of an odd number of frames maps to the first latent frame alone, the others among
-// themselves; an even number, or one frame, all together.
-at::Tensor LatentFrames(int64_t in, int64_t out, const at::Device& device) {
-  if (out <= 1 || out % 2 == 0) return NearestIndices(in, out, device);
-  const at::Tensor first = at::zeros({1}, at::TensorOptions(at::kLong).device(device));
-  return at::cat({first, 1 + NearestIndices(in - 1, out - 1, device)});
-}
-
-// [B, C, t, h, w] gathered to the frames, rows and columns of `like`.
-at::Tensor ResizeLike(const at::Tensor& x, const at::Tensor& like) {
-  const at::Device device = x.device();
-  return x.index_select(2, LatentFrames(x.size(2), like.size(2), device))
-      .index_select(3, NearestIndices(x.size(3), like.size(3), device))
-      .index_select(4, NearestIndices(x.size(4), like.size(4), device));
-}
+// Frames before the chunk that a causal convolution sees.
+constexpr int64_t kPad = 2;
 
 // A 2-D convolution on every frame: [B, C, T, H, W] → [B, C', T, H', W'].
 at::Tensor ConvFrames(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
@@ -47,26 +27,30 @@ CausalConv::CausalConv(const VaeLoader& loader, const std::string& name, int64_t
     : weight_(loader.Load(name + ".conv.weight", {out, in, 3, 3, 3})),
       bias_(loader.Load(name + ".conv.bias", {out})) {}
 
-at::Tensor CausalConv::Forward(at::Tensor x, ChunkRun& run) const {
+at::Tensor CausalConv::Forward(const at::Tensor& x, ChunkRun& run) const {
+  at::Tensor padded = at::empty({x.size(0), x.size(1), kPad + x.size(2), x.size(3), x.size(4)},
+                                x.options().memory_format(x.suggest_memory_format()));
+  padded.narrow(2, kPad, x.size(2)).copy_(x);
+  return ForwardPadded(padded, run);
+}
+
+at::Tensor CausalConv::ForwardPadded(const at::Tensor& padded, ChunkRun& run) const {
   const int conv_idx = run.next_conv++;
-  at::Tensor before = x.narrow(2, 0, 1).expand({x.size(0), x.size(1), 2, x.size(3), x.size(4)});
+  const at::Tensor before = padded.narrow(2, 0, kPad);
   const at::Tensor carried = run.carry.Take(conv_idx, before);
-  if (carried.defined()) before = carried;
-  const at::Tensor padded = at::cat({before, x}, 2);
-  x.reset();  // `padded` holds it now; `before` may be a view of it
-  before.reset();
-  run.carry.Put(conv_idx, padded.narrow(2, padded.size(2) - 2, 2));
+  before.copy_(carried.defined() ? carried : padded.narrow(2, kPad, 1));
+  run.carry.Put(conv_idx, padded.narrow(2, padded.size(2) - kPad, kPad));
   return at::conv3d(padded, weight_, bias_, /*stride=*/1, /*padding=*/{0, 1, 1});
 }
 
 GroupNorm::GroupNorm(const VaeLoader& loader, const std::string& name, int64_t channels, double eps)
-    : groups_(loader.groups),
-      eps_(eps),
-      weight_(loader.Load(name + ".weight", {channels})),
-      bias_(loader.Load(name + ".bias", {channels})) {}
+    : weights_{.weight = loader.Load(name + ".weight", {channels}),
+               .bias = loader.Load(name + ".bias", {channels}),
+               .groups = loader.groups,
+               .epsilon = eps} {}
 
-at::Tensor GroupNorm::Forward(const at::Tensor& x) const {
-  return at::group_norm(x, groups_, weight_, bias_, eps_);
+at::Tensor GroupNorm::Activated(const at::Tensor& x) const {
+  return NormSiluPadded(x, weights_, {}, kPad);
 }
 
 SpatialNorm::SpatialNorm(const VaeLoader& loader, const std::string& name, int64_t channels,
@@ -77,13 +61,12 @@ SpatialNorm::SpatialNorm(const VaeLoader& loader, const std::string& name, int64
       shift_weight_(loader.Load(name + ".conv_b.conv.weight", {channels, latents, 1, 1, 1})),
       shift_bias_(loader.Load(name + ".conv_b.conv.bias", {channels})) {}
 
-at::Tensor SpatialNorm::Forward(const at::Tensor& x, const at::Tensor& latents) const {
+at::Tensor SpatialNorm::Activated(const at::Tensor& x, const at::Tensor& latents) const {
   // 1x1x1 convolutions and nearest resizing commute: the convolutions run at latent resolution.
-  // One resized tensor at a time: at full size each is as large as x.
-  at::Tensor out = norm_.Forward(x);
-  out.mul_(ResizeLike(at::conv3d(latents, scale_weight_, scale_bias_), x));
-  out.add_(ResizeLike(at::conv3d(latents, shift_weight_, shift_bias_), x));
-  return out;
+  return NormSiluPadded(x, norm_.weights(),
+                        {.scale = at::conv3d(latents, scale_weight_, scale_bias_),
+                         .shift = at::conv3d(latents, shift_weight_, shift_bias_)},
+                        kPad);
 }
 
 ResBlock::ResBlock(const VaeLoader& loader, const std::string& name, int64_t in, int64_t out,
@@ -105,14 +88,13 @@ ResBlock::ResBlock(const VaeLoader& loader, const std::string& name, int64_t in,
 }
 
 at::Tensor ResBlock::Activated(int idx, const at::Tensor& x, const at::Tensor& latents) const {
-  at::Tensor out = spatial_[idx] ? spatial_[idx]->Forward(x, latents) : plain_[idx]->Forward(x);
-  return at::silu_(out);
+  return spatial_[idx] ? spatial_[idx]->Activated(x, latents) : plain_[idx]->Activated(x);
 }
 
 at::Tensor ResBlock::Forward(const at::Tensor& x, const at::Tensor& latents, ChunkRun& run) const {
-  at::Tensor hidden = conv1_.Forward(Activated(0, x, latents), run);
+  at::Tensor hidden = conv1_.ForwardPadded(Activated(0, x, latents), run);
   hidden = Activated(1, hidden, latents);
-  hidden = conv2_.Forward(std::move(hidden), run);
+  hidden = conv2_.ForwardPadded(hidden, run);
   return hidden.add_(shortcut_weight_.defined() ? at::conv3d(x, shortcut_weight_, shortcut_bias_)
                                                 : x);
 }
@@ -122,17 +104,24 @@ Upsample::Upsample(const VaeLoader& loader, const std::string& name, int64_t cha
       weight_(loader.Load(name + ".conv.weight", {channels, channels, 3, 3})),
       bias_(loader.Load(name + ".conv.bias", {channels})) {}
 
+// Frames are doubled behind the convolution, which works on each by itself.
 at::Tensor Upsample::Forward(const at::Tensor& x) const {
-  at::Tensor frames = x;
-  const int64_t count = x.size(2);
-  if (time_ && count > 1) {
-    const int64_t single = count % 2;  // frames that stay single
-    frames = at::cat({x.narrow(2, 0, single),
-                      x.narrow(2, single, count - single).repeat_interleave(2, /*dim=*/2)},
-                     2);
-  }
-  const at::Tensor wide = frames.repeat_interleave(2, /*dim=*/3).repeat_interleave(2, /*dim=*/4);
-  return ConvFrames(wide, weight_, bias_, /*stride=*/1, /*padding=*/1);
+  const at::Tensor flat = x.transpose(1, 2).flatten(0, 1);  // [B·T, C, H, W]
+  const at::Tensor wide = at::upsample_nearest2d(flat, {2 * x.size(3), 2 * x.size(4)});
+  const at::Tensor frames =
+      ConvFrames(wide.unflatten(0, {x.size(0), x.size(2)}).transpose(1, 2), weight_, bias_,
+                 /*stride=*/1, /*padding=*/1);
+  const int64_t count = x.size(2), single = count % 2;  // `single` frames stay single
+  if (!time_ || count == 1) return frames;
+  const int64_t B = frames.size(0), C = frames.size(1), H = frames.size(3), W = frames.size(4);
+  const int64_t doubled = count - single;
+  at::Tensor out = at::empty({B, C, single + 2 * doubled, H, W},
+                             frames.options().memory_format(frames.suggest_memory_format()));
+  out.narrow(2, 0, single).copy_(frames.narrow(2, 0, single));
+  out.narrow(2, single, 2 * doubled)
+      .unflatten(2, {doubled, 2})
+      .copy_(frames.narrow(2, single, doubled).unsqueeze(3).expand({B, C, doubled, 2, H, W}));
+  return out;
 }
 
 Downsample::Downsample(const VaeLoader& loader, const std::string& name, int64_t channels,

@@ -6,6 +6,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "worker/kernels/norm_silu.h"
 #include "worker/model/vae.h"
 #include "worker/model/weights.h"
 
@@ -20,8 +21,12 @@ struct VaeLoader {
   at::ScalarType dtype;
   int64_t groups;
   double norm_eps;
+  // On a GPU with channels innermost, as its convolutions are fastest; all activations follow.
   at::Tensor Load(const std::string& name, at::IntArrayRef shape) const {
-    return weights.Load(name, shape, device, dtype);
+    const at::Tensor loaded = weights.Load(name, shape, device, dtype);
+    if (!device.is_cuda() || shape.size() < 4) return loaded;
+    return loaded.contiguous(shape.size() == 4 ? at::MemoryFormat::ChannelsLast
+                                               : at::MemoryFormat::ChannelsLast3d);
   }
 };
 
@@ -36,8 +41,9 @@ struct ChunkRun {
 class CausalConv {
  public:
   CausalConv(const VaeLoader& loader, const std::string& name, int64_t in, int64_t out);
-  // Frees x before it convolves if the caller has moved it in.
-  at::Tensor Forward(at::Tensor x, ChunkRun& run) const;
+  at::Tensor Forward(const at::Tensor& x, ChunkRun& run) const;
+  // padded: the chunk behind two frames, which this fills: [B, C, 2 + T, H, W].
+  at::Tensor ForwardPadded(const at::Tensor& padded, ChunkRun& run) const;
 
  private:
   at::Tensor weight_, bias_;
@@ -46,13 +52,13 @@ class CausalConv {
 class GroupNorm {
  public:
   GroupNorm(const VaeLoader& loader, const std::string& name, int64_t channels, double eps);
-  // Statistics over the group's channels and all frames, rows and columns of this chunk.
-  at::Tensor Forward(const at::Tensor& x) const;
+  // SiLU of the norm with room before it, as CausalConv::ForwardPadded wants it. Statistics over
+  // the group's channels and all frames, rows and columns of this chunk.
+  at::Tensor Activated(const at::Tensor& x) const;
+  const GroupNormWeights& weights() const { return weights_; }
 
  private:
-  int64_t groups_;
-  double eps_;
-  at::Tensor weight_, bias_;
+  GroupNormWeights weights_;
 };
 
 // CogVideoXSpatialNorm3D: GroupNorm scaled and shifted by two 1x1x1 convolutions of the latent
@@ -60,8 +66,8 @@ class GroupNorm {
 class SpatialNorm {
  public:
   SpatialNorm(const VaeLoader& loader, const std::string& name, int64_t channels, int64_t latents);
-  // latents: [B, C_z, t, h, w], the chunk as the decoder received it.
-  at::Tensor Forward(const at::Tensor& x, const at::Tensor& latents) const;
+  // As GroupNorm's. latents: [B, C_z, t, h, w], the chunk as the decoder received it.
+  at::Tensor Activated(const at::Tensor& x, const at::Tensor& latents) const;
 
  private:
   GroupNorm norm_;
@@ -77,7 +83,7 @@ class ResBlock {
   at::Tensor Forward(const at::Tensor& x, const at::Tensor& latents, ChunkRun& run) const;
 
  private:
-  // SiLU of norm `idx`, in one new tensor.
+  // SiLU of norm `idx`, padded.
   at::Tensor Activated(int idx, const at::Tensor& x, const at::Tensor& latents) const;
 
   std::optional<GroupNorm> plain_[2];

@@ -8,8 +8,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// How long a healthy communicator may take to end, before it is aborted.
-constexpr std::chrono::seconds kFinalizeLimit{10};
+// How long a healthy communicator may take to end, which waits for its other ranks, before it is
+// aborted.
+constexpr std::chrono::seconds kFinalizeLimit{5};
 // What each pair exchanges to connect; a whole line of device memory for each.
 constexpr size_t kGreetingBytes = 128;
 

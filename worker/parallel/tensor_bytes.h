@@ -13,4 +13,10 @@ inline std::span<std::byte> TensorBytes(const at::Tensor& tensor) {
   return {static_cast<std::byte*>(tensor.data_ptr()), static_cast<size_t>(tensor.nbytes())};
 }
 
+// The same for any dense layout; both sides of the exchange have the same one.
+inline std::span<std::byte> DenseBytes(const at::Tensor& tensor) {
+  TORCH_CHECK(tensor.is_non_overlapping_and_dense(), "an exchange needs a dense tensor");
+  return {static_cast<std::byte*>(tensor.data_ptr()), static_cast<size_t>(tensor.nbytes())};
+}
+
 }  // namespace cogwheel

@@ -20,9 +20,14 @@ CarryLinks::CarryLinks(Communicator& world) : rank_(world.rank()) {
   // In one order on all ranks: making one waits for its other member.
   for (int from = 0; from < size; ++from) {
     const std::array members = {from, (from + 1) % size};
-    if (rank_ == members[kSender]) to_next_ = world.Split(members, "carries");
-    if (rank_ == members[kReceiver]) from_previous_ = world.Split(members, "carries");
+    if (rank_ != members[kSender] && rank_ != members[kReceiver]) continue;
+    ways_.push_back(world.Split(members, "carries"));
+    (rank_ == members[kSender] ? to_next_ : from_previous_) = ways_.back().get();
   }
+}
+
+CarryLinks::~CarryLinks() {
+  for (auto& way : ways_) way.reset();
 }
 
 void ConvHandover::BeginChunk(int from_rank, int to_rank) {
@@ -38,8 +43,8 @@ at::Tensor ConvHandover::Take(int conv_idx, const at::Tensor& like) {
     TORCH_CHECK(found != kept_.end(), "convolution ", conv_idx, " left no frames");
     return found->second;
   }
-  const at::Tensor frames = at::empty(like.sizes(), like.options());
-  const std::array recvs{RecvPiece{.peer = kSender, .data = TensorBytes(frames)}};
+  const at::Tensor frames = at::empty_like(like);
+  const std::array recvs{RecvPiece{.peer = kSender, .data = DenseBytes(frames)}};
   Exchange(*links_.from_previous(), {}, recvs, StreamOf(frames));
   return frames;
 }
@@ -47,13 +52,13 @@ at::Tensor ConvHandover::Take(int conv_idx, const at::Tensor& like) {
 void ConvHandover::Put(int conv_idx, const at::Tensor& frames) {
   if (to_rank_ < 0) return;
   // A copy: the argument is a view of the padded input, which would stay alive with it.
-  const at::Tensor own = frames.clone(at::MemoryFormat::Contiguous);
+  const at::Tensor own = frames.clone();
   if (to_rank_ == links_.rank()) {
     kept_[conv_idx] = own;
     return;
   }
   DropFinishedSends();
-  const std::array sends{SendPiece{.peer = kReceiver, .data = TensorBytes(own)}};
+  const std::array sends{SendPiece{.peer = kReceiver, .data = DenseBytes(own)}};
   sending_.push_back({.frames = own, .ticket = links_.to_next()->Start(sends, {}, StreamOf(own))});
 }
 

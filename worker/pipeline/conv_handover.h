@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 
@@ -20,15 +21,19 @@ class CarryLinks {
  public:
   // Every rank of `world` makes it at the same point of its program.
   explicit CarryLinks(Communicator& world);
+  // Ends the ways in the order they were made: ending one may wait for its other member.
+  ~CarryLinks();
 
   int rank() const { return rank_; }
   // Members: sender, receiver. Null in a world of one.
-  Communicator* from_previous() const { return from_previous_.get(); }
-  Communicator* to_next() const { return to_next_.get(); }
+  Communicator* from_previous() const { return from_previous_; }
+  Communicator* to_next() const { return to_next_; }
 
  private:
   const int rank_;
-  std::unique_ptr<Communicator> from_previous_, to_next_;
+  std::vector<std::unique_ptr<Communicator>> ways_;  // of this rank
+  Communicator* from_previous_ = nullptr;
+  Communicator* to_next_ = nullptr;
 };
 
 // The carry of one rank in the decode wavefront: frames for a chunk of another rank travel, those

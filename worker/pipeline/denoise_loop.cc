@@ -46,12 +46,12 @@ at::Tensor Predict(const DenoiseContext& context, const at::Tensor& text, const 
   return negative ? Guide(mine, theirs, scale) : Guide(theirs, mine, scale);
 }
 
-// Consumes the step's draws and returns the one that counts; undefined without any.
+// Consumes the step's draws and returns the one that counts; undefined without any. On the host,
+// while a GPU works on the prediction.
 at::Tensor DrawStepNoise(const DenoiseContext& context, int draw_count, NoiseStream& noise) {
-  at::Tensor drawn;
-  const Range rows = context.layout.VideoRows(context.world.rank());
-  for (int i = 0; i < draw_count; ++i) drawn = noise.DrawRows(context.layout.latents, rows);
-  return drawn;
+  if (draw_count == 0) return {};
+  for (int i = 0; i + 1 < draw_count; ++i) noise.Skip(context.layout.latents);
+  return noise.DrawRows(context.layout.latents, context.layout.VideoRows(context.world.rank()));
 }
 
 // The step is done when its work is: progress is true, and a cancel waits for one step at most.

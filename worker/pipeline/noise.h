@@ -31,11 +31,15 @@ class NoiseStream {
 
   // Standard normal.
   at::Tensor Draw(at::IntArrayRef shape);
+  // Draws whole latents and throws them away.
+  void Skip(const LatentShape& shape);
   // Draws whole latents, patchifies and keeps `rows` → [1, rows, C·pt·p·p].
   at::Tensor DrawRows(const LatentShape& shape, Range rows);
 
  private:
   at::Tensor DrawOnCpu(at::IntArrayRef shape);
+  at::Tensor DrawLatents(const LatentShape& shape);
+  at::Tensor ToDevice(const at::Tensor& drawn) const;
 
   at::Generator generator_;
   const at::ScalarType dtype_;
