@@ -83,6 +83,28 @@ class Wavefront {
   ConvHandover handover_;
 };
 
+// On GPUs rank 0 decodes alone, chunk after chunk. A wavefront by NCCL can lock up: large sends
+// wait on the device for a rank that is a round behind, and what synchronises a whole device there
+// (a first use of a kernel, a growing pool of memory) then waits on both sides.
+void DecodeChunksOnRoot(const DecodeContext& context, const at::Tensor& latents) {
+  const std::vector<int64_t> chunks = Vae::DecodeChunks(latents.size(2));
+  const int count = static_cast<int>(chunks.size());
+  const bool root = context.frames.rank() == 0;
+  if (root) context.sink.OnProgress(Stage::kDecode, 0, count);
+  FrameCollector collector(context.frames, context.sink, count);
+  CarryTable carry;
+  int64_t begin = 0;
+  for (int chunk = 0; chunk < count; ++chunk) {
+    context.agreement.AgreeToRun();
+    if (root) {
+      collector.Add(
+          chunk, ToBytes(context.vae.DecodeChunk(latents.narrow(2, begin, chunks[chunk]), carry)));
+    }
+    ++context.work_counter;
+    begin += chunks[chunk];
+  }
+}
+
 }  // namespace
 
 at::Tensor ToBytes(const at::Tensor& pixels) {
@@ -101,6 +123,8 @@ void DecodeFrames(const DecodeContext& context, const at::Tensor& latents) {
       (latents.permute({0, 2, 1, 3, 4}) * (1 / context.vae.config().scaling_factor)).contiguous();
   if (context.tiling && context.vae.TilesDecode(scaled.size(3), scaled.size(4))) {
     DecodeTiles(context, scaled);
+  } else if (scaled.is_cuda()) {
+    DecodeChunksOnRoot(context, scaled);
   } else {
     Wavefront(context, scaled).Run();
   }

@@ -32,6 +32,8 @@ struct DecodeContext {
 // while later ones run. At the start of round j the ranks agree whether round j + 1 runs, so no
 // carry is left without a taker when a job is cancelled.
 //
+// On GPUs rank 0 decodes all chunks itself.
+//
 // With `tiling`, where the reference would tile, tiles are shared out instead (tiled_decode.h).
 //
 // latents: [1, F, C, h, w], whole on every rank, padding frames dropped, as the transformer left
