@@ -95,7 +95,7 @@ void DecodeChunksOnRoot(const DecodeContext& context, const at::Tensor& latents)
   CarryTable carry;
   int64_t begin = 0;
   for (int chunk = 0; chunk < count; ++chunk) {
-    context.agreement.AgreeToRun();
+    context.agreement.AgreeToRun(BlockKind::kDecode);
     if (root) {
       collector.Add(
           chunk, ToBytes(context.vae.DecodeChunk(latents.narrow(2, begin, chunks[chunk]), carry)));
