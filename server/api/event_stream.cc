@@ -215,7 +215,7 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* MakeGenerateStream(grpc::CallbackSer
     return stream;
   }
   stream->Pin();
-  Submit(request, *stream->tenant(), parts, [stream](const absl::StatusOr<CreatedJob>& created) {
+  Submit(request, stream->call(), parts, [stream](const absl::StatusOr<CreatedJob>& created) {
     if (created.ok()) {
       stream->Follow(created->job.name, /*after=*/0);
     } else {

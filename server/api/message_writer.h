@@ -72,6 +72,7 @@ class MessageWriter : public grpc::ServerWriteReactor<grpc::ByteBuffer>, public 
     Advance();
   }
 
+  const RpcCall& call() const { return call_; }
   // The caller's, or why it may not call: the stream then ends with that.
   const absl::StatusOr<std::string>& tenant() const { return call_.tenant(); }
 

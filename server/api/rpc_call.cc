@@ -1,7 +1,9 @@
 #include "server/api/rpc_call.h"
 
+#include <algorithm>
 #include <random>
 
+#include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
 
@@ -30,6 +32,14 @@ RpcCall::RpcCall(const char* method, grpc::ServerContextBase& context, const Api
       start_(parts.clock.Now()),
       tenant_(parts.access.Check(context, method)) {
   metrics_->api_rpcs_started_total.Increment({method_});
+}
+
+std::string RpcCall::trace_id() const {
+  constexpr size_t kLength = 55, kIdBegin = 3, kIdLength = 32;  // 00-<trace id>-<span id>-<flags>
+  const auto found = context_->client_metadata().find("traceparent");
+  if (found == context_->client_metadata().end() || found->second.size() != kLength) return "";
+  const std::string id(found->second.data() + kIdBegin, kIdLength);
+  return std::all_of(id.begin(), id.end(), absl::ascii_isxdigit) ? id : "";
 }
 
 grpc::Status RpcCall::End(const absl::Status& status) const {

@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "proto/contract/log.h"
 #include "proto/contract/status.h"
 
 namespace cogwheel {
@@ -19,12 +20,19 @@ void Count(const absl::StatusOr<CreatedJob>& created, ServerMetrics& metrics) {
 
 }  // namespace
 
-void Submit(const v1::GenerateRequest& request, const std::string& tenant, const ApiParts& parts,
+void Submit(const v1::GenerateRequest& request, const RpcCall& call, const ApiParts& parts,
             Intake::Done done) {
   parts.intake.Submit(
-      request, tenant,
-      [&metrics = parts.metrics, done = std::move(done)](absl::StatusOr<CreatedJob> created) {
+      request, *call.tenant(),
+      [&metrics = parts.metrics, trace_id = call.trace_id(),
+       done = std::move(done)](absl::StatusOr<CreatedJob> created) {
         Count(created, metrics);
+        if (created.ok() && !created->existed) {  // later lines of the job carry its name
+          Log(LogLevel::kInfo, "job accepted",
+              {{"job", created->job.name},
+               {"tenant", created->job.tenant},
+               {"trace_id", trace_id}});
+        }
         done(std::move(created));
       });
 }

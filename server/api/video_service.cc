@@ -81,7 +81,7 @@ VideoService::Unary* VideoService::CreateJob(Context* context, const grpc::ByteB
   const absl::Status parsed = ParseRequest(*request, create);
   if (!parsed.ok()) return Answer(context, call, parsed);
   Unary* reactor = context->DefaultReactor();
-  Submit(create.request(), *call.tenant(), parts_,
+  Submit(create.request(), call, parts_,
          [call, job, reactor](const absl::StatusOr<CreatedJob>& created) {
            if (created.ok()) *job = ToBytes(ToProto(created->job));
            reactor->Finish(call.End(created.status()));

@@ -15,8 +15,9 @@ namespace cogwheel {
 namespace {
 
 constexpr size_t kMaxPreviewBytes = 1024 * 1024;
-constexpr int32_t kMaxCharges = 3;     // with the third a job has failed
-constexpr double kOverdueShare = 0.1;  // of the estimate: what an overdue job should still take
+constexpr int32_t kMaxCharges = 3;        // with the third a job has failed
+constexpr size_t kAnnouncedAtOnce = 256;  // jobs; the places in a longer queue are told on ticks
+constexpr double kOverdueShare = 0.1;     // of the estimate: what an overdue job should still take
 
 absl::Status Behind() {
   return MakeError(absl::StatusCode::kResourceExhausted, "DISPATCHER_BEHIND",
@@ -36,9 +37,8 @@ Dispatcher::Dispatcher(const Parts& parts)
 void Dispatcher::Accept(const Job& job) {
   parts_.events.Open(job.name);
   parts_.loop.Post([this, place = PlaceOf(job)] {
-    Log(LogLevel::kInfo, "job queued", {{"job", place.name}, {"model", place.model}});
     queue_.Push(place);
-    AnnounceQueue();
+    if (queue_.size() <= kAnnouncedAtOnce) AnnounceQueue();
     Schedule();
   });
 }
@@ -162,7 +162,7 @@ Dispatcher::Slot* Dispatcher::SoonestEnd(std::vector<Slot>& slots, const QueuedJ
 // Gives each job, in order, to the group that would finish it first: an idle one starts it now; for
 // one that is still busy it waits, and a job behind it may take the idle one.
 void Dispatcher::Schedule() {
-  if (draining_ || !recorder_.settled()) return;
+  if (idle_.empty() || draining_ || !recorder_.settled()) return;
   std::vector<Slot> slots = Slots();
   std::vector<std::pair<WorkerGroup*, std::string>> starts;
   for (const QueuedJob* job : queue_.InOrder()) {

@@ -383,6 +383,26 @@ TEST_F(DispatcherTest, GroupsServeTheirOwnModels) {
   EXPECT_EQ(JobState::kRunning, Get(a).state);
 }
 
+TEST_F(DispatcherTest, TheGroupThatFinishesFirstGetsTheJob) {
+  const std::string first = Accepted();  // on the only group there is
+  const JobSize size = SizeOf(group_.orders.at(0).request);
+  costs_.Learn("tiny", "g", size, /*seconds=*/10, 10);
+  costs_.Learn("tiny", "fast", size, /*seconds=*/4, 4);
+  PuppetWorkerGroup fast("fast", "tiny", dispatcher_);
+  group_.End(Cancelled());
+  fast.Form(8);
+  loop_.RunPending();
+  const std::string a = Accepted(), b = Accepted();
+  EXPECT_EQ("fast", Get(a).group);
+  // 4 s until the fast one is free and 4 s of work there, against 10 s on the idle one.
+  EXPECT_EQ(JobState::kQueued, Get(b).state);
+  const std::string c = Accepted();  // 4 + 4 + 4 s against 10 s
+  EXPECT_EQ("g", Get(c).group);
+  fast.End(Cancelled());
+  loop_.RunPending();
+  EXPECT_EQ("fast", Get(b).group);
+}
+
 TEST_F(DispatcherTest, AFullQueueRefuses) {
   Accepted();
   for (int i = 0; i < 3; ++i) Accepted();
