@@ -97,21 +97,21 @@ class Load {
   void Create(Clock::time_point due) {
     auto call = std::make_shared<Call<v1::CreateJobRequest, v1::Job>>();
     *call->request.mutable_request() = SomeJob(++created_);
-    ++open_;
+    Open(1);
     stub_->async()->CreateJob(&call->context, &call->request, &call->response,
                               [this, call, due](const grpc::Status& status) {
                                 creates.Add(Clock::now() - due, status.ok());
-                                --open_;
+                                Open(-1);
                               });
   }
   void Get(const std::string& job, Clock::time_point due) {
     auto call = std::make_shared<Call<v1::GetJobRequest, v1::Job>>();
     call->request.set_name(job);
-    ++open_;
+    Open(1);
     stub_->async()->GetJob(&call->context, &call->request, &call->response,
                            [this, call, due](const grpc::Status& status) {
                              gets.Add(Clock::now() - due, status.ok());
-                             --open_;
+                             Open(-1);
                            });
   }
   // Reads a job's events until `length` is over.
@@ -127,20 +127,26 @@ class Load {
     reader->Finish();
     return events;
   }
-  void AwaitAnswers() {
-    const auto limit = Clock::now() + std::chrono::seconds(30);
-    while (open_ > 0 && Clock::now() < limit) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
+  void AwaitAnswers() COGWHEEL_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    answered_.WaitFor(mutex_, std::chrono::seconds(30), [this] { return open_ == 0; });
   }
 
   Latencies creates, gets;
 
  private:
+  void Open(int change) COGWHEEL_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    open_ += change;
+    answered_.NotifyAll();
+  }
+
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::VideoService::Stub> stub_;
   std::atomic<int> created_{0};
-  std::atomic<int> open_{0};
+  Mutex mutex_;
+  CondVar answered_;
+  int open_ COGWHEEL_GUARDED_BY(mutex_) = 0;
 };
 
 int Run(int argc, char** argv) {
