@@ -9,10 +9,11 @@
 namespace cogwheel {
 namespace {
 
-void Count(const absl::StatusOr<CreatedJob>& created, ServerMetrics& metrics) {
+void Count(const std::string& tenant, const absl::StatusOr<CreatedJob>& created,
+           ServerMetrics& metrics) {
   if (!created.ok()) {
     const std::string reason = ErrorReason(created.status());
-    metrics.queue_jobs_rejected_total.Increment({reason.empty() ? "OTHER" : reason});
+    metrics.queue_jobs_rejected_total.Increment({tenant, reason.empty() ? "OTHER" : reason});
   } else if (created->existed) {
     metrics.queue_jobs_deduplicated_total.Increment();
   }
@@ -24,14 +25,12 @@ void Submit(const v1::GenerateRequest& request, const RpcCall& call, const ApiPa
             Intake::Done done) {
   parts.intake.Submit(
       request, *call.tenant(),
-      [&metrics = parts.metrics, trace_id = call.trace_id(),
+      [&metrics = parts.metrics, tenant = *call.tenant(), trace_id = call.trace_id(),
        done = std::move(done)](absl::StatusOr<CreatedJob> created) {
-        Count(created, metrics);
+        Count(tenant, created, metrics);
         if (created.ok() && !created->existed) {  // later lines of the job carry its name
           Log(LogLevel::kInfo, "job accepted",
-              {{"job", created->job.name},
-               {"tenant", created->job.tenant},
-               {"trace_id", trace_id}});
+              {{"job", created->job.name}, {"tenant", tenant}, {"trace_id", trace_id}});
         }
         done(std::move(created));
       });

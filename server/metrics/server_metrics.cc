@@ -43,8 +43,8 @@ ServerMetrics::ServerMetrics(std::shared_ptr<prometheus::Registry> given)
       queue_jobs_accepted_total(*registry, {"cogwheel_queue_jobs_accepted_total",
                                             "jobs accepted since the store was made",
                                             {"model", "tenant"}}),
-      queue_jobs_rejected_total(*registry,
-                                {"cogwheel_queue_jobs_rejected_total", "jobs refused", {"reason"}}),
+      queue_jobs_rejected_total(
+          *registry, {"cogwheel_queue_jobs_rejected_total", "jobs refused", {"tenant", "reason"}}),
       queue_jobs_deduplicated_total(
           *registry,
           {"cogwheel_queue_jobs_deduplicated_total", "submits answered with an earlier job", {}}),

@@ -26,7 +26,7 @@ struct ServerMetrics {
 
   // Read from the store, so that they survive restarts: accepted = all finished + in flight.
   TotalMeter queue_jobs_accepted_total;    // model, tenant
-  CounterMeter queue_jobs_rejected_total;  // reason
+  CounterMeter queue_jobs_rejected_total;  // tenant, reason
   CounterMeter queue_jobs_deduplicated_total;
   GaugeMeter queue_jobs;  // state, model
   GaugeMeter queue_bytes;
