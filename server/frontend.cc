@@ -8,6 +8,7 @@
 #include <absl/strings/str_cat.h>
 #include <grpcpp/grpcpp.h>
 
+#include "proto/admin/admin_server.h"
 #include "proto/contract/log.h"
 #include "proto/contract/secret.h"
 #include "proto/contract/sha256.h"
@@ -20,7 +21,6 @@
 #include "server/dispatch/event_loop.h"
 #include "server/dispatch/rank_control_service.h"
 #include "server/dispatch/rank_groups.h"
-#include "proto/admin/admin_server.h"
 #include "server/metrics/server_metrics.h"
 #include "server/queue/intake.h"
 #include "server/status_page.h"
@@ -132,11 +132,12 @@ class WiredFrontend final : public Frontend {
     if (!unfinished.ok()) return unfinished.status();
     dispatcher_.Recover(*unfinished);
     loop_.Start();
-    auto server = GrpcServer::Start(
-        {config.listen(), config.internal_listen()},
-        {{config.tls_certificate(), config.tls_key(), config.tls_client_ca()},
-         {config.internal_tls_certificate(), config.internal_tls_key(), config.internal_tls_ca()}},
-        video_service_, rank_control_);
+    auto server = GrpcServer::Start({config.listen(), config.internal_listen()},
+                                    {{config.tls_certificate(), config.tls_key(),
+                                      config.tls_client_ca(), config.tls_client_crls()},
+                                     {config.internal_tls_certificate(), config.internal_tls_key(),
+                                      config.internal_tls_ca(), config.internal_tls_crls()}},
+                                    video_service_, rank_control_);
     if (!server.ok()) return server.status();
     certificates_ = {{"public", config.tls_certificate()},
                      {"internal", config.internal_tls_certificate()}};

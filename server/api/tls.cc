@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <ctime>
+#include <filesystem>
 
 #include <absl/strings/str_cat.h>
 #include <grpcpp/security/tls_certificate_provider.h>
@@ -45,6 +46,9 @@ absl::Status CheckFiles(const TlsFiles& files) {
     return absl::InvalidArgumentError(
         absl::StrCat("key ", files.key, " is not that of certificate ", files.certificate));
   }
+  if (!files.client_crls.empty() && !std::filesystem::is_directory(files.client_crls)) {
+    return absl::InvalidArgumentError(absl::StrCat(files.client_crls, " is no folder"));
+  }
   if (files.client_ca.empty()) return absl::OkStatus();
   return ReadPem<Certificate>(files.client_ca, "certificate", PEM_read_X509).status();
 }
@@ -62,6 +66,7 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeServerCredentials(
       files.key, files.certificate, files.client_ca, kRefreshSeconds));
   options.watch_identity_key_cert_pairs();
   if (mutual) options.watch_root_certs();
+  if (!files.client_crls.empty()) options.set_crl_directory(files.client_crls);
   options.set_cert_request_type(mutual ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
                                        : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);
   return tls::TlsServerCredentials(options);

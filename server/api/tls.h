@@ -14,7 +14,8 @@ namespace cogwheel {
 struct TlsFiles {
   std::string certificate;  // chain, own first; empty = plaintext
   std::string key;
-  std::string client_ca;  // callers must show a certificate of it; empty = they need none
+  std::string client_ca;    // callers must show a certificate of it; empty = they need none
+  std::string client_crls;  // folder of its revocation lists, named as `openssl rehash` does
 };
 
 // INVALID_ARGUMENT names the file that cannot be used.

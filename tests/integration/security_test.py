@@ -42,6 +42,20 @@ class Authority:
                      "-days", str(days), "-extfile", extension, "-out", certificate)
         return certificate, key
 
+    def revoke(self, certificate):
+        """A folder with the list of what was revoked, by the name that OpenSSL looks for."""
+        folder, settings, crl = self.path("crls"), self.path("ca.cnf"), self.path("crl.pem")
+        os.makedirs(folder)
+        open(self.path("index"), "w").close()
+        with open(settings, "w") as f:
+            f.write(f"[ca]\ndefault_ca=x\n[x]\ndatabase={self.path('index')}\ndefault_md=sha256\ndefault_crl_days=1\n")
+        signer = ("-config", settings, "-keyfile", self.key, "-cert", self.certificate)
+        self.openssl("ca", *signer, "-revoke", certificate)
+        self.openssl("ca", *signer, "-gencrl", "-out", crl)
+        name = subprocess.run(["openssl", "crl", "-hash", "-noout", "-in", crl], check=True, capture_output=True, text=True)
+        os.rename(crl, os.path.join(folder, name.stdout.strip() + ".r0"))
+        return folder
+
 
 class SecurityTest(ProcessTest):
     def write(self, name, text):
@@ -78,6 +92,22 @@ class TlsTest(SecurityTest):
         self.assertEqual(0, self.health_code(address, *proof))
         self.start_worker(address, 1, 1, 1, SHAPES, *proof)
         self.succeeds("generate", "--server", address, *proof, "--prompt", "a red circle", "--steps", "1", "-o", "a.mp4")
+
+    def test_expired_and_revoked_clients_are_sent_away(self):
+        ours = Authority(self.folder, "ours")
+        certificate, key = ours.issue("server")
+        good, revoked, expired = ours.issue("good"), ours.issue("revoked"), ours.issue("expired", days=-1)
+        _, address = self.start_server("--tls-certificate", certificate, "--tls-key", key, "--tls-client-ca",
+                                       ours.certificate, "--tls-client-crls", ours.revoke(revoked[0]))
+        for (client, client_key), code in ((good, 0), (revoked, 3), (expired, 3)):
+            self.assertEqual(code, self.health_code(address, "--tls-ca", ours.certificate, "--tls-certificate", client,
+                                                    "--tls-key", client_key), client)
+
+    def test_an_expired_server_is_not_trusted(self):
+        ours = Authority(self.folder, "ours")
+        certificate, key = ours.issue("server", days=-1)
+        _, address = self.start_server("--tls-certificate", certificate, "--tls-key", key)
+        self.assertEqual(3, self.health_code(address, "--tls-ca", ours.certificate))
 
     def test_a_renewed_certificate_is_used_without_a_restart(self):
         ours, other = Authority(self.folder, "ours"), Authority(self.folder, "other")
