@@ -5,6 +5,8 @@
 #include <set>
 #include <string>
 
+#include <unistd.h>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -43,7 +45,8 @@ class AccessControlTest : public testing::Test {
     return std::string(status.message());
   }
 
-  const std::string file_ = testing::TempDir() + "access.json";
+  // Its own: cases run side by side.
+  const std::string file_ = testing::TempDir() + "access-" + std::to_string(getpid()) + ".json";
   int writes_ = 0;
   FakeClock clock_;
 };
