@@ -17,7 +17,6 @@ namespace {
 constexpr size_t kMaxPreviewBytes = 1024 * 1024;
 constexpr int32_t kMaxCharges = 3;        // with the third a job has failed
 constexpr size_t kAnnouncedAtOnce = 256;  // jobs; the places in a longer queue are told on ticks
-constexpr double kOverdueShare = 0.1;     // of the estimate: what an overdue job should still take
 
 absl::Status Behind() {
   return MakeError(absl::StatusCode::kResourceExhausted, "DISPATCHER_BEHIND",
@@ -112,64 +111,36 @@ JobCost Dispatcher::CostOf(const Job& job, const QueuedJob& place) const {
   return {place.model, place.tenant, QueuedBytes(job), place.seconds, std::nullopt};
 }
 
+Placement Dispatcher::PlaceNow() const {
+  Placement placement(parts_.costs);
+  for (WorkerGroup* group : idle_) placement.AddIdle(*group);
+  for (const auto& [group, running] : running_) {
+    placement.AddBusy(*group, running.place, Seconds(parts_.clock.Now() - running.started));
+  }
+  return placement;
+}
+
 void Dispatcher::AnnounceQueue() {
-  std::vector<Slot> slots = Slots();
+  Placement placement = PlaceNow();
   std::map<std::string, int> positions;
   std::vector<QueueEntry> entries;
   for (const QueuedJob* job : queue_.InOrder()) {
     QueueEntry entry{job, ++positions[job->model], std::nullopt};
-    const Slot* slot = SoonestEnd(slots, *job);
-    if (slot != nullptr && job->seconds > 0) entry.start_in = slot->free_in - job->seconds;
+    const std::optional<Placement::Place> place = placement.Take(*job);
+    if (place.has_value() && job->seconds > 0) entry.start_in = place->start_in;
     entries.push_back(entry);
   }
   announcer_.Queue(entries);
 }
 
-// What a running job should still take, in seconds.
-double Dispatcher::SecondsLeft(const WorkerGroup& group, const Running& running) const {
-  const double usual =
-      parts_.costs.Seconds(running.place.model, group.name(), running.place.size).value_or(0);
-  return std::max(usual - Seconds(parts_.clock.Now() - running.started), usual * kOverdueShare);
-}
-
-std::vector<Dispatcher::Slot> Dispatcher::Slots() const {
-  std::vector<Slot> slots;
-  for (WorkerGroup* group : idle_) slots.push_back({group, /*idle=*/true, 0});
-  for (const auto& [group, running] : running_) {
-    slots.push_back({group, /*idle=*/false, SecondsLeft(*group, running)});
-  }
-  return slots;
-}
-
-// The slot that would finish the job first, now taken up by it; null when no group has its model.
-Dispatcher::Slot* Dispatcher::SoonestEnd(std::vector<Slot>& slots, const QueuedJob& job) const {
-  Slot* best = nullptr;
-  double best_end = 0;
-  for (Slot& slot : slots) {
-    if (slot.group->model() != job.model) continue;
-    const double end =
-        slot.free_in + parts_.costs.Seconds(job.model, slot.group->name(), job.size).value_or(0);
-    const bool sooner =
-        best == nullptr || end < best_end || (end == best_end && slot.idle && !best->idle);
-    if (!sooner) continue;
-    best = &slot;
-    best_end = end;
-  }
-  if (best != nullptr) best->free_in = best_end;
-  return best;
-}
-
-// Gives each job, in order, to the group that would finish it first: an idle one starts it now; for
-// one that is still busy it waits, and a job behind it may take the idle one.
 void Dispatcher::Schedule() {
   if (idle_.empty() || draining_ || !recorder_.settled()) return;
-  std::vector<Slot> slots = Slots();
+  Placement placement = PlaceNow();
   std::vector<std::pair<WorkerGroup*, std::string>> starts;
   for (const QueuedJob* job : queue_.InOrder()) {
     if (starts.size() == idle_.size()) break;
-    Slot* slot = SoonestEnd(slots, *job);
-    if (slot == nullptr || !std::exchange(slot->idle, false)) continue;
-    starts.emplace_back(slot->group, job->name);
+    const std::optional<Placement::Place> place = placement.Take(*job);
+    if (place.has_value() && place->now) starts.emplace_back(place->group, job->name);
   }
   bool moved = false;
   for (const auto& [group, job] : starts) moved = StartOn(*group, job) || moved;
@@ -442,7 +413,8 @@ void Dispatcher::ShowLoad() {
   };
   std::map<std::string, Load> models;
   for (const std::string& model : shown_models_) models[model];
-  for (const Slot& slot : Slots()) {
+  const Placement placement = PlaceNow();
+  for (const Placement::Slot& slot : placement.slots()) {
     Load& load = models[slot.group->model()];
     ++load.groups;
     load.running += slot.idle ? 0 : 1;

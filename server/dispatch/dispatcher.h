@@ -15,6 +15,7 @@
 #include "server/dispatch/job_announcer.h"
 #include "server/dispatch/job_end.h"
 #include "server/dispatch/job_recorder.h"
+#include "server/dispatch/placement.h"
 #include "server/dispatch/worker_group.h"
 #include "server/metrics/server_metrics.h"
 #include "server/queue/admission.h"
@@ -87,17 +88,10 @@ class Dispatcher final : public WorkerGroupObserver {
 
   QueuedJob PlaceOf(const Job& job) const;
   JobCost CostOf(const Job& job, const QueuedJob& place) const;
-  struct Slot {
-    WorkerGroup* group = nullptr;
-    bool idle = false;
-    double free_in = 0;  // seconds
-  };
-  std::vector<Slot> Slots() const;
-  Slot* SoonestEnd(std::vector<Slot>& slots, const QueuedJob& job) const;
+  Placement PlaceNow() const;
   void Schedule();
   bool StartOn(WorkerGroup& group, const std::string& name);
   void RunOn(WorkerGroup& group, const QueuedJob& place, const Job& job);
-  double SecondsLeft(const WorkerGroup& group, const Running& running) const;
   std::optional<double> SecondsLeftOf(const Running& running, const RunProgress& progress) const;
   void CancelNow(const std::string& tenant, const std::string& name, const JobCallback& done);
   void DeleteNow(const std::string& tenant, const std::string& name, const JobCallback& done);

@@ -403,6 +403,15 @@ TEST_F(DispatcherTest, TheGroupThatFinishesFirstGetsTheJob) {
   EXPECT_EQ("fast", Get(b).group);
 }
 
+TEST_F(DispatcherTest, NothingWaitsForAGroupWhoseSpeedIsUnknown) {
+  Accepted();  // on g, which has not finished a job yet
+  costs_.Learn("tiny", "known", SizeOf(group_.orders.at(0).request), /*seconds=*/10, 10);
+  PuppetWorkerGroup known("known", "tiny", dispatcher_);
+  known.Form(8);
+  loop_.RunPending();
+  EXPECT_EQ("known", Get(Accepted()).group);
+}
+
 TEST_F(DispatcherTest, AFullQueueRefuses) {
   Accepted();
   for (int i = 0; i < 3; ++i) Accepted();

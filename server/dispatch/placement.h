@@ -1,0 +1,46 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "server/dispatch/worker_group.h"
+#include "server/queue/cost_model.h"
+#include "server/queue/request_queue.h"
+
+namespace cogwheel {
+
+// A plan of one moment: jobs, taken in their order, each on the group that would finish it first.
+// An idle group starts its job now; for one that is still busy a job waits, and a job behind it may
+// take the idle one. A group that has not finished a job yet is taken to be as fast as its model's
+// fastest, so that nothing waits for it on no grounds.
+class Placement {
+ public:
+  explicit Placement(const CostModel& costs) : costs_(costs) {}
+
+  void AddIdle(WorkerGroup& group) { slots_.push_back({&group, /*idle=*/true, 0}); }
+  // A group whose job has run for `seconds`.
+  void AddBusy(WorkerGroup& group, const QueuedJob& job, double seconds);
+
+  struct Place {
+    WorkerGroup* group = nullptr;
+    bool now = false;     // the group is idle, and this is its first job
+    double start_in = 0;  // seconds
+  };
+  // Takes up the place; nullopt when no group has the job's model.
+  std::optional<Place> Take(const QueuedJob& job);
+
+  struct Slot {
+    WorkerGroup* group = nullptr;
+    bool idle = false;
+    double free_in = 0;  // seconds
+  };
+  const std::vector<Slot>& slots() const { return slots_; }
+
+ private:
+  double Estimate(const WorkerGroup& group, const QueuedJob& job) const;
+
+  const CostModel& costs_;
+  std::vector<Slot> slots_;
+};
+
+}  // namespace cogwheel
