@@ -7,7 +7,7 @@ namespace cogwheel {
 namespace {
 
 constexpr int kWarpsPerBlock = 4;
-constexpr int kQ = 0, kV = 2;  // places within qkv
+constexpr int kQ = 0, kK = 1;  // places within qkv
 
 // One warp a row. kLanes lanes hold one head, a vector of 16 bytes each, so 32 / kLanes heads are
 // worked on together; a lane keeps its channels' weights and angles for all heads of the row.
@@ -33,22 +33,18 @@ class HeadRow {
     }
   }
 
-  // part: 0 q, 1 k, 2 v.
   __device__ void Run(int part) {
-    if (part != kV) LoadNorm(part);
+    LoadNorm(part);
     T* heads = static_cast<T*>(work_.qkv) + (row_ * 3 + part) * work_.heads * work_.dim;
-    int target = 0;
 #pragma unroll 4
     for (int64_t first = 0; first < work_.heads; first += 32 / kLanes) {
       // Lanes past the last head work on it again, so that the whole warp takes part in the sums.
       const int64_t wanted = first + group_;
       const int64_t head = wanted < work_.heads ? wanted : work_.heads - 1;
       Vector x = Vector::Load(heads + head * work_.dim, place_);
-      if (part != kV) {
-        Norm(x);
-        if (rotates_) Rotate(x);
-      }
-      if (wanted < work_.heads) x.Store(TargetOf(part, head, target, heads), place_);
+      Norm(x);
+      if (rotates_) Rotate(x);
+      if (wanted < work_.heads) x.Store(heads + head * work_.dim, place_);
     }
   }
 
@@ -91,16 +87,6 @@ class HeadRow {
     }
   }
 
-  // Where a head goes; `target` is that of the head before and only rises.
-  __device__ T* TargetOf(int part, int64_t head, int& target, T* heads) const {
-    if (work_.target_count == 0) return heads + head * work_.dim;
-    while (head >= work_.target_begin[target + 1]) ++target;
-    const int64_t begin = work_.target_begin[target];
-    const int64_t count = work_.target_begin[target + 1] - begin;
-    const int64_t row = part * work_.batch * work_.rows + row_;
-    return static_cast<T*>(work_.targets[target]) + (row * count + head - begin) * work_.dim;
-  }
-
   const HeadWork& work_;
   const int64_t row_;  // of all batch entries
   const int place_;    // of this lane's vector within a head
@@ -116,8 +102,8 @@ __global__ void __launch_bounds__(32 * kWarpsPerBlock)
   const int64_t row = static_cast<int64_t>(blockIdx.x) * kWarpsPerBlock + threadIdx.x / 32;
   if (row >= work.batch * work.rows) return;
   HeadRow<T, kLanes> heads(work, row);
-  const int parts = work.target_count == 0 ? 2 : 3;
-  for (int part = 0; part < parts; ++part) heads.Run(part);
+  heads.Run(kQ);
+  heads.Run(kK);
 }
 
 template <typename T, int kLanes>

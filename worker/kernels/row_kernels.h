@@ -36,11 +36,8 @@ inline constexpr int64_t kMaxRowBytes = 16384;
 // False when the launch was refused.
 bool LaunchRowWork(const RowWork& work);
 
-inline constexpr int kMaxHeadTargets = 16;
-
 // q, k and v side by side, [batch, rows, 3, heads, dim]: q and k are normed over dim, and rotated
-// on rows from text_count on; v stays as it is. In place; or, with targets, all three are written
-// to dense [3, batch, rows, heads of target i, dim] for consecutive ranges of heads.
+// on rows from text_count on, in place; v stays as it is.
 // dim · element size is 16, 32, 64, 128, 256 or 512; data are 16-byte aligned.
 struct HeadWork {
   RowType type = RowType::kFp32;
@@ -53,9 +50,6 @@ struct HeadWork {
   float epsilon = 0;
   const float* cos = nullptr;  // [rows − text_count, dim]; null: no rotation
   const float* sin = nullptr;
-  int target_count = 0;
-  void* targets[kMaxHeadTargets] = {};
-  int64_t target_begin[kMaxHeadTargets + 1] = {};  // first head of each, then `heads`
   void* stream = nullptr;
 };
 bool LaunchHeadWork(const HeadWork& work);
