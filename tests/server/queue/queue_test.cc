@@ -149,8 +149,9 @@ TEST(CostModel, GrowsWithStepsTokensAndBranches) {
   costs.Learn("m", "h", small, 2, 1);
   costs.Learn("n", "h", small, 1, 1);
   EXPECT_DOUBLE_EQ(2, costs.Seconds("m", small).value());  // on the fastest group of the model
-  costs.Learn("m", "g", small, 15, 14);
+  costs.Learn("m", "g", small, /*seconds=*/15, /*denoise_seconds=*/12);
   EXPECT_DOUBLE_EQ(5 + 0.3 * 10, costs.Seconds("m", "g", small).value());
+  EXPECT_DOUBLE_EQ(1 + 0.3 * 2, costs.SecondsAfterSteps("m", "g", small));
 }
 
 QueuedJob Queued(const std::string& name, int priority = 4, seconds arrival = seconds(0)) {
