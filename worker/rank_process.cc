@@ -4,9 +4,13 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <map>
 #include <optional>
+#include <vector>
 
 #include <unistd.h>
+
+#include <absl/strings/str_format.h>
 
 #include "proto/contract/log.h"
 #include "worker/metrics/rank_admin.h"
@@ -90,6 +94,8 @@ class RankProcess {
   int Serve(int local_rank);
   ControlStream::Options LinkOptions(int local_rank);
   RankParts MakeParts(int local_rank);
+  // The model, with a line in the log for each part of it.
+  std::unique_ptr<Pipeline> Load(int local_rank, int world_rank);
   // The watchdog's hooks, on other threads than the link's making.
   void Tell(const std::string& fault) {
     if (ControlStream* link = reachable_link_) link->SendFault(fault);
@@ -103,6 +109,8 @@ class RankProcess {
   const ModelDescription& model_;
   const SystemClock clock_;
   RankAdmin admin_;
+  const std::shared_ptr<std::atomic<int64_t>> read_bytes_ =
+      std::make_shared<std::atomic<int64_t>>(0);
   std::atomic<ControlStream*> reachable_link_{nullptr};
   Watchdog watchdog_;
   JobMailbox mailbox_{kMailboxCapacity};
@@ -117,6 +125,7 @@ ControlStream::Options RankProcess::LinkOptions(int local_rank) {
       .identity = Identity(settings_, model_, local_rank, listener_->address()),
       .stop_requested = [this] { return watchdog_.stops() > 0; },
       .last_exchange = [this] { return watchdog_.recorder().last_sequence(); },
+      .read_bytes = [this] { return read_bytes_->load(); },
       .on_epoch_over =
           [this](const std::string& why) { watchdog_.Leave(why, kExitGroupLost, /*abort=*/true); },
       .on_frontend_gone =
@@ -130,22 +139,37 @@ RankParts RankProcess::MakeParts(int local_rank) {
               [this, local_rank](const AssignOrder& order) {
                 return JoinWorld(settings_, *std::move(listener_), order, local_rank, admin_);
               },
-          .load =
-              [this, local_rank](int world_rank) {
-                const auto begin = clock_.Now();
-                auto pipeline = Pipeline::Create({.model_dir = settings_.model_dir,
-                                                  .model_name = settings_.model_name,
-                                                  .mesh = settings_.mesh,
-                                                  .world_rank = world_rank,
-                                                  .device = settings_.device,
-                                                  .device_idx = local_rank,
-                                                  .dtype = *settings_.dtype,
-                                                  .cpu_threads = settings_.cpu_threads,
-                                                  .random_weights = settings_.random_weights});
-                admin_.Loaded(clock_.Now() - begin);
-                return pipeline;
-              },
+          .load = [this, local_rank](int world_rank) { return Load(local_rank, world_rank); },
           .drain_requested = [this] { return watchdog_.stops() > 0; }};
+}
+
+std::unique_ptr<Pipeline> RankProcess::Load(int local_rank, int world_rank) {
+  const auto begin = clock_.Now();
+  auto pipeline = Pipeline::Create({.model_dir = settings_.model_dir,
+                                    .model_name = settings_.model_name,
+                                    .mesh = settings_.mesh,
+                                    .world_rank = world_rank,
+                                    .device = settings_.device,
+                                    .device_idx = local_rank,
+                                    .dtype = *settings_.dtype,
+                                    .cpu_threads = settings_.cpu_threads,
+                                    .random_weights = settings_.random_weights,
+                                    .read_bytes = read_bytes_});
+  std::vector<ComponentLoad> loads = pipeline->loads();
+  loads.push_back({.component = "all",
+                   .bytes = *read_bytes_,
+                   .seconds = std::chrono::duration<double>(clock_.Now() - begin).count()});
+  std::map<std::string, double> seconds;
+  for (const ComponentLoad& load : loads) {
+    Log(LogLevel::kInfo, "weights loaded",
+        {{"component", load.component},
+         {"seconds", absl::StrFormat("%.2f", load.seconds)},
+         {"gigabytes", absl::StrFormat("%.2f", load.bytes / 1e9)},
+         {"gigabytes_per_second", absl::StrFormat("%.2f", load.bytes / 1e9 / load.seconds)}});
+    seconds[load.component] = load.seconds;
+  }
+  admin_.Loaded(std::move(seconds));
+  return pipeline;
 }
 
 absl::Status RankProcess::Listen(int local_rank) {

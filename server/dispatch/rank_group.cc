@@ -140,7 +140,7 @@ void RankGroup::OnMessage(RankId id, const RankMessage& message) {
   if (placed && !IsCurrent(message, epoch_, job_sequence_)) return;
   switch (message.message_case()) {
     case RankMessage::kHeartbeat:
-      return Answer(*member);
+      return OnHeartbeat(*member, message.heartbeat());
     case RankMessage::kLeaving:
       return OnLeaving(*member, message.leaving().now());
     case RankMessage::kRankFault:
@@ -156,7 +156,12 @@ void RankGroup::OnMessage(RankId id, const RankMessage& message) {
   }
 }
 
-void RankGroup::Answer(const Member& member) const {
+void RankGroup::OnHeartbeat(Member& member, const internal::v1::Heartbeat& beat) {
+  // However long a slow disk takes: weights that keep coming are no reason to give up.
+  if (phase_ == Phase::kForming && beat.step() > member.loaded) {
+    member.loaded = beat.step();
+    phase_end_ = parts_.clock.Now() + parts_.limits.forming;
+  }
   FrontendMessage message;
   message.mutable_beat()->set_epoch(epoch_);
   member.link->Send(message);

@@ -27,7 +27,7 @@ class RankGroup final : public WorkerGroup {
   struct Limits {
     std::chrono::seconds suspect{5};  // without a word from a rank
     std::chrono::seconds dead{15};
-    std::chrono::seconds forming{60};  // from Assign until all have formed
+    std::chrono::seconds forming{60};  // from Assign or the last weight read to all formed
     std::chrono::seconds answer{60};   // from RunJob until all have answered
     std::chrono::seconds ending{60};   // from the first JobDone until the last
   };
@@ -63,7 +63,7 @@ class RankGroup final : public WorkerGroup {
   void Form();
   void EnterIdle();
   void Enter(Phase phase, std::chrono::seconds limit);
-  void Answer(const Member& member) const;  // a heartbeat
+  void OnHeartbeat(Member& member, const internal::v1::Heartbeat& beat);
   void OnFormed(Member& member);
   void OnAnswer(Member& member, const internal::v1::JobAnswer& answer);
   void OnDone(Member& member, const internal::v1::JobDone& done);

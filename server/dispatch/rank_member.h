@@ -19,6 +19,7 @@ struct RankMember {
   std::chrono::steady_clock::time_point last_word{};
   bool suspect = false;
   bool leaving = false;   // it was asked to leave (SIGTERM)
+  int64_t loaded = 0;     // bytes, while the group forms
   bool reported = false;  // Formed, JobAnswer or JobDone of this phase has come
   internal::v1::JobDone done;
   absl::Status answer;

@@ -79,7 +79,7 @@ void BuildCheckpoint(const std::string& name, const std::string& folder) {
 at::Tensor ReadTensor(const SafetensorsFile& file, const std::string& name) {
   const TensorEntry& entry = file.tensors().at(name);
   at::Tensor tensor = at::empty(entry.shape, at::TensorOptions(ScalarTypeOf(entry.dtype)));
-  std::memcpy(tensor.mutable_data_ptr(), entry.data.data(), entry.data.size());
+  file.Read(entry.offset, {static_cast<std::byte*>(tensor.mutable_data_ptr()), tensor.nbytes()});
   return tensor;
 }
 

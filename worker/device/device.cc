@@ -17,16 +17,18 @@ c10::Stream OpenStream(at::Device device) {
   return c10::impl::VirtualGuardImpl(device.type()).getStreamFromGlobalPool(device);
 }
 
+c10::Stream CurrentStream(at::Device device) {
+  if (!device.is_cuda()) return c10::Stream(c10::Stream::DEFAULT, device);
+  return c10::impl::VirtualGuardImpl(device.type()).getStream(device);
+}
+
 void* StreamOf(const at::Tensor& tensor) {
-  if (!tensor.is_cuda()) return nullptr;
-  const c10::impl::VirtualGuardImpl gpu(tensor.device().type());
-  return gpu.getStream(tensor.device()).native_handle();
+  return tensor.is_cuda() ? CurrentStream(tensor.device()).native_handle() : nullptr;
 }
 
 void WaitFor(at::Device device) {
   if (!device.is_cuda()) return;
-  const c10::impl::VirtualGuardImpl gpu(device.type());
-  gpu.synchronizeStream(gpu.getStream(device));
+  c10::impl::VirtualGuardImpl(device.type()).synchronizeStream(CurrentStream(device));
 }
 
 }  // namespace cogwheel

@@ -15,6 +15,9 @@ c10::Stream OpenStream(at::Device device);
 // Within its life the calling thread's work goes to this stream and its device.
 using DeviceScope = c10::StreamGuard;
 
+// The stream to which the calling thread's work on this device goes.
+c10::Stream CurrentStream(at::Device device);
+
 // The stream on which the calling thread's work with this tensor runs, for exchanges and kernels:
 // never null for a tensor on a GPU inside a DeviceScope, null for one on the CPU.
 void* StreamOf(const at::Tensor& tensor);

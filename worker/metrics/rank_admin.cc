@@ -67,9 +67,9 @@ absl::Status RankAdmin::Listen(const std::string& address, int local_rank,
   return absl::OkStatus();
 }
 
-void RankAdmin::Loaded(std::chrono::nanoseconds took) {
+void RankAdmin::Loaded(std::map<std::string, double> seconds) {
   const MutexLock lock(mutex_);
-  load_time_ = took;
+  load_seconds_ = std::move(seconds);
 }
 
 void RankAdmin::Formed(int64_t epoch, int world_rank) {
@@ -78,8 +78,10 @@ void RankAdmin::Formed(int64_t epoch, int world_rank) {
   world_rank_ = world_rank;
   metrics_.launch_cold_start_seconds.Set(Seconds(std::chrono::steady_clock::now() - started_),
                                          {identity_.group});
-  metrics_.model_load_duration_seconds.Set(Seconds(load_time_),
-                                           {"all", identity_.group, std::to_string(world_rank)});
+  for (const auto& [component, seconds] : load_seconds_) {
+    metrics_.model_load_duration_seconds.Set(
+        seconds, {component, identity_.group, std::to_string(world_rank)});
+  }
 }
 
 void RankAdmin::Drain() {

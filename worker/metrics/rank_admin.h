@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -30,7 +31,8 @@ class RankAdmin {
   void Close() { server_.reset(); }
   std::string address() const { return server_ == nullptr ? "" : server_->address(); }
 
-  void Loaded(std::chrono::nanoseconds took) COGWHEEL_EXCLUDES(mutex_);
+  // Seconds by component; "all" is the time from nothing to weights on the device.
+  void Loaded(std::map<std::string, double> seconds) COGWHEEL_EXCLUDES(mutex_);
   // The group has formed.
   void Formed(int64_t epoch, int world_rank) COGWHEEL_EXCLUDES(mutex_);
   // No job is taken any more.
@@ -49,7 +51,7 @@ class RankAdmin {
   int64_t epoch_ COGWHEEL_GUARDED_BY(mutex_) = 0;  // 0: not formed
   int world_rank_ COGWHEEL_GUARDED_BY(mutex_) = -1;
   bool draining_ COGWHEEL_GUARDED_BY(mutex_) = false;
-  std::chrono::nanoseconds load_time_ COGWHEEL_GUARDED_BY(mutex_){0};
+  std::map<std::string, double> load_seconds_ COGWHEEL_GUARDED_BY(mutex_);  // by component
   std::map<std::string, int64_t> shown_bytes_ COGWHEEL_GUARDED_BY(mutex_);  // by op
   std::unique_ptr<AdminServer> server_;  // last: stops before what it reads goes
 };

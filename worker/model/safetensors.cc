@@ -8,7 +8,6 @@
 #include <utility>
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,19 +31,20 @@ constexpr std::pair<TensorDtype, const char*> kDtypes[] = {{TensorDtype::kF32, "
   throw std::invalid_argument(file + " is damaged: " + what);
 }
 
-std::span<const std::byte> HeaderOf(std::span<const std::byte> bytes, const std::string& file) {
-  if (bytes.size() < kLengthBytes) Refuse(file, "it has no header");
+// Bytes of the JSON header, whose length the file's first bytes tell.
+uint64_t HeaderBytes(std::string_view start, int64_t file_bytes, const std::string& file) {
+  if (start.size() < kLengthBytes) Refuse(file, "it has no header");
   uint64_t length = 0;
-  std::memcpy(&length, bytes.data(), kLengthBytes);
-  if (length > kMaxHeaderBytes || length > bytes.size() - kLengthBytes) {
+  std::memcpy(&length, start.data(), kLengthBytes);
+  if (length > kMaxHeaderBytes || length > static_cast<uint64_t>(file_bytes) - kLengthBytes) {
     Refuse(file, "a header of " + std::to_string(length) + " bytes in a file of " +
-                     std::to_string(bytes.size()));
+                     std::to_string(file_bytes));
   }
-  return bytes.subspan(kLengthBytes, length);
+  return length;
 }
 
 // Keeps the last value of a repeated key silently otherwise, so one tensor could hide another.
-nlohmann::json ParseWithUniqueNames(std::span<const std::byte> header, const std::string& file) {
+nlohmann::json ParseWithUniqueNames(std::string_view header, const std::string& file) {
   std::set<std::string> names;
   std::string repeated;
   const auto watch = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& value) {
@@ -55,9 +55,7 @@ nlohmann::json ParseWithUniqueNames(std::span<const std::byte> header, const std
     }
     return true;
   };
-  const auto* text = reinterpret_cast<const char*>(header.data());
-  nlohmann::json json =
-      nlohmann::json::parse(text, text + header.size(), watch, /*allow_exceptions=*/false);
+  nlohmann::json json = nlohmann::json::parse(header, watch, /*allow_exceptions=*/false);
   if (json.is_discarded() || !json.is_object()) Refuse(file, "its header is not a JSON object");
   if (!repeated.empty()) Refuse(file, "tensor " + PrintableName(repeated) + " is named twice");
   return json;
@@ -120,10 +118,11 @@ const char* DtypeName(TensorDtype dtype) {
   return "?";
 }
 
-std::map<std::string, TensorEntry> ParseSafetensors(std::span<const std::byte> bytes,
+std::map<std::string, TensorEntry> ParseSafetensors(std::string_view start, int64_t file_bytes,
                                                     const std::string& file) {
-  const std::span<const std::byte> header = HeaderOf(bytes, file);
-  const std::span<const std::byte> data = bytes.subspan(kLengthBytes + header.size());
+  const std::string_view header = start.substr(kLengthBytes, HeaderBytes(start, file_bytes, file));
+  const int64_t data_begin = static_cast<int64_t>(kLengthBytes + header.size());
+  const int64_t size = file_bytes - data_begin;
   std::map<std::string, TensorEntry> tensors;
   std::vector<std::pair<int64_t, int64_t>> ranges;
   const nlohmann::json json = ParseWithUniqueNames(header, file);
@@ -134,7 +133,6 @@ std::map<std::string, TensorEntry> ParseSafetensors(std::span<const std::byte> b
     TensorEntry entry = {.dtype = ReadDtype(info, where),
                          .shape = ReadWholeNumbers(info, "shape", where)};
     const std::vector<int64_t> offsets = ReadWholeNumbers(info, "data_offsets", where);
-    const int64_t size = static_cast<int64_t>(data.size());
     if (offsets.size() != 2 || offsets[0] > offsets[1] || offsets[1] > size) {
       throw std::invalid_argument(where + ": its data lie outside of the file (" +
                                   std::to_string(size) + " bytes of data)");
@@ -144,7 +142,8 @@ std::map<std::string, TensorEntry> ParseSafetensors(std::span<const std::byte> b
           where + ": shape and dtype need " + std::to_string(ShapeBytes(entry.shape, entry.dtype)) +
           " bytes, its data have " + std::to_string(offsets[1] - offsets[0]));
     }
-    entry.data = data.subspan(offsets[0], offsets[1] - offsets[0]);
+    entry.offset = data_begin + offsets[0];
+    entry.bytes = offsets[1] - offsets[0];
     ranges.emplace_back(offsets[0], offsets[1]);
     tensors.emplace(name, std::move(entry));
   }
@@ -154,32 +153,44 @@ std::map<std::string, TensorEntry> ParseSafetensors(std::span<const std::byte> b
     if (first != end) Refuse(file, "tensors overlap or leave a gap at byte " + std::to_string(end));
     end = last;
   }
-  if (end != static_cast<int64_t>(data.size())) {
-    Refuse(file, std::to_string(data.size() - end) + " bytes behind the last tensor");
-  }
+  if (end != size) Refuse(file, std::to_string(size - end) + " bytes behind the last tensor");
   return tensors;
 }
 
-MappedFile::MappedFile(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) throw std::invalid_argument(path + " cannot be opened: " + std::strerror(errno));
-  struct stat info = {};
-  void* address = MAP_FAILED;
-  if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0) {
-    address = mmap(nullptr, info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-  }
-  close(fd);
-  if (address == MAP_FAILED) Refuse(path, "it has no header");
-  bytes_ = {static_cast<const std::byte*>(address), static_cast<size_t>(info.st_size)};
+OpenFile::OpenFile(const std::string& path)
+    : path_(path), fd_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+  if (fd_ < 0) throw std::invalid_argument(path + " cannot be opened: " + std::strerror(errno));
 }
 
-MappedFile::~MappedFile() { munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size()); }
+OpenFile::~OpenFile() { close(fd_); }
 
-SafetensorsFile::SafetensorsFile(const std::string& path)
-    : path_(path), mapping_(path), tensors_(ParseSafetensors(mapping_.bytes(), path)) {}
+int64_t OpenFile::bytes() const {
+  struct stat info = {};
+  return fstat(fd_, &info) == 0 && S_ISREG(info.st_mode) ? info.st_size : 0;
+}
 
-std::span<const std::byte> SafetensorsFile::header() const {
-  return HeaderOf(mapping_.bytes(), path_);
+void OpenFile::Read(int64_t offset, std::span<std::byte> into) const {
+  while (!into.empty()) {
+    const ssize_t got = pread(fd_, into.data(), into.size(), offset);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw std::invalid_argument(path_ + " cannot be read: " + std::strerror(errno));
+    if (got == 0) Refuse(path_, "it now ends at byte " + std::to_string(offset));
+    into = into.subspan(got);
+    offset += got;
+  }
+}
+
+SafetensorsFile::SafetensorsFile(const std::string& path) : file_(path) {
+  const int64_t bytes = file_.bytes();
+  start_.resize(std::min<int64_t>(bytes, kLengthBytes));
+  Read(0, std::as_writable_bytes(std::span(start_)));
+  start_.resize(kLengthBytes + HeaderBytes(start_, bytes, path));
+  Read(0, std::as_writable_bytes(std::span(start_)));
+  tensors_ = ParseSafetensors(start_, bytes, path);
+}
+
+std::string_view SafetensorsFile::header() const {
+  return std::string_view(start_).substr(kLengthBytes);
 }
 
 TensorFolder::TensorFolder(const std::string& folder) : folder_(folder) {
@@ -218,10 +229,10 @@ void TensorFolder::OpenIndex(const std::string& index_path) {
 
 TensorFolder::Found TensorFolder::Find(const std::string& name) const {
   const auto where = where_.find(name);
-  if (where == where_.end()) return {.entry = nullptr, .file = folder_};
+  if (where == where_.end()) return {};
   const SafetensorsFile& file = *files_[where->second];
   const auto entry = file.tensors().find(name);
-  return {.entry = entry == file.tensors().end() ? nullptr : &entry->second, .file = file.path()};
+  return {.entry = entry == file.tensors().end() ? nullptr : &entry->second, .file = &file};
 }
 
 std::string SafetensorsHeader(const std::vector<TensorPlan>& tensors) {

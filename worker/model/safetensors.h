@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 // The safetensors file format, read and written. The bytes are not trusted. No torch.
@@ -20,41 +21,51 @@ const char* DtypeName(TensorDtype dtype);  // "F32"
 struct TensorEntry {
   TensorDtype dtype = TensorDtype::kF32;
   std::vector<int64_t> shape;
-  std::span<const std::byte> data;  // not aligned to the element size; lives as long as the file
+  int64_t offset = 0;  // of its data in the file; not aligned to the element size
+  int64_t bytes = 0;
 };
 
-// Checks a header against the bytes behind it: every offset pair against shape and dtype, file
-// size, gaps and overlap; names unique; nothing behind the last tensor. Throws
-// std::invalid_argument with `file`, the tensor and what is wrong.
-std::map<std::string, TensorEntry> ParseSafetensors(std::span<const std::byte> bytes,
+// Checks a header against the size of its file: every offset pair against shape and dtype, file
+// size, gaps and overlap; names unique; nothing behind the last tensor. `start`: the file's bytes
+// from the first on, at least to the header's end. Throws std::invalid_argument with `file`, the
+// tensor and what is wrong.
+std::map<std::string, TensorEntry> ParseSafetensors(std::string_view start, int64_t file_bytes,
                                                     const std::string& file);
 
-// A file mapped into memory, read-only.
-class MappedFile {
+// A file open for reading, on any thread. Not mapped: where it is cut off meanwhile, a read of a
+// mapping ends the process.
+class OpenFile {
  public:
-  explicit MappedFile(const std::string& path);
-  ~MappedFile();
-  MappedFile(const MappedFile&) = delete;
-  MappedFile& operator=(const MappedFile&) = delete;
-  std::span<const std::byte> bytes() const { return bytes_; }
+  explicit OpenFile(const std::string& path);
+  ~OpenFile();
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
+
+  const std::string& path() const { return path_; }
+  int64_t bytes() const;  // 0 unless it is a regular file
+  // Throws std::invalid_argument when it has not that many bytes any more or cannot be read.
+  void Read(int64_t offset, std::span<std::byte> into) const;
 
  private:
-  std::span<const std::byte> bytes_;
+  const std::string path_;
+  const int fd_;
 };
 
-// Thread-compatible; entries are views into the mapping.
+// Immutable: all methods may be called on any thread.
 class SafetensorsFile {
  public:
   explicit SafetensorsFile(const std::string& path);
 
-  const std::string& path() const { return path_; }
+  const std::string& path() const { return file_.path(); }
   const std::map<std::string, TensorEntry>& tensors() const { return tensors_; }
   // The JSON header as it stands in the file, for digests.
-  std::span<const std::byte> header() const;
+  std::string_view header() const;
+  // The file's bytes from `offset` on; throws like OpenFile::Read.
+  void Read(int64_t offset, std::span<std::byte> into) const { file_.Read(offset, into); }
 
  private:
-  std::string path_;
-  MappedFile mapping_;
+  OpenFile file_;
+  std::string start_;  // length and header
   std::map<std::string, TensorEntry> tensors_;
 };
 
@@ -65,8 +76,8 @@ class TensorFolder {
   explicit TensorFolder(const std::string& folder);
 
   struct Found {
-    const TensorEntry* entry = nullptr;  // null: no such tensor
-    std::string file;
+    const TensorEntry* entry = nullptr;     // null: no such tensor
+    const SafetensorsFile* file = nullptr;  // null: in none of them
   };
   Found Find(const std::string& name) const;
   const std::vector<std::unique_ptr<SafetensorsFile>>& files() const { return files_; }

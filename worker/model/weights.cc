@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <functional>
 #include <sstream>
 #include <stdexcept>
@@ -48,21 +47,20 @@ at::Tensor Weights::Load(const std::string& name, at::IntArrayRef shape, at::Dev
     return device.is_meta() ? at::empty(shape, at::TensorOptions(dtype).device(device))
                             : MakeRandom(name, shape, device, dtype);
   }
-  const TensorFolder::Found found = folder_->Find(name);
-  if (found.entry == nullptr) {
-    throw std::invalid_argument(found.file + ": tensor " + name + " is missing");
+  const auto [entry, file] = folder_->Find(name);
+  if (entry == nullptr) {
+    const std::string& where = file == nullptr ? folder_->folder() : file->path();
+    throw std::invalid_argument(where + ": tensor " + name + " is missing");
   }
-  if (at::IntArrayRef(found.entry->shape) != shape) {
+  if (at::IntArrayRef(entry->shape) != shape) {
     std::ostringstream message;
-    message << found.file << ": tensor " << name << " has shape "
-            << at::IntArrayRef(found.entry->shape) << " where the configuration needs " << shape;
+    message << file->path() << ": tensor " << name << " has shape " << at::IntArrayRef(entry->shape)
+            << " where the configuration needs " << shape;
     throw std::invalid_argument(message.str());
   }
   if (device.is_meta()) return at::empty(shape, at::TensorOptions(dtype).device(device));
-  // Offsets need not be aligned to the element size, so the bytes are copied, not viewed.
-  const at::Tensor stored = at::empty(shape, at::TensorOptions(ScalarTypeOf(found.entry->dtype)));
-  std::memcpy(stored.data_ptr(), found.entry->data.data(), found.entry->data.size());
-  return stored.to(device, dtype);
+  const at::Tensor stored = reader_->Read(*file, entry->offset, entry->bytes, device);
+  return stored.view(ScalarTypeOf(entry->dtype)).view(shape).to(dtype);
 }
 
 }  // namespace cogwheel

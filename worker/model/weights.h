@@ -1,11 +1,16 @@
 #pragma once
 
+#include <atomic>
+#include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include <ATen/core/Tensor.h>
 
 #include "worker/model/safetensors.h"
+#include "worker/model/weight_reader.h"
 
 namespace cogwheel {
 
@@ -16,7 +21,10 @@ at::ScalarType ScalarTypeOf(TensorDtype dtype);
 // shape for benchmarks. Owned by the rank thread while a model loads.
 class Weights {
  public:
-  explicit Weights(const std::string& folder) : folder_(folder) {}
+  // `read_bytes` rises while files are read, on any thread.
+  explicit Weights(const std::string& folder, std::shared_ptr<std::atomic<int64_t>> read_bytes =
+                                                  std::make_shared<std::atomic<int64_t>>(0))
+      : folder_(folder), reader_(std::make_unique<WeightReader>(std::move(read_bytes))) {}
   // Made on the device: normal, scaled by the inputs of a product; norms near 1. The same name,
   // shape and kind of device give the same values.
   static Weights Random() { return Weights(); }
@@ -25,8 +33,9 @@ class Weights {
     return !folder_.has_value() || folder_->Find(name).entry != nullptr;
   }
 
-  // A copy on `device` in `dtype`; on the meta device only name and shape are checked. Throws
-  // std::invalid_argument naming file, tensor, expected and found shape.
+  // A copy on `device` in `dtype`; on the meta device only name and shape are checked. On a GPU it
+  // is ready for whatever the calling thread's stream does next. Throws std::invalid_argument
+  // naming file, tensor, expected and found shape, or where the file was cut off meanwhile.
   at::Tensor Load(const std::string& name, at::IntArrayRef shape, at::Device device,
                   at::ScalarType dtype) const;
 
@@ -34,6 +43,7 @@ class Weights {
   Weights() = default;
 
   std::optional<TensorFolder> folder_;  // nothing: random
+  std::unique_ptr<WeightReader> reader_;
 };
 
 }  // namespace cogwheel

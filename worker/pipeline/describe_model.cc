@@ -28,10 +28,6 @@ constexpr int kDefaultSteps = 50;
 constexpr double kDefaultGuidanceScale = 6;
 constexpr int kMaxSteps = 200;
 
-std::string_view AsText(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
 void AddFile(Sha256& sha, const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw std::invalid_argument(path.string() + ": cannot be read");
@@ -67,7 +63,7 @@ std::string Digest(const std::string& model_dir, bool random_weights) {
     const TensorFolder folder((dir / part).string());
     for (const auto& file : folder.files()) {
       sha.Update(std::to_string(fs::file_size(file->path())) + "\n");
-      sha.Update(AsText(file->header()));
+      sha.Update(file->header());
     }
   }
   return sha.HexDigest();

@@ -81,9 +81,13 @@ class CogVideoPipeline final : public Pipeline {
   StageSeconds Run(const JobSpec& spec, Communicator& world, FrameSink& sink,
                    const CommandSource& command) override;
   int64_t work_counter() const override { return work_counter_; }
+  std::vector<ComponentLoad> loads() const override { return loads_; }
 
  private:
   at::Device device() const { return stream_.device(); }
+  // Calls load(weights) for a component and notes what it took.
+  template <typename Load>
+  void LoadComponent(const std::string& component, const Load& load);
   JobLayout LayOut(const JobSpec& spec) const;
   // Without communicators: shapes only.
   SequenceContext ShapeContext(const JobLayout& layout) const;
@@ -101,6 +105,7 @@ class CogVideoPipeline final : public Pipeline {
   std::unique_ptr<Vae> vae_;
   std::unique_ptr<PromptEncoder> text_encoder_;  // world rank 0
   PreviewMap preview_;
+  std::vector<ComponentLoad> loads_;
   std::unique_ptr<GroupCommunicators> communicators_;
   std::atomic<int64_t> work_counter_{0};
 };
@@ -111,18 +116,29 @@ CogVideoPipeline::CogVideoPipeline(const PipelineOptions& options, c10::Stream s
       configs_(ReadCheckpointConfigs(options.model_dir)),
       dtype_(ToScalarType(options.dtype)),
       preview_(MakePreviewMap(configs_.cogwheel.preview, configs_.vae.latent_channels)) {
-  const std::string& dir = options.model_dir;
-  const auto weights = [&](const char* part) {
-    return options.random_weights ? Weights::Random() : Weights(dir + part);
-  };
   const bool first = options.world_rank == 0;
-  transformer_ = Transformer::Load(configs_.transformer, weights("/transformer"), device(), dtype_);
-  vae_ = Vae::Load(configs_.vae, weights("/vae"), device(), dtype_,
-                   /*with_encoder=*/first && configs_.model_index.image_to_video());
-  if (first) {
-    text_encoder_ = PromptEncoder::Load(dir, configs_, weights("/text_encoder"), device(), dtype_);
-  }
+  LoadComponent("transformer", [&](const Weights& weights) {
+    transformer_ = Transformer::Load(configs_.transformer, weights, device(), dtype_);
+  });
+  LoadComponent("vae", [&](const Weights& weights) {
+    vae_ = Vae::Load(configs_.vae, weights, device(), dtype_,
+                     /*with_encoder=*/first && configs_.model_index.image_to_video());
+  });
+  if (!first) return;
+  LoadComponent("text_encoder", [&](const Weights& weights) {
+    text_encoder_ = PromptEncoder::Load(options.model_dir, configs_, weights, device(), dtype_);
+  });
+}
+
+template <typename Load>
+void CogVideoPipeline::LoadComponent(const std::string& component, const Load& load) {
+  Stopwatch watch;
+  const int64_t before = *options_.read_bytes;
+  load(options_.random_weights
+           ? Weights::Random()
+           : Weights(options_.model_dir + "/" + component, options_.read_bytes));
   WaitFor(device());
+  loads_.push_back({component, *options_.read_bytes - before, watch.Lap()});
 }
 
 JobLayout CogVideoPipeline::LayOut(const JobSpec& spec) const {

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "worker/parallel/communicator.h"
 #include "worker/parallel/mesh.h"
@@ -46,6 +48,15 @@ struct PipelineOptions {
   Dtype dtype = Dtype::kFp32;
   int cpu_threads = 1;          // of this rank
   bool random_weights = false;  // for benchmarks: the folder needs no weight files
+  // Rises while weights are read, on any thread, so that a slow disk can be told from a hang.
+  std::shared_ptr<std::atomic<int64_t>> read_bytes = std::make_shared<std::atomic<int64_t>>(0);
+};
+
+// How long a component took from its files to the device.
+struct ComponentLoad {
+  std::string component;  // "transformer"
+  int64_t bytes = 0;      // of the files; 0: random weights
+  double seconds = 0;
 };
 
 // Throws on a missing or damaged checkpoint, with the file and what is wrong with it. Cheap: reads
@@ -93,6 +104,9 @@ class Pipeline {
 
   // Rises with every unit of work done (step, chunk): the heartbeat shows it. Thread-safe.
   virtual int64_t work_counter() const = 0;
+
+  // In the order of loading.
+  virtual std::vector<ComponentLoad> loads() const { return {}; }
 };
 
 }  // namespace cogwheel

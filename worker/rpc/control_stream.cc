@@ -151,7 +151,7 @@ void ControlStream::SendHeartbeats() {
       const MutexLock lock(mutex_);
       beat.set_epoch(epoch_);
       beat.set_job_sequence(job_sequence_);
-      beat.set_step(pipeline_ == nullptr ? 0 : pipeline_->work_counter());
+      beat.set_step(pipeline_ == nullptr ? options_.read_bytes() : pipeline_->work_counter());
     }
     // A full queue means that much is being written already: that is sign of life enough.
     stream_->Send(std::move(message), std::chrono::seconds(0)).IgnoreError();

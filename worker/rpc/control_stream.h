@@ -28,8 +28,10 @@ class ControlStream final : public RankLink {
     RankIdentity identity;
     std::chrono::milliseconds dial_limit{15'000};
     std::function<bool()> stop_requested;  // asked while dialing
-    // For heartbeats: the number of the last exchange.
+    // For heartbeats: the number of the last exchange; bytes read so far of the model that is being
+    // loaded.
     std::function<int64_t()> last_exchange = [] { return int64_t{0}; };
+    std::function<int64_t()> read_bytes = [] { return int64_t{0}; };
     // On any thread, at once, whatever the rank thread does: the epoch is over; the frontend is
     // gone. The order (or LinkLost) follows in the mailbox.
     std::function<void(const std::string& why)> on_epoch_over = [](const std::string&) {};

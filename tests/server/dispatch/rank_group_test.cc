@@ -205,9 +205,10 @@ class RankGroupTest : public testing::Test {
     std::sort(found.begin(), found.end());
     return found;
   }
-  void Beat(RankId id) {
+  void Beat(RankId id, int64_t epoch = 0, int64_t step = 0) {
     RankMessage message;
-    message.mutable_heartbeat();
+    message.mutable_heartbeat()->set_epoch(epoch);
+    message.mutable_heartbeat()->set_step(step);
     groups_.OnMessage(id, message);
   }
   void Pass(seconds time) {
@@ -579,6 +580,23 @@ TEST_F(RankGroupTest, FormingAnsweringAndEndingHaveLimits) {
   Done(1, 0);
   pass_with_beats(60);
   EXPECT_THAT(recorder_.told, ElementsAre("lost, charged"));
+}
+
+TEST_F(RankGroupTest, AGroupMayFormForAsLongAsWeightsCome) {
+  Join(1, MakeHello("b", 0));
+  const int64_t epoch = Join(2, MakeHello("a", 0))->last().assign().epoch();
+  for (int second = 1; second <= 300; ++second) {  // rank 1 has loaded, rank 2 still does
+    Beat(1, epoch, /*step=*/1000);
+    Beat(2, epoch, second);
+    Pass(seconds(1));
+  }
+  EXPECT_THAT(recorder_.told, IsEmpty());
+  for (int second = 0; second < 60; ++second) {
+    Beat(1, epoch, 1000);
+    Beat(2, epoch, 300);
+    Pass(seconds(1));
+  }
+  EXPECT_THAT(recorder_.told, ElementsAre("lost"));
 }
 
 TEST(WorldOrder, IsByHostThenLocalRank) {

@@ -35,7 +35,7 @@ TEST_F(RankAdminTest, IsReadyWhileItStandsInAGroup) {
 }
 
 TEST_F(RankAdminTest, MetersWhatTheRecorderSees) {
-  admin_.Loaded(seconds(3));
+  admin_.Loaded({{"all", 3}, {"vae", 0.5}});
   admin_.Formed(7, 2);
   const FlightRecorder::Time start{};
   recorder_.EnterBlock(BlockKind::kText, start);
@@ -57,6 +57,7 @@ TEST_F(RankAdminTest, MetersWhatTheRecorderSees) {
            "cogwheel_pipeline_step_agreement_seconds_count{group=\"g\"} 1\n",
            "cogwheel_parallel_collective_bytes_total{group=\"g\",op=\"ring\",rank=\"2\"} 111\n",
            "cogwheel_model_load_duration_seconds{component=\"all\",group=\"g\",rank=\"2\"} 3\n",
+           "cogwheel_model_load_duration_seconds{component=\"vae\",group=\"g\",rank=\"2\"} 0.5\n",
            "cogwheel_launch_cold_start_seconds{group=\"g\"} ",
        }) {
     EXPECT_THAT(text, HasSubstr(line));

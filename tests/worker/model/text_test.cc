@@ -29,10 +29,9 @@ nlohmann::json ReadJson(const std::string& name) {
 void ScaleWeights(const std::string& path, const std::string& part, float factor) {
   std::ifstream stream(path, std::ios::binary);
   std::string bytes{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
-  for (const auto& [name, entry] : ParseSafetensors(std::as_bytes(std::span(bytes)), path)) {
+  for (const auto& [name, entry] : ParseSafetensors(bytes, std::ssize(bytes), path)) {
     if (name.find(part) == std::string::npos) continue;
-    const size_t begin = reinterpret_cast<const char*>(entry.data.data()) - bytes.data();
-    for (size_t at = begin; at < begin + entry.data.size(); at += sizeof(float)) {
+    for (int64_t at = entry.offset; at < entry.offset + entry.bytes; at += sizeof(float)) {
       float value = 0;
       std::memcpy(&value, &bytes[at], sizeof(value));
       value *= factor;

@@ -1,7 +1,10 @@
 // Weights on their way into tensors: dtypes, unaligned data, and errors with everything one needs.
 #include "worker/model/weights.h"
 
+#include <atomic>
+#include <filesystem>
 #include <fstream>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -11,6 +14,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/checkpoint_builder.h"
+#include "worker/device/cpu_threads.h"
 
 namespace cogwheel {
 namespace {
@@ -70,6 +74,53 @@ TEST_F(WeightsFile, ErrorsNameFileTensorAndShapes) {
   EXPECT_THAT([&] { weights.Load("gone", {1}, at::kCPU, at::kFloat); },
               ThrowsMessage<std::invalid_argument>(
                   AllOf(HasSubstr(folder_.path()), HasSubstr("gone"), HasSubstr("missing"))));
+}
+
+// As a network: many tensors, most of them of a few bytes, some of several pieces and threads.
+TEST(WeightsTest, LoadsManyTensorsOfAnySizeOnSeveralThreads) {
+  constexpr int64_t kPieceBytes = 4 << 20;
+  std::vector<TensorPlan> plans;
+  for (int64_t i = 0; i < 500; ++i) {
+    plans.push_back({"small." + std::to_string(i), TensorDtype::kF32, {i % 7}});
+  }
+  for (const int64_t bytes : {kPieceBytes - 1, kPieceBytes, 3 * kPieceBytes + 5}) {
+    plans.push_back({"large." + std::to_string(bytes), TensorDtype::kU8, {bytes}});
+  }
+  const TemporaryFolder folder;
+  std::ofstream file(folder.path() + "/model.safetensors", std::ios::binary);
+  const std::string header = SafetensorsHeader(plans);
+  file << header;
+  std::vector<at::Tensor> expected;
+  for (const TensorPlan& plan : plans) {
+    expected.push_back(
+        at::randint(0, 256, plan.shape, at::TensorOptions(ScalarTypeOf(plan.dtype))));
+    file.write(static_cast<const char*>(expected.back().const_data_ptr()),
+               static_cast<std::streamsize>(expected.back().nbytes()));
+  }
+  const auto bytes = static_cast<int64_t>(file.tellp()) - std::ssize(header);
+  file.close();
+  SetCpuThreads(3);
+  const auto read_bytes = std::make_shared<std::atomic<int64_t>>(0);
+  const Weights weights(folder.path(), read_bytes);
+  for (size_t i = 0; i < plans.size(); ++i) {
+    const at::Tensor loaded =
+        weights.Load(plans[i].name, plans[i].shape, at::kCPU, expected[i].scalar_type());
+    EXPECT_TRUE(at::equal(loaded, expected[i])) << plans[i].name;
+  }
+  EXPECT_EQ(*read_bytes, bytes);
+}
+
+TEST_F(WeightsFile, AFileCutOffWhileItLoadsIsAnErrorThatNamesIt) {
+  const Weights weights(folder_.path());
+  const std::string path = folder_.path() + "/diffusion_pytorch_model.safetensors";
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) - 1);
+  EXPECT_TRUE(at::equal(weights.Load("f32", {2, 3}, at::kCPU, at::kFloat), values_));
+  EXPECT_THAT(
+      [&] {
+        weights.Load("bf16", {2, 3}, at::kCPU, at::kFloat);
+      },
+      ThrowsMessage<std::invalid_argument>(
+          AllOf(HasSubstr("diffusion_pytorch_model.safetensors"), HasSubstr("ends at"))));
 }
 
 }  // namespace
