@@ -185,6 +185,13 @@ void ChildProcess::Signal(int signal) {
   if (pid_ > 0 && !exit_code_.has_value()) kill(pid_, signal);
 }
 
+bool ChildProcess::IsStopped() const {
+  if (pid_ <= 0 || exit_code_.has_value()) return false;
+  siginfo_t info = {};
+  // WNOWAIT: the stop is told again on the next call, until the child goes on.
+  return waitid(P_PID, pid_, &info, WSTOPPED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid_;
+}
+
 std::optional<int> ChildProcess::Wait(milliseconds limit) {
   const auto deadline = steady_clock::now() + limit;
   while (pid_ > 0 && !exit_code_.has_value()) {

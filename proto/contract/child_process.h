@@ -36,6 +36,8 @@ class ChildProcess {
   // closed it or ended.
   absl::StatusOr<std::string> ReadLine(std::chrono::milliseconds limit);
   void Signal(int signal);
+  // Whether a signal (SIGSTOP) keeps it from running now.
+  bool IsStopped() const;
   // Exit code (128 + signal when killed by one) once it has ended; nullopt while it runs after
   // `limit`.
   std::optional<int> Wait(std::chrono::milliseconds limit);

@@ -74,6 +74,7 @@ std::optional<Launcher::Ended> Launcher::WatchUntilEnd() {
       if (all_ready) print_(R"({"ready":true,"listen":"","admin":""})");
       announced_ = all_ready;
     }
+    KillStopped();
     if (const std::optional<Ended> ended = FindEnded()) return ended;
   }
   return std::nullopt;
@@ -82,6 +83,21 @@ std::optional<Launcher::Ended> Launcher::WatchUntilEnd() {
 void Launcher::ReadReadyLines() {
   for (Rank& rank : ranks_) {
     if (!rank.ready) rank.ready = rank.process.ReadLine(kNow).ok();
+  }
+}
+
+void Launcher::KillStopped() {
+  const auto now = clock_.Now();
+  for (Rank& rank : ranks_) {
+    if (!rank.process.IsStopped()) {
+      rank.stopped_since.reset();
+    } else if (!rank.stopped_since.has_value()) {
+      rank.stopped_since = now;
+    } else if (now - *rank.stopped_since >= options_.stopped_limit) {
+      Log(LogLevel::kError, "killing a rank that is stopped",
+          {{"pid", std::to_string(rank.process.pid())}});
+      rank.process.Signal(SIGKILL);
+    }
   }
 }
 

@@ -19,7 +19,10 @@ struct LauncherOptions {
   int max_restarts = 5;
   std::chrono::seconds restart_window{600};
   std::chrono::milliseconds stop_grace{10'000};  // between SIGTERM and SIGKILL
-  std::chrono::hours drain_limit{1};             // for the running job after a first SIGTERM
+  // A rank that is stopped (SIGSTOP) for so long is killed: the frontend has given it up by then,
+  // and in a group of one nobody else ends.
+  std::chrono::milliseconds stopped_limit{15'000};
+  std::chrono::hours drain_limit{1};  // for the running job after a first SIGTERM
   // After a second signal, between passing it on and SIGKILL: ranks hand the running job back.
   std::chrono::milliseconds hand_back_limit{10'000};
   int refused_exit_code = 2;         // a rank that ends so is not started again
@@ -42,6 +45,7 @@ class Launcher {
   struct Rank {
     ChildProcess process;
     bool ready = false;
+    std::optional<std::chrono::steady_clock::time_point> stopped_since = std::nullopt;
   };
   struct Ended {
     int local_rank = 0;
@@ -52,6 +56,7 @@ class Launcher {
   // Nothing: asked to stop.
   std::optional<Ended> WatchUntilEnd();
   void ReadReadyLines();
+  void KillStopped();
   bool AnyRuns();
   std::optional<Ended> FindEnded();
   void Drain();

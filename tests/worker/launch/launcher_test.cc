@@ -81,6 +81,21 @@ TEST_F(LauncherTest, AStoppedRankIsKilledAfterTheGrace) {
   EXPECT_LT(clock_.Now() - begin, seconds(5));  // three times 300 ms and the starts
 }
 
+// With no other rank to leave, nothing but the launcher can end it.
+TEST_F(LauncherTest, ARankStoppedForLongIsKilledOneStoppedForAMomentIsNot) {
+  LauncherOptions options{.argv = {"/bin/sh", "-c", "kill -STOP $$; exit 0"},
+                          .rank_count = 1,
+                          .max_restarts = 0,
+                          .stopped_limit = milliseconds(300)};
+  const auto begin = clock_.Now();
+  EXPECT_EQ(Launcher(options, signals_, clock_, [](const std::string&) {}).Run(), 128 + SIGKILL);
+  EXPECT_GE(clock_.Now() - begin, milliseconds(300));
+  options.argv.back() = "(sleep 0.1; kill -CONT $$) & kill -STOP $$; exit 0";
+  options.stopped_limit = seconds(20);
+  EXPECT_EQ(Launcher(options, signals_, clock_, [](const std::string&) {}).Run(), 0);
+  EXPECT_LT(clock_.Now() - begin, seconds(5));
+}
+
 TEST_F(LauncherTest, RanksSentAwayEndItWithoutError) { EXPECT_EQ(Run("exit 0"), 0); }
 
 // One ready line, when all ranks are ready; then a stop passes on and ends with 0.
