@@ -10,6 +10,7 @@ standard library, and torch for its libraries. Prints a JSON line for each figur
 import argparse
 import contextlib
 import ctypes
+import datetime
 import glob
 import importlib.util
 import json
@@ -204,6 +205,13 @@ def stage_seconds(job):
     return {stage: float(took.rstrip("s")) for stage, took in job["stage_times"].items()}
 
 
+def step_times(events):
+    """Milliseconds between the denoising steps as the client hears of them."""
+    ends = [datetime.datetime.fromisoformat(event["time"][:26].rstrip("Z") + "+00:00") for event in events
+            if event.get("progress", {}).get("stage") == "STAGE_DENOISE"]
+    return [round((end - begin).total_seconds() * 1e3) for begin, end in zip(ends, ends[1:])]
+
+
 def measure_start(setting):
     """From the worker's exec to a formed group; the first of a machine also reads the libraries from its disk."""
     flags = {"from files, first": (), "from files": (), "from files again": ()}
@@ -224,13 +232,13 @@ def measure_job(setting):
         for steps, limit in ((2, None), (setting.args.steps, JOB_LIMIT)):
             output = os.path.join(setting.folder, "video.mp4")
             begin = time.monotonic()
-            service.call("generate", "--prompt", PROMPT, "--seed", "7", "--steps", str(steps), "-o", output)
+            lines = service.call("generate", "--prompt", PROMPT, "--seed", "7", "--steps", str(steps), "-o", output, "--json")
             seconds = time.monotonic() - begin
             job = max((json.loads(line) for line in service.call("list", "--json").splitlines()),
                       key=lambda job: job["create_time"])
             setting.figure("job", limit is None or seconds <= limit, steps=steps, seconds=seconds, limit=limit,
                            file_bytes=os.path.getsize(output), stages=stage_seconds(job), sha256=job["sha256"],
-                           start_time=job["start_time"], end_time=job["end_time"], used_mib=setting.used_mib())
+                           step_ms=step_times(json.loads(line) for line in lines.splitlines()), used_mib=setting.used_mib())
 
 
 def run_fault(setting, service, kind, undisturbed, limit, strike, release=lambda: None):

@@ -22,15 +22,19 @@ std::span<std::byte> HostBytes(const at::Tensor& tensor) {
   return {static_cast<std::byte*>(tensor.mutable_data_ptr()), tensor.nbytes()};
 }
 
+at::Tensor PinnedPiece() {
+  return at::empty({kPieceBytes}, at::TensorOptions(at::kByte).pinned_memory(true));
+}
+
 }  // namespace
 
 at::Tensor WeightReader::Read(const SafetensorsFile& file, int64_t offset, int64_t bytes,
                               at::Device device) {
   const at::Tensor read = at::empty({bytes}, at::TensorOptions(at::kByte).device(device));
   const c10::Stream stream = CurrentStream(device);
-  while (device.is_cuda() && buffers_.size() < 2 * static_cast<size_t>(at::get_num_threads())) {
-    buffers_.push_back(
-        {.pinned = at::empty({kPieceBytes}, at::TensorOptions(at::kByte).pinned_memory(true))});
+  while (device.is_cuda() && buffers_.size() < static_cast<size_t>(at::get_num_threads())) {
+    Buffers& buffers = buffers_.emplace_back();
+    for (Buffer& buffer : buffers.pair) buffer.pinned = PinnedPiece();
   }
   at::parallel_for(0, bytes, kLeastBytesPerThread, [&](int64_t begin, int64_t end) {
     const c10::InferenceMode inference;  // a thread's own, as the stream
@@ -38,8 +42,7 @@ at::Tensor WeightReader::Read(const SafetensorsFile& file, int64_t offset, int64
     for (int64_t at = begin; at < end; at += kPieceBytes) {
       const at::Tensor piece = read.narrow(0, at, std::min(kPieceBytes, end - at));
       if (device.is_cuda()) {
-        const int64_t turn = (at - begin) / kPieceBytes % 2;
-        ReadToGpu(file, offset + at, piece, buffers_[2 * at::get_thread_num() + turn]);
+        ReadToGpu(file, offset + at, piece, buffers_[at::get_thread_num()]);
       } else {
         file.Read(offset + at, HostBytes(piece));
       }
@@ -50,7 +53,8 @@ at::Tensor WeightReader::Read(const SafetensorsFile& file, int64_t offset, int64
 }
 
 void WeightReader::ReadToGpu(const SafetensorsFile& file, int64_t offset, const at::Tensor& piece,
-                             Buffer& buffer) {
+                             Buffers& buffers) {
+  Buffer& buffer = buffers.pair[buffers.last ^= 1];
   buffer.copied.synchronize();
   const at::Tensor here = buffer.pinned.narrow(0, 0, piece.numel());
   file.Read(offset, HostBytes(here));

@@ -1,10 +1,11 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 #include <c10/core/Event.h>
@@ -32,12 +33,17 @@ class WeightReader {
     at::Tensor pinned;
     c10::Event copied{at::kCUDA};  // what it last held has left it
   };
+  // Of one thread.
+  struct Buffers {
+    std::array<Buffer, 2> pair;
+    int last = 0;  // used; from one tensor to the next they take turns too
+  };
 
-  void ReadToGpu(const SafetensorsFile& file, int64_t offset, const at::Tensor& piece,
-                 Buffer& buffer);
+  static void ReadToGpu(const SafetensorsFile& file, int64_t offset, const at::Tensor& piece,
+                        Buffers& buffers);
 
   const std::shared_ptr<std::atomic<int64_t>> read_bytes_;
-  std::deque<Buffer> buffers_;  // two a thread
+  std::vector<Buffers> buffers_;  // by thread
 };
 
 }  // namespace cogwheel
