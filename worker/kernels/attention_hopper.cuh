@@ -3,15 +3,19 @@
 #include <cuda_runtime_api.h>
 #include <cutlass/cutlass.h>
 #include <cutlass/kernel_hardware_info.h>
+#include <collective/fmha_collective_tma_warpspecialized.hpp>
+#include <collective/fmha_epilogue.hpp>
 #include <collective/fmha_fusion.hpp>
 #include <cute/tensor.hpp>
 #include <device/device_universal.hpp>
-#include <kernel/fmha_kernel_builder.hpp>
+#include <kernel/fmha_kernel_tma_warpspecialized.hpp>
+#include <kernel/fmha_tile_scheduler.hpp>
 
 #include "worker/kernels/attention_hopper.h"
+#include "worker/kernels/attention_mainloop.cuh"
 
-// CUTLASS's forward attention (the headers of its example 88) in the shape that was fastest for
-// head dimension 64: three math warp groups of 64 query rows take turns, 128 keys a step,
+// Attention out of CUTLASS's parts (the headers of its example 88: loads, scheduler, epilogue)
+// around a main loop of our own: three math warp groups of 64 query rows, 128 keys a tile,
 // persistent.
 namespace cogwheel {
 
@@ -44,13 +48,22 @@ class HopperAttentionKernel {
   using Strides = cute::tuple<int, cute::_1, cute::tuple<int, int>>;  // row, channel, (batch, head)
   using LseStride = cute::tuple<cute::_1, cute::tuple<int, int>>;
   using Tile = cute::Shape<cute::_192, cute::_128, cute::_64>;  // queries, keys, channels
-  using Groups =
-      cutlass::fmha::kernel::Option<cutlass::fmha::kernel::Tag::kNumMmaWarpGroups, cute::Int<3>>;
-  // Keys beyond the last are masked in the last step.
-  using Fusion = cutlass::fmha::collective::ResidualFusion;
-  using Kernel = typename cutlass::fmha::kernel::FmhaBuilder<
-      Element, float, float, Tile, Strides, Strides, Strides, Fusion,
-      cutlass::gemm::KernelTmaWarpSpecializedPingpong, Groups>::Kernel;
+  static constexpr int kMathGroups = 3;
+  using Groups = cutlass::fmha::kernel::Option<cutlass::fmha::kernel::Tag::kNumMmaWarpGroups,
+                                               cute::Int<kMathGroups>>;
+  using Persistent =
+      cutlass::fmha::kernel::Option<cutlass::fmha::kernel::Tag::kIsPersistent, cute::true_type>;
+  // A warp of its own loads the queries, ahead of the tile that is worked on.
+  using QueryLoads =
+      cutlass::fmha::kernel::Option<cutlass::fmha::kernel::Tag::kLoadsQSeparately, cute::true_type>;
+  using Loads = cutlass::fmha::collective::FmhaMainloopTmaWarpSpecialized<
+      Element, float, float, Tile, Strides, Strides, Strides,
+      cutlass::fmha::collective::DefaultFusion, Groups, Persistent, QueryLoads>;
+  using Epilogue =
+      cutlass::fmha::collective::FmhaFwdEpilogue<Element, float, typename Loads::TileShapePV>;
+  using Kernel = cutlass::fmha::kernel::FmhaKernelTmaWarpSpecialized<
+      OverlappedMainloop<Loads>, Epilogue, cutlass::fmha::kernel::PersistentTileScheduler, Groups,
+      Persistent, QueryLoads>;
   using Operation = cutlass::device::Universal<Kernel>;
 
   static Strides StrideOf(const HeadStrides& strides) {
