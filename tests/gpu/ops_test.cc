@@ -207,8 +207,8 @@ class GpuAttention : public testing::TestWithParam<AttentionCase> {
     return {qkv.select(2, 0).transpose(1, 2), qkv.select(2, 1).transpose(1, 2),
             qkv.select(2, 2).transpose(1, 2)};
   }
-  // On top of fp32 arithmetic: the weights, each at most 1, are rounded before the second product,
-  // the sum of weights 1 keeps that error below one rounding of max|v|; then the result is rounded.
+  // On top of fp32 arithmetic: each weight is rounded before the second product, and as weights are
+  // divided by their sum that error stays below one rounding of max|v|; then the result is rounded.
   // The exponentials of --use_fast_math are good to 2^-21.
   static void ExpectPlain(const AttentionPart& part, const std::vector<at::Tensor>& x) {
     const at::Tensor q = x[0].to(at::kCPU), k = x[1].to(at::kCPU), v = x[2].to(at::kCPU);
@@ -238,6 +238,18 @@ TEST_P(GpuAttention, EqualsThePlainFormula) {
       if (!CanAttend(kernel, x[0], x[1], x[2])) GTEST_SKIP() << "not on this GPU";
       ExpectPlain(AttendWith(kernel, x[0], x[1], x[2]), x);
     }
+  }
+}
+
+// The largest score so far grows by much from each tile of keys to the next, or falls.
+TEST_P(GpuAttention, WhereLaterKeysMatterMoreOrLess) {
+  const auto& [kernel, dtype] = GetParam();
+  const std::vector<at::Tensor> x = Operands(1, 3, 1000, 64, dtype);
+  const at::Tensor ramp = at::linspace(0.25, 12, 1000).view({1, 1, -1, 1}).to(kGpu, dtype);
+  for (const at::Tensor& sizes : {ramp, ramp.flip(2)}) {
+    const std::vector<at::Tensor> sized = {x[0], x[1] * sizes, x[2]};
+    if (!CanAttend(kernel, sized[0], sized[1], sized[2])) GTEST_SKIP() << "not on this GPU";
+    ExpectPlain(AttendWith(kernel, sized[0], sized[1], sized[2]), sized);
   }
 }
 
