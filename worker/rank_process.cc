@@ -13,6 +13,8 @@
 #include <absl/strings/str_format.h>
 
 #include "proto/contract/log.h"
+#include "worker/device/gpu_count.h"
+#include "worker/device/gpu_peak.h"
 #include "worker/metrics/rank_admin.h"
 #include "worker/parallel/nccl_communicator.h"
 #include "worker/parallel/socket_communicator.h"
@@ -48,6 +50,20 @@ RankIdentity Identity(const WorkerSettings& settings, const ModelDescription& mo
           .peer_address = peer_address};
 }
 
+RankAdmin::Identity Shown(const WorkerSettings& settings, const ModelDescription& model,
+                          int local_rank) {
+  const bool on_gpu = settings.device == DeviceKind::kCuda;
+  RankAdmin::Identity shown = {.group = settings.group,
+                               .model = model.name,
+                               .version = COGWHEEL_VERSION,
+                               .nccl_version = on_gpu ? NcclVersion() : ""};
+  if (on_gpu) {
+    shown.peak_operations =
+        PeakOperationsPerSecond(GpuName(local_rank), /*half=*/*settings.dtype != Dtype::kFp32);
+  }
+  return shown;
+}
+
 std::unique_ptr<Communicator> JoinWorld(const WorkerSettings& settings, PeerListener listener,
                                         const AssignOrder& order, int local_rank,
                                         RankAdmin& admin) {
@@ -72,13 +88,12 @@ std::unique_ptr<Communicator> JoinWorld(const WorkerSettings& settings, PeerList
 // What one rank is made of. Members stand in the order of who uses whom.
 class RankProcess {
  public:
-  RankProcess(const WorkerSettings& settings, const ModelDescription& model, StopSignals& signals)
+  RankProcess(const WorkerSettings& settings, const ModelDescription& model, int local_rank,
+              StopSignals& signals)
       : settings_(settings),
         model_(model),
-        admin_({.group = settings.group,
-                .model = model.name,
-                .version = COGWHEEL_VERSION,
-                .nccl_version = settings.device == DeviceKind::kCuda ? NcclVersion() : ""}),
+        local_rank_(local_rank),
+        admin_(Shown(settings, model, local_rank)),
         watchdog_({.clock = clock_,
                    .first_limit = std::chrono::seconds(settings.step_timeout_seconds),
                    .report = [this](const std::string& fault) { Tell(fault); },
@@ -87,15 +102,15 @@ class RankProcess {
                    .hooks = admin_.Hooks(),
                    .exit = [](int code) { _exit(code); }}) {}
 
-  int Run(int local_rank);
+  int Run();
 
  private:
-  absl::Status Listen(int local_rank);
-  int Serve(int local_rank);
-  ControlStream::Options LinkOptions(int local_rank);
-  RankParts MakeParts(int local_rank);
+  absl::Status Listen();
+  int Serve();
+  ControlStream::Options LinkOptions();
+  RankParts MakeParts();
   // The model, with a line in the log for each part of it.
-  std::unique_ptr<Pipeline> Load(int local_rank, int world_rank);
+  std::unique_ptr<Pipeline> Load(int world_rank);
   // The watchdog's hooks, on other threads than the link's making.
   void Tell(const std::string& fault) {
     if (ControlStream* link = reachable_link_) link->SendFault(fault);
@@ -107,6 +122,7 @@ class RankProcess {
 
   const WorkerSettings& settings_;
   const ModelDescription& model_;
+  const int local_rank_;
   const SystemClock clock_;
   RankAdmin admin_;
   const std::shared_ptr<std::atomic<int64_t>> read_bytes_ =
@@ -117,12 +133,12 @@ class RankProcess {
   std::optional<PeerListener> listener_;
 };
 
-ControlStream::Options RankProcess::LinkOptions(int local_rank) {
+ControlStream::Options RankProcess::LinkOptions() {
   return {
       .frontend = settings_.frontend,
       .keys = {settings_.tls_ca, settings_.tls_certificate, settings_.tls_key,
                settings_.rank_token_file},
-      .identity = Identity(settings_, model_, local_rank, listener_->address()),
+      .identity = Identity(settings_, model_, local_rank_, listener_->address()),
       .stop_requested = [this] { return watchdog_.stops() > 0; },
       .last_exchange = [this] { return watchdog_.recorder().last_sequence(); },
       .read_bytes = [this] { return read_bytes_->load(); },
@@ -134,26 +150,27 @@ ControlStream::Options RankProcess::LinkOptions(int local_rank) {
           }};
 }
 
-RankParts RankProcess::MakeParts(int local_rank) {
+RankParts RankProcess::MakeParts() {
   return {.connect =
-              [this, local_rank](const AssignOrder& order) {
-                return JoinWorld(settings_, *std::move(listener_), order, local_rank, admin_);
+              [this](const AssignOrder& order) {
+                return JoinWorld(settings_, *std::move(listener_), order, local_rank_, admin_);
               },
-          .load = [this, local_rank](int world_rank) { return Load(local_rank, world_rank); },
+          .load = [this](int world_rank) { return Load(world_rank); },
           .drain_requested = [this] { return watchdog_.stops() > 0; }};
 }
 
-std::unique_ptr<Pipeline> RankProcess::Load(int local_rank, int world_rank) {
+std::unique_ptr<Pipeline> RankProcess::Load(int world_rank) {
   const auto begin = clock_.Now();
   auto pipeline = Pipeline::Create({.model_dir = settings_.model_dir,
                                     .model_name = settings_.model_name,
                                     .mesh = settings_.mesh,
                                     .world_rank = world_rank,
                                     .device = settings_.device,
-                                    .device_idx = local_rank,
+                                    .device_idx = local_rank_,
                                     .dtype = *settings_.dtype,
                                     .cpu_threads = settings_.cpu_threads,
                                     .random_weights = settings_.random_weights,
+                                    .operations = admin_.operations(),
                                     .read_bytes = read_bytes_});
   std::vector<ComponentLoad> loads = pipeline->loads();
   loads.push_back({.component = "all",
@@ -172,35 +189,35 @@ std::unique_ptr<Pipeline> RankProcess::Load(int local_rank, int world_rank) {
   return pipeline;
 }
 
-absl::Status RankProcess::Listen(int local_rank) {
+absl::Status RankProcess::Listen() {
   const absl::Status peers = Guard([&] { listener_.emplace(settings_.peer_host); });
   if (!peers.ok() || settings_.admin_listen.empty()) return peers;
-  return admin_.Listen(settings_.admin_listen, local_rank, watchdog_.recorder());
+  return admin_.Listen(settings_.admin_listen, local_rank_, watchdog_.recorder());
 }
 
-int RankProcess::Run(int local_rank) {
+int RankProcess::Run() {
   SetLogField("group", settings_.group);
   watchdog_.Start();
-  const absl::Status listening = Listen(local_rank);
+  const absl::Status listening = Listen();
   if (!listening.ok()) {
     Log(LogLevel::kError, "cannot listen", {{"error", std::string(listening.message())}});
     return kExitInternal;
   }
-  const int code = Serve(local_rank);
+  const int code = Serve();
   admin_.Close();
   return code;
 }
 
-int RankProcess::Serve(int local_rank) {
+int RankProcess::Serve() {
   const absl::StatusOr<std::unique_ptr<ControlStream>> link =
-      ControlStream::Connect(LinkOptions(local_rank), mailbox_);
+      ControlStream::Connect(LinkOptions(), mailbox_);
   if (absl::IsCancelled(link.status())) return kExitLeft;
   if (!link.ok()) {
     Log(LogLevel::kError, "cannot join", {{"error", std::string(link.status().message())}});
     return absl::IsInvalidArgument(link.status()) ? kExitRefused : kExitGroupLost;
   }
   reachable_link_ = link->get();
-  RankLoop loop(MakeParts(local_rank), mailbox_, **link, watchdog_);
+  RankLoop loop(MakeParts(), mailbox_, **link, watchdog_);
   const int code = loop.Run();
   // A thread beside may be in an abort or a report that hangs.
   if (watchdog_.leaving()) _exit(code);
@@ -212,7 +229,7 @@ int RankProcess::Serve(int local_rank) {
 
 int RunRank(const WorkerSettings& settings, const ModelDescription& model, int local_rank,
             StopSignals& signals) {
-  return RankProcess(settings, model, signals).Run(local_rank);
+  return RankProcess(settings, model, local_rank, signals).Run();
 }
 
 }  // namespace cogwheel

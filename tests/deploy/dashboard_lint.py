@@ -3,7 +3,7 @@ log queries have nothing to look at: a log query is refused outright. target-pro
 
 import re
 
-UNITS = {"s", "reqps", "ops", "Bps", "bytes", "short", "none", "bool", "percentunit"}
+UNITS = {"s", "reqps", "ops", "Bps", "bytes", "short", "none", "bool", "percentunit", "flops"}
 VARIABLE_SOURCE = "${datasource}"
 
 

@@ -39,6 +39,14 @@ GROUP = ("cogwheel-group", "Cogwheel: group and ranks", [
      "sum by (stage, rank) (rate(cogwheel_pipeline_busy_seconds_total{s}[$__rate_interval]))"),
     ("Bytes between ranks", "Bps", "Sent to other ranks, by exchange.",
      "sum by (op, rank) (rate(cogwheel_parallel_collective_bytes_total{s}[$__rate_interval]))"),
+    ("Operations of the model", "flops", "Floating-point operations a second in denoising steps, by rank.",
+     "sum by (group, rank) (rate(cogwheel_pipeline_operations_total{m}[$__rate_interval]))"),
+    ("Model FLOPs utilization", "percentunit", "Those over the device's peak; without data where the peak is not known, as on the CPU.",
+     "sum by (group, rank) (rate(cogwheel_pipeline_operations_total{m}[$__rate_interval]))"
+     " / sum by (group, rank) (cogwheel_device_peak_operations{s})"),
+    ("Waiting for other ranks", "percentunit", "Share of the time in denoising steps, by rank.",
+     "sum by (group, rank) (rate(cogwheel_parallel_step_wait_seconds_total{m}[$__rate_interval]))"
+     " / sum by (group, rank) (rate(cogwheel_pipeline_step_duration_seconds_sum{m}[$__rate_interval]))"),
     ("Agreement on steps, 95th percentile", "s", "Wait until all ranks agreed on the next step.",
      "histogram_quantile(0.95, sum by (group, le) (rate(cogwheel_pipeline_step_agreement_seconds_bucket{s}[$__rate_interval])))"),
     ("Cold start", "s", "From a rank's start until its group had formed.", "cogwheel_launch_cold_start_seconds{s}"),

@@ -16,7 +16,7 @@ import live
 import support
 
 # No series in the scenario, and why.
-WITHOUT_DATA = {}
+WITHOUT_DATA = {"Model FLOPs utilization": "the ranks are on the CPU, whose peak is not known"}
 FROM_RANKS = ("cogwheel_pipeline_", "cogwheel_parallel_", "cogwheel_launch_")
 VARIABLES = (("$__rate_interval", "20s"), ("$job", ".*"), ("$instance", ".*"), ("$model", ".*"), ("$tenant", ".*"))
 

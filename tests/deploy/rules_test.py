@@ -43,6 +43,9 @@ class RulesTest(unittest.TestCase):
     def test_alerts_fire_and_stay_silent(self):
         run(PROMTOOL, "test", "rules", os.path.basename(TESTS), cwd=os.path.dirname(TESTS))
 
+    def test_ratios_of_ranks(self):
+        run(PROMTOOL, "test", "rules", "recording.test.yaml", cwd=os.path.dirname(TESTS))
+
     def test_each_alert_has_both_tests(self):
         with open(TESTS) as f:
             names = {t["name"] for t in yaml.safe_load(f)["tests"]}

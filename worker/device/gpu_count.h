@@ -13,4 +13,7 @@ struct GpuCount {
 // GPUs that this process can use.
 GpuCount CountGpus();
 
+// As the driver says it, "NVIDIA H200"; empty when there is no such device.
+std::string GpuName(int device_idx);
+
 }  // namespace cogwheel

@@ -4,4 +4,6 @@ namespace cogwheel {
 
 GpuCount CountGpus() { return {.why_none = "built without CUDA"}; }
 
+std::string GpuName(int /*device_idx*/) { return ""; }
+
 }  // namespace cogwheel

@@ -12,4 +12,10 @@ GpuCount CountGpus() {
   return {.why_none = "no CUDA device" + (detail.empty() ? "" : " (" + detail + ")")};
 }
 
+std::string GpuName(int device_idx) {
+  cudaDeviceProp properties{};
+  if (cudaGetDeviceProperties(&properties, device_idx) != cudaSuccess) return "";
+  return properties.name;
+}
+
 }  // namespace cogwheel

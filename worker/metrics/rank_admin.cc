@@ -35,14 +35,16 @@ std::string RankAdmin::RankLabel() const {
 
 FlightRecorder::Hooks RankAdmin::Hooks() {
   return {.on_block_end =
-              [this](BlockKind kind, std::chrono::nanoseconds took) {
+              [this](const FlightRecorder::EndedBlock& block) {
                 const std::string rank = RankLabel();
                 metrics_.pipeline_busy_seconds_total.Increment(
-                    {std::string(BlockName(kind)), identity_.group, rank}, Seconds(took));
-                if (kind != BlockKind::kStep) return;
-                metrics_.pipeline_steps_total.Increment({identity_.model, identity_.group, rank});
-                metrics_.pipeline_step_duration_seconds.Observe(
-                    Seconds(took), {identity_.model, identity_.group, rank});
+                    {std::string(BlockName(block.kind)), identity_.group, rank},
+                    Seconds(block.took));
+                if (block.kind != BlockKind::kStep) return;
+                const std::vector<std::string> labels = {identity_.model, identity_.group, rank};
+                metrics_.pipeline_steps_total.Increment(labels);
+                metrics_.pipeline_step_duration_seconds.Observe(Seconds(block.took), labels);
+                metrics_.parallel_step_wait_seconds_total.Increment(labels, Seconds(block.waited));
               },
           .on_agreed =
               [this](std::chrono::nanoseconds took) {
@@ -78,6 +80,10 @@ void RankAdmin::Formed(int64_t epoch, int world_rank) {
   world_rank_ = world_rank;
   metrics_.launch_cold_start_seconds.Set(Seconds(std::chrono::steady_clock::now() - started_),
                                          {identity_.group});
+  if (identity_.peak_operations.has_value()) {
+    metrics_.device_peak_operations.Set(*identity_.peak_operations,
+                                        {identity_.group, std::to_string(world_rank)});
+  }
   for (const auto& [component, seconds] : load_seconds_) {
     metrics_.model_load_duration_seconds.Set(
         seconds, {component, identity_.group, std::to_string(world_rank)});
@@ -93,6 +99,10 @@ void RankAdmin::BeforeScrape(const FlightRecorder& recorder) {
   metrics_.ready.Set(Ready().ok ? 1 : 0);
   const std::map<std::string, int64_t> sent = recorder.sent_bytes();
   const MutexLock lock(mutex_);
+  if (*operations_ > 0) {
+    metrics_.pipeline_operations_total.Raise(
+        *operations_, {identity_.model, identity_.group, std::to_string(world_rank_)});
+  }
   for (const auto& [op, bytes] : sent) {
     const int64_t more = bytes - std::exchange(shown_bytes_[op], bytes);
     metrics_.parallel_collective_bytes_total.Increment(

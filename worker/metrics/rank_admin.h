@@ -1,8 +1,10 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <absl/status/statusor.h>
@@ -20,11 +22,14 @@ class RankAdmin {
   struct Identity {
     std::string group, model;
     std::string version, nccl_version;
+    std::optional<double> peak_operations;  // of the device, a second; nothing: not known
   };
   explicit RankAdmin(Identity identity);
 
   // For the flight recorder: block times and waits for agreement.
   FlightRecorder::Hooks Hooks();
+  // Raised by the pipeline (PipelineOptions).
+  const std::shared_ptr<std::atomic<double>>& operations() const { return operations_; }
   // "HOST:PORT"; rank k of a host takes PORT + k (0: chosen by the system). UNAVAILABLE when it
   // cannot listen. `recorder` outlives this.
   absl::Status Listen(const std::string& address, int local_rank, const FlightRecorder& recorder);
@@ -46,6 +51,7 @@ class RankAdmin {
 
   const Identity identity_;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  const std::shared_ptr<std::atomic<double>> operations_ = std::make_shared<std::atomic<double>>(0);
   RankMetrics metrics_{MakeRegistry()};
   mutable Mutex mutex_;
   int64_t epoch_ COGWHEEL_GUARDED_BY(mutex_) = 0;  // 0: not formed

@@ -19,7 +19,10 @@ struct RankMetrics {
   HistogramMeter pipeline_step_duration_seconds;   // model, group, rank
   CounterMeter pipeline_busy_seconds_total;        // stage, group, rank
   HistogramMeter pipeline_step_agreement_seconds;  // group
+  TotalMeter pipeline_operations_total;            // model, group, rank
+  CounterMeter parallel_step_wait_seconds_total;   // model, group, rank
   CounterMeter parallel_collective_bytes_total;    // op, group, rank
+  GaugeMeter device_peak_operations;               // group, rank
   GaugeMeter launch_cold_start_seconds;            // group
   GaugeMeter model_load_duration_seconds;          // component, group, rank
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -71,6 +72,11 @@ class Communicator {
 
   // The ranks have agreed on the block: its own exchanges follow. For what it took.
   virtual void BlockAgreed() {}
+
+  // On the world only: how long exchanges held streams back since the last call, on it and its
+  // splits, as far as the device has come. Never waits, for the device neither. The default has no
+  // streams.
+  virtual std::chrono::nanoseconds TakeStreamWaits() { return std::chrono::nanoseconds(0); }
 
   // A communicator over some members, in the order given; every rank in `members` calls it with the
   // same list and the same name, in the same order as its other splits. Ranks outside do not call.

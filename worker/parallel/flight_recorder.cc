@@ -19,26 +19,32 @@ class RecordedCommunicator final : public Communicator {
   int size() const override { return inner_->size(); }
   Ticket Start(std::span<const SendPiece> sends, std::span<const RecvPiece> recvs,
                StreamHandle stream) override {
-    int64_t bytes = 0;
-    for (const SendPiece& piece : sends) {
-      if (piece.peer != rank()) bytes += static_cast<int64_t>(piece.data.size());
-    }
-    const int64_t sequence = recorder_.Started(op_, bytes, Clock::now());
+    const int64_t sent = BytesWithOthers(sends);
+    const bool timed = stream == nullptr && sent + BytesWithOthers(recvs) > 0;
+    const FlightRecorder::Time begin = Clock::now();
+    const int64_t sequence = recorder_.Started(op_, sent, begin);
     const Ticket ticket = inner_->Start(sends, recvs, stream);
-    open_[ticket] = sequence;
+    if (timed) recorder_.Waited(Clock::now() - begin);
+    open_[ticket] = {.sequence = sequence, .timed = timed};
     return ticket;
   }
   void Finish(Ticket ticket) override {
+    const FlightRecorder::Time begin = Clock::now();
     inner_->Finish(ticket);
     const auto entry = open_.extract(ticket);
-    if (!entry.empty()) recorder_.Finished(entry.mapped(), Clock::now());
+    if (entry.empty()) return;
+    const FlightRecorder::Time end = Clock::now();
+    if (entry.mapped().timed) recorder_.Waited(end - begin);
+    recorder_.Finished(entry.mapped().sequence, end);
   }
   bool Done(Ticket ticket) override { return inner_->Done(ticket); }
   int64_t EnterBlock(BlockKind kind) override {
+    recorder_.Waited(inner_->TakeStreamWaits());
     const int64_t issued = recorder_.EnterBlock(kind, Clock::now());
     inner_->EnterBlock(kind);
     return issued;
   }
+  std::chrono::nanoseconds TakeStreamWaits() override { return inner_->TakeStreamWaits(); }
   void BlockAgreed() override { recorder_.BlockAgreed(Clock::now()); }
   std::unique_ptr<Communicator> Split(std::span<const int> members,
                                       const std::string& name) override {
@@ -48,10 +54,24 @@ class RecordedCommunicator final : public Communicator {
   int64_t sent_bytes() const override { return inner_->sent_bytes(); }
 
  private:
+  struct Open {
+    int64_t sequence = 0;
+    bool timed = false;  // the calling thread waits, and for another rank
+  };
+
+  template <typename Piece>
+  int64_t BytesWithOthers(std::span<const Piece> pieces) const {
+    int64_t bytes = 0;
+    for (const Piece& piece : pieces) {
+      if (piece.peer != rank()) bytes += static_cast<int64_t>(piece.data.size());
+    }
+    return bytes;
+  }
+
   const std::unique_ptr<Communicator> inner_;
   FlightRecorder& recorder_;
   const std::string op_;
-  std::map<Ticket, int64_t> open_;  // sequence numbers
+  std::map<Ticket, Open> open_;
 };
 
 double SecondsBetween(FlightRecorder::Time from, FlightRecorder::Time to) {
@@ -77,6 +97,11 @@ void FlightRecorder::BlockAgreed(Time now) {
   if (hooks_.on_agreed) hooks_.on_agreed(now - block().began);
 }
 
+void FlightRecorder::Waited(std::chrono::nanoseconds time) {
+  const MutexLock lock(mutex_);
+  waited_ += time;
+}
+
 std::map<std::string, int64_t> FlightRecorder::sent_bytes() const {
   const MutexLock lock(mutex_);
   return sent_bytes_;
@@ -89,17 +114,18 @@ void FlightRecorder::Finished(int64_t sequence, Time now) {
 }
 
 int64_t FlightRecorder::EnterBlock(BlockKind kind, Time now) {
-  Block ended;
+  EndedBlock summary;
   int64_t issued = 0;
   {
     const MutexLock lock(mutex_);
-    ended = block_;
+    const Block ended = block_;
+    summary = {.kind = ended.kind,
+               .took = now - ended.began,
+               .waited = std::exchange(waited_, std::chrono::nanoseconds(0))};
     issued = last_sequence_ - ended.after;
     block_ = {.kind = kind, .number = ended.number + 1, .began = now, .after = last_sequence_};
   }
-  if (hooks_.on_block_end && ended.kind != BlockKind::kNone) {
-    hooks_.on_block_end(ended.kind, now - ended.began);
-  }
+  if (hooks_.on_block_end && summary.kind != BlockKind::kNone) hooks_.on_block_end(summary);
   return issued;
 }
 

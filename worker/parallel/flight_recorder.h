@@ -36,9 +36,14 @@ class FlightRecorder {
     Time began{};
     int64_t after = 0;  // the last exchange before it
   };
+  struct EndedBlock {
+    BlockKind kind = BlockKind::kNone;
+    std::chrono::nanoseconds took{0};
+    std::chrono::nanoseconds waited{0};  // of that, for exchanges with other ranks
+  };
   // Called by the rank thread.
   struct Hooks {
-    std::function<void(BlockKind kind, std::chrono::nanoseconds took)> on_block_end;
+    std::function<void(const EndedBlock&)> on_block_end;
     std::function<void(std::chrono::nanoseconds took)> on_agreed;  // from the block's begin
   };
 
@@ -50,6 +55,8 @@ class FlightRecorder {
   int64_t EnterBlock(BlockKind kind, Time now) COGWHEEL_EXCLUDES(mutex_);
 
   void BlockAgreed(Time now) COGWHEEL_EXCLUDES(mutex_);
+  // The present block's work has waited that long for other ranks.
+  void Waited(std::chrono::nanoseconds time) COGWHEEL_EXCLUDES(mutex_);
 
   int64_t last_sequence() const COGWHEEL_EXCLUDES(mutex_);
   Block block() const COGWHEEL_EXCLUDES(mutex_);
@@ -65,6 +72,7 @@ class FlightRecorder {
   std::array<Entry, kKept> ring_ COGWHEEL_GUARDED_BY(mutex_);
   int64_t last_sequence_ COGWHEEL_GUARDED_BY(mutex_) = 0;
   Block block_ COGWHEEL_GUARDED_BY(mutex_);
+  std::chrono::nanoseconds waited_ COGWHEEL_GUARDED_BY(mutex_){0};  // in block_
 };
 
 std::string_view BlockName(BlockKind kind);

@@ -8,6 +8,7 @@
 
 #include "worker/parallel/nccl_handle.h"
 #include "worker/parallel/nccl_watch.h"
+#include "worker/parallel/stream_waits.h"
 
 namespace cogwheel {
 namespace {
@@ -37,7 +38,8 @@ class NcclCommunicator final : public Communicator {
     std::string name;
     std::shared_ptr<Communicator> hosts;  // of the same members
     std::shared_ptr<NcclWatch> watch;
-    std::shared_ptr<int64_t> sent_bytes;  // shared with splits
+    std::shared_ptr<int64_t> sent_bytes;  // these two are shared with splits
+    std::shared_ptr<StreamWaits> waits;
     NcclWorldOptions options;
   };
 
@@ -74,8 +76,10 @@ class NcclCommunicator final : public Communicator {
     const Open& open = node.mapped();
     if (open.stream == nullptr) return parts_.hosts->Finish(open.hosts_ticket);
     parts_.watch->ThrowIfFailed();
-    CheckCuda(cudaStreamWaitEvent(open.stream, open.done.get()), "cudaStreamWaitEvent");
+    parts_.waits->Wait(open.stream, open.done);
   }
+
+  std::chrono::nanoseconds TakeStreamWaits() override { return parts_.waits->Take(); }
 
   bool Done(Ticket ticket) override {
     const auto open = open_.find(ticket);
@@ -169,6 +173,7 @@ std::unique_ptr<Communicator> ConnectNcclWorld(std::unique_ptr<Communicator> hos
       .hosts = shared,
       .watch = std::make_shared<NcclWatch>(shared, options.device_idx, options.time_limit),
       .sent_bytes = std::make_shared<int64_t>(0),
+      .waits = std::make_shared<StreamWaits>(),
       .options = options});
 }
 

@@ -29,6 +29,14 @@ class DeviceBytes {
   void* data_ = nullptr;
 };
 
+CudaEvent Record(cudaStream_t stream, unsigned flags) {
+  cudaEvent_t event = nullptr;
+  CheckCuda(cudaEventCreateWithFlags(&event, flags), "cudaEventCreate");
+  CudaEvent owned(event, [](cudaEvent_t e) { cudaEventDestroy(e); });
+  CheckCuda(cudaEventRecord(event, stream), "cudaEventRecord");
+  return owned;
+}
+
 }  // namespace
 
 void CheckCuda(cudaError_t result, const char* what) {
@@ -42,13 +50,8 @@ void CheckNccl(ncclResult_t result, const char* what) {
                   ncclGetLastError(nullptr));
 }
 
-CudaEvent RecordEvent(cudaStream_t stream) {
-  cudaEvent_t event = nullptr;
-  CheckCuda(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreate");
-  CudaEvent owned(event, [](cudaEvent_t e) { cudaEventDestroy(e); });
-  CheckCuda(cudaEventRecord(event, stream), "cudaEventRecord");
-  return owned;
-}
+CudaEvent RecordEvent(cudaStream_t stream) { return Record(stream, cudaEventDisableTiming); }
+CudaEvent RecordTimedEvent(cudaStream_t stream) { return Record(stream, cudaEventDefault); }
 
 NcclHandle::NcclHandle(const Options& options) : options_(options) {
   {

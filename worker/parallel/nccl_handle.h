@@ -22,6 +22,8 @@ void CheckNccl(ncclResult_t result, const char* what);
 // An event that is destroyed with its last owner.
 using CudaEvent = std::shared_ptr<CUevent_st>;
 CudaEvent RecordEvent(cudaStream_t stream);
+// The same, for cudaEventElapsedTime.
+CudaEvent RecordTimedEvent(cudaStream_t stream);
 
 // One NCCL communicator, from its non-blocking start to its end. The rank thread exchanges; the
 // watchdog may ask and abort at the same time.

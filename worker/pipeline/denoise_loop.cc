@@ -59,6 +59,7 @@ at::Tensor DrawStepNoise(const DenoiseContext& context, int draw_count, NoiseStr
 void Report(const DenoiseContext& context, int done, int steps, const at::Tensor& clean) {
   WaitFor(clean.device());
   ++context.work_counter;
+  context.operations += context.step_operations;
   if (context.world.rank() == 0) context.sink.OnProgress(Stage::kDenoise, done, steps);
   const int every = context.spec.preview_every;
   if (every <= 0 || done % every != 0) return;

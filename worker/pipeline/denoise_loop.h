@@ -26,6 +26,8 @@ struct DenoiseContext {
   StepAgreement& agreement;
   FrameSink& sink;
   std::atomic<int64_t>& work_counter;
+  double step_operations = 0;  // of this rank, added to `operations` after each step
+  std::atomic<double>& operations;
 };
 
 // From noise to the last step, on this rank's rows of the latents in patch form (reference:

@@ -19,6 +19,7 @@
 #include "worker/pipeline/conditioning.h"
 #include "worker/pipeline/decode.h"
 #include "worker/pipeline/denoise_loop.h"
+#include "worker/pipeline/step_operations.h"
 
 namespace cogwheel {
 namespace {
@@ -228,18 +229,22 @@ at::Tensor CogVideoPipeline::DenoiseJob(const JobSpec& spec, const JobLayout& la
                                        .Context(layout.text_count, layout.latents.row_count());
   const TransformerJob job = transformer_->Prepare(sequence, layout.latents.frames,
                                                    layout.latents.height, layout.latents.width);
-  const at::Tensor rows = Denoise({.spec = spec,
-                                   .layout = layout,
-                                   .transformer = *transformer_,
-                                   .transformer_job = job,
-                                   .scheduler = configs_.scheduler,
-                                   .preview = preview_,
-                                   .dtype = dtype_,
-                                   .world = world,
-                                   .agreement = agreement,
-                                   .sink = sink,
-                                   .work_counter = work_counter_},
-                                  text, image_rows, noise);
+  const at::Tensor rows = Denoise(
+      {.spec = spec,
+       .layout = layout,
+       .transformer = *transformer_,
+       .transformer_job = job,
+       .scheduler = configs_.scheduler,
+       .preview = preview_,
+       .dtype = dtype_,
+       .world = world,
+       .agreement = agreement,
+       .sink = sink,
+       .work_counter = work_counter_,
+       .step_operations = StepOperations(configs_.transformer, layout.mesh, options_.world_rank,
+                                         sequence.joint_count(), BranchCount(spec, layout.mesh)),
+       .operations = *options_.operations},
+      text, image_rows, noise);
   const at::Tensor latents = GatherLatents(layout, rows, world);
   WaitFor(device());
   seconds.denoise = watch.Lap();

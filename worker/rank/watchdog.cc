@@ -39,9 +39,9 @@ void LogFlight(const std::vector<FlightRecorder::Entry>& entries, FlightRecorder
 Watchdog::Watchdog(Options options)
     : options_(std::move(options)),
       recorder_({.on_block_end =
-                     [this](BlockKind kind, std::chrono::nanoseconds took) {
-                       Learn(kind, took);
-                       if (options_.hooks.on_block_end) options_.hooks.on_block_end(kind, took);
+                     [this](const FlightRecorder::EndedBlock& block) {
+                       Learn(block.kind, block.took);
+                       if (options_.hooks.on_block_end) options_.hooks.on_block_end(block);
                      },
                  .on_agreed = options_.hooks.on_agreed}),
       deadline_(options_.first_limit) {}

@@ -20,7 +20,7 @@ class RankAdminTest : public testing::Test {
   }
   ~RankAdminTest() override { admin_.Close(); }
 
-  RankAdmin admin_{{.group = "g", .model = "m", .version = "1.2"}};
+  RankAdmin admin_{{.group = "g", .model = "m", .version = "1.2", .peak_operations = 5e14}};
   FlightRecorder recorder_{admin_.Hooks()};
 };
 
@@ -42,6 +42,8 @@ TEST_F(RankAdminTest, MetersWhatTheRecorderSees) {
   recorder_.EnterBlock(BlockKind::kStep, start + seconds(1));
   recorder_.BlockAgreed(start + seconds(1));
   recorder_.Started("ring", 100, start);
+  recorder_.Waited(seconds(1));
+  *admin_.operations() = 3e12;
   recorder_.EnterBlock(BlockKind::kStep, start + seconds(3));
   recorder_.EnterBlock(BlockKind::kNone, start + seconds(5));
   HttpGet(admin_.address(), "/metrics");
@@ -55,6 +57,9 @@ TEST_F(RankAdminTest, MetersWhatTheRecorderSees) {
            "cogwheel_pipeline_busy_seconds_total{group=\"g\",rank=\"2\",stage=\"denoise\"} 4\n",
            "cogwheel_pipeline_busy_seconds_total{group=\"g\",rank=\"2\",stage=\"text_encode\"} 1\n",
            "cogwheel_pipeline_step_agreement_seconds_count{group=\"g\"} 1\n",
+           "cogwheel_pipeline_operations_total{group=\"g\",model=\"m\",rank=\"2\"} 3000000000000\n",
+           "cogwheel_parallel_step_wait_seconds_total{group=\"g\",model=\"m\",rank=\"2\"} 1\n",
+           "cogwheel_device_peak_operations{group=\"g\",rank=\"2\"} 500000000000000\n",
            "cogwheel_parallel_collective_bytes_total{group=\"g\",op=\"ring\",rank=\"2\"} 111\n",
            "cogwheel_model_load_duration_seconds{component=\"all\",group=\"g\",rank=\"2\"} 3\n",
            "cogwheel_model_load_duration_seconds{component=\"vae\",group=\"g\",rank=\"2\"} 0.5\n",

@@ -1,5 +1,7 @@
 #include "worker/parallel/flight_recorder.h"
 
+#include <thread>
+
 #include <gtest/gtest.h>
 
 #include "tests/support/spawn_ranks.h"
@@ -30,23 +32,64 @@ TEST(FlightRecorderTest, KeepsTheLastExchanges) {
 }
 
 TEST(FlightRecorderTest, TellsHowLongBlocksTook) {
-  std::vector<std::pair<BlockKind, int64_t>> ended;
+  std::vector<std::tuple<BlockKind, int64_t, int64_t>> ended;
   std::vector<int64_t> agreed;
   FlightRecorder recorder(
       {.on_block_end =
-           [&](BlockKind kind, std::chrono::nanoseconds took) {
-             ended.emplace_back(kind, took / seconds(1));
+           [&](const FlightRecorder::EndedBlock& block) {
+             ended.push_back({block.kind, block.took / seconds(1), block.waited / seconds(1)});
            },
        .on_agreed = [&](std::chrono::nanoseconds took) { agreed.push_back(took / seconds(1)); }});
   const FlightRecorder::Time start{};
   recorder.EnterBlock(BlockKind::kText, start);
   recorder.BlockAgreed(start + seconds(1));
   recorder.EnterBlock(BlockKind::kStep, start + seconds(2));
-  recorder.EnterBlock(BlockKind::kNone, start + seconds(5));
+  recorder.Waited(milliseconds(500));
+  recorder.Waited(milliseconds(1500));
+  recorder.EnterBlock(BlockKind::kStep, start + seconds(5));
+  recorder.EnterBlock(BlockKind::kNone, start + seconds(6));
   recorder.EnterBlock(BlockKind::kText, start + seconds(9));
   EXPECT_EQ(agreed, std::vector<int64_t>{1});
-  EXPECT_EQ(ended, (std::vector<std::pair<BlockKind, int64_t>>{{BlockKind::kText, 2},
-                                                               {BlockKind::kStep, 3}}));
+  EXPECT_EQ(ended,
+            (std::vector<std::tuple<BlockKind, int64_t, int64_t>>{
+                {BlockKind::kText, 2, 0}, {BlockKind::kStep, 3, 2}, {BlockKind::kStep, 1, 0}}));
+}
+
+// True once the last exchange has been open for that long.
+bool HasBeenOpen(const FlightRecorder& recorder, std::chrono::nanoseconds time) {
+  const FlightRecorder::Entry last = recorder.Entries().back();
+  return last.block == 1 && std::chrono::steady_clock::now() - last.started > time;
+}
+
+// Rank 1 is late in the first of two blocks.
+TEST(FlightRecorderTest, NotesHowLongABlockWaitedForOthers) {
+  constexpr milliseconds kLate{200};
+  std::vector<std::chrono::nanoseconds> waited[2];
+  std::vector<std::unique_ptr<FlightRecorder>> recorders;
+  auto world = MakeSocketWorld(2, seconds(20));
+  for (int rank = 0; rank < 2; ++rank) {
+    recorders.push_back(std::make_unique<FlightRecorder>(
+        FlightRecorder::Hooks{.on_block_end = [&own = waited[rank]](const auto& block) {
+          EXPECT_LT(block.waited, block.took);
+          own.push_back(block.waited);
+        }}));
+    world[rank] = Recorded(std::move(world[rank]), *recorders[rank]);
+  }
+  SpawnRanks(std::move(world), [&](Communicator& comm) {
+    Barrier(comm, nullptr);
+    comm.EnterBlock(BlockKind::kStep);
+    while (comm.rank() == 1 && !HasBeenOpen(*recorders[0], kLate)) std::this_thread::yield();
+    Barrier(comm, nullptr);
+    comm.EnterBlock(BlockKind::kStep);
+    Exchange(comm, {}, {}, nullptr);  // with nobody
+    comm.EnterBlock(BlockKind::kNone);
+  });
+  ASSERT_EQ(waited[0].size(), 2);
+  ASSERT_EQ(waited[1].size(), 2);
+  EXPECT_GT(waited[0][0], kLate / 2);
+  EXPECT_LT(waited[1][0], waited[0][0]);
+  EXPECT_EQ(waited[0][1].count(), 0);
+  EXPECT_EQ(waited[1][1].count(), 0);
 }
 
 TEST(FlightRecorderTest, SeesSplitsAndBytesToOthers) {

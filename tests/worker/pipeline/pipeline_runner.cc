@@ -32,19 +32,22 @@ RunOutcome RunOnMesh(const std::string& model_dir, const Mesh& mesh, const JobSp
   RunOutcome outcome;
   outcome.errors.resize(size);
   outcome.planned_bytes.resize(size);
+  outcome.operations.resize(size);
   std::vector<char> cancelled(size);
   std::vector<RecordingSink> sinks(size);
   const auto run = [&](int rank) {
     try {
-      const auto pipeline = Pipeline::Create({.model_dir = model_dir,
-                                              .mesh = mesh,
-                                              .world_rank = rank,
-                                              .dtype = dtype,
-                                              .cpu_threads = 1});
+      const PipelineOptions options{.model_dir = model_dir,
+                                    .mesh = mesh,
+                                    .world_rank = rank,
+                                    .dtype = dtype,
+                                    .cpu_threads = 1};
+      const auto pipeline = Pipeline::Create(options);
       JobSpec own = spec;
       if (rank != 0) own.image_rgb.clear();
       outcome.planned_bytes[rank] = pipeline->Plan(own);
       pipeline->Run(own, wrap ? wrap(rank, *world[rank]) : *world[rank], sinks[rank], command);
+      outcome.operations[rank] = *options.operations;
     } catch (...) {
       const Failure failure = DescribeFailure(std::current_exception());
       outcome.errors[rank] = failure.message;

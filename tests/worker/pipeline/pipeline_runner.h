@@ -34,6 +34,7 @@ struct RunOutcome {
   RecordingSink sink;               // world rank 0's
   std::vector<int64_t> planned_bytes;
   std::vector<int64_t> sent_bytes;
+  std::vector<double> operations;
 };
 
 // Loads the model on every rank of the mesh, threads of this process, and runs one job. An image of
