@@ -207,6 +207,7 @@ void RunSteps(const std::string& name, const Mesh& mesh, int steps, Communicator
   StepAgreement agreement(world, spec, 0, run);
   StepTimes sink;
   std::atomic<int64_t> work{0};
+  std::atomic<double> operations{0};
   NoiseStream noise(1, model.dtype, at::Device(at::kCUDA));
   const at::Tensor text =
       at::randn({BranchCount(spec, mesh), layout.TextRows(world.rank()).size(), 4096},
@@ -222,7 +223,8 @@ void RunSteps(const std::string& name, const Mesh& mesh, int steps, Communicator
                .world = world,
                .agreement = agreement,
                .sink = sink,
-               .work_counter = work},
+               .work_counter = work,
+               .operations = operations},
               text, {}, noise);
   agreement.Close();
   EXPECT_TRUE(at::isfinite(rows).all().item<bool>());
