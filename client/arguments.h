@@ -44,7 +44,7 @@ struct RequestFlags {
 
 // Self-contained mode only.
 struct RankFlags {
-  std::optional<int32_t> cfg_parallel, ring, ulysses;
+  std::optional<int32_t> cfg_parallel, ring, ulysses;  // none: the worker chooses, by its GPUs
   std::string device, dtype;  // empty: the worker chooses
 };
 

@@ -13,7 +13,13 @@ constexpr int kDefaultStepTimeoutSeconds = 600;
 constexpr int kLastPort = 65535;
 constexpr char kLoopback[] = "127.0.0.1";
 
-absl::StatusOr<Mesh> CheckMesh(const config::v1::WorkerConfig& config) {
+// A mesh that is not given is the best of the GPUs that this worker would take: all, or as many as
+// there are to be ranks.
+absl::StatusOr<Mesh> CheckMesh(const config::v1::WorkerConfig& config, const Machine& machine) {
+  if (!config.has_cfg_parallel() && !config.has_ring() && !config.has_ulysses()) {
+    if (config.device() == "cpu" || machine.gpus == 0) return Mesh{};
+    return DefaultMesh(config.has_ranks() ? config.ranks() : machine.gpus);
+  }
   const auto value = [](bool has, int set) { return has ? set : 1; };
   const Mesh mesh{.cfg = value(config.has_cfg_parallel(), config.cfg_parallel()),
                   .ring = value(config.has_ring(), config.ring()),
@@ -89,7 +95,7 @@ absl::StatusOr<WorkerSettings> CheckSettings(const config::v1::WorkerConfig& con
   if (config.model().empty()) {
     return absl::InvalidArgumentError("model is missing: a checkpoint folder is required");
   }
-  const absl::StatusOr<Mesh> mesh = CheckMesh(config);
+  const absl::StatusOr<Mesh> mesh = CheckMesh(config, machine);
   if (!mesh.ok()) return mesh.status();
   WorkerSettings settings;
   settings.mesh = *mesh;
@@ -125,6 +131,12 @@ absl::StatusOr<WorkerSettings> CheckSettings(const config::v1::WorkerConfig& con
   }
   settings.cpu_threads = std::max(1, machine.cores / settings.rank_count);
   return settings;
+}
+
+Mesh DefaultMesh(int gpus) {
+  const int ranks = std::clamp(gpus, 1, kMostRanks);
+  if (ranks % 2 == 0) return {.cfg = 2, .ulysses = ranks / 2};
+  return {.ulysses = ranks};
 }
 
 Dtype DefaultDtype(DeviceKind device, const ModelDescription& model) {

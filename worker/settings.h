@@ -36,9 +36,15 @@ struct Machine {
 };
 
 // INVALID_ARGUMENT names the setting, its value and what is legal: a mesh that cannot be, a device
-// that the build or the machine does not have, more ranks than GPUs.
+// that the build or the machine does not have, more ranks than GPUs. A mesh of which no side is
+// given is one rank on the CPU and DefaultMesh on GPUs.
 absl::StatusOr<WorkerSettings> CheckSettings(const config::v1::WorkerConfig& config,
                                              const Machine& machine);
+
+// The fastest mesh of so many GPUs, at most 16 of them: the guidance branches on two halves where
+// that divides, the heads over the rest. Legal for every model: heads may be uneven or none, and an
+// unguided job joins the halves to a ring.
+Mesh DefaultMesh(int gpus);
 
 // The checkpoint's own on a GPU, fp32 on the CPU.
 Dtype DefaultDtype(DeviceKind device, const ModelDescription& model);

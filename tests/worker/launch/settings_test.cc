@@ -59,6 +59,44 @@ TEST(SettingsTest, TakesGpusThatAreThere) {
   EXPECT_EQ(CheckSettings(config, {.gpus = 1})->device, DeviceKind::kCpu);
 }
 
+TEST(SettingsTest, TakesTheBestMeshOfTheGpus) {
+  const Mesh best[] = {{1, 1, 1}, {2, 1, 1}, {1, 1, 3}, {2, 1, 2},
+                       {1, 1, 5}, {2, 1, 3}, {1, 1, 7}, {2, 1, 4}};
+  for (int gpus = 1; gpus <= 8; ++gpus) {
+    config::v1::WorkerConfig config;
+    config.set_model("m");
+    const auto all = CheckSettings(config, {.cores = 8, .gpus = gpus});
+    ASSERT_TRUE(all.ok()) << all.status();
+    EXPECT_EQ(all->mesh, best[gpus - 1]) << gpus;
+    EXPECT_EQ(all->rank_count, gpus);
+    EXPECT_EQ(all->device, DeviceKind::kCuda);
+    // Without guidance as many ranks share one branch.
+    EXPECT_EQ(all->mesh.ForGuidance(false).shard_count(), gpus);
+    config.set_ranks(gpus);
+    EXPECT_EQ(CheckSettings(config, {.cores = 8, .gpus = 8})->mesh, best[gpus - 1]) << gpus;
+    config.set_device("cpu");
+    config.clear_ranks();
+    EXPECT_EQ(CheckSettings(config, {.cores = 8, .gpus = gpus})->mesh, Mesh{});
+  }
+}
+
+TEST(SettingsTest, ASideOfTheMeshSetsTheOthersToOne) {
+  config::v1::WorkerConfig config;
+  config.set_model("m");
+  config.set_ring(2);
+  EXPECT_EQ(CheckSettings(config, {.gpus = 8})->mesh, (Mesh{1, 2, 1}));
+  config.clear_ring();
+  config.set_ranks(9);
+  EXPECT_NE(CheckSettings(config, {.gpus = 8}).status().message().find("the most is 8"),
+            std::string::npos);
+  config.set_ranks(-1);
+  EXPECT_FALSE(CheckSettings(config, {.gpus = 8}).ok());
+  config.set_ranks(32);
+  EXPECT_FALSE(CheckSettings(config, {.gpus = 32}).ok());
+  config.clear_ranks();
+  EXPECT_EQ(CheckSettings(config, {.gpus = 32})->rank_count, 16);
+}
+
 TEST(SettingsTest, RefusesWhatThisBuildDoesNotHave) {
   config::v1::WorkerConfig config = Config(1, 1, 1);
   config.set_device("cuda");
