@@ -14,6 +14,7 @@
 #include "proto/contract/sha256.h"
 #include "proto/contract/status.h"
 #include "server/api/access.h"
+#include "server/api/call_limiter.h"
 #include "server/api/grpc_server.h"
 #include "server/api/readiness.h"
 #include "server/api/video_service.h"
@@ -83,6 +84,9 @@ class WiredFrontend final : public Frontend {
         ledger_({config.max_queued_jobs(), config.max_queued_bytes(),
                  static_cast<double>(config.max_queued_seconds()),
                  config.max_tenant_queued_jobs()}),
+        limiter_({static_cast<double>(config.max_calls_per_second()),
+                  static_cast<double>(config.max_call_burst())},
+                 clock),
         loop_(clock),
         dispatcher_({loop_, *store_, *results_, events_, ledger_, costs_, clock, metrics_,
                      KeepPolicyOf(config)}),
@@ -91,7 +95,7 @@ class WiredFrontend final : public Frontend {
                  [this](const Job& job) { dispatcher_.Accept(job); }}),
         readiness_(board_, ledger_, metrics_),
         video_service_({intake_, dispatcher_, *store_, *results_, events_, board_, streams_,
-                        *access_, clock, metrics_}),
+                        *access_, limiter_, clock, metrics_}),
         rank_control_(loop_, groups_, stores.keys.rank_token_digest) {
     metrics_.build_info.Set(1, {COGWHEEL_VERSION, grpc::Version()});
     metrics_.queue_limit_jobs.Set(static_cast<double>(ledger_.limits().jobs));
@@ -239,6 +243,7 @@ class WiredFrontend final : public Frontend {
   const std::unique_ptr<AccessControl> access_;
   EventLog events_;
   AdmissionLedger ledger_;
+  CallLimiter limiter_;
   CostModel costs_;
   GroupBoard board_;
   StreamRegistry streams_;

@@ -57,6 +57,8 @@ config::v1::ServerConfig DefaultServerConfig() {
   config.set_stalled_stream_seconds(30);
   config.set_max_result_bytes(int64_t{100} << 30);
   config.set_result_hours(7 * 24);
+  config.set_max_calls_per_second(500);
+  config.set_max_call_burst(1000);
   return config;
 }
 
@@ -92,6 +94,8 @@ absl::StatusOr<config::v1::ServerConfig> CheckServerConfig(config::v1::ServerCon
       CheckAtLeast("--max-kept-jobs", config.max_kept_jobs(), 1),
       CheckAtLeast("--stalled-stream-seconds", config.stalled_stream_seconds(), 1),
       CheckAtLeast("--max-result-bytes", config.max_result_bytes(), 1),
+      CheckAtLeast("--max-calls-per-second", config.max_calls_per_second(), 0),
+      CheckAtLeast("--max-call-burst", config.max_call_burst(), 1),
       CheckAtLeast("--result-hours", config.result_hours(), 1),
       CheckAtLeast("--shutdown-grace-seconds", config.shutdown_grace_seconds(), 0),
   };

@@ -2,6 +2,7 @@
 
 #include "proto/contract/clock.h"
 #include "server/api/access.h"
+#include "server/api/call_limiter.h"
 #include "server/api/stream_registry.h"
 #include "server/dispatch/dispatcher.h"
 #include "server/dispatch/group_board.h"
@@ -23,6 +24,7 @@ struct ApiParts {
   GroupBoard& board;
   StreamRegistry& streams;
   const AccessControl& access;
+  CallLimiter& limiter;
   const Clock& clock;
   ServerMetrics& metrics;
 };

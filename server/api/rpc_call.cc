@@ -22,6 +22,18 @@ absl::Status WithLogId(const char* method, const absl::Status& status) {
                    absl::StrCat("internal error ", id, "; the server's log has more"));
 }
 
+// The tenant, when a token proves it; else everybody on a host is one caller.
+absl::StatusOr<std::string> Admit(const char* method, const grpc::ServerContextBase& context,
+                                  const ApiParts& parts) {
+  const absl::StatusOr<std::string> tenant = parts.access.Check(context, method);
+  const bool proven = tenant.ok() && !parts.access.open();
+  const absl::Status rate =
+      parts.limiter.Take(proven ? absl::StrCat("tenant:", *tenant) : HostOfPeer(context.peer()));
+  if (rate.ok()) return tenant;
+  parts.metrics.api_calls_throttled_total.Increment({proven ? *tenant : "other"});
+  return rate;
+}
+
 }  // namespace
 
 RpcCall::RpcCall(const char* method, grpc::ServerContextBase& context, const ApiParts& parts)
@@ -30,7 +42,7 @@ RpcCall::RpcCall(const char* method, grpc::ServerContextBase& context, const Api
       clock_(&parts.clock),
       metrics_(&parts.metrics),
       start_(parts.clock.Now()),
-      tenant_(parts.access.Check(context, method)) {
+      tenant_(Admit(method, context, parts)) {
   metrics_->api_rpcs_started_total.Increment({method_});
 }
 

@@ -16,7 +16,7 @@ class RpcCall {
   RpcCall(const char* method, grpc::ServerContextBase& context, const ApiParts& parts);
 
   const char* method() const { return method_; }
-  // The caller's, or why it may not call.
+  // The caller's, or why it may not call: its credentials, or that it calls too often.
   const absl::StatusOr<std::string>& tenant() const { return tenant_; }
   // Of the caller's `traceparent` (W3C Trace Context); empty if there is none or it is not legal.
   std::string trace_id() const;

@@ -29,6 +29,9 @@ ServerMetrics::ServerMetrics(std::shared_ptr<prometheus::Registry> given)
       api_rpc_duration_seconds(
           *registry, {"cogwheel_api_rpc_duration_seconds", "from start to end", {"method"}},
           kRpcSeconds),
+      api_calls_throttled_total(
+          *registry,
+          {"cogwheel_api_calls_throttled_total", "RPCs refused as too frequent", {"tenant"}}),
       api_live_reactors(*registry, {"cogwheel_api_live_reactors", "streams being served", {}}),
       api_streams_stalled_total(*registry, {"cogwheel_api_streams_stalled_total",
                                             "streams cut because their reader took nothing",

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import unittest
+import urllib.request
 
 from support import SHAPES, ProcessTest, wait_until
 
@@ -216,6 +217,40 @@ class TokenTest(SecurityTest):
         wait_until(lambda: self.health_code(address, "--token-file", token) == 2, RELOAD_LIMIT_S, "revoked")
         self.assertEqual(0, self.cogwheel("models", "--server", address,
                                           COGWHEEL_TOKEN_FILE=self.write("other", "secret-of-tenant-b")).returncode)
+
+    def test_a_tenant_that_floods_is_refused_and_another_is_served(self):
+        self.access = self.write("access.json", self.policy(("secret-of-tenant-a", "a", self.ALL),
+                                                            ("secret-of-tenant-b", "b", self.ALL)))
+        server = self.start_child("cogwheel-server", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir",
+                                  self.path("data"), "--access-file", self.access, "--max-calls-per-second", "1",
+                                  "--max-call-burst", "20")
+        ready = server.ready_line()
+        calls = self.calls(ready["listen"])
+        request, call = calls["ListModels"]
+        codes = [call(request(), "secret-of-tenant-a")[0] for _ in range(100)]
+        self.assertEqual([grpc.StatusCode.OK] * 20, codes[:20])
+        self.assertGreaterEqual(codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED), 60)
+        self.assertEqual(grpc.StatusCode.OK, call(request(), "secret-of-tenant-b")[0])
+        # Whoever guesses tokens is one caller, as the host that they call from.
+        guesses = [call(request(), f"guess-{i}")[0] for i in range(100)]
+        self.assertEqual([grpc.StatusCode.UNAUTHENTICATED] * 20, guesses[:20])
+        self.assertEqual(grpc.StatusCode.RESOURCE_EXHAUSTED, guesses[-1])
+        self.assertEqual(grpc.StatusCode.OK, call(request(), "secret-of-tenant-b")[0])
+        for method in calls:
+            if method != "ListModels":
+                self.assertEqual(grpc.StatusCode.RESOURCE_EXHAUSTED, calls[method][1](calls[method][0](), "no token")[0], method)
+        # Probes are not counted.
+        for _ in range(30):
+            self.assertEqual(3, self.health(ready["listen"]))
+        with urllib.request.urlopen(f"http://{ready['admin']}/metrics", timeout=10) as metrics:
+            text = metrics.read().decode()
+        for tenant in ("a", "other"):
+            self.assertRegex(text, r'cogwheel_api_calls_throttled_total{tenant="%s"} [1-9]' % tenant)
+        self.assertNotIn('throttled_total{tenant="b"}', text)
+
+    def health(self, address):
+        """The exit code of `cogwheel health`."""
+        return self.cogwheel("health", "--server", address).returncode
 
     def test_a_rank_without_the_secret_is_sent_away_for_good(self):
         secret = self.write("rank.token", "the-secret-of-the-ranks\n")

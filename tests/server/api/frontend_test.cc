@@ -40,6 +40,7 @@ class FrontendTest : public testing::Test {
     config_.set_listen("127.0.0.1:0");
     config_.set_admin_listen("127.0.0.1:0");
     config_.set_data_dir(folder_);
+    config_.set_max_calls_per_second(0);  // cases ask as fast as they can
     config_ = CheckServerConfig(config_).value();
   }
   void TearDown() override {
@@ -581,6 +582,22 @@ TEST_F(FrontendTest, DrainRefusesNewJobsAndStopEndsStreams) {
   EXPECT_EQ("queued", events.Kinds().back());  // the next process will run it
   EXPECT_EQ("DRAINING", ErrorReason(events.status));
   EXPECT_EQ("DRAINING", ErrorReason(ReadAll(std::move(waiting)).status));
+}
+
+TEST_F(FrontendTest, WhoCallsTooOftenIsToldWhenToComeBack) {
+  config_.set_max_calls_per_second(1);
+  config_.set_max_call_burst(3);
+  Serve();
+  const std::string unknown = "01hzzzzzzzzzzzzzzzzzzzzzzz";
+  for (int i = 0; i < 3; ++i) EXPECT_EQ("UNKNOWN_JOB", ErrorReason(Get(unknown).status()));
+  for (const absl::Status& refused :
+       {Get(unknown).status(), Create(Request()).status(), Watch(unknown, 0, false).status,
+        Generate(Request()).status, Download(unknown, 0).first.status()}) {
+    EXPECT_TRUE(absl::IsResourceExhausted(refused)) << refused;
+    EXPECT_EQ("CALL_RATE", ErrorReason(refused));
+    EXPECT_GT(RetryAfter(refused).value_or(milliseconds(0)), milliseconds(0));
+  }
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(2, Health(""));  // no group yet, but an answer
 }
 
 TEST_F(FrontendTest, ASecondServerFindsTheDirectoryTaken) {
