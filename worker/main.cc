@@ -50,7 +50,9 @@ Machine ThisMachine() {
 }
 
 int Launch(const WorkerSettings& settings, const std::vector<char*>& argv, StopSignals& signals) {
-  LauncherOptions options{.argv = {argv.begin(), argv.end()}, .rank_count = settings.rank_count};
+  LauncherOptions options{.argv = {argv.begin(), argv.end()},
+                          .rank_count = settings.rank_count,
+                          .drain_limit = std::chrono::seconds(settings.shutdown_grace_seconds)};
   options.argv[0] = "/proc/self/exe";
   const SystemClock clock;
   Launcher launcher(std::move(options), signals, clock, [](const std::string& line) {

@@ -10,6 +10,7 @@ namespace {
 
 constexpr int kMostRanks = 16;
 constexpr int kDefaultStepTimeoutSeconds = 600;
+constexpr int kDefaultShutdownGraceSeconds = 3600;
 constexpr int kLastPort = 65535;
 constexpr char kLoopback[] = "127.0.0.1";
 
@@ -128,6 +129,13 @@ absl::StatusOr<WorkerSettings> CheckSettings(const config::v1::WorkerConfig& con
   if (settings.step_timeout_seconds < 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("step_timeout_seconds ", settings.step_timeout_seconds, " is not 1 or more"));
+  }
+  settings.shutdown_grace_seconds = config.has_shutdown_grace_seconds()
+                                        ? config.shutdown_grace_seconds()
+                                        : kDefaultShutdownGraceSeconds;
+  if (settings.shutdown_grace_seconds < 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "shutdown_grace_seconds ", settings.shutdown_grace_seconds, " is not 0 or more"));
   }
   settings.cpu_threads = std::max(1, machine.cores / settings.rank_count);
   return settings;

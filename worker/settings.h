@@ -25,7 +25,8 @@ struct WorkerSettings {
   std::optional<Dtype> dtype;  // nothing: DefaultDtype's
   bool random_weights = false;
   int step_timeout_seconds = 0;
-  int cpu_threads = 1;  // of each rank
+  int shutdown_grace_seconds = 0;  // for the running job, after SIGTERM
+  int cpu_threads = 1;             // of each rank
 };
 
 // What this machine has for its ranks to share.

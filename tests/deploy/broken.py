@@ -20,6 +20,7 @@ BROKEN = [
     ("gpu-guaranteed", "single-node", WORKER, BOX + "resources/requests/memory", "1Gi"),
     ("grace", "cpu-demo", FRONTEND, POD + "terminationGracePeriodSeconds", 39),
     ("grace", "multi-node", GROUP, "spec/leaderWorkerTemplate/workerTemplate/spec/terminationGracePeriodSeconds", 600),
+    ("grace", "cpu-demo", WORKER, POD + "terminationGracePeriodSeconds", 619),
     ("read-only-root", "single-node", WORKER, BOX + "securityContext/readOnlyRootFilesystem", False),
     ("restricted", "single-node", WORKER, BOX + "securityContext/capabilities/add", ["IPC_LOCK"]),
     ("shared-memory", "single-node", WORKER, BOX + "volumeMounts/2/mountPath", "/dev/shn"),

@@ -16,7 +16,7 @@ from kubernetes_validate.utils import SchemaNotFoundError
 KUBERNETES = "1.32"
 CRD_FOLDER = os.environ.get("COGWHEEL_CRD_SCHEMAS") or os.path.join(ROOT, "..", "shared", "schemas")
 MULTICAST_OFF = {"NCCL_NVLS_ENABLE": "0", "TORCH_SYMM_MEM_DISABLE_MULTICAST": "1", "NVSHMEM_DISABLE_NVLS": "1"}
-DRAIN_S = {"worker": 600}  # the frontend's stands in its configuration
+DRAIN_S = {"frontend": 30, "worker": 3600}  # the programs' own shutdown_grace_seconds
 CLOSE_S = 10
 
 
@@ -153,7 +153,9 @@ class Checker:
         command = container.get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command", ["", "0"])
         pause = int(command[-1])
         self.expect(pause >= 5, "pre-stop", workload, "endpoints need at least 5 s to go")
-        drain = DRAIN_S.get(container["name"]) or int(self.configuration("cogwheel-frontend-config").get("shutdown_grace_seconds", 30))
+        name = container["name"]
+        config = self.configuration(f"cogwheel-{name}-config")
+        drain = int(config.get("shutdown_grace_seconds", DRAIN_S[name]))
         needed = pause + drain + CLOSE_S
         grace = pod.get("terminationGracePeriodSeconds", 30)
         self.expect(grace >= needed, "grace", workload, f"{grace} s, but preStop, drain and closing take {needed} s")

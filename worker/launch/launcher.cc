@@ -127,8 +127,11 @@ void Launcher::Drain() {
   for (Rank& rank : ranks_) rank.process.Signal(SIGTERM);
   auto deadline = clock_.Now() + options_.drain_limit;
   bool in_a_hurry = false;
-  while (AnyRuns() && clock_.Now() < deadline) {
-    if (signals_.Count(kPollInterval) < 2 || in_a_hurry) continue;
+  while (AnyRuns()) {
+    const bool asked = signals_.Count(kPollInterval) >= 2;
+    const bool late = clock_.Now() >= deadline;
+    if (in_a_hurry && late) break;
+    if (in_a_hurry || (!asked && !late)) continue;
     in_a_hurry = true;
     Log(LogLevel::kInfo, "leaving now: the running job is handed back");
     // Another signal than the first: two equal ones that arrive together are one.

@@ -22,8 +22,9 @@ struct LauncherOptions {
   // A rank that is stopped (SIGSTOP) for so long is killed: the frontend has given it up by then,
   // and in a group of one nobody else ends.
   std::chrono::milliseconds stopped_limit{15'000};
-  std::chrono::hours drain_limit{1};  // for the running job after a first SIGTERM
-  // After a second signal, between passing it on and SIGKILL: ranks hand the running job back.
+  std::chrono::milliseconds drain_limit{3'600'000};  // for the running job after a first SIGTERM
+  // After a second signal or that limit, between passing it on and SIGKILL: ranks hand the running
+  // job back.
   std::chrono::milliseconds hand_back_limit{10'000};
   int refused_exit_code = 2;         // a rank that ends so is not started again
   int frontend_lost_exit_code = 69;  // ... is started again without being counted

@@ -128,6 +128,23 @@ TEST_F(LauncherTest, ASecondSignalLetsRanksHandTheirJobBack) {
   EXPECT_LT(clock_.Now() - begin, seconds(5));
 }
 
+// The job does not fit the grace: it is handed back, as after a second signal.
+TEST_F(LauncherTest, TheEndOfTheGraceLetsRanksHandTheirJobBack) {
+  const std::string handed = testing::TempDir() + "handed-" + std::to_string(getpid());
+  LauncherOptions options{.argv = {"/bin/sh", "-c",
+                                   "trap '' TERM; trap 'echo > " + handed +
+                                       "; exit 0' INT; echo ready; while :; do sleep 0.05; done"},
+                          .rank_count = 1,
+                          .drain_limit = milliseconds(300)};
+  Launcher launcher(options, signals_, clock_,
+                    [&](const std::string&) { kill(getpid(), SIGTERM); });
+  const auto begin = clock_.Now();
+  EXPECT_EQ(launcher.Run(), 0);
+  EXPECT_GE(clock_.Now() - begin, milliseconds(300));
+  EXPECT_LT(clock_.Now() - begin, seconds(5));
+  EXPECT_EQ(std::remove(handed.c_str()), 0) << "no rank was told";
+}
+
 TEST_F(LauncherTest, RanksThatIgnoreTheSecondSignalAreKilled) {
   LauncherOptions options{.argv = {"/bin/sh", "-c", "trap '' TERM INT; echo ready; exec sleep 60"},
                           .rank_count = 1,

@@ -24,6 +24,7 @@ TEST(SettingsTest, FillsInWhatIsNotSaid) {
   EXPECT_EQ(settings->frontend, "127.0.0.1:50051");
   EXPECT_EQ(settings->group, "default");
   EXPECT_EQ(settings->step_timeout_seconds, 600);
+  EXPECT_EQ(settings->shutdown_grace_seconds, 3600);
   EXPECT_FALSE(settings->dtype.has_value());
 }
 
