@@ -35,12 +35,14 @@ bool SamePlace(const Hello& a, const Hello& b) {
 
 }  // namespace
 
-RankGroup::RankGroup(std::string name, const Parts& parts)
-    : name_(std::move(name)), parts_(parts) {
+RankGroup::RankGroup(std::string name, const Parts& parts) : name_(std::move(name)), parts_(parts) {
   // A counter that first appears as 1 never rose, for whoever watches its increase.
   parts_.metrics.dispatch_fenced_commits_total.Increment({name_}, 0);
   parts_.metrics.pipeline_step_agreement_mismatches_total.Increment({name_}, 0);
   parts_.metrics.rank_watchdog_fires_total.Increment({name_, "step_deadline"}, 0);
+  for (const char* reason : kAbortReasons) {
+    parts_.metrics.parallel_collective_aborts_total.Increment({name_, reason}, 0);
+  }
 }
 
 std::string RankGroup::model() const {

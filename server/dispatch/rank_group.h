@@ -76,6 +76,7 @@ class RankGroup final : public WorkerGroup {
   const Member* FindLeaving() const;
   bool job_at_stake() const { return phase_ == Phase::kOffered || phase_ == Phase::kRunning; }
   void EndEpoch(const GroupLoss& loss);
+  void CountAbort(const char* reason);
   void EndEpochForLeaving(const Member& member);
   void RemoveWaiting(RankId id, const absl::Status& why);
   void Broadcast(const internal::v1::FrontendMessage& message);

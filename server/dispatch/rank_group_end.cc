@@ -15,6 +15,8 @@ namespace {
 
 using internal::v1::FrontendMessage;
 
+constexpr char kRankSilent[] = "RANK_SILENT";
+
 absl::Status Unavailable(std::string_view reason, const std::string& message) {
   return MakeError(absl::StatusCode::kUnavailable, reason, message);
 }
@@ -26,13 +28,21 @@ bool HasDoneItsPart(const RankMember& member) { return member.leaving && member.
 
 }  // namespace
 
+// Of exchanges that may have been under way; not when ranks were asked to leave.
+void RankGroup::CountAbort(const char* reason) {
+  if (phase_ != Phase::kRunning || FindLeaving() != nullptr) return;
+  parts_.metrics.parallel_collective_aborts_total.Increment({name_, reason});
+}
+
 // Its collectives cannot go on. A job that was handed back did nothing wrong.
 void RankGroup::OnBroken(const Member& member) {
   // The words of worker/parallel/lockstep.cc and worker/pipeline/step_agreement.cc.
-  if (member.done.message().find("out of step") != std::string::npos) {
+  const bool out_of_step = member.done.message().find("out of step") != std::string::npos;
+  if (out_of_step) {
     parts_.metrics.pipeline_step_agreement_mismatches_total.Increment({name_});
   }
   const bool handed_back = ToStatusCode(member.done.code()) == absl::StatusCode::kAborted;
+  if (!handed_back) CountAbort(out_of_step ? kAbortOutOfStep : kAbortFailed);
   EndEpoch({.why = GroupLost(absl::StrCat(
                 "rank ", RankName(member.hello), " of group ", name_,
                 handed_back ? " handed the job back: " : " failed: ", member.done.message())),
@@ -42,6 +52,7 @@ void RankGroup::OnBroken(const Member& member) {
 void RankGroup::OnFault(Member& member, const internal::v1::RankFault& fault) {
   parts_.metrics.rank_watchdog_fires_total.Increment({name_, "step_deadline"});
   if (phase_ == Phase::kGathering) return;
+  CountAbort(kAbortHung);
   EndEpoch({.why = GroupLost(absl::StrCat("rank ", RankName(member.hello), " of group ", name_,
                                           " hangs: ", fault.message())),
             .charged = job_at_stake() && FindLeaving() == nullptr});
@@ -75,6 +86,7 @@ void RankGroup::OnGone(RankId id, const absl::Status& why) {
   if (member == nullptr) return;
   if (phase_ == Phase::kGathering) return RemoveWaiting(id, why);
   if (phase_ == Phase::kRunning && HasDoneItsPart(*member)) return;
+  CountAbort(ErrorReason(why) == kRankSilent ? kAbortSilent : kAbortLost);
   EndEpoch({.why = GroupLost(absl::StrCat("rank ", RankName(member->hello), " of group ", name_,
                                           " was lost: ", std::string(why.message()))),
             .charged = job_at_stake() && FindLeaving() == nullptr});
@@ -115,7 +127,7 @@ bool RankGroup::CheckSilence(Member& member) {
   if (phase_ == Phase::kRunning && HasDoneItsPart(member)) return false;
   const auto silence = parts_.clock.Now() - member.last_word;
   if (silence >= parts_.limits.dead) {
-    OnGone(member.id, Unavailable("RANK_SILENT",
+    OnGone(member.id, Unavailable(kRankSilent,
                                   absl::StrCat("no word for ", parts_.limits.dead.count(), " s")));
     return true;
   }
@@ -139,6 +151,7 @@ void RankGroup::Tick() {
   for (const Member& member : members_) {
     if (!member.reported) absl::StrAppend(&missing, " ", RankName(member.hello));
   }
+  CountAbort(kAbortSilent);
   EndEpoch({.why = GroupLost(absl::StrCat("group ", name_, ": no report in time from", missing)),
             .charged = job_at_stake() && FindLeaving() == nullptr});
 }

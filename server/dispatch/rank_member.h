@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <memory>
 
@@ -10,6 +11,12 @@
 #include "server/dispatch/rank_link.h"
 
 namespace cogwheel {
+
+// Why a group's exchanges were broken off: the values of a metric's label.
+inline constexpr char kAbortFailed[] = "failed", kAbortOutOfStep[] = "out_of_step",
+                      kAbortHung[] = "hung", kAbortLost[] = "lost", kAbortSilent[] = "silent";
+inline constexpr std::array kAbortReasons = {kAbortFailed, kAbortOutOfStep, kAbortHung, kAbortLost,
+                                             kAbortSilent};
 
 // One rank of a group, as the group sees it. Owned by the dispatcher's thread.
 struct RankMember {

@@ -53,6 +53,7 @@ struct ServerMetrics {
   // Told by ranks, which are gone before anybody could read it from them.
   CounterMeter rank_watchdog_fires_total;                 // group, reason
   CounterMeter pipeline_step_agreement_mismatches_total;  // group
+  CounterMeter parallel_collective_aborts_total;          // group, reason
   CounterMeter dispatch_fenced_commits_total;             // group
 
   HistogramMeter store_commit_duration_seconds;

@@ -205,6 +205,22 @@ class RankGroupTest : public testing::Test {
     std::sort(found.begin(), found.end());
     return found;
   }
+  // Above nought, "reason: count".
+  std::vector<std::string> Aborts() {
+    std::vector<std::string> found;
+    for (const auto& family : metrics_.registry->Collect()) {
+      if (family.name != "cogwheel_parallel_collective_aborts_total") continue;
+      for (const auto& metric : family.metric) {
+        for (const auto& label : metric.label) {
+          const int count = static_cast<int>(metric.counter.value);
+          if (label.name != "reason" || count == 0) continue;
+          found.push_back(label.value + ": " + std::to_string(count));
+        }
+      }
+    }
+    std::sort(found.begin(), found.end());
+    return found;
+  }
   void Beat(RankId id, int64_t epoch = 0, int64_t step = 0) {
     RankMessage message;
     message.mutable_heartbeat()->set_epoch(epoch);
@@ -509,6 +525,36 @@ TEST_F(RankGroupTest, ARankThatFailsOrHangsAmongCollectivesIsCharged) {
   EXPECT_THAT(recorder_.told, ElementsAre("lost, charged"));
   EXPECT_THAT(std::string(recorder_.status.message()),
               HasSubstr("a:cpu (local rank 0) of group g hangs: step 3 took 10 s"));
+}
+
+TEST_F(RankGroupTest, AbortedExchangesAreCountedByReason) {
+  const auto begin = [this] {
+    Form();
+    Start();
+  };
+  begin();
+  Broken(1, 13, "illegal address");
+  begin();
+  Broken(1, 13, "ranks are out of step");
+  begin();
+  RankMessage fault;
+  fault.mutable_rank_fault()->set_epoch(group_->epoch());
+  groups_.OnMessage(2, fault);
+  begin();
+  groups_.OnGone(1);
+  begin();
+  Pass(seconds(15));
+  const std::vector<std::string> all = {"failed: 1", "hung: 1", "lost: 1", "out_of_step: 1",
+                                        "silent: 1"};
+  EXPECT_EQ(all, Aborts());
+  Form();
+  groups_.OnGone(1);  // between jobs nothing is exchanged
+  begin();
+  Broken(1, 10, "stopped");  // handed back
+  begin();
+  Leaving(1);
+  groups_.OnGone(1);
+  EXPECT_EQ(all, Aborts());
 }
 
 TEST_F(RankGroupTest, WhatIsFencedIsCountedByKind) {
