@@ -170,6 +170,7 @@ std::unique_ptr<Pipeline> RankProcess::Load(int world_rank) {
                                     .dtype = *settings_.dtype,
                                     .cpu_threads = settings_.cpu_threads,
                                     .random_weights = settings_.random_weights,
+                                    .wavefront_on_gpus = settings_.wavefront_on_gpus,
                                     .operations = admin_.operations(),
                                     .read_bytes = read_bytes_});
   std::vector<ComponentLoad> loads = pipeline->loads();

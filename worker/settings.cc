@@ -110,6 +110,7 @@ absl::StatusOr<WorkerSettings> CheckSettings(const config::v1::WorkerConfig& con
   if (!device.ok()) return device.status();
   settings.device = *device;
   settings.random_weights = config.random_weights();
+  settings.wavefront_on_gpus = config.wavefront_on_gpus();
   const absl::StatusOr<std::optional<Dtype>> dtype = CheckDtype(config.dtype());
   if (!dtype.ok()) return dtype.status();
   settings.dtype = *dtype;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 #include <stdexcept>
+#include <utility>
 
 #include <ATen/ATen.h>
 
@@ -75,13 +76,8 @@ class LoadedVae final : public Vae {
 
 }  // namespace
 
-at::Tensor CarryTable::Take(int conv_idx, const at::Tensor& /*like*/) {
-  const auto found = frames_.find(conv_idx);
-  return found == frames_.end() ? at::Tensor() : found->second;
-}
-
-void CarryTable::Put(int conv_idx, const at::Tensor& frames) {
-  frames_[conv_idx] = frames.clone();
+at::Tensor CarryTable::Swap(int conv_idx, const at::Tensor& frames) {
+  return std::exchange(frames_[conv_idx], frames.clone());
 }
 
 std::unique_ptr<Vae> Vae::Load(const VaeConfig& config, const Weights& weights, at::Device device,

@@ -21,19 +21,16 @@ class Weights;
 class ConvCarry {
  public:
   virtual ~ConvCarry() = default;
-  // The two frames left by the previous chunk, [B, C, 2, H, W]; undefined when this is the first
-  // chunk. `like` tells the shape, layout, dtype and device to expect. conv_idx counts the
-  // convolutions in the order they run, from 0.
-  virtual at::Tensor Take(int conv_idx, const at::Tensor& like) = 0;
-  // The two frames for the next chunk; called before the convolution itself runs.
-  virtual void Put(int conv_idx, const at::Tensor& frames) = 0;
+  // Leaves `frames`, [B, C, 2, H, W], for the next chunk and returns those that the previous one
+  // left, in the same layout; undefined when this is the first chunk. Called before the convolution
+  // itself runs. conv_idx counts the convolutions in the order they run, from 0.
+  virtual at::Tensor Swap(int conv_idx, const at::Tensor& frames) = 0;
 };
 
 // The carry of a serial run.
 class CarryTable final : public ConvCarry {
  public:
-  at::Tensor Take(int conv_idx, const at::Tensor& like) override;
-  void Put(int conv_idx, const at::Tensor& frames) override;
+  at::Tensor Swap(int conv_idx, const at::Tensor& frames) override;
 
  private:
   std::map<int, at::Tensor> frames_;

@@ -36,10 +36,13 @@ at::Tensor CausalConv::Forward(const at::Tensor& x, ChunkRun& run) const {
 
 at::Tensor CausalConv::ForwardPadded(const at::Tensor& padded, ChunkRun& run) const {
   const int conv_idx = run.next_conv++;
-  const at::Tensor before = padded.narrow(2, 0, kPad);
-  const at::Tensor carried = run.carry.Take(conv_idx, before);
-  before.copy_(carried.defined() ? carried : padded.narrow(2, kPad, 1));
-  run.carry.Put(conv_idx, padded.narrow(2, padded.size(2) - kPad, kPad));
+  const at::Tensor before = padded.narrow(2, 0, kPad), first = padded.narrow(2, kPad, 1);
+  const bool one_frame = padded.size(2) < 2 * kPad;
+  if (one_frame) before.copy_(first);  // what it leaves reaches into its padding
+  const at::Tensor carried =
+      run.carry.Swap(conv_idx, padded.narrow(2, padded.size(2) - kPad, kPad));
+  TORCH_CHECK(!one_frame || !carried.defined(), "only a first chunk may have one frame");
+  before.copy_(carried.defined() ? carried : first);
   return at::conv3d(padded, weight_, bias_, /*stride=*/1, /*padding=*/{0, 1, 1});
 }
 

@@ -1,6 +1,7 @@
 #include "worker/pipeline/conv_handover.h"
 
-#include <array>
+#include <utility>
+#include <vector>
 
 #include <ATen/ATen.h>
 
@@ -8,71 +9,61 @@
 #include "worker/parallel/tensor_bytes.h"
 
 namespace cogwheel {
-namespace {
 
-constexpr int kSender = 0, kReceiver = 1;  // in the communicator of a way
-
-}  // namespace
-
-CarryLinks::CarryLinks(Communicator& world) : rank_(world.rank()) {
-  const int size = world.size();
-  if (size == 1) return;
-  // In one order on all ranks: making one waits for its other member.
-  for (int from = 0; from < size; ++from) {
-    const std::array members = {from, (from + 1) % size};
-    if (rank_ != members[kSender] && rank_ != members[kReceiver]) continue;
-    ways_.push_back(world.Split(members, "carries"));
-    (rank_ == members[kSender] ? to_next_ : from_previous_) = ways_.back().get();
-  }
+void ConvHandover::BeginChunk(bool has_taker, bool last_round) {
+  has_taker_ = has_taker;
+  last_round_ = last_round;
 }
 
-CarryLinks::~CarryLinks() {
-  for (auto& way : ways_) way.reset();
-}
-
-void ConvHandover::BeginChunk(int from_rank, int to_rank) {
-  from_rank_ = from_rank;
-  to_rank_ = to_rank;
-}
-
-at::Tensor ConvHandover::Take(int conv_idx, const at::Tensor& like) {
+at::Tensor ConvHandover::Swap(int conv_idx, const at::Tensor& frames) {
   poll_();
-  if (from_rank_ < 0) return {};
-  if (from_rank_ == links_.rank()) {
-    const auto found = kept_.find(conv_idx);
-    TORCH_CHECK(found != kept_.end(), "convolution ", conv_idx, " left no frames");
-    return found->second;
-  }
-  const at::Tensor frames = at::empty_like(like);
-  const std::array recvs{RecvPiece{.peer = kSender, .data = DenseBytes(frames)}};
-  Exchange(*links_.from_previous(), {}, recvs, StreamOf(frames));
-  return frames;
-}
-
-void ConvHandover::Put(int conv_idx, const at::Tensor& frames) {
-  if (to_rank_ < 0) return;
+  SettleDone();
+  const bool first = ring_.rank() == 0;
+  const at::Tensor left = first ? TakeKept(conv_idx) : at::Tensor();
   // A copy: the argument is a view of the padded input, which would stay alive with it.
-  const at::Tensor own = frames.clone();
-  if (to_rank_ == links_.rank()) {
-    kept_[conv_idx] = own;
-    return;
+  const at::Tensor own = has_taker_ ? frames.clone() : at::Tensor();
+  if (ring_.size() == 1) {
+    if (has_taker_) kept_[conv_idx] = {.frames = own};
+    return left;
   }
-  DropFinishedSends();
-  const std::array sends{SendPiece{.peer = kReceiver, .data = DenseBytes(own)}};
-  sending_.push_back({.frames = own, .ticket = links_.to_next()->Start(sends, {}, StreamOf(own))});
+  std::vector<SendPiece> sends;
+  std::vector<RecvPiece> recvs;
+  if (has_taker_) {
+    sends.push_back({.peer = (ring_.rank() + 1) % ring_.size(), .data = DenseBytes(own)});
+  }
+  at::Tensor incoming;
+  if (!first || !last_round_) {
+    incoming = at::empty_like(frames);
+    recvs.push_back(
+        {.peer = (ring_.rank() + ring_.size() - 1) % ring_.size(), .data = DenseBytes(incoming)});
+  }
+  const Communicator::Ticket ticket = ring_.Start(sends, recvs, StreamOf(frames));
+  if (first && incoming.defined()) {
+    kept_[conv_idx] = {.frames = incoming, .sent = own, .ticket = ticket, .open = true};
+    return left;
+  }
+  ring_.Finish(ticket);
+  return first ? left : incoming;
 }
 
-void ConvHandover::DropFinishedSends() {
-  while (!sending_.empty() && links_.to_next()->Done(sending_.front().ticket)) {
-    links_.to_next()->Finish(sending_.front().ticket);
-    sending_.pop_front();
+void ConvHandover::Settle(Kept& kept) {
+  if (!kept.open) return;
+  ring_.Finish(kept.ticket);
+  kept.open = false;
+  kept.sent.reset();
+}
+
+void ConvHandover::SettleDone() {
+  for (auto& [conv_idx, kept] : kept_) {
+    if (kept.open && ring_.Done(kept.ticket)) Settle(kept);
   }
 }
 
-void ConvHandover::FinishSends() {
-  for (const Sending& sending : sending_) links_.to_next()->Finish(sending.ticket);
-  sending_.clear();
-  kept_.clear();
+at::Tensor ConvHandover::TakeKept(int conv_idx) {
+  auto node = kept_.extract(conv_idx);
+  if (node.empty()) return {};
+  Settle(node.mapped());
+  return std::move(node.mapped().frames);
 }
 
 }  // namespace cogwheel

@@ -1,11 +1,8 @@
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
-#include <utility>
-#include <vector>
 
 #include <ATen/core/Tensor.h>
 
@@ -14,60 +11,47 @@
 
 namespace cogwheel {
 
-// The ways of carries: over the world's ranks in a circle, from each to the next. Each pair has a
-// communicator of its own and each way its own order, so that a send whose taker is still busy with
-// an earlier round holds up no other exchange.
-class CarryLinks {
- public:
-  // Every rank of `world` makes it at the same point of its program.
-  explicit CarryLinks(Communicator& world);
-  // Ends the ways in the order they were made: ending one may wait for its other member.
-  ~CarryLinks();
-
-  int rank() const { return rank_; }
-  // Members: sender, receiver. Null in a world of one.
-  Communicator* from_previous() const { return from_previous_; }
-  Communicator* to_next() const { return to_next_; }
-
- private:
-  const int rank_;
-  std::vector<std::unique_ptr<Communicator>> ways_;  // of this rank
-  Communicator* from_previous_ = nullptr;
-  Communicator* to_next_ = nullptr;
-};
-
-// The carry of one rank in the decode wavefront: frames for a chunk of another rank travel, those
-// for this rank's own next chunk (a world of one) stay in a table. Sends never wait. Owned by the
-// rank thread.
+// The carry of one rank in the decode wavefront, whose rounds run a chunk on each rank. At
+// convolution k of a round every rank sends what its chunk leaves to the next rank and receives
+// what the chunk before left, as one exchange; the last rank's frames stay with rank 0 for its next
+// round. In a world of one they stay in a table.
+//
+// Exchange k of round j is the same one on all ranks, so it needs nothing of later ones: no rank
+// can wait for another in a circle, even if posting a send waited until its taker has come as far
+// (as it does when something synchronises a whole GPU that NCCL is sending from). A send that its
+// taker asks for only a round later would close that circle.
+//
+// Owned by the rank thread; made for one job, which ends with no exchange open.
 class ConvHandover final : public ConvCarry {
  public:
-  // `poll` is called between convolutions, for work that should not wait for the chunk's end.
-  ConvHandover(const CarryLinks& links, std::function<void()> poll)
-      : links_(links), poll_(std::move(poll)) {}
+  // `ring`: the world's ranks, for this alone. `poll` is called between convolutions, for work that
+  // should not wait for the chunk's end.
+  ConvHandover(Communicator& ring, std::function<void()> poll)
+      : ring_(ring), poll_(std::move(poll)) {}
 
-  // Before each chunk: where its carries come from and go to, the neighbours or this rank itself.
-  // Negative: nowhere.
-  void BeginChunk(int from_rank, int to_rank);
+  // Before this rank's chunk of each round. has_taker: another chunk follows it, in this round or
+  // the next. last_round: as agreed by all ranks.
+  void BeginChunk(bool has_taker, bool last_round);
 
-  at::Tensor Take(int conv_idx, const at::Tensor& like) override;
-  void Put(int conv_idx, const at::Tensor& frames) override;
-
-  // Waits until every send has been taken. Call once after the last chunk.
-  void FinishSends();
+  at::Tensor Swap(int conv_idx, const at::Tensor& frames) override;
 
  private:
-  struct Sending {
+  // Frames on their way to this rank's next chunk.
+  struct Kept {
     at::Tensor frames;
-    Communicator::Ticket ticket;
+    at::Tensor sent;  // by the same exchange, which reads it until it is done
+    Communicator::Ticket ticket = 0;
+    bool open = false;
   };
-  void DropFinishedSends();
+  void Settle(Kept& kept);
+  void SettleDone();
+  at::Tensor TakeKept(int conv_idx);
 
-  const CarryLinks& links_;
+  Communicator& ring_;
   const std::function<void()> poll_;
-  int from_rank_ = -1;
-  int to_rank_ = -1;
-  std::map<int, at::Tensor> kept_;  // by conv_idx, for this rank's own next chunk
-  std::deque<Sending> sending_;
+  bool has_taker_ = false;
+  bool last_round_ = false;
+  std::map<int, Kept> kept_;  // by conv_idx; rank 0
 };
 
 }  // namespace cogwheel

@@ -46,7 +46,6 @@ class Wavefront {
       RunRound(round, /*last=*/final || next != Command::kRun);
     }
     collector_.Finish();
-    handover_.FinishSends();
     context_.agreement.LeaveUnlessRun(next);
   }
 
@@ -65,8 +64,7 @@ class Wavefront {
     const int mine = first + rank_;
     if (mine >= end) return;
     const bool has_next = mine + 1 < end || (!last && mine + 1 < chunk_count());
-    handover_.BeginChunk(mine > 0 ? (rank_ + size_ - 1) % size_ : -1,
-                         has_next ? (rank_ + 1) % size_ : -1);
+    handover_.BeginChunk(has_next, last);
     const at::Tensor pixels =
         context_.vae.DecodeChunk(latents_.narrow(2, begins_[mine], chunks_[mine]), handover_);
     collector_.Add(mine, ToBytes(pixels));
@@ -83,9 +81,7 @@ class Wavefront {
   ConvHandover handover_;
 };
 
-// On GPUs rank 0 decodes alone, chunk after chunk. A wavefront by NCCL can lock up: large sends
-// wait on the device for a rank that is a round behind, and what synchronises a whole device there
-// (a first use of a kernel, a growing pool of memory) then waits on both sides.
+// Rank 0 decodes alone, chunk after chunk.
 void DecodeChunksOnRoot(const DecodeContext& context, const at::Tensor& latents) {
   const std::vector<int64_t> chunks = Vae::DecodeChunks(latents.size(2));
   const int count = static_cast<int>(chunks.size());
@@ -123,7 +119,7 @@ void DecodeFrames(const DecodeContext& context, const at::Tensor& latents) {
       (latents.permute({0, 2, 1, 3, 4}) * (1 / context.vae.config().scaling_factor)).contiguous();
   if (context.tiling && context.vae.TilesDecode(scaled.size(3), scaled.size(4))) {
     DecodeTiles(context, scaled);
-  } else if (scaled.is_cuda()) {
+  } else if (scaled.is_cuda() && !context.wavefront_on_gpus) {
     DecodeChunksOnRoot(context, scaled);
   } else {
     Wavefront(context, scaled).Run();

@@ -15,24 +15,26 @@ namespace cogwheel {
 
 struct DecodeContext {
   const Vae& vae;
-  const CarryLinks& carries;
-  Communicator& frames;  // over the world's ranks: finished frames to rank 0
+  Communicator& carries;  // over the world's ranks: for ConvHandover alone
+  Communicator& frames;   // over the world's ranks: finished frames to rank 0
   StepAgreement& agreement;
   FrameSink& sink;
   std::atomic<int64_t>& work_counter;
   bool tiling = false;
+  bool wavefront_on_gpus = false;
 };
 
 // Latents to frames on all ranks (reference: pipeline_cogvideox.py decode_latents,
 // autoencoder_kl_cogvideox.py _decode, video_processor.py postprocess_video).
 //
-// A wavefront: chunk i runs on rank i mod W, and each causal convolution hands its last two frames
-// to the rank of chunk i + 1 as soon as it has them, so rank r + 1 follows one convolution behind
-// rank r. The numbers are the serial decode's. Rank 0 hands finished chunks to the sink in order
-// while later ones run. At the start of round j the ranks agree whether round j + 1 runs, so no
-// carry is left without a taker when a job is cancelled.
+// A wavefront: chunk i runs on rank i mod W, W chunks a round, and each causal convolution hands
+// its last two frames to the rank of chunk i + 1 before it runs (conv_handover.h), so that all
+// ranks of a round go through the convolutions together. The numbers are the serial decode's. Rank
+// 0 hands finished chunks to the sink in order while later ones run. At the start of round j the
+// ranks agree whether round j + 1 runs, so no carry is left without a taker when a job is
+// cancelled.
 //
-// On GPUs rank 0 decodes all chunks itself.
+// On GPUs rank 0 decodes all chunks itself, unless `wavefront_on_gpus`.
 //
 // With `tiling`, where the reference would tile, tiles are shared out instead (tiled_decode.h).
 //

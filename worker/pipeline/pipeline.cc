@@ -54,14 +54,15 @@ class Stopwatch {
 // the decode over the whole world.
 class GroupCommunicators {
  public:
-  explicit GroupCommunicators(Communicator& world) : world_(world), carries_(world) {
+  explicit GroupCommunicators(Communicator& world) : world_(world) {
     std::vector<int> all(world.size());
     for (int rank = 0; rank < world.size(); ++rank) all[rank] = rank;
+    carries_ = world.Split(all, "carries");
     frames_ = world.Split(all, "frames");
   }
 
   const Communicator& world() const { return world_; }
-  const CarryLinks& carries() const { return carries_; }
+  Communicator& carries() { return *carries_; }
   Communicator& frames() { return *frames_; }
   const SequenceGroups& ForMesh(const Mesh& mesh) {
     return meshes_.try_emplace(mesh.ToString(), world_, mesh).first->second;
@@ -69,8 +70,7 @@ class GroupCommunicators {
 
  private:
   Communicator& world_;
-  const CarryLinks carries_;
-  std::unique_ptr<Communicator> frames_;
+  std::unique_ptr<Communicator> carries_, frames_;
   std::map<std::string, SequenceGroups> meshes_;
 };
 
@@ -270,7 +270,8 @@ void CogVideoPipeline::Emit(const JobSpec& spec, const at::Tensor& latents, Comm
                 .agreement = agreement,
                 .sink = sink,
                 .work_counter = work_counter_,
-                .tiling = spec.vae_tiling},
+                .tiling = spec.vae_tiling,
+                .wavefront_on_gpus = options_.wavefront_on_gpus},
                latents);
 }
 

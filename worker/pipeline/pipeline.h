@@ -48,6 +48,8 @@ struct PipelineOptions {
   Dtype dtype = Dtype::kFp32;
   int cpu_threads = 1;          // of this rank
   bool random_weights = false;  // for benchmarks: the folder needs no weight files
+  // Spread the decode over GPUs too. Off until it has run on several.
+  bool wavefront_on_gpus = false;
   // Rises with every denoising step by its floating-point operations (step_operations.h).
   std::shared_ptr<std::atomic<double>> operations = std::make_shared<std::atomic<double>>(0);
   // Rises while weights are read, on any thread, so that a slow disk can be told from a hang.

@@ -50,7 +50,7 @@ std::vector<DecodeRun> DecodeOn(int size, const Vae& vae, const at::Tensor& late
     at::set_num_threads(1);
     std::vector<int> all(size);
     for (int i = 0; i < size; ++i) all[i] = i;
-    const CarryLinks carries(*world[rank]);
+    const auto carries = world[rank]->Split(all, "carries");
     const auto frames = world[rank]->Split(all, "frames");
     for (size_t i = 0; i < commands.size(); ++i) {
       RecordingSink sink;
@@ -59,7 +59,7 @@ std::vector<DecodeRun> DecodeOn(int size, const Vae& vae, const at::Tensor& late
       bool cancelled = false;
       try {
         DecodeFrames({.vae = vae,
-                      .carries = carries,
+                      .carries = *carries,
                       .frames = *frames,
                       .agreement = agreement,
                       .sink = sink,
