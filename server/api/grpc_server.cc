@@ -15,7 +15,6 @@ namespace {
 constexpr int kKeepaliveMs = 60'000, kKeepaliveTimeoutMs = 20'000;
 constexpr int kShortestPingIntervalMs = 30'000;  // of clients; more often is answered by GOAWAY
 constexpr int kMaxStreams = 256;                 // of one connection
-constexpr int kMaxMetadataBytes = 16 * 1024;
 
 std::string HostOf(const std::string& address) { return address.substr(0, address.rfind(':')); }
 

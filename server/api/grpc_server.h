@@ -16,6 +16,8 @@ class Service;
 
 namespace cogwheel {
 
+inline constexpr int kMaxMetadataBytes = 16 * 1024;  // of one call
+
 // Listens for clients and for ranks: on one port, or on two when the addresses differ. Serves
 // health and reflection beside the public API.
 class GrpcServer {

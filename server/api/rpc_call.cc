@@ -9,6 +9,7 @@
 
 #include "proto/contract/log.h"
 #include "proto/contract/status.h"
+#include "server/api/grpc_server.h"
 
 namespace cogwheel {
 namespace {
@@ -22,10 +23,22 @@ absl::Status WithLogId(const char* method, const absl::Status& status) {
                    absl::StrCat("internal error ", id, "; the server's log has more"));
 }
 
+// gRPC 1.51 holds its own limit against each frame alone, not against all of a call's.
+absl::Status CheckMetadata(const grpc::ServerContextBase& context) {
+  size_t bytes = 0;
+  for (const auto& [key, value] : context.client_metadata()) bytes += key.size() + value.size();
+  if (bytes <= kMaxMetadataBytes) return absl::OkStatus();
+  return MakeError(
+      absl::StatusCode::kResourceExhausted, "METADATA_SIZE",
+      absl::StrCat("the call has ", bytes, " bytes of metadata; the limit is ", kMaxMetadataBytes));
+}
+
 // The tenant, when a token proves it; else everybody on a host is one caller.
 absl::StatusOr<std::string> Admit(const char* method, const grpc::ServerContextBase& context,
                                   const ApiParts& parts) {
-  const absl::StatusOr<std::string> tenant = parts.access.Check(context, method);
+  const absl::Status metadata = CheckMetadata(context);
+  const absl::StatusOr<std::string> tenant =
+      metadata.ok() ? parts.access.Check(context, method) : metadata;
   const bool proven = tenant.ok() && !parts.access.open();
   const absl::Status rate =
       parts.limiter.Take(proven ? absl::StrCat("tenant:", *tenant) : HostOfPeer(context.peer()));

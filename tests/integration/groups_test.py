@@ -89,6 +89,17 @@ class GroupsTest(ProcessTest):
         wait_until(lambda: self.job(address, job)["attempt"] == 2, 30, "it runs again")
         self.succeeds("cancel", job, "--server", address)
 
+    def test_a_job_beyond_the_workers_grace_is_handed_back(self):
+        _, address = self.start_server()
+        worker = self.start_worker(address, 2, 2, 1, SHAPES, "--shutdown-grace-seconds", "1")
+        self.wait_healthy(address)
+        job = self.start_long_job(address, 200)
+        worker.process.send_signal(signal.SIGTERM)
+        self.assertEqual(0, worker.process.wait(1 + LEAVE_LIMIT_S))
+        wait_until(lambda: self.job(address, job)["state"] == "QUEUED", 5, "queued again")
+        self.assertIn("handed the job back", self.job(address, job)["error"]["message"])
+        self.succeeds("cancel", job, "--server", address)
+
     def test_a_rank_shows_itself(self):
         port = two_free_ports()
         _, address = self.start_server()

@@ -1,6 +1,7 @@
 """Peers that mean harm, or are broken: after each the server still serves, and at the end it has grown little."""
 
 import os
+import re
 import socket
 import struct
 import time
@@ -10,11 +11,11 @@ from support import SHAPES, ProcessTest, wait_until
 
 import grpc
 import stubs
-from stubs import pb
+from stubs import pb, rpc
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST, SETTINGS, PING, GOAWAY, WINDOW, CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
-END_STREAM, END_HEADERS = 1, 4
+ACK, END_STREAM, END_HEADERS = 1, 1, 4
 GROWTH_LIMIT_BYTES = 64 << 20
 
 
@@ -71,6 +72,9 @@ RAW = {
                              + frame(CONTINUATION, 0, 1, header(b"x", b"y" * 1000)) * 200,
     "more headers after their end": opened(1, b"GetJob", (b"x", b"y" * 8000))
                                     + frame(CONTINUATION, END_HEADERS, 1, header(b"x", b"y" * 16000)),
+    "metadata beyond the limit": PREFACE + frame(SETTINGS) + frame(HEADERS, 0, 1, call_headers()) + b"".join(
+        frame(CONTINUATION, END_HEADERS if k == 4 else 0, 1, header(b"x%d" % k, b"y" * 4000)) for k in range(5))
+        + frame(DATA, END_STREAM, 1, message(b"")),
     "no method at all": opened(1, b""),
     "a method of another service": PREFACE + frame(SETTINGS) + frame(HEADERS, END_HEADERS | END_STREAM, 1,
                                                                      call_headers(b"../../etc/passwd")),
@@ -78,17 +82,40 @@ RAW = {
     "a message that claims 4 GiB": opened() + frame(DATA, 0, 1, message(b"ab", length=0xFFFFFFFF)),
     "compressed without saying how": opened() + frame(DATA, END_STREAM, 1, message(b"ab", compressed=1)),
     "an unknown compression flag": opened() + frame(DATA, END_STREAM, 1, message(b"ab", compressed=77)),
-    "no protobuf": opened() + frame(DATA, END_STREAM, 1, message(b"\xff" * 1000)),
+    "no protobuf": opened(1, b"CreateJob") + frame(DATA, END_STREAM, 1, message(b"\xff" * 1000)),
     "a deadline that is none": opened(1, b"GetJob", (b"grpc-timeout", b"-1S")) + frame(DATA, END_STREAM, 1, message(b"")),
     "streams opened and reset": PREFACE + frame(SETTINGS) + b"".join(
         frame(HEADERS, END_HEADERS, s, call_headers(b"Generate")) + frame(RST, 0, s, struct.pack(">I", 8))
         for s in range(1, 2001, 2)),
     "a flood of pings": PREFACE + frame(SETTINGS) + frame(PING, 0, 0, bytes(8)) * 5000,
     "a flood of settings": PREFACE + frame(SETTINGS) * 5000,
-    "streams beyond the limit": PREFACE + frame(SETTINGS) + b"".join(
+    "streams beyond the limit": PREFACE + frame(SETTINGS) + frame(SETTINGS, ACK) + b"".join(
         frame(HEADERS, END_HEADERS, s, call_headers(b"Generate")) for s in range(1, 1201, 2)),
     "a goodbye first": PREFACE + frame(SETTINGS) + frame(GOAWAY, 0, 0, bytes(8)),
 }
+
+# Where it matters what the server says: a gRPC status, a kind of frame, or that it hangs up.
+CLOSED, ANSWER_LIMIT_S = "closed", 10
+INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNIMPLEMENTED = b"3", b"8", b"12"
+ANSWERS = {
+    "random bytes": CLOSED, "a request of HTTP/1.1": CLOSED, "a TLS greeting": CLOSED, "no settings": CLOSED,
+    "settings of a wrong size": CLOSED, "settings on a stream": CLOSED, "a window of nothing": CLOSED,
+    "a frame that claims 16 MiB": CLOSED, "headers that do not decode": CLOSED, "more headers after their end": CLOSED,
+    "metadata beyond the limit": RESOURCE_EXHAUSTED, "no method at all": UNIMPLEMENTED,
+    "a method of another service": UNIMPLEMENTED, "no protobuf": INVALID_ARGUMENT, "a flood of pings": GOAWAY,
+    "streams beyond the limit": RST,
+}
+
+
+def answers(data):
+    """What of ANSWERS' values is in these bytes of the server."""
+    found = set()
+    while len(data) >= 9:
+        end = 9 + int.from_bytes(data[:3], "big")
+        found.add(data[3])
+        found |= {one or two for one, two in re.findall(rb"grpc-status(?:\x01(\d)|\x02(\d\d))", data[9:end])}
+        data = data[end:]
+    return found
 
 
 class HostileTest(ProcessTest):
@@ -106,29 +133,40 @@ class HostileTest(ProcessTest):
         return socket.create_connection((host, int(port)), timeout=10)
 
     def serves(self, after):
+        """Those who are connected, and who comes now."""
         self.stub.ListModels(pb.ListModelsRequest(), timeout=10)
+        with grpc.insecure_channel(self.address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
+            rpc.VideoServiceStub(channel).ListModels(pb.ListModelsRequest(), timeout=10)
         self.assertIsNone(self.server.process.poll(), after)
 
     def resident(self):
         with open(f"/proc/{self.server.process.pid}/statm") as f:
             return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
-    def write_raw(self, payload):
+    def write_raw(self, payload, expected=None):
+        """True when the expected answer came; without one it listens for a moment."""
+        data, quiet_s = b"", 0.2 if expected is None else ANSWER_LIMIT_S
         with self.connect() as peer:
             try:
                 peer.sendall(payload)
-                peer.settimeout(0.2)
-                while peer.recv(65536):
-                    pass
+                peer.settimeout(quiet_s)
+                while piece := peer.recv(65536):
+                    data += piece
+                    if expected in answers(data):
+                        return True
+            except TimeoutError:
+                return False
             except OSError:
-                pass  # cut off, or nothing more to read: both are answers
+                pass  # cut off
+            return expected == CLOSED
 
     def test_raw_peers(self):
         self.assertGreaterEqual(len(RAW), 30)
         self.write_raw(RAW["streams opened and reset"])  # what the libraries keep for good
         before = self.resident()
         for what, payload in RAW.items():
-            self.write_raw(payload)
+            expected = ANSWERS.get(what)
+            self.assertEqual(expected is not None, self.write_raw(payload, expected), what)
             self.serves(what)
         self.assertLess(self.resident() - before, GROWTH_LIMIT_BYTES)
 
