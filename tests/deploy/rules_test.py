@@ -4,7 +4,7 @@ import os
 import re
 import unittest
 
-from tools import DEPLOY, PROMTOOL, ROOT, run
+from tools import AMTOOL, DEPLOY, PROMTOOL, ROOT, run
 
 import yaml
 
@@ -41,7 +41,7 @@ class RulesTest(unittest.TestCase):
         run(PROMTOOL, "check", "config", os.path.join(FOLDER, "prometheus.yaml"))
 
     def test_alerts_fire_and_stay_silent(self):
-        run(PROMTOOL, "test", "rules", os.path.basename(TESTS), cwd=os.path.dirname(TESTS))
+        run(PROMTOOL, "test", "rules", os.path.basename(TESTS), cwd=os.path.dirname(TESTS), limit_s=240)
 
     def test_ratios_of_ranks(self):
         run(PROMTOOL, "test", "rules", "recording.test.yaml", cwd=os.path.dirname(TESTS))
@@ -63,6 +63,16 @@ class RulesTest(unittest.TestCase):
                 self.assertTrue(text.startswith(f"# {alert['alert']}\n"), page)
                 for heading in ("**Meaning.**", "**Look here.**", "**Do this.**"):
                     self.assertIn(heading, text, page)
+
+    def test_each_alert_has_its_receiver(self):
+        routes = os.path.join(FOLDER, "alertmanager.yaml")
+        run(AMTOOL, "check-config", routes)
+        receivers = {"page": "pager", "ticket": "tickets", "none": "dead-man"}
+        for alert in alerts():
+            severity = alert["labels"]["severity"]
+            with self.subTest(alert["alert"]):
+                run(AMTOOL, "config", "routes", "test", f"--config.file={routes}", f"--verify.receivers={receivers[severity]}",
+                    f"severity={severity}", f"alertname={alert['alert']}")
 
     def test_rules_ask_for_metrics_that_exist(self):
         known = defined_metrics()

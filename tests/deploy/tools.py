@@ -11,6 +11,7 @@ CACHE = os.environ.get("COGWHEEL_CACHE") or os.path.join(
 TOOLS = os.path.join(CACHE, "deploy-tools")
 KUBECTL = os.path.join(TOOLS, "bin", "kubectl")
 PROMTOOL = os.path.join(TOOLS, "prometheus", "usr", "bin", "promtool")
+AMTOOL = os.path.join(TOOLS, "prometheus", "usr", "bin", "amtool")
 PROMETHEUS = os.path.join(TOOLS, "prometheus", "usr", "bin", "prometheus")
 sys.path.insert(0, TOOLS)
 
