@@ -1,21 +1,10 @@
 #include "server/dispatch/dispatcher.h"
 
-#include <memory>
-#include <string>
-#include <vector>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "proto/contract/sha256.h"
 #include "proto/contract/status.h"
-#include "server/queue/intake.h"
-#include "tests/support/fake_clock.h"
-#include "tests/support/faulty_job_store.h"
-#include "tests/support/memory_job_store.h"
-#include "tests/support/memory_results.h"
-#include "tests/support/puppet_worker_group.h"
-#include "tests/support/test_model.h"
+#include "tests/server/dispatch/dispatcher_fixture.h"
 
 namespace cogwheel {
 namespace {
@@ -25,93 +14,6 @@ using std::chrono::seconds;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-class DispatcherTest : public testing::Test {
- protected:
-  DispatcherTest() {
-    loop_.AddTick([this] { dispatcher_.Tick(); });
-    EXPECT_TRUE(store_.PutModel(TestModel("tiny")).ok());
-    EXPECT_TRUE(store_.PutModel(TestModel("other")).ok());
-    group_.Form(/*epoch=*/7);
-    loop_.RunPending();
-  }
-
-  absl::StatusOr<CreatedJob> Submit(const v1::GenerateRequest& request) {
-    absl::StatusOr<CreatedJob> result = absl::UnknownError("not called");
-    intake_.Submit(request, "default", [&result](auto created) { result = std::move(created); });
-    loop_.RunPending();
-    return result;
-  }
-  // The name of an accepted job.
-  std::string Accepted(int priority = 4, const std::string& model = "tiny") {
-    v1::GenerateRequest request;
-    request.set_prompt("p");
-    request.set_model(model);
-    request.set_priority(priority);
-    return Submit(request).value().job.name;
-  }
-  std::string WithDeadline(int64_t deadline_s) {
-    v1::GenerateRequest request;
-    request.set_prompt("p");
-    request.mutable_deadline()->set_seconds(deadline_s);
-    return Submit(request).value().job.name;
-  }
-  absl::StatusOr<Job> Cancel(const std::string& name) {
-    absl::StatusOr<Job> result = absl::UnknownError("not called");
-    dispatcher_.Cancel("default", name, [&result](auto job) { result = std::move(job); });
-    loop_.RunPending();
-    return result;
-  }
-  absl::StatusOr<Job> Delete(const std::string& name) {
-    absl::StatusOr<Job> result = absl::UnknownError("not called");
-    dispatcher_.Delete("default", name, [&result](auto job) { result = std::move(job); });
-    loop_.RunPending();
-    return result;
-  }
-  Job Get(const std::string& name) { return store_.Get("default", name).value(); }
-  void Pass(milliseconds time) {
-    clock_.Advance(time);
-    loop_.RunPending();
-  }
-  // All events that the log holds, by their kind.
-  std::vector<std::string> Kinds(const std::string& name) {
-    std::vector<std::string> kinds;
-    EventLog::Next next = events_.ReadAfter(name, 0, /*include_video=*/true);
-    for (; next.found == EventLog::Found::kEvent;
-         next = events_.ReadAfter(name, next.sequence, /*include_video=*/true)) {
-      const auto* field = next.event.GetDescriptor()->FindFieldByNumber(next.event.event_case());
-      kinds.push_back(field->name());
-    }
-    return kinds;
-  }
-  static RunOutcome Done(const std::string& bytes) {
-    RunOutcome outcome;
-    outcome.result = {static_cast<int64_t>(bytes.size()), Sha256Hex(bytes), "video/mp4"};
-    outcome.stage_seconds = {1, 2, 3, 4};
-    return outcome;
-  }
-  static RunOutcome Cancelled() {
-    RunOutcome outcome;
-    outcome.code = absl::StatusCode::kCancelled;
-    return outcome;
-  }
-
-  FakeClock clock_;
-  const std::shared_ptr<prometheus::Registry> registry_ = MakeRegistry();
-  ServerMetrics metrics_{registry_};
-  EventLoop loop_{clock_};
-  MemoryJobStore store_;
-  FaultyJobStore faulty_{store_};
-  bool faulted_ = false;
-  MemoryResults results_;
-  EventLog events_;
-  AdmissionLedger ledger_{{.jobs = 3, .bytes = 1000}};
-  CostModel costs_;
-  Dispatcher dispatcher_{{loop_, faulty_, results_, events_, ledger_, costs_, clock_, metrics_}};
-  Intake intake_{{faulty_, ledger_, costs_, clock_, [] { return 11U; },
-                  [this](const Job& job) { dispatcher_.Accept(job); }}};
-  PuppetWorkerGroup group_{"g", "tiny", dispatcher_};
-};
 
 TEST_F(DispatcherTest, RunsAJobToItsResult) {
   const std::string name = Accepted();
@@ -175,146 +77,6 @@ TEST_F(DispatcherTest, TellsPositionsAsTheyChange) {
   group_.End(Cancelled());
   loop_.RunPending();
   EXPECT_THAT(positions(), ElementsAre(1, 2, 2, 1));
-}
-
-TEST_F(DispatcherTest, ARefusalFailsTheJobAlone) {
-  const std::string name = Accepted();
-  group_.Refuse(MakeError(absl::StatusCode::kResourceExhausted, "DEVICE_MEMORY", "too large"));
-  EXPECT_EQ(JobState::kFailed, Get(name).state);
-  EXPECT_EQ(absl::StatusCode::kResourceExhausted, Get(name).error.code);
-  EXPECT_EQ("DEVICE_MEMORY", Get(name).error.reason);
-  EXPECT_THAT(Kinds(name), ElementsAre("queued", "failed"));
-  loop_.RunPending();
-  Accepted();
-  EXPECT_EQ(2, group_.orders.size());
-}
-
-TEST_F(DispatcherTest, AJobOfALostGroupRunsAgainFirst) {
-  const std::string name = Accepted(), next = Accepted();
-  group_.Start();
-  group_.Chunk(0, "half");
-  group_.Lose(MakeError(absl::StatusCode::kUnavailable, "GROUP_LOST", "rank a:cpu was lost"));
-  loop_.RunPending();
-  EXPECT_EQ(JobState::kQueued, Get(name).state);
-  EXPECT_EQ("GROUP_LOST", Get(name).error.reason);
-  EXPECT_THAT(Get(name).error.message, HasSubstr("rank a:cpu"));
-  EXPECT_EQ(1, Get(name).charges);
-  EXPECT_EQ(1, group_.orders.size());
-  EXPECT_EQ(2, ledger_.load().jobs);
-  group_.Form(/*epoch=*/8);
-  loop_.RunPending();
-  ASSERT_EQ(2, group_.orders.size());
-  EXPECT_EQ(name, group_.orders[1].job);
-  EXPECT_EQ(2, group_.orders[1].attempt);
-  group_.Start();
-  group_.Chunk(0, "abc");
-  group_.End(Done("abc"));
-  loop_.RunPending();
-  EXPECT_EQ(JobState::kSucceeded, Get(name).state);
-  EXPECT_EQ("", Get(name).error.reason);
-  EXPECT_THAT(Kinds(name),
-              ElementsAre("queued", "started", "chunk", "queued", "started", "chunk", "succeeded"));
-  EXPECT_EQ(next, group_.orders.back().job);
-}
-
-TEST_F(DispatcherTest, TheThirdChargedLossFailsTheJobAndOthersDoNotCount) {
-  const std::string name = Accepted();
-  int64_t epoch = 7;
-  for (const bool charged : {true, false, false, true, false}) {
-    group_.Lose(absl::UnavailableError("gone"), charged);
-    EXPECT_EQ(JobState::kQueued, Get(name).state);
-    group_.Form(++epoch);
-    loop_.RunPending();
-  }
-  group_.Lose(MakeError(absl::StatusCode::kUnavailable, "GROUP_LOST", "the third"), true);
-  EXPECT_EQ(JobState::kFailed, Get(name).state);
-  EXPECT_EQ("the third", Get(name).error.message);
-  EXPECT_EQ(6, Get(name).attempt);
-}
-
-TEST_F(DispatcherTest, ARankAboutToLeaveHandsTheJobBack) {
-  const std::string name = Accepted();
-  group_.Refuse(absl::UnavailableError("this rank is draining"));
-  EXPECT_EQ(JobState::kQueued, Get(name).state);
-  EXPECT_EQ(0, Get(name).charges);
-}
-
-TEST_F(DispatcherTest, NothingStartsBeforeTheStoreHasTakenAnEnd) {
-  const std::string name = Accepted(), next = Accepted();
-  faulty_.fault = [](const std::string& method) {
-    return method == "Finish" ? absl::UnavailableError("disk") : absl::OkStatus();
-  };
-  group_.Chunk(0, "abc");
-  group_.End(Done("abc"));
-  loop_.RunPending();
-  EXPECT_EQ(JobState::kRunning, Get(name).state);
-  EXPECT_EQ(1, group_.orders.size());
-  faulty_.fault = [](const std::string&) { return absl::OkStatus(); };
-  Pass(milliseconds(0));
-  EXPECT_EQ(JobState::kSucceeded, Get(name).state);
-  EXPECT_EQ(next, group_.orders.back().job);
-}
-
-TEST_F(DispatcherTest, ALossThatTheStoreCannotTakeIsNotForgotten) {
-  const std::string name = Accepted();
-  faulty_.fault = [](const std::string& method) {
-    return method == "Requeue" ? absl::UnavailableError("disk") : absl::OkStatus();
-  };
-  group_.Lose(absl::UnavailableError("gone"));
-  EXPECT_EQ(JobState::kRunning, Get(name).state);
-  faulty_.fault = [](const std::string&) { return absl::OkStatus(); };
-  Pass(milliseconds(0));
-  EXPECT_EQ(JobState::kQueued, Get(name).state);
-}
-
-TEST_F(DispatcherTest, AJobWhoseImageIsDamagedFailsAndTheNextRuns) {
-  faulty_.fault = [this](const std::string& method) {
-    const bool first = method == "Claim" && group_.orders.empty() && !std::exchange(faulted_, true);
-    return first ? MakeError(absl::StatusCode::kDataLoss, "CHECKSUM", "damaged") : absl::OkStatus();
-  };
-  const std::string name = Accepted(), next = Accepted();
-  EXPECT_EQ(JobState::kFailed, Get(name).state);
-  EXPECT_EQ("CHECKSUM", Get(name).error.reason);
-  EXPECT_EQ(JobState::kRunning, Get(next).state);
-  EXPECT_EQ(0, ledger_.load().jobs);
-}
-
-TEST_F(DispatcherTest, TakesOverTheJobsOfAFormerProcess) {
-  const std::string running = Accepted(), queued = WithDeadline(30), unwanted = Accepted();
-  store_.RequestCancel(unwanted).IgnoreError();  // died before it could end it
-  clock_.Advance(seconds(20));
-  EventLog events;
-  AdmissionLedger ledger({.jobs = 1, .bytes = 1});
-  EventLoop loop(clock_);
-  Dispatcher heir({loop, store_, results_, events, ledger, costs_, clock_, metrics_});
-  loop.AddTick([&heir] { heir.Tick(); });
-  heir.Recover(store_.Recover().value());
-  loop.RunPending();
-  EXPECT_EQ(2, ledger.load().jobs);  // whatever the limit is now
-  EXPECT_EQ(JobState::kQueued, Get(running).state);
-  EXPECT_EQ(JobState::kQueued, Get(queued).state);
-  EXPECT_EQ(JobState::kCancelled, Get(unwanted).state);
-  const EventLog::Next told = events.ReadAfter(running, int64_t{1} << 32, false);
-  EXPECT_EQ(EventLog::Found::kEvent, told.found);  // its line goes on above the former process's
-  EXPECT_EQ(1, told.event.queued().position());
-  clock_.Advance(seconds(10));
-  loop.RunPending();
-  EXPECT_EQ(JobState::kExpired, Get(queued).state);
-  PuppetWorkerGroup group("g", "tiny", heir);
-  group.Form(8);
-  loop.RunPending();
-  ASSERT_EQ(1, group.orders.size());
-  EXPECT_EQ(running, group.orders[0].job);
-  EXPECT_EQ(3, group.orders[0].attempt);
-  group_.End(Done(""));  // the former group's end comes too late
-  EXPECT_EQ(JobState::kRunning, Get(running).state);
-}
-
-TEST_F(DispatcherTest, ACancelledJobOfALostGroupIsCancelled) {
-  const std::string name = Accepted();
-  Cancel(name).IgnoreError();
-  group_.Lose(absl::UnavailableError("gone"));
-  EXPECT_EQ(JobState::kCancelled, Get(name).state);
 }
 
 TEST_F(DispatcherTest, AQueuedJobIsCancelledAtOnce) {
@@ -446,24 +208,6 @@ TEST_F(DispatcherTest, AModelThatNoGroupOfferedIsUnavailable) {
   EXPECT_EQ("NO_GROUP", ErrorReason(Submit(request).status()));
   request.set_steps(0);  // a bad request is bad whatever the model
   EXPECT_TRUE(absl::IsInvalidArgument(Submit(request).status()));
-}
-
-TEST_F(DispatcherTest, AFullDiskFailsTheJobWithItsReason) {
-  const std::string name = Accepted();
-  results_.fail_appends = true;
-  group_.Chunk(0, "abc");
-  group_.Chunk(3, "def");
-  EXPECT_EQ(1, group_.cancels);
-  group_.End(Cancelled());
-  EXPECT_EQ(JobState::kFailed, Get(name).state);
-  EXPECT_EQ(absl::StatusCode::kResourceExhausted, Get(name).error.code);
-}
-
-TEST_F(DispatcherTest, AWrongDigestIsDataLoss) {
-  const std::string name = Accepted();
-  group_.Chunk(0, "abc");
-  group_.End(Done("abd"));
-  EXPECT_EQ(absl::StatusCode::kDataLoss, Get(name).error.code);
 }
 
 TEST_F(DispatcherTest, DeletesOnlyWhatHasEnded) {

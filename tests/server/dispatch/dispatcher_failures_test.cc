@@ -1,0 +1,177 @@
+// What the dispatcher does when a group, the store or a job fails.
+#include "server/dispatch/dispatcher.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "proto/contract/status.h"
+#include "tests/server/dispatch/dispatcher_fixture.h"
+
+namespace cogwheel {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+TEST_F(DispatcherTest, ARefusalFailsTheJobAlone) {
+  const std::string name = Accepted();
+  group_.Refuse(MakeError(absl::StatusCode::kResourceExhausted, "DEVICE_MEMORY", "too large"));
+  EXPECT_EQ(JobState::kFailed, Get(name).state);
+  EXPECT_EQ(absl::StatusCode::kResourceExhausted, Get(name).error.code);
+  EXPECT_EQ("DEVICE_MEMORY", Get(name).error.reason);
+  EXPECT_THAT(Kinds(name), ElementsAre("queued", "failed"));
+  loop_.RunPending();
+  Accepted();
+  EXPECT_EQ(2, group_.orders.size());
+}
+
+TEST_F(DispatcherTest, AJobOfALostGroupRunsAgainFirst) {
+  const std::string name = Accepted(), next = Accepted();
+  group_.Start();
+  group_.Chunk(0, "half");
+  group_.Lose(MakeError(absl::StatusCode::kUnavailable, "GROUP_LOST", "rank a:cpu was lost"));
+  loop_.RunPending();
+  EXPECT_EQ(JobState::kQueued, Get(name).state);
+  EXPECT_EQ("GROUP_LOST", Get(name).error.reason);
+  EXPECT_THAT(Get(name).error.message, HasSubstr("rank a:cpu"));
+  EXPECT_EQ(1, Get(name).charges);
+  EXPECT_EQ(1, group_.orders.size());
+  EXPECT_EQ(2, ledger_.load().jobs);
+  group_.Form(/*epoch=*/8);
+  loop_.RunPending();
+  ASSERT_EQ(2, group_.orders.size());
+  EXPECT_EQ(name, group_.orders[1].job);
+  EXPECT_EQ(2, group_.orders[1].attempt);
+  group_.Start();
+  group_.Chunk(0, "abc");
+  group_.End(Done("abc"));
+  loop_.RunPending();
+  EXPECT_EQ(JobState::kSucceeded, Get(name).state);
+  EXPECT_EQ("", Get(name).error.reason);
+  EXPECT_THAT(Kinds(name),
+              ElementsAre("queued", "started", "chunk", "queued", "started", "chunk", "succeeded"));
+  EXPECT_EQ(next, group_.orders.back().job);
+}
+
+TEST_F(DispatcherTest, TheThirdChargedLossFailsTheJobAndOthersDoNotCount) {
+  const std::string name = Accepted();
+  int64_t epoch = 7;
+  for (const bool charged : {true, false, false, true, false}) {
+    group_.Lose(absl::UnavailableError("gone"), charged);
+    EXPECT_EQ(JobState::kQueued, Get(name).state);
+    group_.Form(++epoch);
+    loop_.RunPending();
+  }
+  group_.Lose(MakeError(absl::StatusCode::kUnavailable, "GROUP_LOST", "the third"), true);
+  EXPECT_EQ(JobState::kFailed, Get(name).state);
+  EXPECT_EQ("the third", Get(name).error.message);
+  EXPECT_EQ(6, Get(name).attempt);
+}
+
+TEST_F(DispatcherTest, ARankAboutToLeaveHandsTheJobBack) {
+  const std::string name = Accepted();
+  group_.Refuse(absl::UnavailableError("this rank is draining"));
+  EXPECT_EQ(JobState::kQueued, Get(name).state);
+  EXPECT_EQ(0, Get(name).charges);
+}
+
+TEST_F(DispatcherTest, NothingStartsBeforeTheStoreHasTakenAnEnd) {
+  const std::string name = Accepted(), next = Accepted();
+  faulty_.fault = [](const std::string& method) {
+    return method == "Finish" ? absl::UnavailableError("disk") : absl::OkStatus();
+  };
+  group_.Chunk(0, "abc");
+  group_.End(Done("abc"));
+  loop_.RunPending();
+  EXPECT_EQ(JobState::kRunning, Get(name).state);
+  EXPECT_EQ(1, group_.orders.size());
+  faulty_.fault = [](const std::string&) { return absl::OkStatus(); };
+  Pass(milliseconds(0));
+  EXPECT_EQ(JobState::kSucceeded, Get(name).state);
+  EXPECT_EQ(next, group_.orders.back().job);
+}
+
+TEST_F(DispatcherTest, ALossThatTheStoreCannotTakeIsNotForgotten) {
+  const std::string name = Accepted();
+  faulty_.fault = [](const std::string& method) {
+    return method == "Requeue" ? absl::UnavailableError("disk") : absl::OkStatus();
+  };
+  group_.Lose(absl::UnavailableError("gone"));
+  EXPECT_EQ(JobState::kRunning, Get(name).state);
+  faulty_.fault = [](const std::string&) { return absl::OkStatus(); };
+  Pass(milliseconds(0));
+  EXPECT_EQ(JobState::kQueued, Get(name).state);
+}
+
+TEST_F(DispatcherTest, AJobWhoseImageIsDamagedFailsAndTheNextRuns) {
+  faulty_.fault = [this](const std::string& method) {
+    const bool first = method == "Claim" && group_.orders.empty() && !std::exchange(faulted_, true);
+    return first ? MakeError(absl::StatusCode::kDataLoss, "CHECKSUM", "damaged") : absl::OkStatus();
+  };
+  const std::string name = Accepted(), next = Accepted();
+  EXPECT_EQ(JobState::kFailed, Get(name).state);
+  EXPECT_EQ("CHECKSUM", Get(name).error.reason);
+  EXPECT_EQ(JobState::kRunning, Get(next).state);
+  EXPECT_EQ(0, ledger_.load().jobs);
+}
+
+TEST_F(DispatcherTest, TakesOverTheJobsOfAFormerProcess) {
+  const std::string running = Accepted(), queued = WithDeadline(30), unwanted = Accepted();
+  store_.RequestCancel(unwanted).IgnoreError();  // died before it could end it
+  clock_.Advance(seconds(20));
+  EventLog events;
+  AdmissionLedger ledger({.jobs = 1, .bytes = 1});
+  EventLoop loop(clock_);
+  Dispatcher heir({loop, store_, results_, events, ledger, costs_, clock_, metrics_});
+  loop.AddTick([&heir] { heir.Tick(); });
+  heir.Recover(store_.Recover().value());
+  loop.RunPending();
+  EXPECT_EQ(2, ledger.load().jobs);  // whatever the limit is now
+  EXPECT_EQ(JobState::kQueued, Get(running).state);
+  EXPECT_EQ(JobState::kQueued, Get(queued).state);
+  EXPECT_EQ(JobState::kCancelled, Get(unwanted).state);
+  const EventLog::Next told = events.ReadAfter(running, int64_t{1} << 32, false);
+  EXPECT_EQ(EventLog::Found::kEvent, told.found);  // its line goes on above the former process's
+  EXPECT_EQ(1, told.event.queued().position());
+  clock_.Advance(seconds(10));
+  loop.RunPending();
+  EXPECT_EQ(JobState::kExpired, Get(queued).state);
+  PuppetWorkerGroup group("g", "tiny", heir);
+  group.Form(8);
+  loop.RunPending();
+  ASSERT_EQ(1, group.orders.size());
+  EXPECT_EQ(running, group.orders[0].job);
+  EXPECT_EQ(3, group.orders[0].attempt);
+  group_.End(Done(""));  // the former group's end comes too late
+  EXPECT_EQ(JobState::kRunning, Get(running).state);
+}
+
+TEST_F(DispatcherTest, ACancelledJobOfALostGroupIsCancelled) {
+  const std::string name = Accepted();
+  Cancel(name).IgnoreError();
+  group_.Lose(absl::UnavailableError("gone"));
+  EXPECT_EQ(JobState::kCancelled, Get(name).state);
+}
+
+TEST_F(DispatcherTest, AFullDiskFailsTheJobWithItsReason) {
+  const std::string name = Accepted();
+  results_.fail_appends = true;
+  group_.Chunk(0, "abc");
+  group_.Chunk(3, "def");
+  EXPECT_EQ(1, group_.cancels);
+  group_.End(Cancelled());
+  EXPECT_EQ(JobState::kFailed, Get(name).state);
+  EXPECT_EQ(absl::StatusCode::kResourceExhausted, Get(name).error.code);
+}
+
+TEST_F(DispatcherTest, AWrongDigestIsDataLoss) {
+  const std::string name = Accepted();
+  group_.Chunk(0, "abc");
+  group_.End(Done("abd"));
+  EXPECT_EQ(absl::StatusCode::kDataLoss, Get(name).error.code);
+}
+
+}  // namespace
+}  // namespace cogwheel

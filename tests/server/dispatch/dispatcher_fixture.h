@@ -1,0 +1,108 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "proto/contract/sha256.h"
+#include "server/dispatch/dispatcher.h"
+#include "server/queue/intake.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/faulty_job_store.h"
+#include "tests/support/memory_job_store.h"
+#include "tests/support/memory_results.h"
+#include "tests/support/puppet_worker_group.h"
+#include "tests/support/test_model.h"
+
+namespace cogwheel {
+
+class DispatcherTest : public testing::Test {
+ protected:
+  DispatcherTest() {
+    loop_.AddTick([this] { dispatcher_.Tick(); });
+    EXPECT_TRUE(store_.PutModel(TestModel("tiny")).ok());
+    EXPECT_TRUE(store_.PutModel(TestModel("other")).ok());
+    group_.Form(/*epoch=*/7);
+    loop_.RunPending();
+  }
+
+  absl::StatusOr<CreatedJob> Submit(const v1::GenerateRequest& request) {
+    absl::StatusOr<CreatedJob> result = absl::UnknownError("not called");
+    intake_.Submit(request, "default", [&result](auto created) { result = std::move(created); });
+    loop_.RunPending();
+    return result;
+  }
+  // The name of an accepted job.
+  std::string Accepted(int priority = 4, const std::string& model = "tiny") {
+    v1::GenerateRequest request;
+    request.set_prompt("p");
+    request.set_model(model);
+    request.set_priority(priority);
+    return Submit(request).value().job.name;
+  }
+  std::string WithDeadline(int64_t deadline_s) {
+    v1::GenerateRequest request;
+    request.set_prompt("p");
+    request.mutable_deadline()->set_seconds(deadline_s);
+    return Submit(request).value().job.name;
+  }
+  absl::StatusOr<Job> Cancel(const std::string& name) {
+    absl::StatusOr<Job> result = absl::UnknownError("not called");
+    dispatcher_.Cancel("default", name, [&result](auto job) { result = std::move(job); });
+    loop_.RunPending();
+    return result;
+  }
+  absl::StatusOr<Job> Delete(const std::string& name) {
+    absl::StatusOr<Job> result = absl::UnknownError("not called");
+    dispatcher_.Delete("default", name, [&result](auto job) { result = std::move(job); });
+    loop_.RunPending();
+    return result;
+  }
+  Job Get(const std::string& name) { return store_.Get("default", name).value(); }
+  void Pass(std::chrono::milliseconds time) {
+    clock_.Advance(time);
+    loop_.RunPending();
+  }
+  // All events that the log holds, by their kind.
+  std::vector<std::string> Kinds(const std::string& name) {
+    std::vector<std::string> kinds;
+    EventLog::Next next = events_.ReadAfter(name, 0, /*include_video=*/true);
+    for (; next.found == EventLog::Found::kEvent;
+         next = events_.ReadAfter(name, next.sequence, /*include_video=*/true)) {
+      const auto* field = next.event.GetDescriptor()->FindFieldByNumber(next.event.event_case());
+      kinds.push_back(field->name());
+    }
+    return kinds;
+  }
+  static RunOutcome Done(const std::string& bytes) {
+    RunOutcome outcome;
+    outcome.result = {static_cast<int64_t>(bytes.size()), Sha256Hex(bytes), "video/mp4"};
+    outcome.stage_seconds = {1, 2, 3, 4};
+    return outcome;
+  }
+  static RunOutcome Cancelled() {
+    RunOutcome outcome;
+    outcome.code = absl::StatusCode::kCancelled;
+    return outcome;
+  }
+
+  FakeClock clock_;
+  const std::shared_ptr<prometheus::Registry> registry_ = MakeRegistry();
+  ServerMetrics metrics_{registry_};
+  EventLoop loop_{clock_};
+  MemoryJobStore store_;
+  FaultyJobStore faulty_{store_};
+  bool faulted_ = false;
+  MemoryResults results_;
+  EventLog events_;
+  AdmissionLedger ledger_{{.jobs = 3, .bytes = 1000}};
+  CostModel costs_;
+  Dispatcher dispatcher_{{loop_, faulty_, results_, events_, ledger_, costs_, clock_, metrics_}};
+  Intake intake_{{faulty_, ledger_, costs_, clock_, [] { return 11U; },
+                  [this](const Job& job) { dispatcher_.Accept(job); }}};
+  PuppetWorkerGroup group_{"g", "tiny", dispatcher_};
+};
+
+}  // namespace cogwheel
