@@ -26,6 +26,9 @@ TEST(SettingsTest, FillsInWhatIsNotSaid) {
   EXPECT_EQ(settings->step_timeout_seconds, 600);
   EXPECT_EQ(settings->shutdown_grace_seconds, 3600);
   EXPECT_FALSE(settings->dtype.has_value());
+  EXPECT_FALSE(settings->wavefront_on_gpus);
+  config.set_wavefront_on_gpus(true);
+  EXPECT_TRUE(CheckSettings(config, {.cores = 8})->wavefront_on_gpus);
 }
 
 TEST(SettingsTest, SharesTheCores) {
