@@ -1,5 +1,6 @@
 """Manifests that must be refused: each is a good overlay with one change. (rule, overlay, object, path, new value); the
-value REMOVE takes the key away. A path step of digits is a list's index."""
+value REMOVE takes the key away, a function makes it of the old one. A path step of digits is a list's index, and a
+ConfigMap's name is that before its hash."""
 
 REMOVE = object()
 FRONTEND, WORKER, GROUP = "StatefulSet/cogwheel-frontend", "StatefulSet/cogwheel-worker", "LeaderWorkerSet/cogwheel-worker"
@@ -20,7 +21,10 @@ BROKEN = [
     ("gpu-guaranteed", "single-node", WORKER, BOX + "resources/requests/memory", "1Gi"),
     ("grace", "cpu-demo", FRONTEND, POD + "terminationGracePeriodSeconds", 39),
     ("grace", "multi-node", GROUP, "spec/leaderWorkerTemplate/workerTemplate/spec/terminationGracePeriodSeconds", 600),
-    ("grace", "cpu-demo", WORKER, POD + "terminationGracePeriodSeconds", 619),
+    ("grace", "cpu-demo", WORKER, POD + "terminationGracePeriodSeconds", 624),
+    ("grace", "single-node", "ConfigMap/cogwheel-worker-config", "data/worker.json",
+     lambda text: text.replace('"shutdown_grace_seconds": 600', '"shutdown_grace_seconds": 900')),
+    ("pre-stop", "keda", WORKER, BOX + "lifecycle/preStop/exec/command/1", "4"),
     ("read-only-root", "single-node", WORKER, BOX + "securityContext/readOnlyRootFilesystem", False),
     ("restricted", "single-node", WORKER, BOX + "securityContext/capabilities/add", ["IPC_LOCK"]),
     ("shared-memory", "single-node", WORKER, BOX + "volumeMounts/2/mountPath", "/dev/shn"),
@@ -38,7 +42,10 @@ BROKEN = [
 
 
 def find(documents, name):
-    return next(d for d in documents if f"{d['kind']}/{d['metadata']['name']}" == name)
+    def name_of(thing):
+        name = thing["metadata"]["name"]
+        return f"{thing['kind']}/{name.rpartition('-')[0] if thing['kind'] == 'ConfigMap' else name}"
+    return next(d for d in documents if name_of(d) == name)
 
 
 def change(thing, path, value):
@@ -48,4 +55,4 @@ def change(thing, path, value):
     if value is REMOVE:
         del thing[last]
     else:
-        thing[last] = value
+        thing[last] = value(thing[last]) if callable(value) else value

@@ -16,8 +16,10 @@ from kubernetes_validate.utils import SchemaNotFoundError
 KUBERNETES = "1.32"
 CRD_FOLDER = os.environ.get("COGWHEEL_CRD_SCHEMAS") or os.path.join(ROOT, "..", "shared", "schemas")
 MULTICAST_OFF = {"NCCL_NVLS_ENABLE": "0", "TORCH_SYMM_MEM_DISABLE_MULTICAST": "1", "NVSHMEM_DISABLE_NVLS": "1"}
-DRAIN_S = {"frontend": 30, "worker": 3600}  # the programs' own shutdown_grace_seconds
-CLOSE_S = 10
+# The programs' own shutdown_grace_seconds, and what may follow: the frontend closes its streams; ranks hand their job back
+# (LauncherOptions::hand_back_limit) and are then killed.
+DRAIN_S = {"frontend": 30, "worker": 3600}
+CLOSE_S = {"frontend": 10, "worker": 10 + 5}
 
 
 def strict(schema):
@@ -156,7 +158,7 @@ class Checker:
         name = container["name"]
         config = self.configuration(f"cogwheel-{name}-config")
         drain = int(config.get("shutdown_grace_seconds", DRAIN_S[name]))
-        needed = pause + drain + CLOSE_S
+        needed = pause + drain + CLOSE_S[name]
         grace = pod.get("terminationGracePeriodSeconds", 30)
         self.expect(grace >= needed, "grace", workload, f"{grace} s, but preStop, drain and closing take {needed} s")
 

@@ -49,6 +49,10 @@ GROUP = ("cogwheel-group", "Cogwheel: group and ranks", [
      " / sum by (group, rank) (rate(cogwheel_pipeline_step_duration_seconds_sum{m}[$__rate_interval]))"),
     ("Agreement on steps, 95th percentile", "s", "Wait until all ranks agreed on the next step.",
      "histogram_quantile(0.95, sum by (group, le) (rate(cogwheel_pipeline_step_agreement_seconds_bucket{s}[$__rate_interval])))"),
+    ("Collectives broken off", "short", "In the last 30 minutes, by reason: a rank was lost, hung or failed in a job.",
+     "sum by (group, reason) (increase(cogwheel_parallel_collective_aborts_total{s}[30m]))"),
+    ("Results refused", "short", "Of older attempts, in the last 30 minutes.",
+     "sum by (group) (increase(cogwheel_dispatch_fenced_commits_total{s}[30m]))"),
     ("Cold start", "s", "From a rank's start until its group had formed.", "cogwheel_launch_cold_start_seconds{s}"),
 ])
 TENANTS = ("cogwheel-tenants", "Cogwheel: tenants and capacity", [

@@ -8,8 +8,11 @@ from tools import AMTOOL, DEPLOY, PROMTOOL, ROOT, run
 
 import yaml
 
+import render
+
 FOLDER = os.path.join(DEPLOY, "prometheus")
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "rules.test.yaml")
+DCGM = {"DCGM_FI_DEV_XID_ERRORS", "DCGM_FI_DEV_ROW_REMAP_FAILURE"}  # in the exporter's default counters
 DEFINITIONS = ("server/metrics/server_metrics.cc", "worker/metrics/rank_metrics.cc")
 
 
@@ -74,10 +77,22 @@ class RulesTest(unittest.TestCase):
                 run(AMTOOL, "config", "routes", "test", f"--config.file={routes}", f"--verify.receivers={receivers[severity]}",
                     f"severity={severity}", f"alertname={alert['alert']}")
 
+    def test_inhibitions_name_alerts_that_exist(self):
+        names = {alert["alert"] for alert in alerts()}
+        for rule in read("alertmanager.yaml")["inhibit_rules"]:
+            for matcher in rule["source_matchers"] + rule["target_matchers"]:
+                self.assertIn(matcher.removeprefix("alertname = "), names)
+
+    def test_runbooks_share_one_base(self):
+        bases = {alert["annotations"]["runbook_url"].rpartition("/")[0] for alert in alerts()}
+        self.assertEqual(1, len(bases), bases)
+        moved = render.with_runbooks_at("https://wiki/cogwheel/", "a:\n  runbook_url: https://old/x/GroupDown.md\n")
+        self.assertEqual("a:\n  runbook_url: https://wiki/cogwheel/GroupDown.md\n", moved)
+
     def test_rules_ask_for_metrics_that_exist(self):
-        known = defined_metrics()
+        known = defined_metrics() | DCGM
         for rule in rules():
-            for name in re.findall(r"\bcogwheel_\w+", rule["expr"]):
+            for name in re.findall(r"\b(?:cogwheel|DCGM)_\w+", rule["expr"]):
                 if not name.startswith(("cogwheel_frontend", "cogwheel_worker")):  # jobs
                     self.assertIn(re.sub("_(bucket|sum|count)$", "", name), known, rule)
 
