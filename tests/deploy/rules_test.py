@@ -54,6 +54,14 @@ class RulesTest(unittest.TestCase):
             names = {t["name"] for t in yaml.safe_load(f)["tests"]}
         self.assertEqual({f"{a['alert']} {kind}" for a in alerts() for kind in ("fires", "silent")}, names)
 
+    def test_each_alert_that_waits_is_seen_waiting(self):
+        with open(TESTS) as f:
+            cases = {t["name"]: t for t in yaml.safe_load(f)["tests"]}
+        for alert in alerts():
+            if alert["for"] != "0m":
+                asked = [q["expr"] for q in cases[f"{alert['alert']} fires"]["promql_expr_test"]]
+                self.assertTrue(any('alertstate="pending"' in expr for expr in asked), alert["alert"])
+
     def test_each_alert_is_complete(self):
         for alert in alerts():
             with self.subTest(alert["alert"]):
