@@ -57,7 +57,9 @@ RankAdmin::Identity Shown(const WorkerSettings& settings, const ModelDescription
                                .model = model.name,
                                .version = COGWHEEL_VERSION,
                                .nccl_version = on_gpu ? NcclVersion() : ""};
-  if (on_gpu) {
+  if (settings.device_peak_teraflops.has_value()) {
+    shown.peak_operations = *settings.device_peak_teraflops * 1e12;
+  } else if (on_gpu) {
     shown.peak_operations =
         PeakOperationsPerSecond(GpuName(local_rank), /*half=*/*settings.dtype != Dtype::kFp32);
   }

@@ -138,6 +138,13 @@ absl::StatusOr<WorkerSettings> CheckSettings(const config::v1::WorkerConfig& con
     return absl::InvalidArgumentError(absl::StrCat(
         "shutdown_grace_seconds ", settings.shutdown_grace_seconds, " is not 0 or more"));
   }
+  if (config.has_device_peak_teraflops()) {
+    settings.device_peak_teraflops = config.device_peak_teraflops();
+    if (!(*settings.device_peak_teraflops > 0)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "device_peak_teraflops ", *settings.device_peak_teraflops, " is not above 0"));
+    }
+  }
   settings.cpu_threads = std::max(1, machine.cores / settings.rank_count);
   return settings;
 }

@@ -25,6 +25,7 @@ struct WorkerSettings {
   std::optional<Dtype> dtype;  // nothing: DefaultDtype's
   bool random_weights = false;
   bool wavefront_on_gpus = false;
+  std::optional<double> device_peak_teraflops;  // nothing: by the device's name
   int step_timeout_seconds = 0;
   int shutdown_grace_seconds = 0;  // for the running job, after SIGTERM
   int cpu_threads = 1;             // of each rank

@@ -41,7 +41,7 @@ GROUP = ("cogwheel-group", "Cogwheel: group and ranks", [
      "sum by (op, rank) (rate(cogwheel_parallel_collective_bytes_total{s}[$__rate_interval]))"),
     ("Operations of the model", "flops", "Floating-point operations a second in denoising steps, by rank.",
      "sum by (group, rank) (rate(cogwheel_pipeline_operations_total{m}[$__rate_interval]))"),
-    ("Model FLOPs utilization", "percentunit", "Those over the device's peak; without data where the peak is not known, as on the CPU.",
+    ("Model FLOPs utilization", "percentunit", "Those over the device's peak; on a device that Cogwheel does not know, --device-peak-teraflops says it.",
      "sum by (group, rank) (rate(cogwheel_pipeline_operations_total{m}[$__rate_interval]))"
      " / sum by (group, rank) (cogwheel_device_peak_operations{s})"),
     ("Waiting for other ranks", "percentunit", "Share of the time in denoising steps, by rank.",

@@ -41,7 +41,8 @@ class LiveTest(support.ProcessTest):
         ready = server.ready_line()
         self.address, self.frontend_admin = ready["listen"], ready["admin"]
         base = free_ports(2)
-        self.start_worker(self.address, 2, 1, 2, support.SHAPES, "--admin-listen", f"127.0.0.1:{base}")
+        self.start_worker(self.address, 2, 1, 2, support.SHAPES, "--admin-listen", f"127.0.0.1:{base}",
+                          "--device-peak-teraflops", "0.1")
         self.wait_healthy(self.address)
         self.rank_admins = [a for a in (f"127.0.0.1:{base + k}" for k in range(2)) if self.serves_metrics(a)]
         self.start_prometheus()

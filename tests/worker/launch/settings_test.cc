@@ -1,6 +1,7 @@
 #include "worker/settings.h"
 
 #include <gtest/gtest.h>
+#include <cmath>
 
 namespace cogwheel {
 namespace {
@@ -29,6 +30,18 @@ TEST(SettingsTest, FillsInWhatIsNotSaid) {
   EXPECT_FALSE(settings->wavefront_on_gpus);
   config.set_wavefront_on_gpus(true);
   EXPECT_TRUE(CheckSettings(config, {.cores = 8})->wavefront_on_gpus);
+}
+
+TEST(SettingsTest, APeakIsAboveZero) {
+  config::v1::WorkerConfig config;
+  config.set_model("m");
+  EXPECT_FALSE(CheckSettings(config, {.cores = 8})->device_peak_teraflops.has_value());
+  config.set_device_peak_teraflops(2250);
+  EXPECT_EQ(CheckSettings(config, {.cores = 8})->device_peak_teraflops, 2250);
+  for (const double peak : {0.0, -1.0, std::nan("")}) {
+    config.set_device_peak_teraflops(peak);
+    EXPECT_TRUE(absl::IsInvalidArgument(CheckSettings(config, {.cores = 8}).status())) << peak;
+  }
 }
 
 TEST(SettingsTest, SharesTheCores) {
