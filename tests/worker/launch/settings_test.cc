@@ -1,7 +1,8 @@
 #include "worker/settings.h"
 
-#include <gtest/gtest.h>
 #include <cmath>
+
+#include <gtest/gtest.h>
 
 namespace cogwheel {
 namespace {
