@@ -57,8 +57,8 @@ config::v1::ServerConfig DefaultServerConfig() {
   config.set_stalled_stream_seconds(30);
   config.set_max_result_bytes(int64_t{100} << 30);
   config.set_result_hours(7 * 24);
-  config.set_max_calls_per_second(500);
-  config.set_max_call_burst(1000);
+  config.set_max_calls_per_second(5000);
+  config.set_max_call_burst(10'000);
   return config;
 }
 
