@@ -3,11 +3,13 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
 import unittest
+import urllib.error
 import urllib.request
 
-from support import SHAPES, ProcessTest, wait_until
+from support import ROOT, SHAPES, ProcessTest, wait_until
 
 import grpc
 from stubs import pb, rpc
@@ -154,7 +156,10 @@ class TokenTest(SecurityTest):
                                                             ("secret-of-tenant-b", "b", self.ALL),
                                                             ("secret-of-a-reader", "b", ["read"])))
         secret = self.write("rank.token", "the-secret-of-the-ranks\n")
-        _, address = self.start_server("--access-file", self.access, "--rank-token-file", secret)
+        server = self.start_child("cogwheel-server", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir",
+                                  self.path("data"), "--access-file", self.access, "--rank-token-file", secret)
+        ready = server.ready_line()
+        address, self.admin = ready["listen"], ready["admin"]
         self.start_worker(address, 1, 1, 1, SHAPES, "--rank-token-file", secret)
         wait_until(lambda: self.cogwheel("health", "--server", address).returncode == 0, 60, "healthy")
         return address
@@ -208,6 +213,24 @@ class TokenTest(SecurityTest):
         for name in ("CreateJob", "Generate", "CancelJob", "DeleteJob", "ListGroups", "GetGroup"):
             self.assertEqual(grpc.StatusCode.PERMISSION_DENIED, calls[name][1](calls[name][0](), reader)[0], name)
         self.assertEqual(grpc.StatusCode.OK, calls["ListJobs"][1](pb.ListJobsRequest(), reader)[0])
+
+    def test_no_http_route_tells_of_a_job(self):
+        calls = self.calls(self.start_guarded())
+        secrets = ["a red circle on its way", "the key of a", "a label of a", "secret-of-tenant-a"]
+        request = pb.GenerateRequest(prompt=secrets[0], steps=1, request_id=secrets[1], labels={"note": secrets[2]})
+        code, events = calls["Generate"][1](request, "secret-of-tenant-a")
+        self.assertEqual(grpc.StatusCode.OK, code)
+        secrets += [events[0].job, events[0].job.removeprefix("jobs/"), hashlib.sha256(secrets[3].encode()).hexdigest()]
+        with open(os.path.join(ROOT, "proto/admin/admin_server.cc")) as f:  # whose routes these are: a new one is not forgotten
+            routes = re.findall(r'addHandler\("([^"]+)"', f.read())
+        self.assertLessEqual({"/metrics", "/livez", "/readyz", "/statusz"}, set(routes))
+        for route in routes:
+            with urllib.request.urlopen(f"http://{self.admin}{route}", timeout=10) as answer:
+                text = answer.read().decode()
+            for secret in secrets:
+                self.assertNotIn(secret, text, route)
+        with self.assertRaises(urllib.error.HTTPError):
+            urllib.request.urlopen(f"http://{self.admin}/{events[0].job}", timeout=10)
 
     def test_a_revoked_token_ends_without_a_restart(self):
         address = self.start_guarded()
