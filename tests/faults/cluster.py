@@ -59,7 +59,7 @@ class Frontend:
         """Seconds until its ready line."""
         begin = time.monotonic()
         argv = [program("cogwheel-server-faults"), "--listen", self.address, "--admin-listen", self.admin, "--data-dir", self.data,
-                "--max-calls-per-second", "0", *self.flags]
+                *self.flags]
         self.child = Child(argv, self.case.environment(**self.environment, **environment), self.log)
         self.child.ready_line()
         self.starts += 1
