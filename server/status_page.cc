@@ -24,7 +24,7 @@ Json ToJson(const v1::Group& group) {
            {{"cfg", group.mesh().cfg()},
             {"ring", group.mesh().ring()},
             {"ulysses", group.mesh().ulysses()}}},
-          {"running_job", group.running_job()},
+          {"busy", !group.running_job().empty()},  // not which job: its tenant alone may know
           {"ranks", std::move(ranks)}};
 }
 
