@@ -63,6 +63,8 @@ config::v1::ServerConfig DefaultServerConfig() {
 }
 
 absl::StatusOr<config::v1::ServerConfig> CheckServerConfig(config::v1::ServerConfig config) {
+  const absl::Status listen = CheckAddress("--listen", config.listen());
+  if (!listen.ok()) return listen;
   if (!config.has_internal_listen() && IsLoopback(config.listen())) {
     config.set_internal_listen(config.listen());
   }
@@ -76,7 +78,6 @@ absl::StatusOr<config::v1::ServerConfig> CheckServerConfig(config::v1::ServerCon
         "HOST:PORT"));
   }
   const absl::Status checks[] = {
-      CheckAddress("--listen", config.listen()),
       CheckAddress("--internal-listen", config.internal_listen()),
       CheckAddress("--admin-listen", config.admin_listen()),
       CheckTls("", config.listen(), config.tls_certificate(), config.tls_key(),

@@ -129,6 +129,8 @@ class TlsTest(SecurityTest):
                             (("--tls-certificate", certificate, "--tls-key", other_key), "is not that of"),
                             (("--tls-certificate", self.path("none"), "--tls-key", key), "holds no PEM certificate"),
                             (("--listen", "0.0.0.0:0", "--internal-listen", "127.0.0.1:0"), "--allow-plaintext"),
+                            (("--listen", ""), "--listen '' is not legal"),
+                            (("--listen", "0.0.0.0"), "--listen '0.0.0.0' is not legal"),
                             (("--access-file", self.path("none")), "--access-file")]:
             self.assertRefused(flags, text)
 
