@@ -1,7 +1,6 @@
 #include "worker/parallel/nccl_communicator.h"
 
 #include <cstdlib>
-#include <cstring>
 #include <map>
 #include <utility>
 #include <vector>

@@ -1,6 +1,5 @@
 #include "worker/parallel/nccl_handle.h"
 
-#include <array>
 #include <thread>
 
 namespace cogwheel {
@@ -97,13 +96,15 @@ void NcclHandle::ConnectPairs() {
   const Clock::time_point deadline = Clock::now() + options_.limit;
   Exchange(sends, recvs, cudaStreamPerThread);
   const CudaEvent done = RecordEvent(cudaStreamPerThread);
-  while (cudaEventQuery(done.get()) == cudaErrorNotReady) {
+  cudaError_t state = cudaErrorNotReady;
+  while ((state = cudaEventQuery(done.get())) == cudaErrorNotReady) {
     if (Clock::now() >= deadline) {
       Abort();
       throw CommError("NCCL's ranks did not exchange a word within the time limit");
     }
     std::this_thread::yield();
   }
+  CheckCuda(state, "NCCL's first exchange");
 }
 
 void NcclHandle::Exchange(std::span<const SendPiece> sends, std::span<const RecvPiece> recvs,
