@@ -139,15 +139,7 @@ bool LaunchType(const HeadWork& work) {
 
 bool LaunchHeadWork(const HeadWork& work) {
   if (work.batch * work.rows * work.heads == 0) return true;
-  switch (work.type) {
-    case RowType::kFp32:
-      return LaunchType<float>(work);
-    case RowType::kFp16:
-      return LaunchType<__half>(work);
-    case RowType::kBf16:
-      return LaunchType<__nv_bfloat16>(work);
-  }
-  return false;
+  return WithElement(work.type, [&](auto element) { return LaunchType<decltype(element)>(work); });
 }
 
 }  // namespace cogwheel

@@ -147,15 +147,7 @@ bool Launch(const NormSiluWork& work) {
 }  // namespace
 
 bool LaunchNormSilu(const NormSiluWork& work) {
-  switch (work.type) {
-    case RowType::kFp32:
-      return Launch<float>(work);
-    case RowType::kFp16:
-      return Launch<__half>(work);
-    case RowType::kBf16:
-      return Launch<__nv_bfloat16>(work);
-  }
-  return false;
+  return WithElement(work.type, [&](auto element) { return Launch<decltype(element)>(work); });
 }
 
 }  // namespace cogwheel

@@ -5,8 +5,24 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
+#include "worker/kernels/row_kernels.h"
+
 // 16 bytes of a row as fp32 values, for kernels that are bound by memory.
 namespace cogwheel {
+
+// launch(element) with a value, of no meaning, of the type that the rows have.
+template <typename Launch>
+bool WithElement(RowType type, const Launch& launch) {
+  switch (type) {
+    case RowType::kFp32:
+      return launch(float{});
+    case RowType::kFp16:
+      return launch(__half{});
+    case RowType::kBf16:
+      return launch(__nv_bfloat16{});
+  }
+  return false;
+}
 
 __device__ inline float ToFloat(float x) { return x; }
 __device__ inline float ToFloat(__half x) { return __half2float(x); }
