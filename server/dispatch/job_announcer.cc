@@ -41,6 +41,7 @@ void JobAnnouncer::Queue(const std::vector<QueueEntry>& entries) {
   std::map<std::string, Place> places;
   for (const QueueEntry& entry : entries) {
     const std::string& name = entry.job->name;
+    running_.erase(name);  // its group was lost: what the attempt had come to is no news any more
     Place place{entry.position, now};
     const auto old = queued_.find(name);
     if (old != queued_.end() && old->second.position == entry.position &&

@@ -105,6 +105,15 @@ TEST_F(DispatcherTest, ALossThatTheStoreCannotTakeIsNotForgotten) {
   EXPECT_EQ(JobState::kQueued, Get(name).state);
 }
 
+TEST_F(DispatcherTest, AWaitingJobIsNotToldItsLostProgressAgain) {
+  const std::string name = Accepted();
+  group_.Start();
+  group_.Progress({RunStage::kDenoise, 5, 10});
+  group_.Lose(absl::UnavailableError("gone"));
+  Pass(seconds(31));
+  EXPECT_THAT(Kinds(name), ElementsAre("queued", "started", "progress", "queued", "queued"));
+}
+
 TEST_F(DispatcherTest, AJobWhoseImageIsDamagedFailsAndTheNextRuns) {
   faulty_.fault = [this](const std::string& method) {
     const bool first = method == "Claim" && group_.orders.empty() && !std::exchange(faulted_, true);
