@@ -335,6 +335,7 @@ void Dispatcher::LoseAttempt(const Running& running, const GroupLoss& loss) {
   if (poison) return recorder_.End(running.job, failed);
   recorder_.Requeue(running.job, failed.error, loss.charged,
                     [this, place = running.place](const Job& job) {
+                      if (job.cancel_requested) return recorder_.End(job, CancelledEnd());
                       parts_.ledger.Take(place.name, CostOf(job, place));
                       queue_.Push(place);
                       AnnounceQueue();

@@ -114,6 +114,19 @@ TEST_F(DispatcherTest, AWaitingJobIsNotToldItsLostProgressAgain) {
   EXPECT_THAT(Kinds(name), ElementsAre("queued", "started", "progress", "queued", "queued"));
 }
 
+TEST_F(DispatcherTest, ACancelBetweenALossAndItsRecordEndsTheJob) {
+  const std::string name = Accepted();
+  faulty_.fault = [](const std::string& method) {
+    return method == "Requeue" ? absl::UnavailableError("disk") : absl::OkStatus();
+  };
+  group_.Lose(absl::UnavailableError("gone"));
+  EXPECT_EQ(JobState::kRunning, Cancel(name)->state);
+  faulty_.fault = [](const std::string&) { return absl::OkStatus(); };
+  Pass(milliseconds(0));
+  EXPECT_EQ(JobState::kCancelled, Get(name).state);  // no group is there to find it out
+  EXPECT_EQ(0, ledger_.load().jobs);
+}
+
 TEST_F(DispatcherTest, AJobWhoseImageIsDamagedFailsAndTheNextRuns) {
   faulty_.fault = [this](const std::string& method) {
     const bool first = method == "Claim" && group_.orders.empty() && !std::exchange(faulted_, true);
