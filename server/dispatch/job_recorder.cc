@@ -58,7 +58,7 @@ bool JobRecorder::StoreEnd(const Job& job, FinishedJob finished) {
        {"state", state},
        {"reason", ended->error.reason},
        {"error", ended->error.message}});
-  if (job.start_time.has_value()) {
+  if (job.state == JobState::kRunning) {  // one that ends in the queue may have run earlier
     ObserveStages(model, ended->stage_seconds);
     const std::chrono::duration<double> seconds = finished.end_time - *job.start_time;
     parts_.metrics.dispatch_job_duration_seconds.Observe(seconds.count(), {model, state});

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <prometheus/registry.h>
 
 #include "proto/contract/status.h"
 #include "tests/server/dispatch/dispatcher_fixture.h"
@@ -125,6 +126,17 @@ TEST_F(DispatcherTest, ACancelBetweenALossAndItsRecordEndsTheJob) {
   Pass(milliseconds(0));
   EXPECT_EQ(JobState::kCancelled, Get(name).state);  // no group is there to find it out
   EXPECT_EQ(0, ledger_.load().jobs);
+}
+
+TEST_F(DispatcherTest, TheTimeThatALostJobWaitsIsNotPartOfItsDuration) {
+  const std::string name = Accepted();
+  group_.Lose(absl::UnavailableError("gone"));
+  Pass(seconds(100));
+  Cancel(name).IgnoreError();
+  EXPECT_EQ(JobState::kCancelled, Get(name).state);
+  for (const auto& family : registry_->Collect()) {
+    if (family.name == "cogwheel_dispatch_job_duration_seconds") ADD_FAILURE() << "it did not run";
+  }
 }
 
 TEST_F(DispatcherTest, AJobWhoseImageIsDamagedFailsAndTheNextRuns) {
