@@ -81,11 +81,11 @@ void JobRecorder::Requeue(const Job& job, const JobError& cause, bool charged,
                           std::function<void(const Job&)> requeued) {
   const LostAttempt lost = {job.name, job.epoch, job.attempt, charged, cause};
   parts_.metrics.dispatch_jobs_requeued_total.Increment({cause.reason});
-  Settle([this, lost, requeued = std::move(requeued)] {
+  Settle([this, lost, group = job.group, requeued = std::move(requeued)] {
     Failpoint("dispatch.before_requeue");
     const absl::StatusOr<Job> queued = parts_.store.Requeue(lost);
     Failpoint("dispatch.after_requeue");
-    if (!queued.ok()) return Fenced(queued.status(), "");
+    if (!queued.ok()) return Fenced(queued.status(), group);
     Log(LogLevel::kWarning, "job queued again",
         {{"job", queued->name},
          {"attempt", absl::StrCat(queued->attempt)},
