@@ -346,7 +346,9 @@ void Dispatcher::CancelNow(const std::string& tenant, const std::string& name,
                            const JobCallback& done) {
   const absl::StatusOr<Job> known = parts_.store.Get(tenant, name);
   if (!known.ok() || IsTerminal(known->state)) return done(known);
-  const absl::StatusOr<Job> asked = parts_.store.RequestCancel(name);
+  // Who asks again and again costs no synced write each time.
+  const absl::StatusOr<Job> asked =
+      known->cancel_requested ? known : parts_.store.RequestCancel(name);
   Failpoint("dispatch.after_cancel_flag");
   if (!asked.ok()) return done(asked);
   if (queue_.Remove(name).has_value()) {

@@ -103,6 +103,17 @@ TEST_F(DispatcherTest, ARunningJobIsCancelledByItsGroup) {
   EXPECT_TRUE(absl::IsNotFound(Cancel("jobs/none").status()));
 }
 
+TEST_F(DispatcherTest, ASecondCancelCostsNoWrite) {
+  const std::string name = Accepted();
+  int writes = 0;
+  faulty_.fault = [&writes](const std::string& method) {
+    if (method == "RequestCancel") ++writes;
+    return absl::OkStatus();
+  };
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(Cancel(name)->cancel_requested);
+  EXPECT_EQ(1, writes);
+}
+
 TEST_F(DispatcherTest, AResultThatIsThereWinsOverALateCancel) {
   const std::string name = Accepted();
   group_.Chunk(0, "abc");
