@@ -67,6 +67,16 @@ bool EventLoop::RunNext() {
   return true;
 }
 
+void EventLoop::RunWaiting() {
+  size_t waiting = 0;
+  {
+    MutexLock lock(mutex_);
+    waiting = tasks_.size();
+  }
+  while (waiting-- > 0 && RunNext()) {
+  }
+}
+
 void EventLoop::Tick() {
   for (const auto& tick : ticks_) tick();
 }
@@ -81,10 +91,9 @@ void EventLoop::Run() {
       if (stopped_) return;
       last_turn_ = clock_.Now();
     }
-    // All that has arrived comes before the tick: a message that waited here is not a late one.
-    while (RunNext()) {
-    }
+    RunWaiting();
     if (clock_.Now() < next_tick) continue;
+    RunWaiting();  // a message that came while others were handled is not a late one
     Tick();
     next_tick = clock_.Now() + kTick;
   }

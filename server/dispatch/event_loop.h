@@ -41,6 +41,8 @@ class EventLoop {
   using Time = std::chrono::steady_clock::time_point;
   void Run() COGWHEEL_EXCLUDES(mutex_);
   bool RunNext() COGWHEEL_EXCLUDES(mutex_);
+  // What is there now and not what arrives meanwhile: no flood keeps the ticks away.
+  void RunWaiting() COGWHEEL_EXCLUDES(mutex_);
   void Tick();
 
   const Clock& clock_;

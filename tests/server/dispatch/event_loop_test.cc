@@ -1,6 +1,7 @@
 #include "server/dispatch/event_loop.h"
 
 #include <atomic>
+#include <functional>
 #include <future>
 
 #include <gtest/gtest.h>
@@ -31,6 +32,21 @@ TEST(EventLoop, TicksWithoutTasks) {
   });
   loop.Start();
   EXPECT_EQ(std::future_status::ready, ticked.get_future().wait_for(std::chrono::seconds(10)));
+}
+
+TEST(EventLoop, TicksHoweverMuchArrives) {
+  const SystemClock clock;
+  EventLoop loop(clock);
+  std::promise<void> ticked;
+  std::atomic<int> ticks{0};
+  std::function<void()> again = [&] { loop.Post(again); };
+  loop.AddTick([&] {
+    if (++ticks == 2) ticked.set_value();
+  });
+  loop.Start();
+  loop.Post(again);
+  EXPECT_EQ(std::future_status::ready, ticked.get_future().wait_for(std::chrono::seconds(10)));
+  loop.Stop();
 }
 
 TEST(EventLoop, TakesNothingOnceStopped) {
