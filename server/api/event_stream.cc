@@ -87,6 +87,7 @@ bool EventStream::Next(v1::JobEvent& event) {
   EventLog::Next next = parts_.events.ReadAfter(job_, after_, options_.include_video);
   switch (next.found) {
     case EventLog::Found::kNothing:
+      after_ = std::max(after_, next.sequence);  // chunks it does not get may be dropped unseen
       return false;
     case EventLog::Found::kUnknown:
       return NextFromStore(event);

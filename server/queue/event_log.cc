@@ -94,6 +94,7 @@ EventLog::Next EventLog::ReadAfter(const std::string& job, int64_t after,
   });
   if (later == line.events.end()) {
     next.found = line.ended ? Found::kEnd : Found::kNothing;
+    next.sequence = line.last;
     return next;
   }
   next.found = Found::kEvent;

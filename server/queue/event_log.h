@@ -47,7 +47,7 @@ class EventLog {
 
   enum class Found {
     kEvent,    // `event`; a chunk's bytes are to be read from `data`
-    kNothing,  // not yet
+    kNothing,  // not yet, and nothing up to `sequence` is for this watcher
     kGap,      // events up to `sequence` are no longer held: send a snapshot with that sequence
     kEnd,      // the terminal event was at or before `after`
     kUnknown,  // no events held: the store knows the rest

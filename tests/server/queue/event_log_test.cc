@@ -102,6 +102,21 @@ TEST(EventLog, ChunksAreForThoseWhoAskAndAreReadFromTheResult) {
   EXPECT_EQ("cde", next.data->Read(next.event.chunk().offset(), next.chunk_bytes).value());
 }
 
+TEST(EventLog, WhoDoesNotAskForChunksMissesNothingWhenTheyAreDropped) {
+  EventLog log({.events = 3, .bytes = 1 << 20, .finished_jobs = 8});
+  int64_t after = log.Append(kJob, 1, Step(1));
+  for (int i = 0; i < 10; ++i) {
+    v1::JobEvent chunk;
+    chunk.mutable_chunk()->set_offset(i);
+    log.AppendChunk(kJob, 1, std::move(chunk), /*bytes=*/1, std::make_shared<TextReader>());
+    const EventLog::Next next = log.ReadAfter(kJob, after, /*include_video=*/false);
+    EXPECT_EQ(Found::kNothing, next.found);
+    after = next.sequence;
+  }
+  log.Append(kJob, 1, Step(2));
+  EXPECT_EQ(2, log.ReadAfter(kJob, after, /*include_video=*/false).event.progress().step());
+}
+
 TEST(EventLog, WatchersAreWoken) {
   EventLog log;
   const auto watcher = std::make_shared<CountingWatcher>();
