@@ -1,8 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 
 #include <google/protobuf/duration.pb.h>
 #include <google/protobuf/timestamp.pb.h>
@@ -20,11 +22,14 @@ inline google::protobuf::Timestamp ToTimestamp(std::chrono::system_clock::time_p
   return timestamp;
 }
 
+// Timestamps reach to the year 9999, 64 bits of nanoseconds to 2262: the nearest that fits.
 inline std::chrono::system_clock::time_point ToWallTime(
     const google::protobuf::Timestamp& timestamp) {
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max() / kNanosPerSecond;
+  const int64_t seconds = std::clamp(timestamp.seconds(), -kMost, kMost - 1);
   return std::chrono::system_clock::time_point(
       std::chrono::duration_cast<std::chrono::system_clock::duration>(
-          std::chrono::seconds(timestamp.seconds()) + std::chrono::nanoseconds(timestamp.nanos())));
+          std::chrono::seconds(seconds) + std::chrono::nanoseconds(timestamp.nanos())));
 }
 
 inline google::protobuf::Duration ToDuration(double seconds) {
