@@ -1,5 +1,7 @@
 #include "client/job_follower.h"
 
+#include <utility>
+
 #include <absl/strings/str_cat.h>
 
 #include "client/generation_client.h"
@@ -22,15 +24,20 @@ absl::Status JobFollower::Handle(const v1::JobEvent& event) {
   } else {
     bar_.Update(event);
   }
-  return event.has_chunk() && writer_ != nullptr ? Keep(event) : absl::OkStatus();
+  if (writer_ == nullptr) return absl::OkStatus();
+  if (event.has_chunk()) return Keep(event);
+  return state_ == v1::SUCCEEDED ? BeginAttempt(event.attempt()) : absl::OkStatus();
+}
+
+// Another attempt's bytes may differ: they are no part of this one's result.
+absl::Status JobFollower::BeginAttempt(int32_t attempt) {
+  if (std::exchange(written_attempt_, attempt) == attempt) return absl::OkStatus();
+  return writer_->Restart();
 }
 
 absl::Status JobFollower::Keep(const v1::JobEvent& event) {
-  if (event.attempt() != written_attempt_) {
-    const absl::Status restarted = writer_->Restart();
-    if (!restarted.ok()) return restarted;
-    written_attempt_ = event.attempt();
-  }
+  const absl::Status begun = BeginAttempt(event.attempt());
+  if (!begun.ok()) return begun;
   const absl::Status written = writer_->Write(event.chunk().offset(), event.chunk().data());
   // Pieces that the server no longer held are downloaded once the job has succeeded.
   return absl::IsOutOfRange(written) ? absl::OkStatus() : written;

@@ -31,6 +31,7 @@ class JobFollower {
   CommandResult Result() const;
 
  private:
+  absl::Status BeginAttempt(int32_t attempt);
   absl::Status Keep(const v1::JobEvent& event);
   void Remember(const v1::JobEvent& event);
 

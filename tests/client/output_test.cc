@@ -160,6 +160,19 @@ TEST_F(FollowerTest, ANewAttemptStartsTheFileAnew) {
   EXPECT_EQ((*writer)->size(), 3);
 }
 
+TEST_F(FollowerTest, NothingOfALostAttemptStaysInTheResultOfAnother) {
+  auto writer = VideoWriter::Create(::testing::TempDir() + "/follower_test_lost.mp4");
+  ASSERT_TRUE(writer.ok()) << writer.status();
+  JobFollower follower = Follower(writer->get());
+  v1::JobEvent event = Event(1);
+  event.mutable_chunk()->set_data("first attempt");
+  EXPECT_TRUE(follower.Handle(event).ok());
+  event.set_attempt(2);
+  event.mutable_succeeded()->set_size_bytes(20);
+  EXPECT_TRUE(follower.Handle(event).ok());
+  EXPECT_EQ((*writer)->size(), 0) << "the second attempt's pieces came while nobody listened";
+}
+
 TEST_F(FollowerTest, AClosedStandardOutputEndsTheJob) {
   JobFollower follower = Follower(nullptr);
   json_.setstate(std::ios::badbit);

@@ -78,6 +78,7 @@ class RunTest : public ::testing::Test {
       }
       v1::JobEvent end = last;
       end.set_job("jobs/0");
+      end.set_attempt(1);
       end.set_sequence(event.sequence() + 1);
       writer.Write(end);
       return grpc::Status::OK;
