@@ -73,6 +73,18 @@ absl::StatusOr<std::optional<Job>> JobOfKey(Connection& connection, const std::s
   return FindJob(connection, key.Text(0));
 }
 
+absl::Status CheckResultFile(const std::string& data_dir, const Artefact& result) {
+  const fs::path path = fs::path(data_dir) / ArtefactPath(result);
+  std::error_code error;
+  if (fs::exists(path, error)) return absl::OkStatus();
+  if (error) {
+    return MakeError(absl::StatusCode::kUnavailable, "STORE",
+                     absl::StrCat("cannot look at ", path.string(), ": ", error.message()));
+  }
+  return MakeError(absl::StatusCode::kDataLoss, "RESULT_MISSING",
+                   absl::StrCat("the result ", result.sha256, " is gone"));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SqliteJobStore>> SqliteJobStore::Open(const Options& options,
@@ -247,10 +259,9 @@ absl::StatusOr<Job> SqliteJobStore::Finish(const FinishedJob& finished) {
     const absl::StatusOr<Job> current =
         CurrentJob(connection, finished.name, finished.epoch, finished.attempt, finished.state);
     if (!current.ok()) return current.status();
-    if (finished.result.has_value() &&
-        !fs::exists(fs::path(data_dir_) / ArtefactPath(*finished.result))) {
-      return MakeError(absl::StatusCode::kDataLoss, "RESULT_MISSING",
-                       absl::StrCat("the result ", finished.result->sha256, " is gone"));
+    if (finished.result.has_value()) {
+      const absl::Status there = CheckResultFile(data_dir_, *finished.result);
+      if (!there.ok()) return there;
     }
     job = *current;
     job.state = finished.state;

@@ -114,6 +114,19 @@ TEST_F(SqliteJobStoreTest, ASuccessNeedsItsFile) {
   EXPECT_TRUE(store_->Finish(end).ok());
 }
 
+TEST_F(SqliteJobStoreTest, AResultThatCannotBeLookedAtIsTheStoresFailure) {
+  ASSERT_TRUE(CreateAndWait(*store_, WithImage("jobs/1", "image")).ok());
+  const FinishedJob end = EndOf(store_->Claim("jobs/1", "g", 1, {}).value(), JobState::kSucceeded,
+                                {3, "aa", "video/mp4"});
+  const fs::path artefacts = fs::path(folder_.path()) / "artefacts";
+  fs::create_directories(artefacts);
+  fs::create_symlink("aa", artefacts / "aa");  // leads to itself
+  const absl::Status unknown = store_->Finish(end).status();
+  EXPECT_TRUE(absl::IsUnavailable(unknown)) << unknown;
+  EXPECT_EQ("STORE", ErrorReason(unknown));
+  EXPECT_EQ(JobState::kRunning, store_->Get("default", "jobs/1")->state);
+}
+
 TEST_F(SqliteJobStoreTest, OneRefusalInAGroupOfWritesIsAlone) {
   constexpr int kJobs = 50;
   std::vector<std::promise<absl::Status>> answers(kJobs);
