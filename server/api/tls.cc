@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <ctime>
 #include <filesystem>
+#include <system_error>
 
 #include <absl/strings/str_cat.h>
 #include <grpcpp/security/tls_certificate_provider.h>
@@ -46,7 +47,8 @@ absl::Status CheckFiles(const TlsFiles& files) {
     return absl::InvalidArgumentError(
         absl::StrCat("key ", files.key, " is not that of certificate ", files.certificate));
   }
-  if (!files.client_crls.empty() && !std::filesystem::is_directory(files.client_crls)) {
+  std::error_code error;
+  if (!files.client_crls.empty() && !std::filesystem::is_directory(files.client_crls, error)) {
     return absl::InvalidArgumentError(absl::StrCat(files.client_crls, " is no folder"));
   }
   if (files.client_ca.empty()) return absl::OkStatus();

@@ -51,13 +51,16 @@ void InputFiles::Remove(const std::string& sha256) const {
 absl::Status InputFiles::Sweep(
     const std::function<absl::StatusOr<bool>(const std::string& sha256)>& owned) {
   std::error_code error;
-  for (const fs::directory_entry& file : fs::directory_iterator(data_dir_ / "inputs", error)) {
-    const std::string sha256 = file.path().filename().string();
+  fs::directory_iterator files(data_dir_ / "inputs", error);
+  for (; !error && files != fs::end(files); files.increment(error)) {
+    const std::string sha256 = files->path().filename().string();
     const absl::StatusOr<bool> wanted = owned(sha256);
     if (!wanted.ok()) return wanted.status();
     if (!*wanted) Remove(sha256);
   }
-  return absl::OkStatus();
+  if (!error) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kUnavailable, "STORE",
+                   absl::StrCat("cannot sweep ", data_dir_.string(), ": ", error.message()));
 }
 
 }  // namespace cogwheel

@@ -21,7 +21,8 @@ class InputFiles {
   // DATA_LOSS when the bytes are not there or not those of the digest.
   absl::StatusOr<std::string> Read(const std::string& sha256) const;
   void Remove(const std::string& sha256) const;
-  // Removes the files that `owned` denies; the first error of `owned` ends it.
+  // Removes the files that `owned` denies; the first error of `owned`, or of reading the folder,
+  // ends it.
   absl::Status Sweep(const std::function<absl::StatusOr<bool>(const std::string& sha256)>& owned);
 
  private:
