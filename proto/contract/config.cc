@@ -158,11 +158,15 @@ void AddFlags(CLI::App& app, const Message& config, CommandLine& line) {
   app.add_flag("--print-config", line.print_config, "show the configuration and leave");
   app.add_option("--config", line.config_file, "file with the configuration as JSON");
   for (const FieldDescriptor* field : FieldsOf(config)) {
-    app.add_option_function<std::string>(
-           FlagName(field->name()),
-           [&line, field](const std::string& value) { line.values[field->name()] = value; },
-           absl::StrCat("also ", EnvName(field->name())))
-        ->type_name(field->cpp_type() == FieldDescriptor::CPPTYPE_STRING ? "TEXT" : "NUMBER");
+    CLI::Option* flag = app.add_option_function<std::string>(
+        FlagName(field->name()),
+        [&line, field](const std::string& value) { line.values[field->name()] = value; },
+        absl::StrCat("also ", EnvName(field->name())));
+    if (field->cpp_type() == FieldDescriptor::CPPTYPE_BOOL) {
+      flag->expected(0, 1)->default_str("true")->option_text("[true|false]");
+    } else {
+      flag->type_name(field->cpp_type() == FieldDescriptor::CPPTYPE_STRING ? "TEXT" : "NUMBER");
+    }
   }
   app.allow_extras();
 }

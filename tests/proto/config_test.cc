@@ -63,6 +63,17 @@ TEST_F(ConfigTest, NegativeNumbersAreValues) {
   EXPECT_EQ(-1, config_.max_queued_jobs());
 }
 
+TEST_F(ConfigTest, ASwitchNeedsNoValueAndMayHaveOne) {
+  ASSERT_TRUE(Load({"--allow-plaintext", "--listen", "a:1"}).ok());
+  EXPECT_TRUE(config_.allow_plaintext());
+  EXPECT_EQ("a:1", config_.listen());
+  ASSERT_TRUE(Load({"--allow-plaintext=false"}).ok());
+  EXPECT_FALSE(config_.allow_plaintext());
+  ASSERT_TRUE(Load({"--allow-plaintext", "true"}).ok());
+  EXPECT_TRUE(config_.allow_plaintext());
+  EXPECT_FALSE(Load({"--allow-plaintext=perhaps"}).ok());
+}
+
 TEST_F(ConfigTest, RefusesWhatIsNotLegal) {
   const auto refusal = [this](std::vector<std::string> arguments) {
     const auto outcome = Load(std::move(arguments));
