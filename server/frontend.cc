@@ -120,18 +120,6 @@ class WiredFrontend final : public Frontend {
   ~WiredFrontend() override { Stop(); }
 
   absl::Status Listen(const config::v1::ServerConfig& config) {
-    auto admin = AdminServer::Start(
-        config.admin_listen(),
-        {metrics_.registry, [this] { BeforeScrape(); }, [this] { return Live(); },
-         [this] { return Ready(); },
-         [this] {
-           return StatusPage(
-               readiness_.Reason(),
-               std::chrono::duration_cast<std::chrono::seconds>(clock_.Now() - start_), ledger_,
-               board_);
-         }});
-    if (!admin.ok()) return admin.status();
-    admin_ = *std::move(admin);
     const absl::StatusOr<std::vector<Job>> unfinished = store_->Recover();
     if (!unfinished.ok()) return unfinished.status();
     dispatcher_.Recover(*unfinished);
@@ -147,6 +135,19 @@ class WiredFrontend final : public Frontend {
                      {"internal", config.internal_tls_certificate()}};
     server_ = *std::move(server);
     readiness_.Serve(server_->health());
+    // Last: /readyz says nothing of a server that does not listen yet.
+    auto admin = AdminServer::Start(
+        config.admin_listen(),
+        {metrics_.registry, [this] { BeforeScrape(); }, [this] { return Live(); },
+         [this] { return Ready(); },
+         [this] {
+           return StatusPage(
+               readiness_.Reason(),
+               std::chrono::duration_cast<std::chrono::seconds>(clock_.Now() - start_), ledger_,
+               board_);
+         }});
+    if (!admin.ok()) return admin.status();
+    admin_ = *std::move(admin);
     addresses_ = {server_->addresses().listen, server_->addresses().internal, admin_->address()};
     return absl::OkStatus();
   }

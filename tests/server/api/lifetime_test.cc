@@ -84,13 +84,17 @@ TEST_F(FrontendTest, WhoCallsTooOftenIsToldWhenToComeBack) {
   for (int i = 0; i < 10; ++i) EXPECT_EQ(2, Health(""));  // no group yet, but an answer
 }
 
-TEST_F(FrontendTest, ASecondServerFindsTheDirectoryTaken) {
+TEST_F(FrontendTest, ASecondServerFindsDirectoryAndAddressesTaken) {
   Serve();
   const auto second = Frontend::Start(config_, clock_);
   EXPECT_TRUE(absl::IsFailedPrecondition(second.status()));
   config_.set_data_dir(folder_ + "/other");
   config_.set_listen(frontend_->addresses().listen);
   config_.set_internal_listen(frontend_->addresses().listen);
+  EXPECT_TRUE(absl::IsUnavailable(Frontend::Start(config_, clock_).status()));
+  config_.set_listen("127.0.0.1:0");
+  config_.set_internal_listen("127.0.0.1:0");
+  config_.set_admin_listen(frontend_->addresses().admin);
   EXPECT_TRUE(absl::IsUnavailable(Frontend::Start(config_, clock_).status()));
 }
 
