@@ -40,7 +40,7 @@ FlightRecorder::Hooks RankAdmin::Hooks() {
                 metrics_.pipeline_busy_seconds_total.Increment(
                     {std::string(BlockName(block.kind)), identity_.group, rank},
                     Seconds(block.took));
-                if (block.kind != BlockKind::kStep) return;
+                if (block.kind != BlockKind::kStep || !block.whole) return;
                 const std::vector<std::string> labels = {identity_.model, identity_.group, rank};
                 metrics_.pipeline_steps_total.Increment(labels);
                 metrics_.pipeline_step_duration_seconds.Observe(Seconds(block.took), labels);

@@ -113,7 +113,7 @@ void FlightRecorder::Finished(int64_t sequence, Time now) {
   if (entry.sequence == sequence) entry.finished = now;
 }
 
-int64_t FlightRecorder::EnterBlock(BlockKind kind, Time now) {
+int64_t FlightRecorder::EnterBlock(BlockKind kind, Time now, bool whole) {
   EndedBlock summary;
   int64_t issued = 0;
   {
@@ -121,7 +121,8 @@ int64_t FlightRecorder::EnterBlock(BlockKind kind, Time now) {
     const Block ended = block_;
     summary = {.kind = ended.kind,
                .took = now - ended.began,
-               .waited = std::exchange(waited_, std::chrono::nanoseconds(0))};
+               .waited = std::exchange(waited_, std::chrono::nanoseconds(0)),
+               .whole = whole};
     issued = last_sequence_ - ended.after;
     block_ = {.kind = kind, .number = ended.number + 1, .began = now, .after = last_sequence_};
   }

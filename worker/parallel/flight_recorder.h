@@ -40,6 +40,7 @@ class FlightRecorder {
     BlockKind kind = BlockKind::kNone;
     std::chrono::nanoseconds took{0};
     std::chrono::nanoseconds waited{0};  // of that, for exchanges with other ranks
+    bool whole = true;                   // false: the job was left within it
   };
   // Called by the rank thread.
   struct Hooks {
@@ -51,8 +52,9 @@ class FlightRecorder {
 
   int64_t Started(const std::string& op, int64_t sent_bytes, Time now) COGWHEEL_EXCLUDES(mutex_);
   void Finished(int64_t sequence, Time now) COGWHEEL_EXCLUDES(mutex_);
-  // Ends the block before and returns how many exchanges it had. kNone: no work is being done.
-  int64_t EnterBlock(BlockKind kind, Time now) COGWHEEL_EXCLUDES(mutex_);
+  // Ends the block before, `whole` or not, and returns how many exchanges it had. kNone: no work is
+  // being done.
+  int64_t EnterBlock(BlockKind kind, Time now, bool whole = true) COGWHEEL_EXCLUDES(mutex_);
 
   void BlockAgreed(Time now) COGWHEEL_EXCLUDES(mutex_);
   // The present block's work has waited that long for other ranks.

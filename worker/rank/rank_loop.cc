@@ -170,7 +170,7 @@ RankLoop::Verdict RankLoop::Execute(const JobSpec& spec) {
     report.seconds =
         pipeline_->Run(spec, *world_, sink, [&] { return NextCommand(spec, output.get()); });
   });
-  watchdog_.EndJob();
+  watchdog_.EndJob(/*finished=*/ran.ok());
   Failpoint("rank.stream");
   report.status = ran;
   if (output != nullptr && !output->status().ok()) report.status = output->status();

@@ -40,7 +40,7 @@ Watchdog::Watchdog(Options options)
     : options_(std::move(options)),
       recorder_({.on_block_end =
                      [this](const FlightRecorder::EndedBlock& block) {
-                       Learn(block.kind, block.took);
+                       if (block.whole) Learn(block.kind, block.took);
                        if (options_.hooks.on_block_end) options_.hooks.on_block_end(block);
                      },
                  .on_agreed = options_.hooks.on_agreed}),
@@ -147,7 +147,9 @@ void Watchdog::Learn(BlockKind kind, std::chrono::nanoseconds took) {
   deadline_.Learn(kind, took);
 }
 
-void Watchdog::EndJob() { recorder_.EnterBlock(BlockKind::kNone, options_.clock.Now()); }
+void Watchdog::EndJob(bool finished) {
+  recorder_.EnterBlock(BlockKind::kNone, options_.clock.Now(), /*whole=*/finished);
+}
 
 bool Watchdog::leaving() const {
   const MutexLock lock(mutex_);

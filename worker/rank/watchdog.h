@@ -51,7 +51,9 @@ class Watchdog {
   void Guard(std::shared_ptr<Communicator> world) COGWHEEL_EXCLUDES(mutex_);
   // Around the part of a job that has exchanges.
   void BeginJob(const JobSpec& spec) COGWHEEL_EXCLUDES(mutex_);
-  void EndJob();
+  // `finished`: the job's last block was done. One that the job was left in, cancelled or failed,
+  // is no measure of the next.
+  void EndJob(bool finished);
 
   // The process has to leave within leave_limit. With `abort` the communicator is aborted at once:
   // the others are going too. Without, the job may stop in step first, for half the time. A rank

@@ -45,7 +45,9 @@ TEST_F(RankAdminTest, MetersWhatTheRecorderSees) {
   recorder_.Waited(seconds(1));
   *admin_.operations() = 3e12;
   recorder_.EnterBlock(BlockKind::kStep, start + seconds(3));
-  recorder_.EnterBlock(BlockKind::kNone, start + seconds(5));
+  recorder_.EnterBlock(BlockKind::kStep, start + seconds(5));
+  // A cancelled job: that last step was not done.
+  recorder_.EnterBlock(BlockKind::kNone, start + seconds(6), /*whole=*/false);
   HttpGet(admin_.address(), "/metrics");
   recorder_.Started("ring", 11, start);
   const std::string text = HttpGet(admin_.address(), "/metrics");
@@ -54,7 +56,7 @@ TEST_F(RankAdminTest, MetersWhatTheRecorderSees) {
            "cogwheel_ready 1\n",
            "cogwheel_pipeline_steps_total{group=\"g\",model=\"m\",rank=\"2\"} 2\n",
            "cogwheel_pipeline_step_duration_seconds_sum{group=\"g\",model=\"m\",rank=\"2\"} 4\n",
-           "cogwheel_pipeline_busy_seconds_total{group=\"g\",rank=\"2\",stage=\"denoise\"} 4\n",
+           "cogwheel_pipeline_busy_seconds_total{group=\"g\",rank=\"2\",stage=\"denoise\"} 5\n",
            "cogwheel_pipeline_busy_seconds_total{group=\"g\",rank=\"2\",stage=\"text_encode\"} 1\n",
            "cogwheel_pipeline_step_agreement_seconds_count{group=\"g\"} 1\n",
            "cogwheel_pipeline_operations_total{group=\"g\",model=\"m\",rank=\"2\"} 3000000000000\n",

@@ -104,9 +104,21 @@ TEST_F(WatchdogTest, NothingIsOwedBetweenJobsAndAfterProgress) {
     Pass(seconds(9));
     Enter(BlockKind::kStep);
   }
-  watchdog_.EndJob();
+  watchdog_.EndJob(/*finished=*/true);
   Pass(seconds(3600));
   EXPECT_FALSE(watchdog_.leaving());
+}
+
+// A cancel is agreed where a step would begin: nothing of it is done, so the next one is the first.
+TEST_F(WatchdogTest, ABlockThatAJobWasLeftInTeachesNothing) {
+  Enter(BlockKind::kStep);
+  watchdog_.EndJob(/*finished=*/false);
+  Enter(BlockKind::kStep);
+  Pass(milliseconds(59'900));
+  EXPECT_FALSE(watchdog_.leaving());
+  Pass(milliseconds(100));
+  EXPECT_TRUE(watchdog_.leaving());
+  reported_.get_future().wait();
 }
 
 TEST_F(WatchdogTest, AnEpochThatIsOverAbortsAtOnce) {
