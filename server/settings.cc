@@ -1,6 +1,8 @@
 #include "server/settings.h"
 
+#include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <string>
 
 #include <absl/strings/numbers.h>
@@ -10,6 +12,8 @@
 
 namespace cogwheel {
 namespace {
+
+constexpr int64_t kMostResultHours = 876'000;  // a century; 292 years of nanoseconds are too many
 
 absl::Status CheckAddress(const char* flag, const std::string& address) {
   const size_t colon = address.rfind(':');
@@ -22,10 +26,12 @@ absl::Status CheckAddress(const char* flag, const std::string& address) {
   return absl::OkStatus();
 }
 
-absl::Status CheckAtLeast(const char* flag, int64_t value, int64_t least) {
-  if (value >= least) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(flag, " ", value, " is not legal; the nearest legal value is ", least));
+absl::Status CheckRange(const char* flag, int64_t value, int64_t least,
+                        int64_t most = std::numeric_limits<int64_t>::max()) {
+  if (value >= least && value <= most) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(flag, " ", value,
+                                                 " is not legal; the nearest legal value is ",
+                                                 std::clamp(value, least, most)));
 }
 
 // A certificate and its key come together, and what other machines reach is encrypted.
@@ -88,17 +94,17 @@ absl::StatusOr<config::v1::ServerConfig> CheckServerConfig(config::v1::ServerCon
                config.internal_listen() == config.listen() ? config.tls_key()
                                                            : config.internal_tls_key(),
                config.allow_plaintext()),
-      CheckAtLeast("--max-queued-jobs", config.max_queued_jobs(), 1),
-      CheckAtLeast("--max-queued-bytes", config.max_queued_bytes(), 1),
-      CheckAtLeast("--max-queued-seconds", config.max_queued_seconds(), 1),
-      CheckAtLeast("--max-tenant-queued-jobs", config.max_tenant_queued_jobs(), 1),
-      CheckAtLeast("--max-kept-jobs", config.max_kept_jobs(), 1),
-      CheckAtLeast("--stalled-stream-seconds", config.stalled_stream_seconds(), 1),
-      CheckAtLeast("--max-result-bytes", config.max_result_bytes(), 1),
-      CheckAtLeast("--max-calls-per-second", config.max_calls_per_second(), 0),
-      CheckAtLeast("--max-call-burst", config.max_call_burst(), 1),
-      CheckAtLeast("--result-hours", config.result_hours(), 1),
-      CheckAtLeast("--shutdown-grace-seconds", config.shutdown_grace_seconds(), 0),
+      CheckRange("--max-queued-jobs", config.max_queued_jobs(), 1),
+      CheckRange("--max-queued-bytes", config.max_queued_bytes(), 1),
+      CheckRange("--max-queued-seconds", config.max_queued_seconds(), 1),
+      CheckRange("--max-tenant-queued-jobs", config.max_tenant_queued_jobs(), 1),
+      CheckRange("--max-kept-jobs", config.max_kept_jobs(), 1),
+      CheckRange("--stalled-stream-seconds", config.stalled_stream_seconds(), 1),
+      CheckRange("--max-result-bytes", config.max_result_bytes(), 1),
+      CheckRange("--max-calls-per-second", config.max_calls_per_second(), 0),
+      CheckRange("--max-call-burst", config.max_call_burst(), 1),
+      CheckRange("--result-hours", config.result_hours(), 1, kMostResultHours),
+      CheckRange("--shutdown-grace-seconds", config.shutdown_grace_seconds(), 0),
   };
   for (const absl::Status& check : checks) {
     if (!check.ok()) return check;

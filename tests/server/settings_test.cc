@@ -1,0 +1,65 @@
+#include "server/settings.h"
+
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace cogwheel {
+namespace {
+
+using config::v1::ServerConfig;
+using testing::HasSubstr;
+
+std::string Refusal(const ServerConfig& config) {
+  const absl::Status status = CheckServerConfig(config).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << config.ShortDebugString();
+  return std::string(status.message());
+}
+
+TEST(ServerConfig, DefaultsAreLegalAndFillInWhatFollows) {
+  ServerConfig config = DefaultServerConfig();
+  config.set_max_queued_jobs(7);
+  const ServerConfig checked = CheckServerConfig(config).value();
+  EXPECT_EQ(config.listen(), checked.internal_listen());
+  EXPECT_EQ(7, checked.max_tenant_queued_jobs());
+}
+
+TEST(ServerConfig, NumbersOutOfRangeNameTheNearest) {
+  ServerConfig config = DefaultServerConfig();
+  config.set_max_queued_jobs(0);
+  EXPECT_THAT(Refusal(config), HasSubstr("--max-queued-jobs 0 is not legal; the nearest"));
+  config = DefaultServerConfig();
+  config.set_result_hours(0);
+  EXPECT_THAT(Refusal(config), HasSubstr("--result-hours 0 is not legal; the nearest legal value "
+                                         "is 1"));
+}
+
+// More would run over the nanoseconds of a 64-bit time, and every result would be too old at once.
+TEST(ServerConfig, ResultsAreKeptForACenturyAtMost) {
+  ServerConfig config = DefaultServerConfig();
+  config.set_result_hours(876'000);
+  EXPECT_TRUE(CheckServerConfig(config).ok());
+  config.set_result_hours(9'999'999);
+  EXPECT_THAT(Refusal(config), HasSubstr("--result-hours 9999999 is not legal; the nearest legal "
+                                         "value is 876000"));
+}
+
+TEST(ServerConfig, WhatOthersReachIsEncryptedUnlessAllowed) {
+  ServerConfig config = DefaultServerConfig();
+  config.set_listen("0.0.0.0:50051");
+  EXPECT_THAT(Refusal(config), HasSubstr("--internal-listen is required"));
+  config.set_internal_listen("127.0.0.1:50052");
+  EXPECT_THAT(Refusal(config), HasSubstr("--allow-plaintext"));
+  config.set_tls_certificate("certificate");
+  EXPECT_THAT(Refusal(config), HasSubstr("--tls-key are given together"));
+  config.set_tls_key("key");
+  EXPECT_TRUE(CheckServerConfig(config).ok());
+  config.set_internal_listen("10.0.0.1:50052");
+  EXPECT_THAT(Refusal(config), HasSubstr("--internal-listen 10.0.0.1:50052"));
+  config.set_allow_plaintext(true);
+  EXPECT_TRUE(CheckServerConfig(config).ok());
+}
+
+}  // namespace
+}  // namespace cogwheel
