@@ -56,6 +56,10 @@ void GaugeMeter::Set(double value, const std::vector<std::string>& values) {
   family_.Add(LabelsOf(name_, values)).Set(value);
 }
 
+void GaugeMeter::Remove(const std::vector<std::string>& values) {
+  family_.Remove(&family_.Add(LabelsOf(name_, values)));
+}
+
 HistogramMeter::HistogramMeter(prometheus::Registry& registry, MeterName name,
                                std::vector<double> buckets)
     : name_(std::move(name)),

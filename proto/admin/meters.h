@@ -52,6 +52,8 @@ class GaugeMeter {
  public:
   GaugeMeter(prometheus::Registry& registry, MeterName name);
   void Set(double value, const std::vector<std::string>& values = {});
+  // Takes the series away. Only on the thread that sets it.
+  void Remove(const std::vector<std::string>& values);
 
  private:
   const MeterName name_;

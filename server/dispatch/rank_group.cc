@@ -299,7 +299,11 @@ v1::Group RankGroup::Describe() const {
 void RankGroup::Publish() {
   const v1::Group group = Describe();
   parts_.board.Put(group);
-  parts_.metrics.dispatch_group_up.Set(group.ready() ? 1 : 0, {name_});
+  if (members_.empty() && asked_to_leave_) {  // by whoever scales down: nobody is missed
+    parts_.metrics.dispatch_group_up.Remove({name_});
+  } else {
+    parts_.metrics.dispatch_group_up.Set(group.ready() ? 1 : 0, {name_});
+  }
   parts_.metrics.dispatch_group_epoch.Set(static_cast<double>(epoch_), {name_});
 }
 

@@ -93,7 +93,8 @@ class RankGroup final : public WorkerGroup {
   int64_t epoch_ = 0;
   int64_t job_sequence_ = 0;
   std::string job_;
-  bool cancel_asked_ = false;  // before the ranks had agreed
+  bool cancel_asked_ = false;    // before the ranks had agreed
+  bool asked_to_leave_ = false;  // those who were here last
 };
 
 }  // namespace cogwheel

@@ -93,6 +93,7 @@ void RankGroup::OnGone(RankId id, const absl::Status& why) {
 }
 
 void RankGroup::RemoveWaiting(RankId id, const absl::Status& why) {
+  asked_to_leave_ = FindLeaving() != nullptr;
   std::erase_if(members_, [&](const Member& member) {
     if (member.id == id) member.link->Close(why);
     return member.id == id;
@@ -108,6 +109,7 @@ void RankGroup::EndEpoch(const GroupLoss& loss) {
        {"charged", loss.charged ? "yes" : "no"},
        {"error", std::string(loss.why.message())}});
   parts_.metrics.dispatch_group_losses_total.Increment({name_});
+  asked_to_leave_ = FindLeaving() != nullptr;
   const std::vector<Member> members = std::exchange(members_, {});
   Enter(Phase::kGathering, std::chrono::seconds(0));
   job_.clear();

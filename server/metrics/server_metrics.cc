@@ -97,8 +97,9 @@ ServerMetrics::ServerMetrics(std::shared_ptr<prometheus::Registry> given)
           *registry, {"cogwheel_dispatch_group_formations_total", "epochs begun", {"group"}}),
       dispatch_group_losses_total(
           *registry, {"cogwheel_dispatch_group_losses_total", "epochs ended by a rank", {"group"}}),
-      dispatch_group_up(*registry,
-                        {"cogwheel_dispatch_group_up", "1 while a group is formed", {"group"}}),
+      dispatch_group_up(*registry, {"cogwheel_dispatch_group_up",
+                                    "1 while a group is formed; gone once it was asked to leave",
+                                    {"group"}}),
       dispatch_group_epoch(*registry,
                            {"cogwheel_dispatch_group_epoch", "current epoch", {"group"}}),
       dispatch_group_last_step_timestamp_seconds(

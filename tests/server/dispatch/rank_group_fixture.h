@@ -211,6 +211,13 @@ class RankGroupTest : public testing::Test {
     std::sort(found.begin(), found.end());
     return found;
   }
+  // What the metric says of the group, if it speaks of it.
+  std::optional<double> Up() {
+    for (const auto& family : metrics_.registry->Collect()) {
+      if (family.name == "cogwheel_dispatch_group_up") return family.metric.at(0).gauge.value;
+    }
+    return std::nullopt;
+  }
   void Beat(RankId id, int64_t epoch = 0, int64_t step = 0) {
     internal::v1::RankMessage message;
     message.mutable_heartbeat()->set_epoch(epoch);

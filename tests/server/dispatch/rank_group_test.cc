@@ -156,6 +156,25 @@ TEST_F(RankGroupTest, ARankThatLeavesTakesNoFurtherJobAndIsNotCharged) {
   EXPECT_FALSE(group_->idle());
 }
 
+TEST_F(RankGroupTest, AGroupIsDownWhenItIsMissedAndNotWhenItWasAskedToLeave) {
+  EXPECT_EQ(std::nullopt, Up());
+  Form();
+  EXPECT_EQ(1, Up());
+  groups_.OnGone(1);
+  EXPECT_EQ(0, Up());
+  Form();
+  Leaving(1);  // scaled down
+  EXPECT_EQ(std::nullopt, Up());
+  const auto waiting = Join(3, MakeHello("b", 0));
+  EXPECT_EQ(0, Up());
+  Leaving(3);
+  groups_.OnGone(3);
+  EXPECT_EQ(std::nullopt, Up());
+  Join(4, MakeHello("b", 0));
+  groups_.OnGone(4);
+  EXPECT_EQ(0, Up());
+}
+
 TEST_F(RankGroupTest, ARankMayGoOnceItsPartIsDone) {
   Form();
   Start();
