@@ -52,7 +52,7 @@ std::string JobText(const v1::Job& job) {
   Line(text, "created", TimeUtil::ToString(job.create_time()));
   if (job.has_start_time()) Line(text, "started", TimeUtil::ToString(job.start_time()));
   if (job.has_end_time()) Line(text, "ended", TimeUtil::ToString(job.end_time()));
-  if (job.attempt() > 0) {
+  if (job.has_start_time()) {
     Line(text, "run by",
          absl::StrCat("group ", job.group(), ", epoch ", job.epoch(), ", attempt ", job.attempt()));
   }

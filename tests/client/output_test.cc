@@ -109,6 +109,11 @@ TEST(TextOutput, NamesWhatMatters) {
   job.mutable_error()->set_reason("RANK_DIED");
   job.mutable_error()->set_message("rank 2 ended");
   EXPECT_THAT(JobText(job), HasSubstr("RANK_DIED: rank 2 ended"));
+  job.set_attempt(1);  // a server that started again counted on
+  EXPECT_THAT(JobText(job), Not(HasSubstr("run by")));
+  job.mutable_start_time()->set_seconds(1'700'000'000);
+  job.set_group("g");
+  EXPECT_THAT(JobText(job), HasSubstr("group g, epoch 0, attempt 1"));
 }
 
 class FollowerTest : public ::testing::Test {
