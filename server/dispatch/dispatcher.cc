@@ -30,6 +30,7 @@ double Seconds(std::chrono::nanoseconds duration) { return duration.count() * 1e
 Dispatcher::Dispatcher(const Parts& parts)
     : parts_(parts),
       announcer_(parts.events, parts.clock),
+      load_(parts.ledger, parts.metrics, parts.clock),
       recorder_({parts.store, parts.results, parts.events, announcer_, parts.clock, parts.metrics,
                  parts.keep}) {}
 
@@ -405,39 +406,7 @@ void Dispatcher::Tick() {
   Schedule();
   AnnounceQueue();
   announcer_.Tick();
-  ShowLoad();
-}
-
-// For those outside this thread: admission and metrics.
-void Dispatcher::ShowLoad() {
-  struct Load {
-    int groups = 0, running = 0, queued = 0;
-    double running_seconds = 0, oldest_seconds = 0;
-  };
-  std::map<std::string, Load> models;
-  for (const std::string& model : shown_models_) models[model];
-  const Placement placement = PlaceNow();
-  for (const Placement::Slot& slot : placement.slots()) {
-    Load& load = models[slot.group->model()];
-    ++load.groups;
-    load.running += slot.idle ? 0 : 1;
-    load.running_seconds += slot.free_in;
-  }
-  for (const QueuedJob* job : queue_.InOrder()) {
-    Load& load = models[job->model];
-    ++load.queued;
-    load.oldest_seconds = std::max(load.oldest_seconds, Seconds(parts_.clock.Now() - job->arrival));
-  }
-  ServerMetrics& metrics = parts_.metrics;
-  for (const auto& [model, load] : models) {
-    parts_.ledger.SetGroups(model, load.groups, load.running_seconds);
-    metrics.queue_jobs.Set(load.queued, {"queued", model});
-    metrics.queue_jobs.Set(load.running, {"running", model});
-    metrics.queue_gpu_seconds.Set(parts_.ledger.SecondsOf(model) + load.running_seconds, {model});
-    metrics.queue_oldest_age_seconds.Set(load.oldest_seconds, {model});
-    shown_models_.insert(model);
-  }
-  metrics.queue_bytes.Set(static_cast<double>(parts_.ledger.load().bytes));
+  load_.Show(PlaceNow().slots(), queue_.InOrder());
 }
 
 }  // namespace cogwheel

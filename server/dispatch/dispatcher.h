@@ -6,7 +6,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -15,6 +14,7 @@
 #include "server/dispatch/job_announcer.h"
 #include "server/dispatch/job_end.h"
 #include "server/dispatch/job_recorder.h"
+#include "server/dispatch/load_report.h"
 #include "server/dispatch/placement.h"
 #include "server/dispatch/worker_group.h"
 #include "server/metrics/server_metrics.h"
@@ -104,15 +104,14 @@ class Dispatcher final : public WorkerGroupObserver {
   std::optional<Running> TakeRunning(WorkerGroup& group);
   Running* FindRunning(WorkerGroup& group);
   void AnnounceQueue();
-  void ShowLoad();
 
   const Parts parts_;
   JobAnnouncer announcer_;
+  LoadReport load_;
   JobRecorder recorder_;
   RequestQueue queue_;
   std::map<WorkerGroup*, Running> running_;
   std::vector<WorkerGroup*> idle_;
-  std::set<std::string> shown_models_;
   bool draining_ = false;
   std::atomic<int> running_jobs_{0};
 };
