@@ -128,6 +128,7 @@ void Launcher::Drain() {
   auto deadline = clock_.Now() + options_.drain_limit;
   bool in_a_hurry = false;
   while (AnyRuns()) {
+    KillStopped();
     const bool asked = signals_.Count(kPollInterval) >= 2;
     const bool late = clock_.Now() >= deadline;
     if (in_a_hurry && late) break;

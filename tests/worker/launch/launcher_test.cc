@@ -145,6 +145,21 @@ TEST_F(LauncherTest, TheEndOfTheGraceLetsRanksHandTheirJobBack) {
   EXPECT_EQ(std::remove(handed.c_str()), 0) << "no rank was told";
 }
 
+// Nobody waits an hour for a job that a stopped rank will not end.
+TEST_F(LauncherTest, ARankStoppedForLongIsKilledWhileDrainingToo) {
+  LauncherOptions options{
+      .argv = {"/bin/sh", "-c",
+               "trap 'kill -STOP $$' TERM; echo ready; while :; do sleep 0.05; done"},
+      .rank_count = 1,
+      .stopped_limit = milliseconds(300),
+      .drain_limit = seconds(5)};
+  Launcher launcher(options, signals_, clock_,
+                    [&](const std::string&) { kill(getpid(), SIGTERM); });
+  const auto begin = clock_.Now();
+  EXPECT_EQ(launcher.Run(), 0);
+  EXPECT_LT(clock_.Now() - begin, seconds(5));
+}
+
 TEST_F(LauncherTest, RanksThatIgnoreTheSecondSignalAreKilled) {
   LauncherOptions options{.argv = {"/bin/sh", "-c", "trap '' TERM INT; echo ready; exec sleep 60"},
                           .rank_count = 1,
