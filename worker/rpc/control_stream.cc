@@ -14,7 +14,6 @@ using internal::v1::RankMessage;
 
 constexpr std::chrono::seconds kHeartbeatInterval{1};
 constexpr std::chrono::milliseconds kDialSlice{200};
-constexpr std::chrono::seconds kSendLimit{30};
 constexpr std::chrono::seconds kFlushLimit{5};
 constexpr std::chrono::seconds kCloseLimit{4};
 
@@ -73,7 +72,7 @@ ControlStream::ControlStream(std::shared_ptr<grpc::Channel> channel, const std::
               .on_end = [this](const grpc::Status& status) { OnEnd(status); }})) {
   RankMessage message;
   *message.mutable_hello() = ToHello(options.identity);
-  stream_->Send(std::move(message), kSendLimit).IgnoreError();
+  stream_->Send(std::move(message), options_.send_limit).IgnoreError();
   heartbeats_ = std::thread([this] { SendHeartbeats(); });
 }
 
@@ -161,7 +160,7 @@ void ControlStream::SendHeartbeats() {
 void ControlStream::SendFormed(int64_t epoch) {
   RankMessage message;
   message.mutable_formed()->set_epoch(epoch);
-  stream_->Send(std::move(message), kSendLimit).IgnoreError();
+  stream_->Send(std::move(message), options_.send_limit).IgnoreError();
 }
 
 void ControlStream::SendAnswer(const RunOrder& order, const absl::Status& status,
@@ -174,7 +173,7 @@ void ControlStream::SendAnswer(const RunOrder& order, const absl::Status& status
   answer.set_reason(ErrorReason(status));
   answer.set_message(std::string(status.message()));
   answer.set_planned_bytes(planned_bytes);
-  stream_->Send(std::move(message), kSendLimit).IgnoreError();
+  stream_->Send(std::move(message), options_.send_limit).IgnoreError();
 }
 
 void ControlStream::SendDone(const JobReport& report) {
@@ -193,7 +192,7 @@ void ControlStream::SendDone(const JobReport& report) {
   done.set_decode_seconds(report.seconds.decode);
   done.set_encode_seconds(report.output.encode_seconds);
   done.set_epoch_over(report.epoch_over);
-  stream_->Send(std::move(message), kSendLimit).IgnoreError();
+  stream_->Send(std::move(message), options_.send_limit).IgnoreError();
 }
 
 absl::Status ControlStream::DecodeImage(RunOrder& order) {
@@ -206,7 +205,7 @@ absl::Status ControlStream::DecodeImage(RunOrder& order) {
 }
 
 std::unique_ptr<JobOutput> ControlStream::OpenOutput(const JobSpec& spec) {
-  return std::make_unique<ResultStream>(spec, *stream_);
+  return std::make_unique<ResultStream>(spec, *stream_, options_.send_limit);
 }
 
 bool ControlStream::CancelRequested(int64_t job_sequence) const {

@@ -39,6 +39,8 @@ class ControlStream final : public RankLink {
     // Silence of the frontend after which it counts as suspect (logged) and as gone.
     std::chrono::milliseconds suspect{5'000};
     std::chrono::milliseconds gone{15'000};
+    // Longest wait for the frontend to make room for one message.
+    std::chrono::milliseconds send_limit{30'000};
   };
   // Dials again and again until the frontend answers; UNAVAILABLE after dial_limit, CANCELLED when
   // asked to stop, INVALID_ARGUMENT for keys that cannot be read. `mailbox` outlives the stream.

@@ -16,13 +16,17 @@ using internal::v1::RankMessage;
 constexpr char kTensorMediaType[] = "application/octet-stream";
 // Of frames waiting for the encoder: a whole clip of the largest model fits.
 constexpr size_t kMaxQueuedBytes = size_t{768} << 20;
-constexpr std::chrono::seconds kSendLimit{30};
 constexpr std::chrono::seconds kIdleLimit{1};
 // Longest wait for the encoder after the last frame.
 constexpr std::chrono::minutes kFinishLimit{10};
 
 std::string_view AsText(const void* data, size_t bytes) {
   return {static_cast<const char*>(data), bytes};
+}
+
+absl::Status NotTaken(const std::string& why) {
+  return MakeError(absl::StatusCode::kResourceExhausted, "RESULT_NOT_TAKEN",
+                   "the result is not taken as fast as it is made: " + why);
 }
 
 // Frames that the decoder makes of a clip: those asked for, but for lengths the service refuses.
@@ -33,9 +37,11 @@ int64_t OutputFrames(const JobSpec& spec) {
 
 }  // namespace
 
-ResultStream::ResultStream(const JobSpec& spec, MessageStream& stream)
+ResultStream::ResultStream(const JobSpec& spec, MessageStream& stream,
+                           std::chrono::milliseconds send_limit)
     : spec_(spec),
       stream_(stream),
+      send_limit_(send_limit),
       writer_(
           kMaxChunkBytes,
           [this](int64_t offset, std::string data) { return SendChunk(offset, std::move(data)); }),
@@ -96,9 +102,7 @@ void ResultStream::Push(Item item, size_t bytes) {
     const MutexLock lock(mutex_);
     if (!status_.ok()) return;
     if (queued_bytes_ + bytes > kMaxQueuedBytes) {
-      status_ = MakeError(absl::StatusCode::kResourceExhausted, "RESULT_NOT_TAKEN",
-                          "the result is not taken as fast as it is made: " +
-                              std::to_string(queued_bytes_) + " bytes wait for the encoder");
+      status_ = NotTaken(std::to_string(queued_bytes_) + " bytes wait for the encoder");
     } else {
       queued_bytes_ += bytes;
       queue_.emplace_back(std::move(item), bytes);
@@ -143,7 +147,7 @@ absl::Status ResultStream::Deliver(const PreviewItem& item) {
   preview.set_step(item.step);
   preview.set_steps(item.steps);
   preview.set_jpeg(*std::move(jpeg));
-  return stream_.Send(std::move(message), kSendLimit);
+  return Send(std::move(message));
 }
 
 absl::Status ResultStream::Deliver(const FramesItem& item) {
@@ -202,7 +206,13 @@ absl::Status ResultStream::SendChunk(int64_t offset, std::string data) {
   chunk.set_job_sequence(spec_.job_sequence);
   chunk.set_offset(offset);
   chunk.set_data(std::move(data));
-  return stream_.Send(std::move(message), kSendLimit);
+  return Send(std::move(message));
+}
+
+absl::Status ResultStream::Send(RankMessage message) {
+  absl::Status sent = stream_.Send(std::move(message), send_limit_);
+  // As an error of a job it would be the job's own deadline.
+  return absl::IsDeadlineExceeded(sent) ? NotTaken(std::string(sent.message())) : sent;
 }
 
 absl::StatusOr<OutputSummary> ResultStream::Finish() {
@@ -210,7 +220,7 @@ absl::StatusOr<OutputSummary> ResultStream::Finish() {
   {
     const MutexLock lock(mutex_);
     const bool ended = changed_.WaitFor(mutex_, kFinishLimit, [this] { return ended_; });
-    if (!ended) return absl::DeadlineExceededError("the encoder did not end");
+    if (!ended) return NotTaken("the encoder did not end");
     if (!status_.ok()) return status_;
   }
   return OutputSummary{

@@ -22,8 +22,8 @@ namespace cogwheel {
 // the group. FrameSink and Finish belong to the rank thread.
 class ResultStream final : public JobOutput {
  public:
-  // `stream` outlives this.
-  ResultStream(const JobSpec& spec, MessageStream& stream);
+  // `stream` outlives this. send_limit: for the frontend to make room for one message.
+  ResultStream(const JobSpec& spec, MessageStream& stream, std::chrono::milliseconds send_limit);
   ~ResultStream() override;
 
   void OnProgress(Stage stage, int step, int steps) override;
@@ -58,11 +58,13 @@ class ResultStream final : public JobOutput {
   absl::Status Deliver(const EndItem& item);
   absl::Status EncodeVideo(const FramesItem& item);
   absl::Status SendChunk(int64_t offset, std::string data);
+  absl::Status Send(internal::v1::RankMessage message);
   // Of [F, H, W, 3] frames, written before the first of them.
   absl::Status WriteFramesHeader(const FramesItem& item);
 
   const JobSpec spec_;
   MessageStream& stream_;
+  const std::chrono::milliseconds send_limit_;
 
   mutable Mutex mutex_;
   CondVar changed_;

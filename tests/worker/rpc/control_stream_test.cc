@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "proto/contract/sha256.h"
+#include "proto/contract/status.h"
 #include "tests/worker/rpc/fake_frontend.h"
 
 namespace cogwheel {
@@ -34,6 +35,7 @@ class ControlStreamTest : public testing::Test {
     options.on_epoch_over = [this](const std::string& why) { epoch_over_ = why; };
     options.on_frontend_gone = [this](const std::string&) { ++frontend_gone_; };
     options.gone = gone_;
+    options.send_limit = send_limit_;
     auto connected = ControlStream::Connect(options, mailbox_);
     ASSERT_TRUE(connected.ok()) << connected.status();
     link_ = *std::move(connected);
@@ -58,7 +60,7 @@ class ControlStreamTest : public testing::Test {
   }
 
   FakeFrontend frontend_;
-  milliseconds gone_{15'000};
+  milliseconds gone_{15'000}, send_limit_{30'000};
   std::string epoch_over_;
   std::atomic<int> frontend_gone_{0};
   JobMailbox mailbox_{16};
@@ -241,6 +243,18 @@ TEST_F(ControlStreamTest, ResultsAreChunkedAndDigested) {
   EXPECT_EQ(summary->size_bytes, static_cast<int64_t>(file.size()));
   EXPECT_EQ(summary->sha256, Sha256Hex(file));
   EXPECT_NE(file.find("\"latents\""), std::string::npos);
+}
+
+// More than the connection and the queue hold. DEADLINE_EXCEEDED would be the job's own deadline.
+TEST_F(ControlStreamTest, AResultThatIsNotTakenFailsAsSuch) {
+  send_limit_ = milliseconds(200);
+  Connect();
+  frontend_.StopReading();
+  const auto output = link_->OpenOutput({.epoch = 6, .output = OutputKind::kLatent});
+  output->OnLatents(std::vector<float>(12 << 20), 3, 4, 1024, 1024);
+  const auto summary = output->Finish();
+  EXPECT_EQ(summary.status().code(), absl::StatusCode::kResourceExhausted) << summary.status();
+  EXPECT_EQ(ErrorReason(summary.status()), "RESULT_NOT_TAKEN");
 }
 
 TEST_F(ControlStreamTest, AnUnfinishedResultIsLeftCleanly) {

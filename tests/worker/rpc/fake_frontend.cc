@@ -19,6 +19,8 @@ FakeFrontend::FakeFrontend() {
 FakeFrontend::~FakeFrontend() {
   {
     const MutexLock lock(mutex_);
+    reads_ = true;
+    changed_.NotifyAll();
     for (const auto& rank : ranks_) {
       if (!rank->ended) rank->context->TryCancel();
     }
@@ -47,11 +49,17 @@ grpc::Status FakeFrontend::Join(grpc::ServerContext* context,
       rank->unread.push_back(message);
     }
     changed_.NotifyAll();
+    changed_.WaitFor(mutex_, std::chrono::minutes(1), [this] { return reads_; });
   }
   const MutexLock lock(mutex_);
   rank->ended = true;
   changed_.NotifyAll();
   return grpc::Status::OK;
+}
+
+void FakeFrontend::StopReading() {
+  const MutexLock lock(mutex_);
+  reads_ = false;
 }
 
 bool FakeFrontend::WaitForRanks(int count, std::chrono::seconds limit) {

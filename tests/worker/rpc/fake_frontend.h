@@ -42,6 +42,8 @@ class FakeFrontend final : public internal::v1::RankControl::Service {
   std::vector<internal::v1::RankMessage> Seen(int rank);
   // No more answers to heartbeats.
   void FallSilent() { silent_ = true; }
+  // Takes nothing more off any rank's stream.
+  void StopReading();
   // True once the rank's stream has ended.
   bool WaitForEnd(int rank, std::chrono::seconds limit);
 
@@ -63,6 +65,7 @@ class FakeFrontend final : public internal::v1::RankControl::Service {
   std::atomic<bool> silent_{false};
   Mutex mutex_;
   CondVar changed_;
+  bool reads_ COGWHEEL_GUARDED_BY(mutex_) = true;
   std::vector<std::shared_ptr<Rank>> ranks_ COGWHEEL_GUARDED_BY(mutex_);
   std::string address_;
   std::unique_ptr<grpc::Server> server_;
