@@ -1,5 +1,7 @@
 #include "worker/parallel/lockstep.h"
 
+#include <utility>
+
 namespace cogwheel {
 namespace {
 
@@ -8,7 +10,7 @@ std::string Name(int rank) { return "rank " + std::to_string(rank); }
 }  // namespace
 
 std::string Lockstep::EnterBlock(BlockKind kind) {
-  left_ = static_cast<int64_t>(issued_.size());
+  left_ = std::exchange(count_, 0);
   left_compared_ = compared_;
   compared_ = kind == BlockKind::kText || kind == BlockKind::kStep;
   issued_.clear();
@@ -24,8 +26,9 @@ std::string Lockstep::EnterBlock(BlockKind kind) {
 }
 
 std::string Lockstep::Issue(uint64_t context) {
-  issued_.push_back(context);
+  ++count_;
   if (!compared_) return "";
+  issued_.push_back(context);
   for (const auto& [peer, places] : heard_) {
     const auto same = places.find({block_, place().number});
     if (same == places.end()) continue;

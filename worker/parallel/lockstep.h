@@ -49,9 +49,12 @@ class Lockstep {
   const int rank_;
   int64_t block_ = 0;
   int64_t left_ = 0;
-  bool compared_ = false;         // this block
-  bool left_compared_ = false;    // the one before
-  std::vector<uint64_t> issued_;  // the communicators of this block's exchanges
+  int64_t count_ = 0;           // of this block's exchanges so far
+  bool compared_ = false;       // this block
+  bool left_compared_ = false;  // the one before
+  // The communicators of this block's exchanges, if it is compared: the host exchanges of a world
+  // of GPUs are one block that never ends.
+  std::vector<uint64_t> issued_;
   // By peer: of its exchanges in this block and later ones, the communicators heard of.
   std::map<int, std::map<std::pair<int64_t, int64_t>, uint64_t>> heard_;
   std::map<int, Entered> entered_;  // by peer, the latest

@@ -62,6 +62,7 @@ TEST_F(LockstepTest, DecodeBlocksAreNotCompared) {
   EXPECT_EQ(lockstep_.Hear(1, {}, kUlysses), "");
   EXPECT_EQ(lockstep_.HearEntered(1, 3, 5), "");
   EXPECT_EQ(lockstep_.EnterBlock(BlockKind::kStep), "");
+  EXPECT_EQ(lockstep_.left(), 1);
 }
 
 }  // namespace
