@@ -179,17 +179,16 @@ TEST(DecodeTest, ACancelEndsATiledDecodeBetweenChunks) {
 }
 
 TEST(DecodeTest, BytesAreRoundedHalfToEven) {
-  // 255 * (0.5 y + 0.5) for y that give 0.5, 1.5 and 2.5 exactly in fp32 arithmetic of the
-  // reference.
-  at::Tensor pixels = at::zeros({1, 3, 1, 1, 3}, at::kFloat);
+  // 255 * (0.5 y + 0.5) in fp32: below 0, exactly 127.5 and 128.5, above 255.
+  at::Tensor pixels = at::zeros({1, 3, 1, 1, 4}, at::kFloat);
   pixels.select(4, 0).fill_(-2.0);
   pixels.select(4, 1).fill_(0.0);
-  pixels.select(4, 2).fill_(1.5);
+  pixels.select(4, 2).fill_(0x1.0101p-7);
+  pixels.select(4, 3).fill_(1.5);
   const at::Tensor bytes = ToBytes(pixels);
-  EXPECT_EQ(bytes.sizes(), at::IntArrayRef({1, 1, 3, 3}));
-  EXPECT_EQ(bytes[0][0][0][0].item<int>(), 0);
-  EXPECT_EQ(bytes[0][0][1][0].item<int>(), 128);  // 127.5
-  EXPECT_EQ(bytes[0][0][2][0].item<int>(), 255);
+  EXPECT_EQ(bytes.sizes(), at::IntArrayRef({1, 1, 4, 3}));
+  const int expected[] = {0, 128, 128, 255};
+  for (int x = 0; x < 4; ++x) EXPECT_EQ(bytes[0][0][x][0].item<int>(), expected[x]) << x;
 }
 
 }  // namespace
