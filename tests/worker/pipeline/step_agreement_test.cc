@@ -1,5 +1,8 @@
 #include "worker/pipeline/step_agreement.h"
 
+#include <functional>
+#include <set>
+
 #include <gtest/gtest.h>
 
 #include "tests/support/spawn_ranks.h"
@@ -74,20 +77,33 @@ TEST(PlanHashTest, EveryFieldThatShapesTheProgramCounts) {
   const uint64_t hash = PlanHash(SomeJob(), mesh);
   EXPECT_EQ(PlanHash(SomeJob(), mesh), hash);
   EXPECT_NE(PlanHash(SomeJob(), {1, 4, 1}), hash);
-  JobSpec spec = SomeJob();
-  spec.seed = 1;
-  EXPECT_NE(PlanHash(spec, mesh), hash);
-  spec = SomeJob();
-  spec.prompt = "x";
-  EXPECT_NE(PlanHash(spec, mesh), hash);
-  spec = SomeJob();
-  spec.guidance_scale = 1.5;
-  EXPECT_NE(PlanHash(spec, mesh), hash);
-  spec = SomeJob();
-  spec.steps = 6;
-  EXPECT_NE(PlanHash(spec, mesh), hash);
+  const std::function<void(JobSpec&)> changes[] = {
+      [](JobSpec& spec) { spec.job = "jobs/b"; },
+      [](JobSpec& spec) { spec.prompt = "x"; },
+      [](JobSpec& spec) { spec.negative_prompt = "x"; },
+      [](JobSpec& spec) { spec.has_image = true; },
+      [](JobSpec& spec) { ++spec.frames; },
+      [](JobSpec& spec) { ++spec.height; },
+      [](JobSpec& spec) { ++spec.width; },
+      [](JobSpec& spec) { ++spec.fps; },
+      [](JobSpec& spec) { ++spec.steps; },
+      [](JobSpec& spec) { spec.guidance_scale = 1.5; },
+      [](JobSpec& spec) { spec.dynamic_cfg = true; },
+      [](JobSpec& spec) { spec.scheduler = SchedulerKind::kDpm; },
+      [](JobSpec& spec) { ++spec.seed; },
+      [](JobSpec& spec) { ++spec.max_sequence_length; },
+      [](JobSpec& spec) { spec.vae_tiling = true; },
+      [](JobSpec& spec) { spec.output = OutputKind::kLatent; },
+      [](JobSpec& spec) { ++spec.preview_every; },
+  };
+  std::set<uint64_t> hashes = {hash};
+  for (const auto& change : changes) {
+    JobSpec spec = SomeJob();
+    change(spec);
+    EXPECT_TRUE(hashes.insert(PlanHash(spec, mesh)).second) << &change - changes;
+  }
   // The picture stays with rank 0: the hash must not know it.
-  spec = SomeJob();
+  JobSpec spec = SomeJob();
   spec.image_rgb = {1, 2, 3};
   spec.image_height = 1;
   EXPECT_EQ(PlanHash(spec, mesh), hash);
