@@ -6,18 +6,10 @@
 #include <stdexcept>
 #include <utility>
 
+#include "worker/parallel/fnv.h"
+
 namespace cogwheel {
 namespace {
-
-constexpr uint64_t kHashStart = 0xcbf29ce484222325;
-
-// FNV-1a: the members of a split compute the same number for it without talking.
-uint64_t Mix(uint64_t hash, uint64_t value) {
-  for (int byte = 0; byte < 8; ++byte) {
-    hash = (hash ^ (value >> (8 * byte) & 0xff)) * 0x100000001b3;
-  }
-  return hash;
-}
 
 std::vector<int> AllRanks(int size) {
   std::vector<int> ranks(size);
@@ -114,13 +106,17 @@ bool MailboxCommunicator::Done(Ticket ticket) {
 
 std::unique_ptr<Communicator> MailboxCommunicator::Split(std::span<const int> members,
                                                          const std::string& name) {
-  Context split = {.name = name, .id = Mix(kHashStart, context_.id), .members = {}};
-  for (const char letter : name) split.id = Mix(split.id, static_cast<unsigned char>(letter));
+  // The members compute the same number for the split without talking.
+  Fnv id;
+  id.AddNumber(context_.id);
+  id.AddText(name);
+  Context split = {.name = name, .id = 0, .members = {}};
   for (const int member : members) {
     split.members.push_back(WorldRank(member));
-    split.id = Mix(split.id, split.members.back());
+    id.AddNumber(split.members.back());
   }
-  split.id = Mix(split.id, splits_[split.id]++);
+  id.AddNumber(splits_[id.hash()]++);
+  split.id = id.hash();
   auto result = std::make_unique<MailboxCommunicator>(transport_, std::move(split), time_limit_);
   result->sent_bytes_ = sent_bytes_;
   return result;

@@ -2,32 +2,10 @@
 
 #include <cstring>
 #include <string>
-#include <string_view>
+
+#include "worker/parallel/fnv.h"
 
 namespace cogwheel {
-namespace {
-
-class Fnv {
- public:
-  void Add(const void* data, size_t size) {
-    const auto* bytes = static_cast<const unsigned char*>(data);
-    for (size_t i = 0; i < size; ++i) hash_ = (hash_ ^ bytes[i]) * 0x100000001b3ULL;
-  }
-  template <typename Number>
-  void AddNumber(Number value) {
-    Add(&value, sizeof(value));
-  }
-  void AddText(std::string_view text) {
-    AddNumber(text.size());
-    Add(text.data(), text.size());
-  }
-  uint64_t hash() const { return hash_; }
-
- private:
-  uint64_t hash_ = 0xcbf29ce484222325ULL;
-};
-
-}  // namespace
 
 uint64_t PlanHash(const JobSpec& spec, const Mesh& mesh) {
   Fnv fnv;

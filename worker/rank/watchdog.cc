@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "proto/contract/log.h"
+#include "worker/parallel/fnv.h"
 #include "worker/rank/exit_code.h"
 
 namespace cogwheel {
@@ -14,12 +15,12 @@ constexpr std::chrono::milliseconds kPollInterval{100};
 constexpr std::chrono::milliseconds kNothingToEnd{1000};
 
 uint64_t ShapeOf(const JobSpec& spec) {
-  uint64_t shape = 0xcbf29ce484222325;
+  Fnv shape;
   for (const int value : {spec.frames, spec.height, spec.width, spec.max_sequence_length,
                           static_cast<int>(spec.guided()), static_cast<int>(spec.vae_tiling)}) {
-    shape = (shape ^ static_cast<uint64_t>(value)) * 0x100000001b3;
+    shape.AddNumber(value);
   }
-  return shape;
+  return shape.hash();
 }
 
 std::string Seconds(std::chrono::nanoseconds time) {
