@@ -51,6 +51,43 @@ absl::StatusOr<JobQuery> ToQuery(const std::string& tenant, const v1::ListJobsRe
   return query;
 }
 
+v1::ListJobsResponse ToResponse(const JobPage& page) {
+  v1::ListJobsResponse response;
+  size_t bytes = 0;
+  for (const Job& job : page.jobs) {
+    *response.add_jobs() = ToProto(job);
+    bytes += response.jobs().rbegin()->ByteSizeLong();
+    if (bytes >= kMaxPageBytes) break;  // clients take 4 MiB by default
+  }
+  if (page.more || response.jobs_size() < static_cast<int>(page.jobs.size())) {
+    response.set_next_page_token(response.jobs().rbegin()->name());
+  }
+  return response;
+}
+
+v1::ListModelsResponse ToResponse(const std::vector<v1::Model>& models,
+                                  const std::vector<v1::Group>& groups) {
+  v1::ListModelsResponse response;
+  for (const v1::Model& model : models) {
+    v1::Model& out = *response.add_models();
+    out = model;
+    out.set_ready(std::any_of(groups.begin(), groups.end(), [&model](const v1::Group& group) {
+      return group.ready() && group.model() == model.name();
+    }));
+  }
+  return response;
+}
+
+// What is asked, if the caller may call.
+template <typename Request>
+absl::StatusOr<Request> Read(const RpcCall& call, const grpc::ByteBuffer& bytes) {
+  if (!call.tenant().ok()) return call.tenant().status();
+  Request request;
+  const absl::Status parsed = ParseRequest(bytes, request);
+  if (!parsed.ok()) return parsed;
+  return request;
+}
+
 }  // namespace
 
 VideoService::Unary* VideoService::Answer(Context* context, const RpcCall& call,
@@ -60,134 +97,123 @@ VideoService::Unary* VideoService::Answer(Context* context, const RpcCall& call,
   return reactor;
 }
 
-VideoService::Stream* VideoService::Generate(Context* context, const grpc::ByteBuffer* request) {
+VideoService::Stream* VideoService::Generate(Context* context, const Bytes* request) {
   return MakeGenerateStream(context, *request, parts_);
 }
 
-VideoService::Stream* VideoService::WatchJob(Context* context, const grpc::ByteBuffer* request) {
+VideoService::Stream* VideoService::WatchJob(Context* context, const Bytes* request) {
   return MakeWatchStream(context, *request, parts_);
 }
 
-VideoService::Stream* VideoService::DownloadVideo(Context* context,
-                                                  const grpc::ByteBuffer* request) {
+VideoService::Stream* VideoService::DownloadVideo(Context* context, const Bytes* request) {
   return MakeDownloadStream(context, *request, parts_);
 }
 
-VideoService::Unary* VideoService::CreateJob(Context* context, const grpc::ByteBuffer* request,
-                                             grpc::ByteBuffer* job) {
+VideoService::Unary* VideoService::CreateJob(Context* context, const Bytes* request,
+                                             Bytes* response) {
   const RpcCall call("CreateJob", *context, parts_);
-  if (!call.tenant().ok()) return Answer(context, call, call.tenant().status());
-  v1::CreateJobRequest create;
-  const absl::Status parsed = ParseRequest(*request, create);
-  if (!parsed.ok()) return Answer(context, call, parsed);
+  const auto create = Read<v1::CreateJobRequest>(call, *request);
+  if (!create.ok()) return Answer(context, call, create.status());
   Unary* reactor = context->DefaultReactor();
-  Submit(create.request(), call, parts_,
-         [call, job, reactor](const absl::StatusOr<CreatedJob>& created) {
-           if (created.ok()) *job = ToBytes(ToProto(created->job));
+  Submit(create->request(), call, parts_,
+         [call, response, reactor](const absl::StatusOr<CreatedJob>& created) {
+           if (created.ok()) *response = ToBytes(ToProto(created->job));
            reactor->Finish(call.End(created.status()));
          });
   return reactor;
 }
 
-VideoService::Unary* VideoService::GetJob(Context* context, const v1::GetJobRequest* request,
-                                          v1::Job* job) {
+VideoService::Unary* VideoService::GetJob(Context* context, const Bytes* request, Bytes* response) {
   const RpcCall call("GetJob", *context, parts_);
-  if (!call.tenant().ok()) return Answer(context, call, call.tenant().status());
-  const absl::StatusOr<std::string> name = NormalizeJobName(request->name());
+  const auto get = Read<v1::GetJobRequest>(call, *request);
+  if (!get.ok()) return Answer(context, call, get.status());
+  const absl::StatusOr<std::string> name = NormalizeJobName(get->name());
   if (!name.ok()) return Answer(context, call, name.status());
   const absl::StatusOr<Job> found = parts_.store.Get(*call.tenant(), *name);
-  if (found.ok()) *job = ToProto(*found);
+  if (found.ok()) *response = ToBytes(ToProto(*found));
   return Answer(context, call, found.status());
 }
 
-VideoService::Unary* VideoService::ListJobs(Context* context, const v1::ListJobsRequest* request,
-                                            v1::ListJobsResponse* response) {
+VideoService::Unary* VideoService::ListJobs(Context* context, const Bytes* request,
+                                            Bytes* response) {
   const RpcCall call("ListJobs", *context, parts_);
-  if (!call.tenant().ok()) return Answer(context, call, call.tenant().status());
-  const absl::StatusOr<JobQuery> query = ToQuery(*call.tenant(), *request);
+  const auto list = Read<v1::ListJobsRequest>(call, *request);
+  if (!list.ok()) return Answer(context, call, list.status());
+  const absl::StatusOr<JobQuery> query = ToQuery(*call.tenant(), *list);
   if (!query.ok()) return Answer(context, call, query.status());
   const absl::StatusOr<JobPage> page = parts_.store.List(*query);
   if (!page.ok()) return Answer(context, call, page.status());
-  size_t bytes = 0;
-  for (const Job& job : page->jobs) {
-    *response->add_jobs() = ToProto(job);
-    bytes += response->jobs().rbegin()->ByteSizeLong();
-    if (bytes >= kMaxPageBytes) break;  // clients take 4 MiB by default
-  }
-  if (page->more || response->jobs_size() < static_cast<int>(page->jobs.size())) {
-    response->set_next_page_token(response->jobs().rbegin()->name());
-  }
+  *response = ToBytes(ToResponse(*page));
   return Answer(context, call, absl::OkStatus());
 }
 
-VideoService::Unary* VideoService::CancelJob(Context* context, const v1::CancelJobRequest* request,
-                                             v1::Job* job) {
+VideoService::Unary* VideoService::CancelJob(Context* context, const Bytes* request,
+                                             Bytes* response) {
   const RpcCall call("CancelJob", *context, parts_);
-  if (!call.tenant().ok()) return Answer(context, call, call.tenant().status());
-  const absl::StatusOr<std::string> name = NormalizeJobName(request->name());
+  const auto cancel = Read<v1::CancelJobRequest>(call, *request);
+  if (!cancel.ok()) return Answer(context, call, cancel.status());
+  const absl::StatusOr<std::string> name = NormalizeJobName(cancel->name());
   if (!name.ok()) return Answer(context, call, name.status());
   Unary* reactor = context->DefaultReactor();
   parts_.dispatcher.Cancel(*call.tenant(), *name,
-                           [call, job, reactor](const absl::StatusOr<Job>& found) {
-                             if (found.ok()) *job = ToProto(*found);
+                           [call, response, reactor](const absl::StatusOr<Job>& found) {
+                             if (found.ok()) *response = ToBytes(ToProto(*found));
                              reactor->Finish(call.End(found.status()));
                            });
   return reactor;
 }
 
-VideoService::Unary* VideoService::DeleteJob(Context* context, const v1::DeleteJobRequest* request,
-                                             v1::DeleteJobResponse* /*response*/) {
+VideoService::Unary* VideoService::DeleteJob(Context* context, const Bytes* request,
+                                             Bytes* response) {
   const RpcCall call("DeleteJob", *context, parts_);
-  if (!call.tenant().ok()) return Answer(context, call, call.tenant().status());
-  const absl::StatusOr<std::string> name = NormalizeJobName(request->name());
+  const auto remove = Read<v1::DeleteJobRequest>(call, *request);
+  if (!remove.ok()) return Answer(context, call, remove.status());
+  const absl::StatusOr<std::string> name = NormalizeJobName(remove->name());
   if (!name.ok()) return Answer(context, call, name.status());
   Unary* reactor = context->DefaultReactor();
   parts_.dispatcher.Delete(*call.tenant(), *name,
-                           [call, reactor](const absl::StatusOr<Job>& removed) {
+                           [call, response, reactor](const absl::StatusOr<Job>& removed) {
+                             *response = ToBytes(v1::DeleteJobResponse());
                              reactor->Finish(call.End(removed.status()));
                            });
   return reactor;
 }
 
-VideoService::Unary* VideoService::ListModels(Context* context,
-                                              const v1::ListModelsRequest* /*request*/,
-                                              v1::ListModelsResponse* response) {
+VideoService::Unary* VideoService::ListModels(Context* context, const Bytes* request,
+                                              Bytes* response) {
   const RpcCall call("ListModels", *context, parts_);
-  if (!call.tenant().ok()) return Answer(context, call, call.tenant().status());
+  const auto list = Read<v1::ListModelsRequest>(call, *request);
+  if (!list.ok()) return Answer(context, call, list.status());
   const absl::StatusOr<std::vector<v1::Model>> models = parts_.store.Models();
   if (!models.ok()) return Answer(context, call, models.status());
-  const std::vector<v1::Group> groups = parts_.board.List();
-  for (const v1::Model& model : *models) {
-    v1::Model& out = *response->add_models();
-    out = model;
-    out.set_ready(std::any_of(groups.begin(), groups.end(), [&model](const v1::Group& group) {
-      return group.ready() && group.model() == model.name();
-    }));
-  }
+  *response = ToBytes(ToResponse(*models, parts_.board.List()));
   return Answer(context, call, absl::OkStatus());
 }
 
-VideoService::Unary* VideoService::ListGroups(Context* context,
-                                              const v1::ListGroupsRequest* /*request*/,
-                                              v1::ListGroupsResponse* response) {
+VideoService::Unary* VideoService::ListGroups(Context* context, const Bytes* request,
+                                              Bytes* response) {
   const RpcCall call("ListGroups", *context, parts_);
-  if (!call.tenant().ok()) return Answer(context, call, call.tenant().status());
-  for (v1::Group& group : parts_.board.List()) *response->add_groups() = std::move(group);
+  const auto list = Read<v1::ListGroupsRequest>(call, *request);
+  if (!list.ok()) return Answer(context, call, list.status());
+  v1::ListGroupsResponse groups;
+  for (v1::Group& group : parts_.board.List()) *groups.add_groups() = std::move(group);
+  *response = ToBytes(groups);
   return Answer(context, call, absl::OkStatus());
 }
 
-VideoService::Unary* VideoService::GetGroup(Context* context, const v1::GetGroupRequest* request,
-                                            v1::Group* group) {
+VideoService::Unary* VideoService::GetGroup(Context* context, const Bytes* request,
+                                            Bytes* response) {
   const RpcCall call("GetGroup", *context, parts_);
-  if (!call.tenant().ok()) return Answer(context, call, call.tenant().status());
-  const std::optional<v1::Group> found = parts_.board.Find(request->name());
+  const auto get = Read<v1::GetGroupRequest>(call, *request);
+  if (!get.ok()) return Answer(context, call, get.status());
+  const std::optional<v1::Group> found = parts_.board.Find(get->name());
   if (!found.has_value()) {
     return Answer(context, call,
                   MakeError(absl::StatusCode::kNotFound, "UNKNOWN_GROUP",
-                            absl::StrCat("name ", request->name().substr(0, 128),
+                            absl::StrCat("name ", get->name().substr(0, 128),
                                          " is no group of this server")));
   }
-  *group = *found;
+  *response = ToBytes(*found);
   return Answer(context, call, absl::OkStatus());
 }
 

@@ -8,19 +8,18 @@
 
 namespace cogwheel {
 
-// Requests that may be large or come from any client are taken as bytes (raw_request.h says why);
-// the others as messages.
+// Requests are taken as bytes: raw_request.h says why.
 using VideoServiceBase = v1::VideoService::WithRawCallbackMethod_Generate<
     v1::VideoService::WithRawCallbackMethod_CreateJob<
         v1::VideoService::WithRawCallbackMethod_WatchJob<
             v1::VideoService::WithRawCallbackMethod_DownloadVideo<
-                v1::VideoService::WithCallbackMethod_GetJob<
-                    v1::VideoService::WithCallbackMethod_ListJobs<
-                        v1::VideoService::WithCallbackMethod_CancelJob<
-                            v1::VideoService::WithCallbackMethod_DeleteJob<
-                                v1::VideoService::WithCallbackMethod_ListModels<
-                                    v1::VideoService::WithCallbackMethod_ListGroups<
-                                        v1::VideoService::WithCallbackMethod_GetGroup<
+                v1::VideoService::WithRawCallbackMethod_GetJob<
+                    v1::VideoService::WithRawCallbackMethod_ListJobs<
+                        v1::VideoService::WithRawCallbackMethod_CancelJob<
+                            v1::VideoService::WithRawCallbackMethod_DeleteJob<
+                                v1::VideoService::WithRawCallbackMethod_ListModels<
+                                    v1::VideoService::WithRawCallbackMethod_ListGroups<
+                                        v1::VideoService::WithRawCallbackMethod_GetGroup<
                                             v1::VideoService::Service>>>>>>>>>>>;
 
 // The public API at gRPC's edge: each method translates, calls, translates back. Streams are in
@@ -30,24 +29,20 @@ class VideoService final : public VideoServiceBase {
   explicit VideoService(const ApiParts& parts) : parts_(parts) {}
 
   using Context = grpc::CallbackServerContext;
+  using Bytes = grpc::ByteBuffer;
   using Unary = grpc::ServerUnaryReactor;
   using Stream = grpc::ServerWriteReactor<grpc::ByteBuffer>;
-  Stream* Generate(Context* context, const grpc::ByteBuffer* request) override;
-  Stream* WatchJob(Context* context, const grpc::ByteBuffer* request) override;
-  Stream* DownloadVideo(Context* context, const grpc::ByteBuffer* request) override;
-  Unary* CreateJob(Context* context, const grpc::ByteBuffer* request,
-                   grpc::ByteBuffer* job) override;
-  Unary* GetJob(Context* context, const v1::GetJobRequest* request, v1::Job* job) override;
-  Unary* ListJobs(Context* context, const v1::ListJobsRequest* request,
-                  v1::ListJobsResponse* response) override;
-  Unary* CancelJob(Context* context, const v1::CancelJobRequest* request, v1::Job* job) override;
-  Unary* DeleteJob(Context* context, const v1::DeleteJobRequest* request,
-                   v1::DeleteJobResponse* response) override;
-  Unary* ListModels(Context* context, const v1::ListModelsRequest* request,
-                    v1::ListModelsResponse* response) override;
-  Unary* ListGroups(Context* context, const v1::ListGroupsRequest* request,
-                    v1::ListGroupsResponse* response) override;
-  Unary* GetGroup(Context* context, const v1::GetGroupRequest* request, v1::Group* group) override;
+  Stream* Generate(Context* context, const Bytes* request) override;
+  Stream* WatchJob(Context* context, const Bytes* request) override;
+  Stream* DownloadVideo(Context* context, const Bytes* request) override;
+  Unary* CreateJob(Context* context, const Bytes* request, Bytes* response) override;
+  Unary* GetJob(Context* context, const Bytes* request, Bytes* response) override;
+  Unary* ListJobs(Context* context, const Bytes* request, Bytes* response) override;
+  Unary* CancelJob(Context* context, const Bytes* request, Bytes* response) override;
+  Unary* DeleteJob(Context* context, const Bytes* request, Bytes* response) override;
+  Unary* ListModels(Context* context, const Bytes* request, Bytes* response) override;
+  Unary* ListGroups(Context* context, const Bytes* request, Bytes* response) override;
+  Unary* GetGroup(Context* context, const Bytes* request, Bytes* response) override;
 
  private:
   Unary* Answer(Context* context, const RpcCall& call, const absl::Status& status);

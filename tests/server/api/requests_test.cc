@@ -89,7 +89,7 @@ TEST_F(FrontendTest, RefusesWithDetails) {
   EXPECT_TRUE(absl::IsNotFound(Watch("01hzzzzzzzzzzzzzzzzzzzzzzz", 0, false).status));
 }
 
-TEST_F(FrontendTest, NamesTheTextThatIsNotUtf8) {
+TEST_F(FrontendTest, SaysWhatCannotBeReadOfAnyRequest) {
   Serve();
   const auto call = [this](const std::string& method, const std::string& bytes) {
     const grpc::Slice slice(bytes);
@@ -111,8 +111,15 @@ TEST_F(FrontendTest, NamesTheTextThatIsNotUtf8) {
   EXPECT_EQ("prompt is not valid UTF-8 at byte 2", bad.message());
   EXPECT_EQ("PROMPT", ErrorReason(call("Generate", generate)));
   EXPECT_EQ("UTF8", ErrorReason(call("DownloadVideo", "\x0a\x01\xff")));
-  EXPECT_EQ("MALFORMED", ErrorReason(call("Generate", "\xff\xff")));
+  EXPECT_EQ("UTF8", ErrorReason(call("GetJob", "\x0a\x01\xff")));
   EXPECT_EQ("MALFORMED", ErrorReason(call("WatchJob", "\x0a\x7f")));
+  const auto* service =
+      v1::GenerateRequest::descriptor()->file()->FindServiceByName("VideoService");
+  ASSERT_NE(nullptr, service);
+  for (int i = 0; i < service->method_count(); ++i) {
+    const std::string method = service->method(i)->name();
+    EXPECT_EQ("MALFORMED", ErrorReason(call(method, "\xff\xff"))) << method;
+  }
 }
 
 TEST_F(FrontendTest, TakesRequestsOfSeventeenMebibytes) {
