@@ -7,6 +7,7 @@
 
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
+#include "proto/contract/utf8.h"
 
 namespace cogwheel {
 namespace {
@@ -18,13 +19,6 @@ constexpr size_t kMaxViolations = 12;
 constexpr size_t kMaxDetailBytes = 5 * 1024;
 constexpr char kDomain[] = "cogwheel";
 constexpr char kTypePrefix[] = "type.googleapis.com/";
-
-// At most `limit` bytes, not ending inside a UTF-8 character.
-std::string Clip(std::string_view text, size_t limit) {
-  if (text.size() <= limit) return std::string(text);
-  while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xC0) == 0x80) --limit;
-  return std::string(text.substr(0, limit));
-}
 
 template <typename Detail>
 std::string UrlOf() {
@@ -47,7 +41,7 @@ std::optional<Detail> GetDetail(const absl::Status& status) {
 }  // namespace
 
 absl::Status MakeError(absl::StatusCode code, std::string_view reason, std::string_view message) {
-  const std::string text = Clip(message, kMaxMessageBytes);
+  const std::string text(ClipUtf8(message, kMaxMessageBytes));
   absl::Status status(code, text);
   google::rpc::ErrorInfo info;
   info.set_reason(std::string(reason));
@@ -64,7 +58,8 @@ absl::Status MakeInvalidArgument(std::string_view reason,
   for (size_t i = 0; i < std::min(violations.size(), kMaxViolations); ++i) {
     auto* violation = bad_request.add_field_violations();
     violation->set_field(violations[i].field);
-    violation->set_description(Clip(violations[i].description, kMaxDescriptionBytes));
+    violation->set_description(
+        std::string(ClipUtf8(violations[i].description, kMaxDescriptionBytes)));
   }
   SetDetail(status, bad_request);
   return status;
@@ -92,7 +87,8 @@ std::optional<std::chrono::milliseconds> RetryAfter(const absl::Status& status) 
 
 grpc::Status ToGrpc(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
-  const std::string message = Clip(std::string(status.message()), kMaxMessageBytes);
+  const std::string whole(status.message());
+  const std::string message(ClipUtf8(whole, kMaxMessageBytes));
   google::rpc::Status details;
   details.set_code(static_cast<int>(status.code()));
   details.set_message(message);

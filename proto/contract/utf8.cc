@@ -31,4 +31,10 @@ size_t FirstBadUtf8Byte(std::string_view text) {
   return std::string_view::npos;
 }
 
+std::string_view ClipUtf8(std::string_view text, size_t limit) {
+  if (text.size() <= limit) return text;
+  while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xC0) == 0x80) --limit;
+  return text.substr(0, limit);
+}
+
 }  // namespace cogwheel

@@ -9,4 +9,7 @@ namespace cogwheel {
 // forms, nothing above U+10FFFF); npos when all of it does.
 size_t FirstBadUtf8Byte(std::string_view text);
 
+// The first bytes of UTF-8, at most `limit`, not ending inside a character.
+std::string_view ClipUtf8(std::string_view text, size_t limit);
+
 }  // namespace cogwheel

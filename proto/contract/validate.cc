@@ -178,8 +178,9 @@ absl::StatusOr<std::string> NormalizeJobName(const std::string& name) {
   std::string_view id = name;
   if (id.starts_with(kPrefix)) id.remove_prefix(kPrefix.size());
   if (IsUlid(id)) return std::string(kPrefix) + std::string(id);
-  const std::string shown =
-      FirstBadUtf8Byte(name) == std::string_view::npos ? name.substr(0, 64) : "";
+  constexpr size_t kMostShown = 64;  // bytes
+  const std::string shown(
+      FirstBadUtf8Byte(name) == std::string_view::npos ? ClipUtf8(name, kMostShown) : "");
   return MakeInvalidArgument(
       "JOB_NAME", {{"name", absl::StrCat("name '", shown,
                                          "' is no job; legal is jobs/ and 26 lower-case letters "

@@ -7,6 +7,7 @@
 #include <absl/strings/str_cat.h>
 
 #include "proto/contract/status.h"
+#include "proto/contract/utf8.h"
 #include "proto/contract/validate.h"
 #include "server/api/convert.h"
 #include "server/api/download_stream.h"
@@ -19,6 +20,7 @@ namespace cogwheel {
 namespace {
 
 constexpr int kDefaultPage = 50, kMaxPage = 1000;
+constexpr size_t kMostShown = 128;  // bytes of a name
 constexpr size_t kMaxPageBytes = 2 * 1024 * 1024;
 
 absl::StatusOr<JobQuery> ToQuery(const std::string& tenant, const v1::ListJobsRequest& request) {
@@ -210,7 +212,7 @@ VideoService::Unary* VideoService::GetGroup(Context* context, const Bytes* reque
   if (!found.has_value()) {
     return Answer(context, call,
                   MakeError(absl::StatusCode::kNotFound, "UNKNOWN_GROUP",
-                            absl::StrCat("name ", get->name().substr(0, 128),
+                            absl::StrCat("name ", std::string(ClipUtf8(get->name(), kMostShown)),
                                          " is no group of this server")));
   }
   *response = ToBytes(*found);

@@ -11,6 +11,7 @@
 
 #include "google/rpc/error_details.pb.h"
 #include "proto/contract/status.h"
+#include "proto/contract/utf8.h"
 #include "tests/support/test_model.h"
 
 namespace cogwheel {
@@ -276,6 +277,14 @@ TEST(ReadImageSize, NeverReadsPastTheEnd) {
     EXPECT_FALSE(ReadImageSize(png.substr(0, length)).ok()) << length;
   }
   EXPECT_TRUE(ReadImageSize(png.substr(0, 24)).ok());
+}
+
+TEST(NormalizeJobName, WhatItShowsOfALongNameIsText) {
+  std::string name = "x";
+  for (int i = 0; i < 100; ++i) name += "\u00e9";  // two bytes: no even cut falls between them
+  const absl::Status refused = NormalizeJobName(name).status();
+  EXPECT_EQ(std::string_view::npos, FirstBadUtf8Byte(std::string(refused.message())));
+  EXPECT_EQ("JOB_NAME", ErrorReason(FromGrpc(ToGrpc(refused))));  // the details can be read
 }
 
 TEST(NormalizeJobName, TakesBothForms) {
