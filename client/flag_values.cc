@@ -8,13 +8,15 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "proto/contract/utf8.h"
+
 namespace cogwheel {
 namespace {
 
 // What may stand in a message: one line, no control characters, not a page.
 std::string Shown(std::string_view text) {
   constexpr size_t kLongest = 60;
-  std::string shown(text.substr(0, kLongest));
+  std::string shown(ClipUtf8(text, kLongest));
   for (char& c : shown) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
   }

@@ -4,6 +4,8 @@
 #include <absl/strings/str_format.h>
 #include <google/protobuf/util/time_util.h>
 
+#include "proto/contract/utf8.h"
+
 namespace cogwheel {
 namespace {
 
@@ -28,9 +30,7 @@ std::string Shortened(const std::string& text, size_t columns) {
     if (static_cast<unsigned char>(c) < 0x20) c = ' ';
   }
   if (line.size() <= columns) return line;
-  size_t end = columns - 3;
-  while (end > 0 && (static_cast<unsigned char>(line[end]) & 0xc0) == 0x80) --end;
-  return line.substr(0, end) + "...";
+  return std::string(ClipUtf8(line, columns - 3)) + "...";
 }
 
 std::string RequestLine(const v1::GenerateRequest& request) {
