@@ -156,11 +156,16 @@ void SetDefaults(const CheckpointConfigs& configs, ModelDescription& model) {
   };
   replace(model.default_steps, own.steps);
   replace(model.default_fps, own.fps);
+  // A job that leaves a field out must not be refused for it.
+  model.default_steps = std::min(model.default_steps, model.max_steps);
   if (model.fixed_shape) return;
   replace(model.default_frames, own.frames);
   replace(model.default_height, own.height);
   replace(model.default_width, own.width);
-  model.default_frames = std::min(model.default_frames, model.max_frames);
+  model.default_frames =
+      RoundDown(std::min(model.default_frames, model.max_frames) - 1, model.frames_multiple) + 1;
+  model.default_height = RoundDown(std::min(model.default_height, model.max_height), kSideMultiple);
+  model.default_width = RoundDown(std::min(model.default_width, model.max_width), kSideMultiple);
 }
 
 }  // namespace

@@ -98,6 +98,19 @@ TEST_F(DescribeModelTest, LearnedTableAllowsItsOwnSizeOnly) {
   EXPECT_EQ(model.max_steps, 9);
 }
 
+// Else a job that leaves a field out would be refused for it.
+TEST_F(DescribeModelTest, DefaultsAreWithinNarrowedLimits) {
+  Build("t2v-rope");
+  Edit("cogwheel.json",
+       {{"defaults", {{"width", 56}}},
+        {"limits", {{"max_steps", 20}, {"max_frames", 8}, {"max_height", 40}, {"max_width", 50}}}});
+  const ModelDescription model = DescribeModel(folder_.path(), "");
+  EXPECT_EQ(model.default_steps, 20);
+  EXPECT_EQ(model.default_frames, 1);   // 8 k + 1
+  EXPECT_EQ(model.default_height, 32);  // 16 k
+  EXPECT_EQ(model.default_width, 48);
+}
+
 TEST_F(DescribeModelTest, DigestNamesTheModel) {
   Build("t2v-rope");
   const std::string digest = DescribeModel(folder_.path(), "").digest;
