@@ -43,6 +43,9 @@ struct TransformerConfig {
   }
 };
 
+// The VAE's compression of a side, which its four blocks fix.
+inline constexpr int64_t kPixelsPerLatent = 8;
+
 // vae/config.json (AutoencoderKLCogVideoX).
 struct VaeConfig {
   int64_t in_channels = 3;

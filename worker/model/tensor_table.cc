@@ -63,8 +63,7 @@ int64_t TensorSpec::element_count() const {
 
 std::vector<TensorSpec> TransformerTensors(const TransformerConfig& config) {
   const int64_t E = config.width();
-  const int64_t patch_pixels =
-      config.patch_size_t.value_or(1) * config.patch_size * config.patch_size;
+  const int64_t patch_pixels = config.patch_frames() * config.patch_size * config.patch_size;
   std::vector<TensorSpec> table;
   AddEmbeddings(table, config);
   for (int64_t i = 0; i < config.num_layers; ++i) {

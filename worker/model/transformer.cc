@@ -48,7 +48,7 @@ class ShardedTransformer final : public Transformer {
 
 PatchGrid ShardedTransformer::GridOf(int64_t latent_frames, int64_t latent_height,
                                      int64_t latent_width) const {
-  const int64_t pt = config_.patch_size_t.value_or(1), p = config_.patch_size;
+  const int64_t pt = config_.patch_frames(), p = config_.patch_size;
   if (latent_frames < 1 || latent_frames % pt != 0) {
     Refuse(std::to_string(latent_frames) + " latent frames are not a multiple of " +
            std::to_string(pt));
@@ -173,8 +173,8 @@ int64_t ShardedTransformer::ActivationBytes(const SequenceContext& sequence, int
   // holds; or normed rows (later the update) and the hidden rows of 4 E.
   const int64_t widening = element < int64_t{sizeof(float)} ? 3 : 2;
   const int64_t block = rows + std::max({4 * rows + widening * rotated_fp32, attention, 5 * rows});
-  const int64_t features = config_.patch_size_t.value_or(1) * config_.patch_size *
-                           config_.patch_size * (config_.in_channels + config_.out_channels);
+  const int64_t features = config_.patch_frames() * config_.patch_size * config_.patch_size *
+                           (config_.in_channels + config_.out_channels);
   const int64_t patches = batch * V_local * features * element;
   const int64_t modulation = batch * 12 * E * element;
   const bool rotary = config_.use_rotary_positional_embeddings;

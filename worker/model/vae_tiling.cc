@@ -5,10 +5,11 @@
 
 #include <ATen/ATen.h>
 
+#include "worker/model/config.h"
+
 namespace cogwheel {
 namespace {
 
-constexpr int64_t kCompression = 8;
 constexpr double kOverlapHeight = 1.0 / 6;
 constexpr double kOverlapWidth = 1.0 / 5;
 constexpr int64_t kHeightDim = 3, kWidthDim = 4;
@@ -45,14 +46,14 @@ at::Tensor Keep(const at::Tensor& tile, const TilePlan& plan) {
 
 TilePlan DecodeTilePlan(int64_t sample_height, int64_t sample_width) {
   const int64_t height = sample_height / 2, width = sample_width / 2;
-  return {.height = MakeAxis(height / kCompression, height, kOverlapHeight),
-          .width = MakeAxis(width / kCompression, width, kOverlapWidth)};
+  return {.height = MakeAxis(height / kPixelsPerLatent, height, kOverlapHeight),
+          .width = MakeAxis(width / kPixelsPerLatent, width, kOverlapWidth)};
 }
 
 TilePlan EncodeTilePlan(int64_t sample_height, int64_t sample_width) {
   const int64_t height = sample_height / 2, width = sample_width / 2;
-  return {.height = MakeAxis(height, height / kCompression, kOverlapHeight),
-          .width = MakeAxis(width, width / kCompression, kOverlapWidth)};
+  return {.height = MakeAxis(height, height / kPixelsPerLatent, kOverlapHeight),
+          .width = MakeAxis(width, width / kPixelsPerLatent, kOverlapWidth)};
 }
 
 TileGrid CutTiles(int64_t height, int64_t width, const TilePlan& plan) {

@@ -10,8 +10,6 @@
 namespace cogwheel {
 namespace {
 
-constexpr int64_t kPixelsPerLatent = 8;
-
 // The first frame of an odd chunk stands for itself, every other latent frame for four.
 int64_t PixelFrames(int64_t latent_frames) {
   return latent_frames % 2 == 1 ? 4 * (latent_frames - 1) + 1 : 4 * latent_frames;

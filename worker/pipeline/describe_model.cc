@@ -22,7 +22,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kPixelsPerLatent = 8;
 constexpr int kSideMultiple = 16;  // patch 2 x 8 pixels a latent
 constexpr int kDefaultSteps = 50;
 constexpr double kDefaultGuidanceScale = 6;
@@ -106,10 +105,9 @@ Dtype StoredDtype(const std::string& model_dir) {
 
 // Section "Legal frames" of the contract.
 void SetLimits(const TransformerConfig& config, const CogwheelJson& own, ModelDescription& model) {
-  const bool version_1_5 = config.patch_size_t.has_value();
   const int64_t sample_frames = config.sample_frames;
-  model.frames_multiple = version_1_5 ? 16 : 8;
-  const int64_t most_frames = version_1_5 ? 2 * sample_frames - 1 : sample_frames;
+  model.frames_multiple = config.version_1_5() ? 16 : 8;
+  const int64_t most_frames = config.version_1_5() ? 2 * sample_frames - 1 : sample_frames;
   model.max_frames = RoundDown(most_frames - 1, model.frames_multiple) + 1;
   const int64_t height = kPixelsPerLatent * config.sample_height;
   const int64_t width = kPixelsPerLatent * config.sample_width;
@@ -117,7 +115,7 @@ void SetLimits(const TransformerConfig& config, const CogwheelJson& own, ModelDe
   // Without a rotary ruler's end only the area bounds a side.
   const int64_t longest = model.max_area / kSideMultiple;
   model.fixed_shape = config.use_learned_positional_embeddings;
-  const bool bounded = version_1_5 || model.fixed_shape;
+  const bool bounded = config.version_1_5() || model.fixed_shape;
   model.max_height = RoundDown(bounded ? height : longest, kSideMultiple);
   model.max_width = RoundDown(bounded ? width : longest, kSideMultiple);
   model.max_steps = kMaxSteps;
@@ -135,17 +133,16 @@ void SetLimits(const TransformerConfig& config, const CogwheelJson& own, ModelDe
 void SetDefaults(const CheckpointConfigs& configs, ModelDescription& model) {
   const TransformerConfig& config = configs.transformer;
   const CogwheelJson& own = configs.cogwheel;
-  const bool version_1_5 = config.patch_size_t.has_value();
   const bool nominal_sample = (config.sample_height == 300 && config.sample_width == 300) ||
                               (config.sample_height == 96 && config.sample_width == 170);
-  const bool published_1_5 = version_1_5 && nominal_sample;
+  const bool published_1_5 = config.version_1_5() && nominal_sample;
   model.default_frames =
       published_1_5 ? 81 : RoundDown(config.sample_frames - 1, model.frames_multiple) + 1;
   model.default_height =
       published_1_5 ? 768 : RoundDown(kPixelsPerLatent * config.sample_height, kSideMultiple);
   model.default_width =
       published_1_5 ? 1360 : RoundDown(kPixelsPerLatent * config.sample_width, kSideMultiple);
-  model.default_fps = version_1_5 ? 16 : 8;
+  model.default_fps = config.version_1_5() ? 16 : 8;
   model.default_steps = kDefaultSteps;
   model.default_guidance_scale = own.guidance_scale.value_or(kDefaultGuidanceScale);
   const std::string scheduler = own.scheduler.value_or(

@@ -24,8 +24,6 @@
 namespace cogwheel {
 namespace {
 
-constexpr int64_t kPixelsPerLatent = 8;
-
 at::ScalarType ToScalarType(Dtype dtype) {
   switch (dtype) {
     case Dtype::kBf16:
@@ -144,7 +142,7 @@ void CogVideoPipeline::LoadComponent(const std::string& component, const Load& l
 
 JobLayout CogVideoPipeline::LayOut(const JobSpec& spec) const {
   const TransformerConfig& config = configs_.transformer;
-  const int64_t patch_size_t = config.patch_size_t.value_or(1);
+  const int64_t patch_size_t = config.patch_frames();
   const int64_t latent_frames = (spec.frames - 1) / config.temporal_compression_ratio + 1;
   return {.mesh = options_.mesh.ForGuidance(spec.guided()),
           .text_count = spec.max_sequence_length,

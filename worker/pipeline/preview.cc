@@ -11,7 +11,6 @@ namespace cogwheel {
 namespace {
 
 constexpr int64_t kColours = 3;
-constexpr int64_t kPixelsPerLatent = 8;
 
 // Video rows of the clip's middle patched frame.
 Range MiddleFrameRows(const LatentShape& shape) {

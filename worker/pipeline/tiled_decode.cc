@@ -66,15 +66,14 @@ class TiledDecode {
     for (int tile = first + 1; tile < end; ++tile) {
       const TileRect& rect = grid_.tiles[tile];
       const at::Tensor host =
-          at::empty({1, mine.size(1), mine.size(2), rect.height * kPixels, rect.width * kPixels},
+          at::empty({1, mine.size(1), mine.size(2), rect.height * kPixelsPerLatent,
+                     rect.width * kPixelsPerLatent},
                     mine.options().device(at::kCPU));
       const RecvPiece recv{.peer = tile - first, .data = TensorBytes(host)};
       Exchange(context_.frames, {}, {&recv, 1}, nullptr);
       blender_.Add(host.to(mine.device()));
     }
   }
-
-  static constexpr int64_t kPixels = 8;  // a side of a latent
 
   const DecodeContext& context_;
   const at::Tensor latents_;
