@@ -13,6 +13,7 @@
 #include <absl/strings/str_format.h>
 
 #include "proto/contract/log.h"
+#include "proto/contract/mutex.h"
 #include "worker/device/gpu_count.h"
 #include "worker/device/gpu_peak.h"
 #include "worker/metrics/rank_admin.h"
@@ -113,13 +114,23 @@ class RankProcess {
   RankParts MakeParts();
   // The model, with a line in the log for each part of it.
   std::unique_ptr<Pipeline> Load(int world_rank);
-  // The watchdog's hooks, on other threads than the link's making.
-  void Tell(const std::string& fault) {
-    if (ControlStream* link = reachable_link_) link->SendFault(fault);
+  // The watchdog's hooks, on other threads than the link's making. A fault may hang while it is
+  // told and needs no lock: the process then ends by _exit, with the link in its place.
+  void Tell(const std::string& fault) COGWHEEL_EXCLUDES(link_mutex_) {
+    if (ControlStream* link = ReachableLink()) link->SendFault(fault);
   }
-  void TellLeaving(int stops) {
+  void TellLeaving(int stops) COGWHEEL_EXCLUDES(link_mutex_) {
     admin_.Drain();
-    if (ControlStream* link = reachable_link_) link->SendLeaving(/*now=*/stops > 1);
+    const MutexLock lock(link_mutex_);  // a second signal may come while the link is taken down
+    if (reachable_link_ != nullptr) reachable_link_->SendLeaving(/*now=*/stops > 1);
+  }
+  ControlStream* ReachableLink() COGWHEEL_EXCLUDES(link_mutex_) {
+    const MutexLock lock(link_mutex_);
+    return reachable_link_;
+  }
+  void SetReachableLink(ControlStream* link) COGWHEEL_EXCLUDES(link_mutex_) {
+    const MutexLock lock(link_mutex_);
+    reachable_link_ = link;
   }
 
   const WorkerSettings& settings_;
@@ -129,7 +140,8 @@ class RankProcess {
   RankAdmin admin_;
   const std::shared_ptr<std::atomic<int64_t>> read_bytes_ =
       std::make_shared<std::atomic<int64_t>>(0);
-  std::atomic<ControlStream*> reachable_link_{nullptr};
+  Mutex link_mutex_;
+  ControlStream* reachable_link_ COGWHEEL_GUARDED_BY(link_mutex_) = nullptr;
   Watchdog watchdog_;
   JobMailbox mailbox_{kMailboxCapacity};
   std::optional<PeerListener> listener_;
@@ -219,12 +231,12 @@ int RankProcess::Serve() {
     Log(LogLevel::kError, "cannot join", {{"error", std::string(link.status().message())}});
     return absl::IsInvalidArgument(link.status()) ? kExitRefused : kExitGroupLost;
   }
-  reachable_link_ = link->get();
+  SetReachableLink(link->get());
   RankLoop loop(MakeParts(), mailbox_, **link, watchdog_);
   const int code = loop.Run();
   // A thread beside may be in an abort or a report that hangs.
   if (watchdog_.leaving()) _exit(code);
-  reachable_link_ = nullptr;
+  SetReachableLink(nullptr);
   return code;
 }
 
