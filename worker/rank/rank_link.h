@@ -60,7 +60,7 @@ class RankLink {
   virtual bool CancelRequested(int64_t job_sequence) const = 0;
   // True once this job is to be handed back: the frontend asked for it, or is gone itself.
   virtual bool StopRequested(int64_t job_sequence) const = 0;
-  // What heartbeats show from now on.
+  // What heartbeats show from now on. A model stays until another one, or none, is shown.
   virtual void ShowJob(int64_t job_sequence, const Pipeline* pipeline) = 0;
   // Waits until what was sent before has left, at most a few seconds. Before an exit.
   virtual void Flush() = 0;

@@ -33,6 +33,10 @@ class RankLoop {
  public:
   RankLoop(RankParts parts, JobMailbox& mailbox, RankLink& link, Watchdog& watchdog)
       : parts_(std::move(parts)), mailbox_(mailbox), link_(link), watchdog_(watchdog) {}
+  // Heartbeats, which go on, look at the model no more.
+  ~RankLoop() { link_.ShowJob(0, nullptr); }
+  RankLoop(const RankLoop&) = delete;
+  RankLoop& operator=(const RankLoop&) = delete;
 
   // Returns an exit code of exit_code.h.
   int Run();

@@ -64,11 +64,12 @@ class FakeLink final : public RankLink {
   }
   bool CancelRequested(int64_t job_sequence) const override { return cancelled == job_sequence; }
   bool StopRequested(int64_t job_sequence) const override { return stopped == job_sequence; }
-  void ShowJob(int64_t, const Pipeline*) override {}
+  void ShowJob(int64_t, const Pipeline* pipeline) override { shown = pipeline; }
   void Flush() override { ++flushes; }
 
   int64_t formed = 0, planned = 0, cancelled = -1, stopped = -1;
   int flushes = 0;
+  const Pipeline* shown = nullptr;
   std::function<void()> on_answer;
   absl::Status output_status;
   std::vector<absl::Status> answers;
@@ -127,6 +128,15 @@ TEST_F(RankLoopTest, RunsJobAfterJobUntilTheEpochEnds) {
   EXPECT_EQ(link_.reports[1].job_sequence, 2);
   EXPECT_EQ(link_.reports[1].output.size_bytes, 5);
   EXPECT_EQ(link_.reports[1].seconds.denoise, 2);
+}
+
+// Heartbeats go on until after the loop.
+TEST_F(RankLoopTest, ShowsNoModelThatIsGone) {
+  Put(AssignOrder{.epoch = kEpoch});
+  Put(ShutdownOrder{.epoch = kEpoch});
+  EXPECT_EQ(Run(), kExitGroupLost);
+  EXPECT_EQ(link_.formed, kEpoch);
+  EXPECT_EQ(link_.shown, nullptr);
 }
 
 TEST_F(RankLoopTest, AJobThatCannotBePlannedFailsAlone) {
