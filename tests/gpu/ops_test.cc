@@ -253,6 +253,18 @@ TEST_P(GpuAttention, WhereLaterKeysMatterMoreOrLess) {
   }
 }
 
+// No score of any row is above zero, and most are far below.
+TEST_P(GpuAttention, WhereEveryScoreIsNegative) {
+  const auto& [kernel, dtype] = GetParam();
+  const std::vector<at::Tensor> x = Operands(1, 3, 1000, 64, dtype);
+  const at::Tensor ramp = at::linspace(0.25, 4, 1000).view({1, 1, -1, 1}).to(kGpu, dtype);
+  for (const at::Tensor& sizes : {ramp, ramp.flip(2)}) {
+    const std::vector<at::Tensor> sized = {x[0].abs(), x[1].abs() * -sizes, x[2]};
+    if (!CanAttend(kernel, sized[0], sized[1], sized[2])) GTEST_SKIP() << "not on this GPU";
+    ExpectPlain(AttendWith(kernel, sized[0], sized[1], sized[2]), sized);
+  }
+}
+
 // The real length: 49 x 480 x 720. Some queries of all heads against the plain formula.
 TEST_P(GpuAttention, AtFullLength) {
   const auto& [kernel, dtype] = GetParam();

@@ -23,25 +23,24 @@ class RowSoftmax {
   // The softmax is that of scale · score; log2_scale is scale · log2(e).
   __device__ RowSoftmax(float scale, float log2_scale) : scale_(scale), log2_scale_(log2_scale) {}
 
-  // Takes in the maxima of a tile of scores, [2, keys]. True when the reference moved: what was
-  // summed up so far is then to be multiplied by Factor(row). The reference follows the maximum
-  // only once that is 2^8 above it, so that this is rare; no more than 2^8 · keys can be summed up,
-  // and what the reference is cancels in the result.
+  // Makes the reference fit a tile of scores, [2, keys]. True when it moved: what was summed up so
+  // far is then to be multiplied by Factor(row). The reference follows the maximum only once that
+  // is 2^8 above it, so that this is rare; no more than 2^8 · keys can be summed up, and what the
+  // reference is cancels in the result.
   template <typename Scores>
   __device__ bool MoveReference(const Scores& scores) {
-    float tile_max[kRowsOfThread];
-    TileMax(scores, tile_max);
-    bool moves = false;
+    bool may_move = false;
 #pragma unroll
     for (int row = 0; row < kRowsOfThread; ++row) {
-      moves = moves || (tile_max[row] - reference_[row]) * log2_scale_ > kSlackLog2;
+      may_move |= MaxOrZero(scores, row) > limit_[row];
     }
-    if (!__any_sync(kWholeWarp, moves)) return false;
+    if (!__any_sync(kWholeWarp, may_move)) return false;
 #pragma unroll
     for (int row = 0; row < kRowsOfThread; ++row) {
-      const float next = fmaxf(reference_[row], tile_max[row]);
+      const float next = fmaxf(reference_[row], RowMax(scores, row));
       factor_[row] = Exp2((reference_[row] - next) * log2_scale_);
       reference_[row] = next;
+      limit_[row] = next + kSlackLog2 / log2_scale_;
       sum_[row] *= factor_[row];
     }
     return true;
@@ -78,30 +77,38 @@ class RowSoftmax {
  private:
   static constexpr float kSlackLog2 = 8;
 
+  // The greatest of this thread's scores and 0, in half the instructions of a maximum of floats:
+  // floats that are not negative are ordered as their bits are, and there is an instruction for
+  // the greatest of three integers.
+  template <typename Scores>
+  __device__ static float MaxOrZero(const Scores& scores, int row) {
+    int even = 0, odd = 0;  // two chains run beside each other
+#pragma unroll
+    for (int key = 0; key < cute::size<1>(scores); key += 4) {
+      even = __vimax3_s32(even, __float_as_int(scores(row, key)),
+                          __float_as_int(scores(row, key + 2)));
+      odd = __vimax3_s32(odd, __float_as_int(scores(row, key + 1)),
+                         __float_as_int(scores(row, key + 3)));
+    }
+    return __int_as_float(max(even, odd));
+  }
+
   // Over the row's four threads.
   template <typename Scores>
-  __device__ static void TileMax(const Scores& scores, float (&max)[kRowsOfThread]) {
+  __device__ static float RowMax(const Scores& scores, int row) {
+    float max = scores(row, 0);
 #pragma unroll
-    for (int row = 0; row < kRowsOfThread; ++row) {
-      float even = scores(row, 0), odd = scores(row, 1);
-#pragma unroll
-      for (int key = 2; key < cute::size<1>(scores); key += 2) {
-        even = fmaxf(even, scores(row, key));
-        odd = fmaxf(odd, scores(row, key + 1));
-      }
-      max[row] = fmaxf(even, odd);
-    }
+    for (int key = 1; key < cute::size<1>(scores); ++key) max = fmaxf(max, scores(row, key));
 #pragma unroll
     for (int lane = 1; lane < 4; lane *= 2) {
-#pragma unroll
-      for (int row = 0; row < kRowsOfThread; ++row) {
-        max[row] = fmaxf(max[row], __shfl_xor_sync(kWholeWarp, max[row], lane));
-      }
+      max = fmaxf(max, __shfl_xor_sync(kWholeWarp, max, lane));
     }
+    return max;
   }
 
   const float scale_, log2_scale_;
   float reference_[kRowsOfThread] = {-INFINITY, -INFINITY};
+  float limit_[kRowsOfThread] = {-INFINITY, -INFINITY};  // scores above it move the reference
   float sum_[kRowsOfThread] = {0, 0};
   float factor_[kRowsOfThread];
 };
