@@ -241,24 +241,26 @@ TEST_P(GpuAttention, EqualsThePlainFormula) {
   }
 }
 
-// The largest score so far grows by much from each tile of keys to the next, or falls.
+// The largest score so far grows by much from each tile of keys to the next, or falls; with the
+// factor of 40 exponentials without a reference leave fp32's range.
 TEST_P(GpuAttention, WhereLaterKeysMatterMoreOrLess) {
   const auto& [kernel, dtype] = GetParam();
   const std::vector<at::Tensor> x = Operands(1, 3, 1000, 64, dtype);
   const at::Tensor ramp = at::linspace(0.25, 12, 1000).view({1, 1, -1, 1}).to(kGpu, dtype);
-  for (const at::Tensor& sizes : {ramp, ramp.flip(2)}) {
+  for (const at::Tensor& sizes : {ramp, ramp.flip(2), ramp * 40}) {
     const std::vector<at::Tensor> sized = {x[0], x[1] * sizes, x[2]};
     if (!CanAttend(kernel, sized[0], sized[1], sized[2])) GTEST_SKIP() << "not on this GPU";
     ExpectPlain(AttendWith(kernel, sized[0], sized[1], sized[2]), sized);
   }
 }
 
-// No score of any row is above zero, and most are far below.
+// No score of any row is above zero, and most are far below; with the factor of 40 so far that all
+// exponentials without a reference are zero.
 TEST_P(GpuAttention, WhereEveryScoreIsNegative) {
   const auto& [kernel, dtype] = GetParam();
   const std::vector<at::Tensor> x = Operands(1, 3, 1000, 64, dtype);
   const at::Tensor ramp = at::linspace(0.25, 4, 1000).view({1, 1, -1, 1}).to(kGpu, dtype);
-  for (const at::Tensor& sizes : {ramp, ramp.flip(2)}) {
+  for (const at::Tensor& sizes : {ramp, ramp.flip(2), ramp * 40}) {
     const std::vector<at::Tensor> sized = {x[0].abs(), x[1].abs() * -sizes, x[2]};
     if (!CanAttend(kernel, sized[0], sized[1], sized[2])) GTEST_SKIP() << "not on this GPU";
     ExpectPlain(AttendWith(kernel, sized[0], sized[1], sized[2]), sized);

@@ -49,6 +49,7 @@ AttentionPart AttendHopper(const at::Tensor& q, const at::Tensor& k, const at::T
   AttentionPart part = {
       .out = EmptyLikeRows(q),
       .lse = at::empty({q.size(0), q.size(1), q.size(2)}, q.options().dtype(at::kFloat))};
+  const at::Tensor inexact = at::zeros({1}, q.options().dtype(at::kInt));
   const HopperAttention work{
       .q = q.const_data_ptr(),
       .k = k.const_data_ptr(),
@@ -64,6 +65,7 @@ AttentionPart AttendHopper(const at::Tensor& q, const at::Tensor& k, const at::T
       .queries = static_cast<int>(q.size(2)),
       .keys = static_cast<int>(k.size(2)),
       .multiprocessors = at::cuda::getCurrentDeviceProperties()->multiProcessorCount,
+      .inexact = inexact.data_ptr<int>(),
       .stream = StreamOf(q)};
   const bool started = q.scalar_type() == at::kBFloat16 ? LaunchHopperAttentionBf16(work)
                                                         : LaunchHopperAttentionFp16(work);

@@ -19,7 +19,18 @@
 // persistent.
 namespace cogwheel {
 
-template <typename Element>
+// Does its work only where another kernel has left the mark that its own was not exact.
+template <typename Kernel>
+struct IfInexact : Kernel {
+  __device__ void operator()(const typename Kernel::Params& params, char* shared_memory) {
+    if (*params.mainloop.inexact != 0) Kernel::operator()(params, shared_memory);
+  }
+};
+
+template <typename Kernel>
+using Always = Kernel;
+
+template <typename Element, typename Softmax, template <typename> typename When = Always>
 class HopperAttentionKernel {
  public:
   static bool Launch(const HopperAttention& work) {
@@ -33,7 +44,7 @@ class HopperAttentionKernel {
         {/*device_id=*/0, work.multiprocessors}};
     // Not asked: can_implement, which refuses query counts that are no multiple of 8. The kernel
     // handles them (tests/gpu), only rows beyond the end are computed in vain.
-    typename Kernel::Params params = Kernel::to_underlying_arguments(arguments, nullptr);
+    typename Kernel::Params params = Kernel::to_underlying_arguments(arguments, work.inexact);
     // For the current device; CUTLASS would do it once a process, whatever the device.
     const cudaError_t sized = cudaFuncSetAttribute(cutlass::device_kernel<Kernel>,
                                                    cudaFuncAttributeMaxDynamicSharedMemorySize,
@@ -61,9 +72,9 @@ class HopperAttentionKernel {
       cutlass::fmha::collective::DefaultFusion, Groups, Persistent, QueryLoads>;
   using Epilogue =
       cutlass::fmha::collective::FmhaFwdEpilogue<Element, float, typename Loads::TileShapePV>;
-  using Kernel = cutlass::fmha::kernel::FmhaKernelTmaWarpSpecialized<
-      OverlappedMainloop<Loads>, Epilogue, cutlass::fmha::kernel::PersistentTileScheduler, Groups,
-      Persistent, QueryLoads>;
+  using Kernel = When<cutlass::fmha::kernel::FmhaKernelTmaWarpSpecialized<
+      OverlappedMainloop<Loads, Softmax>, Epilogue, cutlass::fmha::kernel::PersistentTileScheduler,
+      Groups, Persistent, QueryLoads>>;
   using Operation = cutlass::device::Universal<Kernel>;
 
   static Strides StrideOf(const HeadStrides& strides) {

@@ -21,6 +21,7 @@ struct HopperAttention {
   HeadStrides q_strides, k_strides, v_strides, out_strides;
   int batch = 0, heads = 0, queries = 0, keys = 0;
   int multiprocessors = 0;
+  int* inexact = nullptr;  // one word of the device's memory that is 0; scratch of bf16's kernels
   void* stream = nullptr;  // cudaStream_t
 };
 

@@ -3,7 +3,7 @@
 namespace cogwheel {
 
 bool LaunchHopperAttentionFp16(const HopperAttention& work) {
-  return HopperAttentionKernel<cutlass::half_t>::Launch(work);
+  return HopperAttentionKernel<cutlass::half_t, RowSoftmax>::Launch(work);
 }
 
 }  // namespace cogwheel

@@ -24,7 +24,7 @@ __device__ inline uint32_t PackPair(float low, float high) {
 
 // One tile of 64 query rows of a math warp group against all keys, 128 at a time. The scores of the
 // next keys are started before the values of these are added up, so the tensor cores have both.
-template <typename Loads, typename Turn, typename Q, typename K, typename V>
+template <typename Loads, typename Softmax, typename Turn, typename Q, typename K, typename V>
 struct QueryTile {
   using Element = typename Loads::Element;
   using Keys = cute::tuple_element_t<1, typename Loads::TileShapeQK>;  // of a tile, a constant
@@ -45,11 +45,12 @@ struct QueryTile {
   const K k;
   const V v;
   const int thread, key_count;
-  RowSoftmax softmax;
+  Softmax softmax;
   ScoreMma score_mma;
   ValueMma value_mma;
   Weights weights;
   Out out;
+  bool exact = true;  // known after the last tile
 
   // `value` is at the keys of tile 0.
   __device__ void First() {
@@ -109,6 +110,7 @@ struct QueryTile {
     for (int row = 0; row < kRowsOfThread; ++row) {
       const float sum = softmax.Sum(row);
       lse(row) = softmax.LogSumExp(row, sum);
+      exact = exact && Softmax::IsExact(sum);
       inverse[row] = __frcp_rn(sum);
     }
     ScaleOut([&inverse](int row) { return inverse[row]; });
@@ -181,14 +183,26 @@ struct QueryTile {
 // What CUTLASS's kernel has a math warp group do; Loads is CUTLASS's mainloop, whose part for the
 // loading warps stays as it is. The groups start their products in turn, so that one has the tensor
 // cores while the others take exponentials (after FlashAttention-3, section 3).
-template <typename Loads>
+template <typename Loads, typename Softmax>
 struct OverlappedMainloop : Loads {
+  struct Params : Loads::Params {
+    int* inexact;  // becomes 1 when the softmax was not exact for some row
+  };
+
+  // CUTLASS hands the caller's workspace through: here the place of `inexact`.
+  template <typename ProblemShape>
+  static Params to_underlying_arguments(const ProblemShape& problem,
+                                        const typename Loads::Arguments& arguments,
+                                        void* workspace) {
+    return {Loads::to_underlying_arguments(problem, arguments, nullptr),
+            static_cast<int*>(workspace)};
+  }
+
   // Returns out [64, 64] and its rows' log-sum-exp.
   template <typename BlockCoord, typename ProblemShape, typename NoPipeline, typename NoState,
             typename Turn>
-  __device__ auto compute(const BlockCoord&, const BlockCoord&,
-                          const typename Loads::Params& params, const ProblemShape& problem,
-                          typename Loads::MainloopPipeline& tiles,
+  __device__ auto compute(const BlockCoord&, const BlockCoord&, const Params& params,
+                          const ProblemShape& problem, typename Loads::MainloopPipeline& tiles,
                           typename Loads::PipelineState& value,
                           typename Loads::MainloopPipelineQ& queries,
                           typename Loads::PipelineStateQ& query, NoPipeline&, NoState&,
@@ -207,12 +221,12 @@ struct OverlappedMainloop : Loads {
     const Tensor q = scores.make_fragment_A(scores.partition_A(q_tiles))(_, _, _, query.index());
     const Tensor k = scores.make_fragment_B(scores.partition_B(k_tiles));
     const Tensor v = values.make_fragment_B(values.partition_B(v_tiles));
-    using Tile = QueryTile<Loads, Turn, std::remove_const_t<decltype(q)>,
+    using Tile = QueryTile<Loads, Softmax, Turn, std::remove_const_t<decltype(q)>,
                            std::remove_const_t<decltype(k)>, std::remove_const_t<decltype(v)>>;
     const int key_count = get<3>(problem);
     Tile tile{tiles,  value,     turn,
               q,      k,         v,
-              thread, key_count, RowSoftmax(params.scale_softmax, params.scale_softmax_log2)};
+              thread, key_count, Softmax(params.scale_softmax, params.scale_softmax_log2)};
 
     const int tile_count = ceil_div(key_count, typename Tile::Keys{});
     tile.First();
@@ -220,6 +234,7 @@ struct OverlappedMainloop : Loads {
     for (int i = 1; i < tile_count - 1; ++i) tile.template Next<false>(i);
     if (tile_count > 1) tile.template Next<true>(tile_count - 1);
     const Tensor lse = tile.Last([&] { queries.consumer_release(query); });
+    if (!tile.exact) *params.inexact = 1;
     return make_tuple(tile.out, lse);
   }
 };

@@ -18,6 +18,68 @@ __device__ inline float Exp2(float x) {
   return y;
 }
 
+// What both forms of the softmax below have: the sums of 2^(log2_scale · score − shift).
+class RowSums {
+ public:
+  // Puts the exponentials in the scores' place, [2, keys], and adds them up.
+  template <typename Scores>
+  __device__ void Add(Scores& scores, float log2_scale, const float (&shift)[kRowsOfThread]) {
+#pragma unroll
+    for (int row = 0; row < kRowsOfThread; ++row) {
+      float sums[2];  // two chains of additions run beside each other
+#pragma unroll
+      for (int key = 0; key < cute::size<1>(scores); ++key) {
+        const float value = Exp2(fmaf(scores(row, key), log2_scale, -shift[row]));
+        scores(row, key) = value;
+        sums[key % 2] = key < 2 ? value : sums[key % 2] + value;
+      }
+      sum_[row] += sums[0] + sums[1];
+    }
+  }
+  __device__ void Scale(int row, float factor) { sum_[row] *= factor; }
+
+  // Of all keys, in each of the row's threads.
+  __device__ float Total(int row) const {
+    const float half = sum_[row] + __shfl_xor_sync(kWholeWarp, sum_[row], 1);
+    return half + __shfl_xor_sync(kWholeWarp, half, 2);
+  }
+
+ private:
+  float sum_[kRowsOfThread] = {0, 0};
+};
+
+// Without a reference: the exponentials as they are, as long as they fit. For elements with fp32's
+// range of exponents. It has no use for the maximum and takes less power, which is what bounds
+// attention on an H200; whether it was right is known at the end.
+class DirectSoftmax {
+ public:
+  __device__ DirectSoftmax(float, float log2_scale) : log2_scale_(log2_scale) {}
+
+  template <typename Scores>
+  __device__ bool MoveReference(const Scores&) {
+    return false;
+  }
+  __device__ float Factor(int) const { return 1; }
+
+  template <typename Scores>
+  __device__ void Exponentiate(Scores& scores) {
+    sums_.Add(scores, log2_scale_, {0, 0});
+  }
+  __device__ float Sum(int row) const { return sums_.Total(row); }
+  __device__ float LogSumExp(int, float sum) const { return __logf(sum); }
+
+  // Sums of values times exponentials stay below 2^127 when those of the exponentials are below
+  // 2^100. What was rounded to zero, below 2^-126, is less than 2^-20 of a sum above 2^-90 over
+  // 2^16 keys. False for what is not a number.
+  __device__ static bool IsExact(float sum) { return sum > 0x1p-90f && sum < 0x1p100f; }
+
+ private:
+  const float log2_scale_;
+  RowSums sums_;
+};
+
+// With a reference that follows the greatest score, so that any scores will do.
+
 class RowSoftmax {
  public:
   // The softmax is that of scale · score; log2_scale is scale · log2(e).
@@ -41,7 +103,7 @@ class RowSoftmax {
       factor_[row] = Exp2((reference_[row] - next) * log2_scale_);
       reference_[row] = next;
       limit_[row] = next + kSlackLog2 / log2_scale_;
-      sum_[row] *= factor_[row];
+      sums_.Scale(row, factor_[row]);
     }
     return true;
   }
@@ -50,29 +112,16 @@ class RowSoftmax {
   // In place, exp(scale · (score − reference)), added to the row's sum.
   template <typename Scores>
   __device__ void Exponentiate(Scores& scores) {
-#pragma unroll
-    for (int row = 0; row < kRowsOfThread; ++row) {
-      const float shift = reference_[row] * log2_scale_;
-      float sums[2];  // two chains of additions run beside each other
-#pragma unroll
-      for (int key = 0; key < cute::size<1>(scores); ++key) {
-        const float value = Exp2(fmaf(scores(row, key), log2_scale_, -shift));
-        scores(row, key) = value;
-        sums[key % 2] = key < 2 ? value : sums[key % 2] + value;
-      }
-      sum_[row] += sums[0] + sums[1];
-    }
+    sums_.Add(scores, log2_scale_, {reference_[0] * log2_scale_, reference_[1] * log2_scale_});
   }
 
   // The row's sum over all keys. After the last tile.
-  __device__ float Sum(int row) const {
-    const float half = sum_[row] + __shfl_xor_sync(kWholeWarp, sum_[row], 1);
-    return half + __shfl_xor_sync(kWholeWarp, half, 2);
-  }
+  __device__ float Sum(int row) const { return sums_.Total(row); }
   // log Σ exp(scale · score), natural.
   __device__ float LogSumExp(int row, float sum) const {
     return reference_[row] * scale_ + __logf(sum);
   }
+  __device__ static bool IsExact(float) { return true; }
 
  private:
   static constexpr float kSlackLog2 = 8;
@@ -109,8 +158,8 @@ class RowSoftmax {
   const float scale_, log2_scale_;
   float reference_[kRowsOfThread] = {-INFINITY, -INFINITY};
   float limit_[kRowsOfThread] = {-INFINITY, -INFINITY};  // scores above it move the reference
-  float sum_[kRowsOfThread] = {0, 0};
   float factor_[kRowsOfThread];
+  RowSums sums_;
 };
 
 }  // namespace cogwheel
