@@ -254,13 +254,13 @@ TEST_P(GpuAttention, WhereLaterKeysMatterMoreOrLess) {
   }
 }
 
-// No score of any row is above zero, and most are far below; with the factor of 40 so far that all
+// No score of any row is above zero, and most are far below; with the factor of 400 so far that all
 // exponentials without a reference are zero.
 TEST_P(GpuAttention, WhereEveryScoreIsNegative) {
   const auto& [kernel, dtype] = GetParam();
   const std::vector<at::Tensor> x = Operands(1, 3, 1000, 64, dtype);
   const at::Tensor ramp = at::linspace(0.25, 4, 1000).view({1, 1, -1, 1}).to(kGpu, dtype);
-  for (const at::Tensor& sizes : {ramp, ramp.flip(2), ramp * 40}) {
+  for (const at::Tensor& sizes : {ramp, ramp.flip(2), ramp * 400}) {
     const std::vector<at::Tensor> sized = {x[0].abs(), x[1].abs() * -sizes, x[2]};
     if (!CanAttend(kernel, sized[0], sized[1], sized[2])) GTEST_SKIP() << "not on this GPU";
     ExpectPlain(AttendWith(kernel, sized[0], sized[1], sized[2]), sized);
