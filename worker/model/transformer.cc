@@ -96,8 +96,7 @@ TransformerJob ShardedTransformer::Prepare(const SequenceContext& sequence, int6
     Refuse(std::to_string(sequence.text_count) + " text tokens, the model takes 1 to " +
            std::to_string(config_.max_text_seq_length));
   }
-  TransformerJob job{
-      .sequence = sequence, .frames = grid.frames, .rows = grid.rows, .columns = grid.columns};
+  TransformerJob job{.sequence = sequence};
   if (config_.use_rotary_positional_embeddings) {
     const Rotation rotation = RotaryTable(config_, grid, sequence.shard().video);
     job.rope_cos = rotation.cos.to(device_);

@@ -15,9 +15,8 @@ class Weights;
 // What changes once a job: made by Transformer::Prepare, kept for all its steps.
 struct TransformerJob {
   SequenceContext sequence;
-  int64_t frames = 0, rows = 0, columns = 0;  // F, Y, X: the patch grid, patched
-  at::Tensor rope_cos,
-      rope_sin;         // [V_local, D] fp32, this rank's video rows; undefined without RoPE
+  // [V_local, D] fp32, this rank's video rows; undefined without RoPE.
+  at::Tensor rope_cos, rope_sin;
   at::Tensor position;  // [S_local, E] additive table of this rank's rows; undefined without one
 };
 
