@@ -34,10 +34,10 @@ class Transformer {
   virtual TransformerJob Prepare(const SequenceContext& sequence, int64_t latent_frames,
                                  int64_t latent_height, int64_t latent_width) const = 0;
 
-  // One prediction for this rank's video rows.
-  // text:  [B, T_local, text_embed_dim], this rank's text rows of the encoder's output (T_local may
-  // be 0) video: [B, V_local, C_in·pt·p·p], patch features in the order ((c·pt + dt)·p + dy)·p + dx
-  // (V_local may be 0) → [B, V_local, C_out·pt·p·p], the same order, model dtype.
+  // One prediction for this rank's video rows; it may have no text rows, or no video rows.
+  //   text: [B, T_local, text_embed_dim], of the encoder's output.
+  //   video: [B, V_local, C_in·pt·p·p], features in the order ((c·pt + dt)·p + dy)·p + dx.
+  //   → [B, V_local, C_out·pt·p·p], the same order, model dtype.
   virtual at::Tensor Forward(const TransformerJob& job, const at::Tensor& text,
                              const at::Tensor& video, int64_t timestep) const = 0;
 

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <vector>
@@ -17,7 +16,7 @@ class Weights;
 
 // Carries the last two frames of each causal convolution's padded input from one chunk to the next.
 // Implementations: a plain table (serial decode), and one that hands frames to the rank of the next
-// chunk (pipeline/decode).
+// chunk (pipeline/conv_handover.h).
 class ConvCarry {
  public:
   virtual ~ConvCarry() = default;

@@ -1,5 +1,6 @@
 #include "worker/parallel/flight_recorder.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <map>
 #include <utility>

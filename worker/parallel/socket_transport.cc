@@ -31,7 +31,7 @@ bool Acknowledged(const Socket& socket) {
   return ioctl(socket.fd(), SIOCOUTQ, &left_bytes) != 0 || left_bytes == 0;
 }
 
-// Reads until `want` bytes are there, the socket is empty (*blocked) or at its end (the reason).
+// Reads until the target is full, the socket is empty (`blocked`) or at its end (the reason).
 std::optional<std::string> ReadSome(const Socket& socket, std::span<std::byte> target,
                                     size_t& got_bytes, bool& blocked) {
   while (got_bytes < target.size()) {

@@ -1,5 +1,7 @@
 #include "worker/pipeline/decode.h"
 
+#include <algorithm>
+
 #include <ATen/ATen.h>
 
 #include "proto/contract/failpoint.h"

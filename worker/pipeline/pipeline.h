@@ -22,8 +22,7 @@ enum class Dtype { kFp32, kBf16, kFp16 };
 // tensor headers). Limits and defaults follow "Models" and "Legal frames" of the contract.
 struct ModelDescription {
   std::string name;
-  std::string
-      digest;  // lower-case hex SHA-256 over the configs, the tokenizer and the tensor headers
+  std::string digest;  // hex SHA-256 over configs, tokenizer, tensor headers and file sizes
   int default_frames = 0, default_height = 0, default_width = 0, default_fps = 0, default_steps = 0;
   double default_guidance_scale = 0;
   SchedulerKind default_scheduler = SchedulerKind::kDdim;
