@@ -25,6 +25,7 @@ class PuppetWorkerGroup final : public WorkerGroup {
     observer_.OnIdle(*this);
   }
   void Progress(const RunProgress& progress) { observer_.OnProgress(*this, progress); }
+  void Preview(const std::string& jpeg) { observer_.OnPreview(*this, 1, 10, jpeg); }
   void Chunk(int64_t offset, const std::string& data) {
     observer_.OnResultChunk(*this, offset, data);
   }

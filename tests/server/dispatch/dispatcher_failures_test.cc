@@ -6,6 +6,7 @@
 #include <prometheus/registry.h>
 
 #include "proto/contract/status.h"
+#include "proto/contract/validate.h"
 #include "tests/server/dispatch/dispatcher_fixture.h"
 
 namespace cogwheel {
@@ -198,6 +199,33 @@ TEST_F(DispatcherTest, AFullDiskFailsTheJobWithItsReason) {
   group_.End(Cancelled());
   EXPECT_EQ(JobState::kFailed, Get(name).state);
   EXPECT_EQ(absl::StatusCode::kResourceExhausted, Get(name).error.code);
+}
+
+TEST_F(DispatcherTest, APieceBeyondTheLimitFailsTheJob) {
+  const std::string name = Accepted();
+  group_.Chunk(0, std::string(kMaxChunkBytes, 'x'));
+  EXPECT_EQ(0, group_.cancels);
+  group_.Chunk(kMaxChunkBytes, std::string(kMaxChunkBytes + 1, 'x'));
+  EXPECT_EQ(1, group_.cancels);
+  group_.End(Cancelled());
+  EXPECT_EQ("RESULT_CHUNK", Get(name).error.reason);
+}
+
+TEST_F(DispatcherTest, APreviewBeyondTheLimitIsLeftOut) {
+  const std::string name = Accepted();
+  group_.Preview(std::string(1024 * 1024, 'x'));
+  group_.Preview(std::string(1024 * 1024 + 1, 'x'));
+  EXPECT_THAT(Kinds(name), ElementsAre("queued", "preview"));
+}
+
+TEST_F(DispatcherTest, ARefusedWriteGivesThePlaceBack) {
+  faulty_.fault = [](const std::string& method) {
+    return method == "Create" ? absl::UnavailableError("disk") : absl::OkStatus();
+  };
+  v1::GenerateRequest request;
+  request.set_prompt("p");
+  EXPECT_TRUE(absl::IsUnavailable(Submit(request).status()));
+  EXPECT_EQ(0, ledger_.load().jobs);
 }
 
 TEST_F(DispatcherTest, AWrongDigestIsDataLoss) {

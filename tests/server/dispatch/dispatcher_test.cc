@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "proto/contract/status.h"
+#include "server/dispatch/placement.h"
 #include "tests/server/dispatch/dispatcher_fixture.h"
 
 namespace cogwheel {
@@ -77,6 +78,18 @@ TEST_F(DispatcherTest, TellsPositionsAsTheyChange) {
   group_.End(Cancelled());
   loop_.RunPending();
   EXPECT_THAT(positions(), ElementsAre(1, 2, 2, 1));
+}
+
+TEST_F(DispatcherTest, ARunningJobThatIsSilentIsMentionedAgain) {
+  const std::string name = Accepted();
+  group_.Start();
+  Pass(seconds(29));
+  EXPECT_THAT(Kinds(name), ElementsAre("queued", "started"));
+  Pass(seconds(1));
+  EXPECT_THAT(Kinds(name), ElementsAre("queued", "started", "started"));
+  group_.Progress({RunStage::kDenoise, 1, 10});
+  Pass(seconds(29));
+  EXPECT_THAT(Kinds(name), ElementsAre("queued", "started", "started", "progress"));
 }
 
 TEST_F(DispatcherTest, AQueuedJobIsCancelledAtOnce) {
@@ -185,6 +198,20 @@ TEST_F(DispatcherTest, NothingWaitsForAGroupWhoseSpeedIsUnknown) {
   EXPECT_EQ("known", Get(Accepted()).group);
 }
 
+TEST_F(DispatcherTest, AnOverdueJobIsNotAboutToEnd) {
+  Accepted();
+  const QueuedJob job = {.model = "tiny", .size = SizeOf(group_.orders.at(0).request)};
+  costs_.Learn("tiny", "overdue", job.size, /*seconds=*/10, 10);
+  costs_.Learn("tiny", "idle", job.size, /*seconds=*/10.5, 10);
+  PuppetWorkerGroup overdue("overdue", "tiny", dispatcher_), idle("idle", "tiny", dispatcher_);
+  Placement placement(costs_);
+  placement.AddBusy(overdue, job, /*seconds=*/100);
+  placement.AddIdle(idle);
+  const Placement::Place place = placement.Take(job).value();
+  EXPECT_EQ(&idle, place.group);  // a tenth of 10 s and 10 s, against 10.5 s
+  EXPECT_TRUE(place.now);
+}
+
 TEST_F(DispatcherTest, AFullQueueRefuses) {
   Accepted();
   for (int i = 0; i < 3; ++i) Accepted();
@@ -230,6 +257,24 @@ TEST_F(DispatcherTest, DeletesOnlyWhatHasEnded) {
   EXPECT_TRUE(absl::IsNotFound(store_.Get("default", name).status()));
   EXPECT_THAT(results_.results, IsEmpty());
   EXPECT_EQ(EventLog::Found::kUnknown, events_.ReadAfter(name, 0, true).found);
+}
+
+TEST_F(DispatcherTest, TrimsAfterEachEndAndEveryMinute) {
+  int trims = 0;
+  faulty_.fault = [&trims](const std::string& method) {
+    if (method == "Trim") ++trims;
+    return absl::OkStatus();
+  };
+  Pass(seconds(59));
+  EXPECT_EQ(0, trims);
+  Pass(seconds(1));
+  EXPECT_EQ(1, trims);
+  Accepted();
+  group_.End(Cancelled());
+  Pass(milliseconds(100));
+  EXPECT_EQ(2, trims);
+  Pass(milliseconds(100));
+  EXPECT_EQ(2, trims);
 }
 
 TEST_F(DispatcherTest, DrainStartsNothingAndAbandonGivesUpWhatRuns) {

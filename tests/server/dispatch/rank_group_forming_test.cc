@@ -108,6 +108,18 @@ TEST_F(RankGroupTest, SilenceIsNoticedWhileGatheringAndForming) {
   EXPECT_THAT(std::string(recorder_.status.message()), HasSubstr("a:cpu (local rank 0)"));
 }
 
+TEST_F(RankGroupTest, GroupsAreBounded) {
+  Hello hello = MakeHello("a", 0);
+  for (RankId id = 1; id <= 64; ++id) {
+    hello.set_group("g" + std::to_string(id));
+    EXPECT_FALSE(Join(id, hello)->closed.has_value()) << id;
+  }
+  hello.set_group("one too many");
+  const auto link = Join(65, hello);
+  EXPECT_TRUE(absl::IsResourceExhausted(link->closed.value_or(absl::OkStatus())));
+  EXPECT_EQ(64, board_.List().size());
+}
+
 TEST_F(RankGroupTest, ARankThatComesBackEndsItsOldEpoch) {
   Form();
   const auto again = Join(3, MakeHello("b", 0));
