@@ -109,8 +109,9 @@ TEST_F(AccessControlTest, TokensExpire) {
 // Beyond 2262 the nanoseconds of a 64-bit time run over.
 TEST_F(AccessControlTest, ATokenMayHoldForThousandsOfYears) {
   Write("{\"tenants\": [{\"name\": \"a\"}], \"tokens\": [" +
-        Token("t", "\"tenant\": \"a\", \"roles\": [\"read\"], "
-                   "\"expires\": \"9999-12-31T23:59:59Z\"") +
+        Token("t",
+              "\"tenant\": \"a\", \"roles\": [\"read\"], "
+              "\"expires\": \"9999-12-31T23:59:59Z\"") +
         "]}");
   EXPECT_TRUE(AccessControl::Load(file_, clock_).value()->CheckHeader("bearer t", "GetJob").ok());
 }

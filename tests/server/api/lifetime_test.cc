@@ -81,6 +81,10 @@ TEST_F(FrontendTest, WhoCallsTooOftenIsToldWhenToComeBack) {
     EXPECT_EQ("CALL_RATE", ErrorReason(refused));
     EXPECT_GT(RetryAfter(refused).value_or(milliseconds(0)), milliseconds(0));
   }
+  grpc::ClientContext context;
+  v1::Job job;
+  stub_->GetJob(&context, {}, &job);
+  EXPECT_EQ(1, context.GetServerTrailingMetadata().count("grpc-retry-pushback-ms"));
   for (int i = 0; i < 10; ++i) EXPECT_EQ(2, Health(""));  // no group yet, but an answer
 }
 

@@ -83,6 +83,53 @@ TEST_F(FrontendTest, ADamagedResultIsDataLoss) {
   EXPECT_EQ("RESULT_EXPIRED", ErrorReason(Download(name, 0).first.status()));
 }
 
+// Too large to be read as a whole before its first byte is sent.
+TEST_F(FrontendTest, DamageInALargeResultIsFoundWhileItIsRead) {
+  FakeRank::Options options;
+  options.finish_on_start = false;
+  ServeWithRank(options);
+  const std::string name = Create(Request())->name();
+  ASSERT_TRUE(rank_->WaitFor(FakeRank::Order::kStartJob));
+  const std::string piece(256 * 1024, 'x');
+  std::string result;
+  while (result.size() <= 64 << 20) {
+    rank_->SendChunk(static_cast<int64_t>(result.size()), piece);
+    result += piece;
+  }
+  rank_->SendDone(0, result);
+  AwaitState(name, v1::SUCCEEDED);
+  EXPECT_TRUE(Download(name, 0).first.ok());
+  const std::string sha = Get(name)->sha256();
+  const std::string path = folder_ + "/artefacts/" + sha.substr(0, 2) + "/" + sha + ".mp4";
+  std::fstream file(path, std::ios::in | std::ios::out);
+  file.seekp(1 << 20);
+  file << "y" << std::flush;
+  const auto [bytes, last] = Download(name, 0);
+  EXPECT_TRUE(absl::IsDataLoss(bytes.status())) << bytes.status();
+  EXPECT_GT(last.offset(), 0);
+}
+
+TEST_F(FrontendTest, WhoWatchesWithoutVideoIsNotToldOfItsPieces) {
+  FakeRank::Options options;
+  options.finish_on_start = false;
+  ServeWithRank(options);
+  const std::string name = Create(Request())->name();
+  v1::WatchJobRequest request;
+  request.set_name(name);
+  grpc::ClientContext context;
+  auto reader = stub_->WatchJob(&context, request);
+  v1::JobEvent event;
+  while (reader->Read(&event) && !event.has_started()) {
+  }
+  ASSERT_TRUE(rank_->WaitFor(FakeRank::Order::kStartJob));
+  constexpr int kPieces = 1100;  // more than are held
+  for (int i = 0; i < kPieces; ++i) rank_->SendChunk(i, "x");
+  rank_->SendDone(0, std::string(kPieces, 'x'));
+  const Events rest = ReadAll(std::move(reader));
+  EXPECT_EQ("succeeded", rest.Kinds().back());
+  EXPECT_LE(rest.events.size(), 2);  // with a snapshot, if the last write took that long
+}
+
 TEST_F(FrontendTest, GenerateCancelsItsJobWhenTheCallerLeaves) {
   FakeRank::Options options;
   options.finish_on_start = false;
