@@ -48,9 +48,9 @@ class RowSums {
   float sum_[kRowsOfThread] = {0, 0};
 };
 
-// Without a reference: the exponentials as they are, as long as they fit. For elements with fp32's
-// range of exponents. It has no use for the maximum and takes less power, which is what bounds
-// attention on an H200; whether it was right is known at the end.
+// What RowSoftmax does, but without a reference: the exponentials as they are, as long as they fit.
+// For elements with fp32's range of exponents. It has no use for the maximum and takes less power,
+// which is what bounds attention on an H200; whether it was right is known at the end.
 class DirectSoftmax {
  public:
   __device__ DirectSoftmax(float, float log2_scale) : log2_scale_(log2_scale) {}
@@ -69,8 +69,8 @@ class DirectSoftmax {
   __device__ float LogSumExp(int, float sum) const { return __logf(sum); }
 
   // Sums of values times exponentials stay below 2^127 when those of the exponentials are below
-  // 2^100. What was rounded to zero, below 2^-126, is less than 2^-20 of a sum above 2^-90 over
-  // 2^16 keys. False for what is not a number.
+  // 2^100 and the values below 2^27. What was rounded to zero, below 2^-126, is less than 2^-20 of
+  // a sum above 2^-90 over 2^16 keys. False for what is not a number.
   __device__ static bool IsExact(float sum) { return sum > 0x1p-90f && sum < 0x1p100f; }
 
  private:
@@ -78,11 +78,10 @@ class DirectSoftmax {
   RowSums sums_;
 };
 
-// With a reference that follows the greatest score, so that any scores will do.
-
+// With a reference that follows the greatest score, so that any scores will do. The softmax of
+// scale · score; log2_scale is scale · log2(e).
 class RowSoftmax {
  public:
-  // The softmax is that of scale · score; log2_scale is scale · log2(e).
   __device__ RowSoftmax(float scale, float log2_scale) : scale_(scale), log2_scale_(log2_scale) {}
 
   // Makes the reference fit a tile of scores, [2, keys]. True when it moved: what was summed up so
