@@ -28,9 +28,10 @@ struct MessageKey {
 class Inbox {
  public:
   // How far a sender may run ahead of its receiver, in bytes that one rank holds of another's.
-  // Ample for the wavefront decode of a full-size clip, whose last rank hands rank 0 all that the
-  // convolutions of a chunk carry over, before rank 0 asks for any of it.
-  static constexpr int64_t kHeldBytesPerPeer = int64_t{8} << 30;
+  // Ample for the wavefront decode of the largest clip: rank 0 waits for nobody in its first chunk,
+  // so it may have handed a slow rank 1 all that the chunk's convolutions carry over, 17 GB in fp32
+  // at 768 x 1360, before rank 1 asks for any of it.
+  static constexpr int64_t kHeldBytesPerPeer = int64_t{24} << 30;
 
   explicit Inbox(int rank, int64_t held_bytes_per_peer = kHeldBytesPerPeer);
 
