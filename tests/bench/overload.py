@@ -22,11 +22,13 @@ from history import History  # noqa: E402
 from resources import resident_bytes  # noqa: E402
 from scale import record  # noqa: E402
 from stubs import details, pb  # noqa: E402
+from support import wait_until  # noqa: E402
 
 SECONDS = float(sys.argv.pop(1)) if len(sys.argv) > 1 else 60.0
 FACTORS = (1, 2, 5, 10)
 QUEUE = 32
 CAPACITY_S = 5.0
+DRAIN_LIMIT_S = 120
 LEAST_GOODPUT = 0.9
 REFUSAL_P99_LIMIT_S = 0.020
 
@@ -83,9 +85,8 @@ class Overload(FaultCase):
         arrivals.run(seconds)
         return (self.finished() - before) / (time.monotonic() - begin)
 
-    def drain(self, caller):
-        while self.frontend.metric("cogwheel_queue_jobs") != 0:
-            time.sleep(0.05)
+    def drain(self):
+        wait_until(lambda: self.frontend.metric("cogwheel_queue_jobs") == 0, DRAIN_LIMIT_S, "the queue is empty")
 
     def test_overload(self):
         self.start_frontend("--max-queued-jobs", str(QUEUE), "--max-kept-jobs", "1000")
@@ -97,7 +98,7 @@ class Overload(FaultCase):
         record("overload", capacity_per_s=round(capacity, 2))
         goodput, worst_p99, hintless = {}, 0.0, 0
         for factor in FACTORS:
-            self.drain(caller)
+            self.drain()
             before = resident_bytes(self.frontend.pid)
             arrivals = Arrivals(caller, factor * capacity, seed=factor)
             goodput[factor] = self.goodput_of(arrivals, SECONDS)
