@@ -23,7 +23,10 @@ void StepDeadline::Learn(BlockKind kind, Duration took) {
 StepDeadline::Duration StepDeadline::Limit(BlockKind kind) const {
   const auto known = seconds_.find({shape_, kind});
   if (known == seconds_.end()) return std::max<Duration>(first_, kLeast);
-  const std::chrono::duration<double> limit(kTimesAverage * known->second);
+  double usual = known->second;
+  const auto step = seconds_.find({shape_, BlockKind::kStep});
+  if (kind == BlockKind::kDecode && step != seconds_.end()) usual = std::max(usual, step->second);
+  const std::chrono::duration<double> limit(kTimesAverage * usual);
   return std::max<Duration>(std::chrono::duration_cast<Duration>(limit), kLeast);
 }
 

@@ -10,8 +10,10 @@
 namespace cogwheel {
 
 // How long one block of work may take before the rank counts as hung: ten times what such blocks of
-// the same shape took on average, at least 10 s; the first of its kind gets `first`. Pure: the
-// caller knows the time. Owned by whoever guards it.
+// the same shape took on average, at least 10 s; the first of its kind gets `first`. A block of the
+// decode, where a rank may have had nothing to do but wait for another's chunk, gets no less than a
+// step, which is more work than a chunk. Pure: the caller knows the time. Owned by whoever guards
+// it.
 class StepDeadline {
  public:
   using Duration = std::chrono::nanoseconds;

@@ -19,6 +19,20 @@ TEST(StepDeadlineTest, IsTenTimesTheAverageAtLeastTenSeconds) {
   EXPECT_NEAR(std::chrono::duration<double>(deadline.Limit(BlockKind::kStep)).count(), 50, 0.01);
 }
 
+// A decode begins with a block that holds nothing but its agreement, and a rank may have no chunk.
+TEST(StepDeadlineTest, ADecodeMayTakeWhatAStepMay) {
+  StepDeadline deadline(seconds(600));
+  deadline.Learn(BlockKind::kStep, seconds(30));
+  deadline.Learn(BlockKind::kDecode, milliseconds(1));
+  EXPECT_EQ(deadline.Limit(BlockKind::kDecode), seconds(300));
+  deadline.SetShape(2);
+  deadline.Learn(BlockKind::kDecode, seconds(2));
+  EXPECT_EQ(deadline.Limit(BlockKind::kDecode), seconds(20));
+  deadline.Learn(BlockKind::kText, seconds(1));
+  deadline.Learn(BlockKind::kStep, seconds(30));
+  EXPECT_EQ(deadline.Limit(BlockKind::kText), seconds(10));
+}
+
 TEST(StepDeadlineTest, EachShapeAndKindHasItsOwn) {
   StepDeadline deadline(seconds(600));
   deadline.SetShape(1);
