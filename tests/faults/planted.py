@@ -17,7 +17,7 @@ WRITER, STORE, FILES = "server/store/store_writer.cc", "server/store/sqlite_job_
 # (bug, edits as (file, old, new), test)
 PLANTS = (
     ("acknowledge before the commit",
-     ((WRITER, "      write.done(write.status);\n", ""),
+     ((WRITER, "      write.done(std::move(write.status));  // nothing of it stays with this thread\n", ""),
       (WRITER, '    Failpoint("store.before_commit");\n',
        '    for (Write& write : batch) write.done(write.status);\n    Failpoint("store.before_commit");\n')),
      ("r01_failpoints", {"R01_ONLY": "store.before_commit"})),

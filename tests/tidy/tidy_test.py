@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 import unittest
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
@@ -172,6 +173,12 @@ class Tidy(unittest.TestCase):
                     problems.append(f"{document}: {path}")
         self.assertLessEqual(read("ARCHITECTURE.md").count("\n"), 250)
         self.check(problems)
+
+    def test_planted_bugs_fit_the_sources(self):
+        sys.path.insert(0, os.path.join(ROOT, "tests", "faults"))
+        from planted import PLANTS
+        self.check([f"{path}: {read(path).count(old)} places for {old!r} ({bug})" for bug, edits, _ in PLANTS
+                    for path, old, _ in edits if read(path).count(old) != 1])
 
     def test_no_large_files(self):
         self.check([f"{f}: {size} bytes" for f in self.files if not f.startswith("models/")
