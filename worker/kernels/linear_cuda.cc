@@ -1,11 +1,13 @@
+#include <vector>
+
 #include <ATen/ATen.h>
 
 #include "worker/kernels/linear.h"
 
 namespace cogwheel {
 
-// Bias and activation ride in the product's epilogue, where cuBLASLt has one: [rows, in] x [in,
-// out].
+// Bias and activation ride in the product's epilogue, where cuBLASLt has one:
+// [rows, in] x [in, out].
 at::Tensor LinearGeluCuda(const at::Tensor& x, const LinearWeights& linear) {
   if (x.numel() == 0) return LinearGeluCpu(x, linear);
   const at::Tensor rows = x.reshape({-1, x.size(-1)});

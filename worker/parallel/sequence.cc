@@ -44,11 +44,10 @@ int64_t SequenceAttentionBytes(const SequenceContext& context, int64_t batch, in
 
   if (context.shard_count() == 1) return 4 * sharded + row_sums;  // q, k, v, the result
 
-  // q, k, v and their packed copies; those and what is received; that and q and kv joined. A member
-  // alone joins k and v.
-  const int64_t scatter = context.ulysses_size == 1
-                              ? 5 * sharded
-                              : 3 * std::max({2 * sharded, sharded + scattered, 2 * scattered});
+  // q, k, v and their packed copies; those and the places of what is received. A member alone joins
+  // k and v.
+  const int64_t scatter =
+      context.ulysses_size == 1 ? 5 * sharded : 3 * (sharded + std::max(sharded, scattered));
   const int64_t travels = context.ring_size > 1 ? 1 : 0, merges = context.ring_size > 2 ? 1 : 0;
   const int64_t copies = element_bytes < int64_t{sizeof(float)} ? 1 : 0;
   // Attending: q, the block, the one on its way, what is merged so far, and a new part: that of
@@ -63,10 +62,10 @@ int64_t SequenceAttentionBytes(const SequenceContext& context, int64_t batch, in
   // and three log-sum-exps.
   const int64_t merge =
       travels * (scattered + kv_block + fp32 + scattered + copies * fp32 + 3 * row_sums);
-  // The result, packed and received; that and the result joined. A member alone has the result.
-  const int64_t gather = context.ulysses_size == 1
-                             ? scattered
-                             : std::max({2 * scattered, scattered + sharded, 2 * sharded});
+  // What was attended and what is received; that and the result joined. A member alone has the
+  // result.
+  const int64_t gather =
+      context.ulysses_size == 1 ? scattered : sharded + std::max(sharded, scattered);
   return std::max({scatter, attend, merge, gather});
 }
 

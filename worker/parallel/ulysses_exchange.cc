@@ -1,6 +1,5 @@
 #include "worker/parallel/ulysses_exchange.h"
 
-#include <utility>
 #include <vector>
 
 #include <ATen/ATen.h>
@@ -19,17 +18,24 @@ Range RowsInBlock(const SequenceContext& context, int peer) {
   return {.begin = rows.begin - begin, .end = rows.end - begin};
 }
 
-// sends[i] goes to member i, recvs[i] comes from it. The sent tensors are freed.
-void Run(const SequenceContext& context, std::vector<at::Tensor> sends,
-         const std::vector<at::Tensor>& recvs) {
-  std::vector<SendPiece> send_pieces;
-  std::vector<RecvPiece> recv_pieces;
-  for (int peer = 0; peer < context.ulysses_size; ++peer) {
-    send_pieces.push_back({.peer = peer, .data = TensorBytes(sends[peer])});
-    recv_pieces.push_back({.peer = peer, .data = TensorBytes(recvs[peer])});
+// What goes to other members and comes from them, batch entry by batch entry: each is dense.
+class Pieces {
+ public:
+  // [B, ...]; must outlive the exchange.
+  void Send(int peer, const at::Tensor& x) {
+    for (const at::Tensor& entry : x.unbind(0)) sends_.push_back({peer, TensorBytes(entry)});
   }
-  Exchange(*context.ulysses, send_pieces, recv_pieces, StreamOf(sends[0]));
-}
+  void Receive(int peer, const at::Tensor& x) {
+    for (const at::Tensor& entry : x.unbind(0)) recvs_.push_back({peer, TensorBytes(entry)});
+  }
+  void Exchange(const SequenceContext& context, StreamHandle stream) const {
+    cogwheel::Exchange(*context.ulysses, sends_, recvs_, stream);
+  }
+
+ private:
+  std::vector<SendPiece> sends_;
+  std::vector<RecvPiece> recvs_;
+};
 
 }  // namespace
 
@@ -45,45 +51,57 @@ ScatteredHeads ScatterHeads(std::array<at::Tensor, 3> qkv, const SequenceContext
   if (context.ulysses_size == 1) return {.q = qkv[0], .kv = at::stack({qkv[1], qkv[2]})};
   const int64_t B = qkv[0].size(0), N = qkv[0].size(2), D = qkv[0].size(3);
   const at::TensorOptions options = qkv[0].options();
-  const int64_t own_heads = SplitHeads(N, context.ulysses_size, context.ulysses_rank).size();
-  std::vector<at::Tensor> sends, recvs;
+  std::vector<at::Tensor> packed;  // by peer: [3, B, S/(u·r), N/u, D]
   for (int peer = 0; peer < context.ulysses_size; ++peer) {
     const Range heads = SplitHeads(N, context.ulysses_size, peer);
     std::vector<at::Tensor> parts;
     for (const at::Tensor& x : qkv) parts.push_back(x.narrow(2, heads.begin, heads.size()));
-    sends.push_back(at::stack(parts));  // [3, B, S/(u·r), N/u, D]
+    packed.push_back(at::stack(parts));
   }
   qkv = {};
+  const int64_t rows = RingBlock(context, context.ring_rank).size();
+  const int64_t own_heads = SplitHeads(N, context.ulysses_size, context.ulysses_rank).size();
+  ScatteredHeads result = {.q = at::empty({B, rows, own_heads, D}, options),
+                           .kv = at::empty({2, B, rows, own_heads, D}, options)};
+  const std::array<at::Tensor, 3> places = {result.q, result.kv[0], result.kv[1]};
+  Pieces pieces;
   for (int peer = 0; peer < context.ulysses_size; ++peer) {
-    const int64_t rows = RowsInBlock(context, peer).size();
-    recvs.push_back(at::empty({3, B, rows, own_heads, D}, options));
+    const Range from = RowsInBlock(context, peer);
+    for (size_t i = 0; i < places.size(); ++i) {
+      const at::Tensor place = places[i].narrow(1, from.begin, from.size());
+      if (peer == context.ulysses_rank) {
+        place.copy_(packed[peer][i]);
+      } else {
+        pieces.Send(peer, packed[peer][i]);
+        pieces.Receive(peer, place);
+      }
+    }
   }
-  Run(context, std::move(sends), recvs);
-  std::vector<at::Tensor> q, kv;
-  for (const at::Tensor& part : recvs) {
-    q.push_back(part[0]);
-    kv.push_back(part.narrow(0, 1, 2));
-  }
-  return {.q = at::cat(q, 1), .kv = at::cat(kv, 2)};
+  pieces.Exchange(context, StreamOf(result.q));
+  return result;
 }
 
 at::Tensor GatherHeads(at::Tensor attended, const SequenceContext& context, int64_t head_count) {
   if (context.ulysses_size == 1) return attended;
   const int64_t B = attended.size(0), D = attended.size(3);
-  const at::TensorOptions options = attended.options();
   const int64_t own_rows = RowsInBlock(context, context.ulysses_rank).size();
-  std::vector<at::Tensor> sends, recvs;
-  for (int peer = 0; peer < context.ulysses_size; ++peer) {
-    const Range rows = RowsInBlock(context, peer);
-    sends.push_back(attended.narrow(1, rows.begin, rows.size()).contiguous());
-  }
-  attended.reset();
+  std::vector<at::Tensor> parts;  // by peer: [B, S/(u·r), N/u, D]
+  Pieces pieces;
   for (int peer = 0; peer < context.ulysses_size; ++peer) {
     const int64_t heads = SplitHeads(head_count, context.ulysses_size, peer).size();
-    recvs.push_back(at::empty({B, own_rows, heads, D}, options));
+    const Range rows = RowsInBlock(context, peer);
+    const at::Tensor to_peer = attended.narrow(1, rows.begin, rows.size());
+    parts.push_back(at::empty({B, own_rows, heads, D}, attended.options()));
+    if (peer == context.ulysses_rank) {
+      parts.back().copy_(to_peer);
+    } else {
+      pieces.Send(peer, to_peer);
+      pieces.Receive(peer, parts.back());
+    }
   }
-  Run(context, std::move(sends), recvs);
-  return at::cat(recvs, 2);  // [B, S/(u·r), N, D]
+  pieces.Exchange(context, StreamOf(attended));
+  attended.reset();
+  return at::cat(parts, 2);  // [B, S/(u·r), N, D]
 }
 
 }  // namespace cogwheel

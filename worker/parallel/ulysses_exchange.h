@@ -17,9 +17,9 @@ struct ScatteredHeads {
   at::Tensor kv;  // [2, B, S/r, N/u, D]: as it travels around the ring
 };
 
-// All-to-all within the ulysses group, q, k and v in one message per peer. With offset(i) the first
-// row of member i within the ring block, s one of its rows, and heads(j) the heads of member j
-// (SplitHeads; rows and heads may be empty):
+// All-to-all within the ulysses group: heads are packed to be sent and received in their places.
+// With offset(i) the first row of member i within the ring block, s one of its rows, and heads(j)
+// the heads of member j (SplitHeads; rows and heads may be empty):
 //   out[b][offset(i) + s][n] on member j  =  in[b][s][heads(j).begin + n] on member i
 // qkv: three of [B, S/(u·r), N, D]; freed once packed. A member alone keeps q as it is.
 ScatteredHeads ScatterHeads(std::array<at::Tensor, 3> qkv, const SequenceContext& context);

@@ -200,7 +200,8 @@ TEST(SequenceAttentionBytesTest, PlanBoundsTheTensorsHeld) {
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
     const Operands x = MakeOperands(sizes, dtype);
     for (const Mesh& mesh :
-         {Mesh{1, 1, 1}, Mesh{1, 1, 2}, Mesh{1, 2, 1}, Mesh{1, 2, 2}, Mesh{1, 4, 1}}) {
+         {Mesh{1, 1, 1}, Mesh{1, 1, 2}, Mesh{1, 2, 1}, Mesh{1, 2, 2}, Mesh{1, 4, 1},
+          Mesh{1, 1, 5}}) {  // 12 heads on 5 members: 3, 3, 2, 2, 2
       SpawnTensorRanks(mesh.size(), [&](Communicator& world) {
         const SequenceGroups groups(world, mesh);
         const SequenceContext context = groups.Context(sizes.text, sizes.video);
