@@ -28,6 +28,10 @@ absl::Status CheckOutput(const std::string& output) {
   if (!path.has_filename() || fs::is_directory(path, error)) {
     return refused("is a folder; legal is the name of a file");
   }
+  // The file would take the link's place, even that of /dev/stdout.
+  if (fs::is_symlink(path, error)) {
+    return refused("is a symbolic link; legal is the name of a file");
+  }
   if (fs::exists(path, error) && !fs::is_regular_file(path, error)) {
     return refused("exists and is not a regular file");
   }

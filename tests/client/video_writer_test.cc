@@ -120,6 +120,13 @@ TEST_F(VideoWriterTest, RefusesWhatCannotBeWritten) {
   EXPECT_THAT(refusal("/proc/a.mp4"), HasSubstr("cannot be written"));
   EXPECT_THAT(refusal(folder_ / std::string(300, 'x')), HasSubstr("cannot be written"));
   EXPECT_EQ(FileCount(), 1);
+  // As /dev/stdout is one to a file when a shell sends it there.
+  fs::create_symlink(folder_ / "file", folder_ / "link");
+  fs::create_symlink(folder_ / "nothing", folder_ / "dangling");
+  EXPECT_THAT(refusal(folder_ / "link"), HasSubstr("link: is a symbolic link"));
+  EXPECT_THAT(refusal(folder_ / "dangling"), HasSubstr("dangling: is a symbolic link"));
+  EXPECT_TRUE(fs::is_symlink(folder_ / "link"));
+  EXPECT_EQ(FileCount(), 3);
 }
 
 }  // namespace
