@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 
 #include "client/flag_values.h"
 #include "client/version.h"
@@ -55,6 +56,7 @@ class Parser {
   // `use` sees the flag's text and says what is wrong with it.
   void AddChecked(CLI::App& command, const std::string& flag, const std::string& help,
                   std::function<absl::Status(const std::string&)> use);
+  absl::Status CheckCommand() const;
   absl::Status CheckWhole(const CLI::App& command) const;
 
   CLI::App app_;
@@ -260,6 +262,22 @@ void Parser::AddCommandFlags(CLI::App& app, const CommandRow& row) {
   }
 }
 
+// One command, and nothing before it: its flags would be lost there.
+absl::Status Parser::CheckCommand() const {
+  std::vector<std::string> names;
+  for (const CommandRow& row : kCommands) names.push_back(row.name);
+  if (!app_.remaining().empty()) {
+    const std::string word = FirstLine(app_.remaining().front());
+    return absl::InvalidArgumentError(
+        word.starts_with("-")
+            ? absl::StrCat("flag '", word, "' stands before the command; legal is behind it")
+            : absl::StrCat("command '", word, "' is not known; the nearest is ",
+                           std::string(NearestWord(word, names))));
+  }
+  if (!app_.get_subcommands().empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError("a command is missing; legal is " + absl::StrJoin(names, ", "));
+}
+
 // What no single flag can tell.
 absl::Status Parser::CheckWhole(const CLI::App& command) const {
   const std::vector<std::string> extras = command.remaining();
@@ -310,22 +328,8 @@ absl::StatusOr<ParsedArguments> Parser::Parse(int argc, const char* const* argv)
   } catch (const CLI::ParseError& error) {
     return absl::InvalidArgumentError(FirstLine(error.what()));
   }
-  if (app_.get_subcommands().empty()) {
-    std::vector<std::string> names;
-    std::string legal;
-    for (const CommandRow& row : kCommands) {
-      names.push_back(row.name);
-      absl::StrAppend(&legal, legal.empty() ? "" : ", ", row.name);
-    }
-    if (app_.remaining().empty()) {
-      return absl::InvalidArgumentError("a command is missing; legal is " + legal);
-    }
-    const std::string word = FirstLine(app_.remaining().front());
-    return absl::InvalidArgumentError(absl::StrCat("command '", word,
-                                                   "' is not known; the nearest "
-                                                   "is ",
-                                                   std::string(NearestWord(word, names))));
-  }
+  const absl::Status command = CheckCommand();
+  if (!command.ok()) return command;
   if (!problem_.ok()) return problem_;
   const absl::Status whole = CheckWhole(*app_.get_subcommands().front());
   if (!whole.ok()) return whole;

@@ -89,8 +89,11 @@ absl::StatusOr<size_t> ParseWord(std::string_view field, std::string_view text,
 absl::Status CheckAddress(std::string_view text) {
   if (text.starts_with("unix:") && text.size() > 5) return absl::OkStatus();
   const size_t colon = text.rfind(':');
+  const std::string_view host = text.substr(0, colon);
+  const bool bracketed = host.starts_with("[") && host.ends_with("]");
   int port = 0;
-  if (colon != std::string_view::npos && colon > 0) {
+  if (colon != std::string_view::npos && colon > 0 &&
+      (bracketed || host.find(':') == std::string_view::npos)) {
     const std::string_view digits = text.substr(colon + 1);
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
     if (error == std::errc() && end == digits.data() + digits.size() && port > 0 && port < 65536) {
@@ -100,7 +103,7 @@ absl::Status CheckAddress(std::string_view text) {
   return absl::InvalidArgumentError(
       absl::StrCat("server '", Shown(text),
                    "' is not an address; legal is HOST:PORT with a port from 1 to 65535, for "
-                   "example 127.0.0.1:50051"));
+                   "example 127.0.0.1:50051 or [::1]:50051"));
 }
 
 std::string_view NearestWord(std::string_view text, const std::vector<std::string>& words) {

@@ -56,6 +56,9 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         Refused{{}, {"command", "missing", "generate", "groups"}},
         Refused{{"generat"}, {"generat", "nearest is generate"}},
+        Refused{{"--server", "host:1", "list"}, {"'--server'", "before the command"}},
+        Refused{{"--server", "host:1"}, {"'--server'", "before the command"}},
+        Refused{{"now", "list"}, {"'now'", "not known"}},
         Refused{{"generate"}, {"--prompt", "missing", "16 KiB"}},
         Refused{{"submit", "--seed", "1"}, {"--prompt", "missing"}},
         Refused{{"generate", "--prompt"}, {"--prompt"}},
@@ -93,6 +96,8 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{Generate({"--server", "localhost"}), {"server", "'localhost'", "HOST:PORT"}},
         Refused{Generate({"--server", ":50051"}), {"server", "HOST:PORT"}},
         Refused{Generate({"--server", "host:70000"}), {"server", "65535"}},
+        Refused{Generate({"--server", "::1:50051"}), {"server", "'::1:50051'", "[::1]:50051"}},
+        Refused{Generate({"--server", "http://host:1"}), {"server", "'http://host:1'"}},
         Refused{Generate({"--server", "host:1", "--ring", "2"}), {"--ring", "--server"}},
         Refused{Generate({"--server", "host:1", "--device", "cpu"}), {"--device", "--server"}},
         Refused{Generate({"--request-id", "x"}), {"--request-id", "not known"}},
