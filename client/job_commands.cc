@@ -216,7 +216,6 @@ CommandResult RunOnServer(const Arguments& arguments, ShutdownSignals& signals) 
       .check = [] { return true; }};
   const bool interrupted = RunInterruptible(
       signals, [&] { result = command.Run(); }, handlers);
-  std::cout << std::flush;
   if (interrupted && result.exit_code == ExitCode::kCancelled) result.failure = "interrupted";
   return result;
 }

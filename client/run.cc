@@ -28,7 +28,12 @@ std::string OneLine(std::string text) {
   return text;
 }
 
-int Report(const CommandResult& result) {
+// What was printed may still be on its way; a result that nobody can read is no success.
+int Report(CommandResult result) {
+  const bool printed = static_cast<bool>(std::cout << std::flush);
+  if (!printed && result.exit_code == ExitCode::kDone) {
+    result = ResultOf(absl::FailedPreconditionError("standard output cannot be written"));
+  }
   if (!result.failure.empty()) std::cerr << "cogwheel: " << OneLine(result.failure) << std::endl;
   return static_cast<int>(result.exit_code);
 }
@@ -60,8 +65,8 @@ int RunClient(int argc, const char* const* argv) {
   const auto parsed = ParseArguments(argc, argv, DefaultsOfEnvironment());
   if (!parsed.ok()) return Report(ResultOf(parsed.status()));
   if (!parsed->arguments.has_value()) {
-    std::cout << parsed->answer << std::flush;
-    return static_cast<int>(ExitCode::kDone);
+    std::cout << parsed->answer;
+    return Report({});
   }
   ShutdownSignals signals;
   const Arguments& arguments = *parsed->arguments;

@@ -3,10 +3,11 @@
 import json
 import os
 import re
+import subprocess
 import unittest
 
 import media
-from support import SMALL, ProcessTest, wait_until
+from support import SMALL, ProcessTest, program, wait_until
 
 JOB = re.compile(r"^jobs/[0-9a-hjkmnp-tv-z]{26}$")
 
@@ -88,6 +89,13 @@ class CommandsTest(ProcessTest):
         self.assertEqual(55, len(cancelled))
         self.assertEqual({"CANCELLED"}, {json.loads(line)["state"] for line in cancelled})
         self.on("cancel", blocker)
+
+    def test_output_that_cannot_be_written(self):
+        for command in (("models",), ("submit", "--prompt", "x", *SMALL), ("list",), ("--version",)):
+            with open("/dev/full", "w") as full:
+                result = subprocess.run([program("cogwheel"), *command], stdout=full, stderr=subprocess.PIPE, text=True,
+                                        env=self.environment(COGWHEEL_SERVER=self.address), timeout=60)
+            self.assertEqual((2, "cogwheel: standard output cannot be written\n"), (result.returncode, result.stderr), command)
 
     def test_cancel(self):
         running = self.submit("--steps", "200", size=())
