@@ -100,11 +100,12 @@ std::string ModelText(const v1::Model& model) {
 }
 
 std::string GroupText(const v1::Group& group) {
-  std::string text = absl::StrFormat(
-      "%s  %s  model %s  mesh cfg%d x ring%d x ulysses%d  epoch %d%s\n", group.name(),
-      group.ready() ? "ready" : "not ready", group.model(), group.mesh().cfg(), group.mesh().ring(),
-      group.mesh().ulysses(), group.epoch(),
-      group.running_job().empty() ? "" : "  running " + group.running_job());
+  std::string text = absl::StrCat(group.name(), group.ready() ? "  ready" : "  not ready");
+  if (group.ranks_size() == 0) return text + "  no ranks\n";
+  absl::StrAppendFormat(&text, "  model %s  mesh cfg%d x ring%d x ulysses%d  epoch %d%s\n",
+                        group.model(), group.mesh().cfg(), group.mesh().ring(),
+                        group.mesh().ulysses(), group.epoch(),
+                        group.running_job().empty() ? "" : "  running " + group.running_job());
   for (const v1::Rank& rank : group.ranks()) {
     absl::StrAppendFormat(&text, "  rank %d  %s  %s  %s\n", rank.world_rank(),
                           v1::RankState_Name(rank.state()), rank.host(), rank.device());

@@ -12,6 +12,7 @@
 namespace cogwheel {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -100,6 +101,9 @@ TEST(TextOutput, NamesWhatMatters) {
   group.add_ranks()->set_state(v1::RANK_BUSY);
   EXPECT_THAT(GroupText(group), HasSubstr("ring2 x ulysses2"));
   EXPECT_THAT(GroupText(group), HasSubstr("RANK_BUSY"));
+  group.clear_ranks();
+  group.clear_mesh();
+  EXPECT_THAT(GroupText(group), AllOf(HasSubstr("no ranks"), Not(HasSubstr("mesh"))));
   v1::Model model;
   model.set_name("shapes");
   model.mutable_limits()->set_image_required(true);
