@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -11,6 +12,7 @@
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
+#include <absl/strings/str_split.h>
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/util/json_util.h>
 #include <CLI/CLI.hpp>
@@ -104,6 +106,10 @@ absl::Status SetOrExplain(Message& config, const FieldDescriptor& field, const s
 }
 
 absl::Status MergeFile(const std::string& path, Message& config) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) {
+    return absl::InvalidArgumentError(absl::StrCat("--config ", path, " is a folder"));
+  }
   std::ifstream file(path, std::ios::binary);
   std::string text(kMaxFileBytes, '\0');
   if (!file) return absl::InvalidArgumentError(absl::StrCat("--config ", path, " cannot be read"));
@@ -113,8 +119,12 @@ absl::Status MergeFile(const std::string& path, Message& config) {
   const std::unique_ptr<Message> parsed(config.New());
   const auto status = google::protobuf::util::JsonStringToMessage(text, parsed.get());
   if (!status.ok()) {
+    // The first line says what, the second shows the place, the third marks it.
+    const std::vector<std::string> lines =
+        absl::StrSplit(std::string(status.message()), absl::MaxSplits('\n', 2));
+    const bool has_place = lines.size() > 1 && !lines[1].empty();
     return absl::InvalidArgumentError(
-        absl::StrCat("--config ", path, ": ", std::string(status.message())));
+        absl::StrCat("--config ", path, ": ", lines[0], has_place ? " Near: " + lines[1] : ""));
   }
   config.MergeFrom(*parsed);
   return absl::OkStatus();

@@ -16,7 +16,9 @@ namespace cogwheel {
 namespace {
 
 using config::v1::ServerConfig;
+using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 class ConfigTest : public testing::Test {
  protected:
@@ -90,8 +92,12 @@ TEST_F(ConfigTest, RefusesWhatIsNotLegal) {
   EXPECT_THAT(refusal({"--config", "/nowhere"}), HasSubstr("/nowhere cannot be read"));
   WriteFile(R"({"lissen": "x"})");
   EXPECT_THAT(refusal({"--config", file_}), HasSubstr("lissen"));
-  WriteFile("{");
-  EXPECT_THAT(refusal({"--config", file_}), HasSubstr("--config"));
+  for (const char* broken : {"{", "{\"listen\"\n: :\n}", "[]"}) {
+    WriteFile(broken);
+    EXPECT_THAT(refusal({"--config", file_}),
+                AllOf(HasSubstr("--config"), Not(HasSubstr("\n")), Not(HasSubstr("^"))));
+  }
+  EXPECT_THAT(refusal({"--config", "/tmp"}), HasSubstr("/tmp is a folder"));
   setenv("COGWHEEL_MAX_QUEUED_JOBS", "x", 1);
   EXPECT_THAT(refusal({}), HasSubstr("COGWHEEL_MAX_QUEUED_JOBS 'x'"));
 }
