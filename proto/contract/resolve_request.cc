@@ -40,10 +40,14 @@ void CheckMaxSide(std::string_view field, int64_t value, int64_t most, Violation
           "; the nearest legal value is ", most / kSizeMultiple * kSizeMultiple);
 }
 
-void CheckSize(const v1::GenerateRequest& resolved, const v1::Model& model, Violations& out) {
-  const v1::ModelLimits& limits = model.limits();
-  CheckMaxSide("height", resolved.height(), limits.max_height(), out);
-  CheckMaxSide("width", resolved.width(), limits.max_width(), out);
+void CheckMaxSides(const v1::GenerateRequest& request, const v1::ModelLimits& limits,
+                   Violations& out) {
+  CheckMaxSide("height", request.height(), limits.max_height(), out);
+  CheckMaxSide("width", request.width(), limits.max_width(), out);
+}
+
+void CheckArea(const v1::GenerateRequest& resolved, const v1::ModelLimits& limits,
+               Violations& out) {
   const int64_t area = int64_t{resolved.height()} * resolved.width();
   if (out.Has("height") || out.Has("width") || area <= limits.max_area()) return;
   // The side that leaves more room than it uses stays; the other one shrinks.
@@ -68,7 +72,7 @@ void CheckWithModel(const v1::GenerateRequest& resolved, const v1::Model& model,
                "SEQUENCE_LENGTH", out);
   } else {
     CheckFrames(resolved.frames(), limits, out);
-    CheckSize(resolved, model, out);
+    CheckArea(resolved, limits, out);
     if (!out.Has("max_sequence_length")) {
       out.CheckRange("SEQUENCE_LENGTH", "max_sequence_length", resolved.max_sequence_length(), 1,
                      limits.max_text_tokens());
@@ -118,6 +122,8 @@ v1::GenerateRequest WithDefaults(const v1::GenerateRequest& request, const v1::M
 absl::StatusOr<v1::GenerateRequest> ResolveRequest(const v1::GenerateRequest& request,
                                                    const v1::Model& model, uint32_t random_seed) {
   Violations violations;
+  // First: of a side that is too long the nearest is the longest, whatever it is a multiple of.
+  if (!model.limits().fixed_shape()) CheckMaxSides(request, model.limits(), violations);
   CheckWithoutModel(request, violations);
   v1::GenerateRequest resolved = WithDefaults(request, model, random_seed);
   CheckWithModel(resolved, model, violations);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <limits>
 #include <string_view>
 #include <vector>
 
@@ -33,9 +34,10 @@ void CheckText(std::string_view field, const std::string& text, int64_t limit, V
 }
 
 void CheckSide(std::string_view field, int64_t value, Violations& out) {
-  if (value >= kSizeMultiple && value % kSizeMultiple == 0) return;
-  const int64_t nearest =
-      std::max<int64_t>(kSizeMultiple, (value + kSizeMultiple / 2) / kSizeMultiple * kSizeMultiple);
+  if (out.Has(field) || (value >= kSizeMultiple && value % kSizeMultiple == 0)) return;
+  constexpr int64_t kMost = std::numeric_limits<int32_t>::max() / kSizeMultiple * kSizeMultiple;
+  const int64_t nearest = std::clamp<int64_t>(
+      (value + kSizeMultiple / 2) / kSizeMultiple * kSizeMultiple, kSizeMultiple, kMost);
   out.Add("SIZE_MULTIPLE", field, value, " is not a positive multiple of ", kSizeMultiple,
           "; the nearest legal value is ", nearest);
 }

@@ -110,6 +110,17 @@ const std::vector<Case> kCases = {
        r.set_height(16);
      },
      "width", "SIZE_LIMIT", "width 4112 exceeds the model's 4096; the nearest legal value is 4096"},
+    {"WidthMostBeforeMultiple",
+     [](auto& r) {
+       r.set_width(4096);
+       r.set_height(80);
+     },
+     [](auto& r) {
+       r.set_width(2147483647);
+       r.set_height(16);
+     },
+     "width", "SIZE_LIMIT",
+     "width 2147483647 exceeds the model's 4096; the nearest legal value is 4096"},
     {"Area", [](auto& r) { r.set_height(480); }, [](auto& r) { r.set_height(496); }, "height",
      "SIZE_LIMIT",
      "height 496 with width 720 is 357120 pixels, more than the model's 345600; the "
