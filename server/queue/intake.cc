@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 
 #include "proto/contract/failpoint.h"
 #include "proto/contract/status.h"
@@ -18,9 +19,18 @@ namespace {
 
 constexpr std::chrono::milliseconds kGroupRetry{5000}, kDrainRetry{2000};
 
-absl::Status UnknownModel(const std::string& name) {
+absl::Status UnknownModel(const std::string& name, const std::vector<v1::Model>& known) {
+  constexpr size_t kMostShown = 8;
+  std::vector<std::string> names;
+  for (const v1::Model& model : known) names.push_back(model.name());
+  if (names.size() > kMostShown) {
+    names.resize(kMostShown);
+    names.push_back("...");
+  }
   const std::string message =
-      name.empty() ? "no group has joined yet" : absl::StrCat("no group has offered model ", name);
+      known.empty() ? "no group has joined yet"
+                    : absl::StrCat("model ", name, " is offered by no group; known are ",
+                                   absl::StrJoin(names, ", "));
   return WithRetryAfter(MakeError(absl::StatusCode::kUnavailable, "NO_GROUP", message),
                         kGroupRetry);
 }
@@ -35,7 +45,7 @@ absl::StatusOr<v1::GenerateRequest> Intake::Resolve(const v1::GenerateRequest& r
   });
   if (model != models->end()) return ResolveRequest(request, *model, parts_.random_seed());
   const absl::Status valid = ValidateRequest(request);
-  return valid.ok() ? UnknownModel(request.model()) : valid;
+  return valid.ok() ? UnknownModel(request.model(), *models) : valid;
 }
 
 Job Intake::MakeJob(v1::GenerateRequest resolved, const std::string& tenant) {

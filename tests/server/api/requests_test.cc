@@ -83,6 +83,8 @@ TEST_F(FrontendTest, RefusesWithDetails) {
   const absl::Status unknown = Generate(request).status;
   EXPECT_TRUE(absl::IsUnavailable(unknown));
   EXPECT_EQ("NO_GROUP", ErrorReason(unknown));
+  EXPECT_THAT(std::string(unknown.message()),
+              HasSubstr("model nobody is offered by no group; known are "));
   EXPECT_TRUE(RetryAfter(unknown).has_value());
   EXPECT_EQ("UNKNOWN_JOB", ErrorReason(Get("01hzzzzzzzzzzzzzzzzzzzzzzz").status()));
   EXPECT_TRUE(absl::IsInvalidArgument(Get("nonsense").status()));
