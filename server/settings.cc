@@ -17,13 +17,18 @@ constexpr int64_t kMostResultHours = 876'000;  // a century; 292 years of nanose
 
 absl::Status CheckAddress(const char* flag, const std::string& address) {
   const size_t colon = address.rfind(':');
+  const std::string host = address.substr(0, colon);
+  const bool bracketed = host.starts_with("[") && host.ends_with("]");
   int port = -1;
-  if (colon == std::string::npos || colon == 0 ||
-      !absl::SimpleAtoi(address.substr(colon + 1), &port) || port < 0 || port > 65535) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        flag, " '", address, "' is not legal; legal is HOST:PORT with a port of 0 to 65535"));
+  if (colon != std::string::npos && colon > 0 &&
+      (bracketed || host.find(':') == std::string::npos) &&
+      absl::SimpleAtoi(address.substr(colon + 1), &port) && port >= 0 && port <= 65535) {
+    return absl::OkStatus();
   }
-  return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(flag, " '", address,
+                   "' is not legal; legal is HOST:PORT with a port of 0 to 65535, for example "
+                   "127.0.0.1:50051 or [::1]:50051"));
 }
 
 absl::Status CheckRange(const char* flag, int64_t value, int64_t least,

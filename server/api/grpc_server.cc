@@ -1,6 +1,7 @@
 #include "server/api/grpc_server.h"
 
-#include <absl/strings/match.h>
+#include <arpa/inet.h>
+
 #include <absl/strings/str_cat.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
@@ -91,8 +92,9 @@ void GrpcServer::Shutdown(std::chrono::milliseconds limit) {
 
 bool IsLoopback(const std::string& address) {
   const std::string host = HostOf(address);
-  return absl::StartsWith(host, "127.") || host == "localhost" || host == "[::1]" ||
-         absl::StartsWith(address, "unix:");
+  in_addr v4 = {};  // a name may begin with 127. too
+  return (inet_pton(AF_INET, host.c_str(), &v4) == 1 && host.starts_with("127.")) ||
+         host == "localhost" || host == "[::1]";
 }
 
 }  // namespace cogwheel

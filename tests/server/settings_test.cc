@@ -61,5 +61,27 @@ TEST(ServerConfig, WhatOthersReachIsEncryptedUnlessAllowed) {
   EXPECT_TRUE(CheckServerConfig(config).ok());
 }
 
+// A name that begins like an address of this host can be any host's.
+TEST(ServerConfig, OnlyAddressesOfThisHostNeedNoEncryption) {
+  for (const char* own : {"127.0.0.1:0", "127.8.9.10:50051", "localhost:1", "[::1]:50051"}) {
+    ServerConfig config = DefaultServerConfig();
+    config.set_listen(own);
+    EXPECT_TRUE(CheckServerConfig(config).ok()) << own;
+  }
+  for (const char* others : {"127.example.org:1", "127.0.0.1.example.org:1", "[::]:1", "unix:1"}) {
+    ServerConfig config = DefaultServerConfig();
+    config.set_listen(others);
+    EXPECT_THAT(Refusal(config), HasSubstr("--internal-listen is required")) << others;
+  }
+}
+
+TEST(ServerConfig, AnAddressOfVersionSixStandsInBrackets) {
+  for (const char* wrong : {"::1:50051", "::1", "unix:/run/socket:0", "[::1", "http://host:1"}) {
+    ServerConfig config = DefaultServerConfig();
+    config.set_listen(wrong);
+    EXPECT_THAT(Refusal(config), HasSubstr("or [::1]:50051")) << wrong;
+  }
+}
+
 }  // namespace
 }  // namespace cogwheel
