@@ -229,7 +229,7 @@ int RankProcess::Serve() {
   if (absl::IsCancelled(link.status())) return kExitLeft;
   if (!link.ok()) {
     Log(LogLevel::kError, "cannot join", {{"error", std::string(link.status().message())}});
-    return absl::IsInvalidArgument(link.status()) ? kExitRefused : kExitGroupLost;
+    return absl::IsUnavailable(link.status()) ? kExitFrontendLost : kExitRefused;
   }
   SetReachableLink(link->get());
   RankLoop loop(MakeParts(), mailbox_, **link, watchdog_);

@@ -8,6 +8,7 @@
 #include "proto/contract/child_process.h"
 #include "proto/contract/sha256.h"
 #include "tests/worker/rpc/fake_frontend.h"
+#include "worker/rank/exit_code.h"
 
 // The real program over a frontend that the test plays: forms a group of processes, runs jobs,
 // loses ranks.
@@ -172,6 +173,18 @@ TEST_F(WorkerProcessTest, RanksDieWithTheirLauncher) {
   worker_->Signal(SIGKILL);
   EXPECT_TRUE(frontend_.WaitForEnd(0, seconds(5)));
   EXPECT_TRUE(frontend_.WaitForEnd(1, seconds(5)));
+}
+
+// However often it dials: the launcher does not count this code.
+TEST(RankProcessTest, AFrontendThatIsNotThereIsNoFailureOfTheRank) {
+  ChildOptions options;
+  options.argv = {
+      COGWHEEL_WORKER, "--frontend", "127.0.0.1:1", "--model", COGWHEEL_SOURCE_DIR "/models/shapes",
+      "--local-rank",  "0"};
+  options.drop_cogwheel_env = true;
+  auto rank = ChildProcess::Start(options);
+  ASSERT_TRUE(rank.ok()) << rank.status();
+  EXPECT_EQ(rank->Wait(seconds(40)), kExitFrontendLost);
 }
 
 TEST_F(WorkerProcessTest, ComesBackWhenTheFrontendEndsTheEpoch) {
