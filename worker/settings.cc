@@ -76,6 +76,21 @@ absl::StatusOr<std::optional<Dtype>> CheckDtype(const std::string& name) {
   return absl::InvalidArgumentError(absl::StrCat("dtype \"", name, "\" is not fp32, bf16 or fp16"));
 }
 
+absl::Status CheckFrontend(const std::string& address) {
+  const size_t colon = address.rfind(':');
+  const std::string host = address.substr(0, colon);
+  const bool bracketed = host.starts_with("[") && host.ends_with("]");
+  int port = 0;
+  if (colon != std::string::npos && colon > 0 &&
+      (bracketed || host.find(':') == std::string::npos) &&
+      absl::SimpleAtoi(address.substr(colon + 1), &port) && port >= 1 && port <= kLastPort) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("frontend \"", address, "\" is not HOST:PORT with a port within 1..", kLastPort,
+                   ", for example 127.0.0.1:50051 or [::1]:50051"));
+}
+
 // Room for PORT + k of every rank.
 absl::Status CheckAdminListen(const std::string& address, int rank_count) {
   if (address.empty()) return absl::OkStatus();
@@ -115,13 +130,15 @@ absl::StatusOr<WorkerSettings> CheckSettings(const config::v1::WorkerConfig& con
   if (!dtype.ok()) return dtype.status();
   settings.dtype = *dtype;
   settings.frontend = config.has_frontend() ? config.frontend() : "127.0.0.1:50051";
+  const absl::Status frontend = CheckFrontend(settings.frontend);
+  if (!frontend.ok()) return frontend;
   settings.tls_ca = config.tls_ca();
   settings.tls_certificate = config.tls_certificate();
   settings.tls_key = config.tls_key();
   settings.rank_token_file = config.rank_token_file();
   settings.model_dir = config.model();
   settings.model_name = config.model_name();
-  settings.group = config.has_group() ? config.group() : "default";
+  settings.group = config.group().empty() ? "default" : config.group();
   settings.admin_listen = config.admin_listen();
   const absl::Status admin = CheckAdminListen(settings.admin_listen, settings.rank_count);
   if (!admin.ok()) return admin;

@@ -33,6 +33,21 @@ TEST(SettingsTest, FillsInWhatIsNotSaid) {
   EXPECT_TRUE(CheckSettings(config, {.cores = 8})->wavefront_on_gpus);
 }
 
+TEST(SettingsTest, RefusesAFrontendThatNobodyCanDial) {
+  config::v1::WorkerConfig config;
+  config.set_model("m");
+  for (const char* good : {"host:1", "10.0.0.1:65535", "[::1]:50051"}) {
+    config.set_frontend(good);
+    EXPECT_TRUE(CheckSettings(config, {.cores = 1}).ok()) << good;
+  }
+  for (const char* wrong : {"", "host", "host:0", "host:65536", ":1", "::1:50051", "http://h:1"}) {
+    config.set_frontend(wrong);
+    EXPECT_NE(CheckSettings(config, {.cores = 1}).status().message().find("is not HOST:PORT"),
+              std::string::npos)
+        << wrong;
+  }
+}
+
 TEST(SettingsTest, APeakIsAboveZero) {
   config::v1::WorkerConfig config;
   config.set_model("m");
