@@ -125,8 +125,10 @@ CommandResult ServerCommand::Delete() {
 
 CommandResult ServerCommand::Download() {
   v1::Chunk last;
+  v1::Succeeded result;
   const absl::Status status = client_.Download(job_, 0, [&](const v1::Chunk& chunk) {
     if (chunk.last()) last = chunk;
+    if (!chunk.media_type().empty()) result.set_media_type(chunk.media_type());
     return writer_->Write(chunk.offset(), chunk.data());
   });
   if (!status.ok()) return ResultOf(status);
@@ -134,10 +136,8 @@ CommandResult ServerCommand::Download() {
   if (!checked.ok()) return ResultOf(checked);
   const absl::Status committed = writer_->Commit();
   if (!committed.ok()) return ResultOf(committed);
-  v1::Succeeded result;
   result.set_size_bytes(last.size_bytes());
   result.set_sha256(last.sha256());
-  result.set_media_type(last.media_type());
   Print(result, absl::StrCat(arguments_.output, "  ", last.size_bytes(), " bytes\n"));
   return {};
 }

@@ -153,6 +153,22 @@ TEST_F(RunTest, ADamagedResultIsNoResult) {
   ExpectOneLineAndNoFile();
 }
 
+TEST_F(RunTest, ADownloadTellsTheMediaTypeThatCameFirst) {
+  service_.download = [](const v1::DownloadVideoRequest&, FakeVideoService::ChunkWriter& writer) {
+    v1::Chunk first = Piece(0, "hello "), last = Piece(6, "world");
+    first.set_media_type("video/mp4");
+    last.set_last(true);
+    last.set_size_bytes(11);
+    last.set_sha256(Sha256Hex("hello world"));
+    writer.Write(first);
+    writer.Write(last);
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(Run({"download", "01hzzzzzzzzzzzzzzzzzzzzzzz", "-o", output_, "--json"}), 0) << stderr_;
+  EXPECT_EQ(Content(), "hello world");
+  EXPECT_THAT(stdout_, HasSubstr("\"media_type\":\"video/mp4\""));
+}
+
 TEST_F(RunTest, TheEndOfTheJobIsTheExitCode) {
   v1::JobEvent failed, cancelled, expired;
   failed.mutable_failed()->mutable_error()->set_message("rank 2\nended");
