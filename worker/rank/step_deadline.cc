@@ -13,7 +13,23 @@ constexpr size_t kMaxShapes = 1024;
 
 }  // namespace
 
+void StepDeadline::SetShape(uint64_t shape) {
+  if (is_lone_) Count(BlockKind::kDecode, *first_decode_);
+  first_decode_.reset();
+  is_lone_ = false;
+  shape_ = shape;
+}
+
 void StepDeadline::Learn(BlockKind kind, Duration took) {
+  is_lone_ = kind == BlockKind::kDecode && !first_decode_.has_value();
+  if (is_lone_) {
+    first_decode_ = took;
+  } else {
+    Count(kind, took);
+  }
+}
+
+void StepDeadline::Count(BlockKind kind, Duration took) {
   if (seconds_.size() >= kMaxShapes) seconds_.clear();
   const double latest = std::chrono::duration<double>(took).count();
   const auto [entry, is_first] = seconds_.try_emplace({shape_, kind}, latest);

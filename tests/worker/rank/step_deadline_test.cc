@@ -19,13 +19,33 @@ TEST(StepDeadlineTest, IsTenTimesTheAverageAtLeastTenSeconds) {
   EXPECT_NEAR(std::chrono::duration<double>(deadline.Limit(BlockKind::kStep)).count(), 50, 0.01);
 }
 
-// A decode begins with a block that holds nothing but its agreement, and a rank may have no chunk.
+// On a busy CPU the first chunk of a small model takes more than 10 s, and many times a step.
+TEST(StepDeadlineTest, ADecodesFirstBlockCountsOnlyWhereItIsTheOnlyOne) {
+  StepDeadline deadline(seconds(600));
+  deadline.SetShape(1);
+  deadline.Learn(BlockKind::kStep, milliseconds(1));
+  deadline.Learn(BlockKind::kDecode, milliseconds(1));  // agreement alone: more blocks follow
+  EXPECT_EQ(deadline.Limit(BlockKind::kDecode), seconds(600));
+  deadline.Learn(BlockKind::kDecode, seconds(4));
+  EXPECT_EQ(deadline.Limit(BlockKind::kDecode), seconds(40));
+  deadline.SetShape(1);
+  EXPECT_EQ(deadline.Limit(BlockKind::kDecode), seconds(40));
+  deadline.SetShape(2);
+  deadline.Learn(BlockKind::kDecode, seconds(3));  // all of a short job's
+  EXPECT_EQ(deadline.Limit(BlockKind::kDecode), seconds(600));
+  deadline.SetShape(2);
+  EXPECT_EQ(deadline.Limit(BlockKind::kDecode), seconds(30));
+}
+
+// A rank may have no chunk.
 TEST(StepDeadlineTest, ADecodeMayTakeWhatAStepMay) {
   StepDeadline deadline(seconds(600));
   deadline.Learn(BlockKind::kStep, seconds(30));
   deadline.Learn(BlockKind::kDecode, milliseconds(1));
+  deadline.Learn(BlockKind::kDecode, milliseconds(1));
   EXPECT_EQ(deadline.Limit(BlockKind::kDecode), seconds(300));
   deadline.SetShape(2);
+  deadline.Learn(BlockKind::kDecode, milliseconds(1));
   deadline.Learn(BlockKind::kDecode, seconds(2));
   EXPECT_EQ(deadline.Limit(BlockKind::kDecode), seconds(20));
   deadline.Learn(BlockKind::kText, seconds(1));
