@@ -244,6 +244,8 @@ void RankGroup::Cancel() {
 }
 
 void RankGroup::OnOutput(const RankMessage& message) {
+  // A result that keeps coming is no reason to give up on the rank that sends it.
+  if (phase_end_ != Time::max()) phase_end_ = parts_.clock.Now() + parts_.limits.ending;
   if (message.has_progress()) {
     parts_.observer.OnProgress(*this, ToRunProgress(message.progress()));
   } else if (message.has_preview()) {

@@ -29,7 +29,7 @@ class RankGroup final : public WorkerGroup {
     std::chrono::seconds dead{15};
     std::chrono::seconds forming{60};  // from Assign or the last weight read to all formed
     std::chrono::seconds answer{60};   // from RunJob until all have answered
-    std::chrono::seconds ending{60};   // from the first JobDone until the last
+    std::chrono::seconds ending{60};   // from the first JobDone or later output until the last
   };
   struct Parts {
     JobStore& store;

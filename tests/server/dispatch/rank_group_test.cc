@@ -296,8 +296,12 @@ TEST_F(RankGroupTest, FormingAnsweringAndEndingHaveLimits) {
   pass_with_beats(300);  // a long job is no reason
   EXPECT_THAT(recorder_.told, IsEmpty());
   Done(1, 0);
-  pass_with_beats(60);
-  EXPECT_THAT(recorder_.told, ElementsAre("lost, charged"));
+  pass_with_beats(59);
+  Progress(2, group_->epoch(), sequence_, 1);  // its result keeps coming
+  pass_with_beats(59);
+  EXPECT_THAT(recorder_.told, ElementsAre("progress 1"));
+  pass_with_beats(1);
+  EXPECT_THAT(recorder_.told, ElementsAre("progress 1", "lost, charged"));
 }
 
 }  // namespace
