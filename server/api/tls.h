@@ -9,8 +9,8 @@
 
 namespace cogwheel {
 
-// PEM files. They are read again when they change: a certificate can be renewed under a running
-// server.
+// PEM files. All but the revocation lists are read again when they change: a certificate can be
+// renewed under a running server.
 struct TlsFiles {
   std::string certificate;  // chain, own first; empty = plaintext
   std::string key;
