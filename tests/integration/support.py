@@ -14,7 +14,8 @@ import unittest
 import uuid
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
-BIN = os.environ.get("COGWHEEL_BIN", os.path.join(ROOT, "build", "release", "bin"))
+# Whole: programs are started in folders of their own.
+BIN = os.path.abspath(os.environ.get("COGWHEEL_BIN", os.path.join(ROOT, "build", "release", "bin")))
 SHAPES = os.path.join(ROOT, "models", "shapes")
 CACHE = os.environ.get("COGWHEEL_CACHE") or os.path.join(
     os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "cogwheel")
