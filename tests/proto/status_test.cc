@@ -59,6 +59,9 @@ TEST(Status, StaysWithinWhatTrailersCanCarry) {
   EXPECT_LE(sent.error_message().size(), 1024);
   EXPECT_LE(sent.error_details().size() * 4 / 3, 8192 - 1024);
   EXPECT_EQ("MANY", ErrorReason(FromGrpc(sent)));
+  google::rpc::Status details;
+  ASSERT_TRUE(details.ParseFromString(sent.error_details()));
+  EXPECT_EQ(2, details.details_size());  // the first violations have a place beside the reason
 }
 
 TEST(Status, ClipsBetweenCharacters) {

@@ -160,8 +160,11 @@ const std::vector<Case> kCases = {
     {"DeadlinePositive", [](auto& r) { r.mutable_deadline()->set_nanos(1); },
      [](auto& r) { r.mutable_deadline()->set_nanos(0); }, "deadline", "DEADLINE", "not positive"},
     {"DeadlineMost", [](auto& r) { r.mutable_deadline()->set_seconds(604800); },
-     [](auto& r) { r.mutable_deadline()->set_seconds(604801); }, "deadline", "DEADLINE",
-     "nearest legal value is 604800"},
+     [](auto& r) {
+       r.mutable_deadline()->set_seconds(604800);
+       r.mutable_deadline()->set_nanos(1);
+     },
+     "deadline", "DEADLINE", "nearest legal value is 604800"},
     {"PriorityMost", [](auto& r) { r.set_priority(9); }, [](auto& r) { r.set_priority(10); },
      "priority", "PRIORITY", "priority 10 is outside 0 to 9; the nearest legal value is 9"},
     {"PriorityLeast", [](auto& r) { r.set_priority(0); }, [](auto& r) { r.set_priority(-1); },
@@ -276,6 +279,8 @@ TEST(ReadImageSize, ReadsJpegSegments) {
   ASSERT_TRUE(size.ok()) << size.status();
   EXPECT_EQ(0x0304, size->width);
   EXPECT_EQ(0x0102, size->height);
+  const std::string table("\xff\xc4\x00\x0b\x09\x09\x09\x09\x09\x09\x09\x09\x09", 13);
+  EXPECT_EQ(0x0304, ReadImageSize(start + table + frame)->width);  // no frame, though among them
   EXPECT_FALSE(ReadImageSize(start).ok());
   EXPECT_FALSE(ReadImageSize(start + frame.substr(0, 6)).ok());
   EXPECT_FALSE(ReadImageSize(start + std::string("\xff\xda\x00\x02", 4) + frame).ok());
