@@ -1,5 +1,9 @@
 #include "proto/admin/admin_server.h"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <string>
 
 #include <gmock/gmock.h>
@@ -75,6 +79,24 @@ TEST_F(AdminServerTest, APortIsTakenOnce) {
   const auto second = AdminServer::Start(server_->address(), {.registry = metrics_.registry});
   EXPECT_TRUE(absl::IsUnavailable(second.status()));
   EXPECT_THAT(std::string(second.status().message()), HasSubstr(server_->address()));
+}
+
+bool HasIpv6Loopback() {
+  const sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+  const int fd = socket(AF_INET6, SOCK_STREAM, 0);
+  const bool bound = bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  close(fd);
+  return bound;
+}
+
+TEST_F(AdminServerTest, ListensOnIpv6) {
+  if (!HasIpv6Loopback()) GTEST_SKIP() << "no IPv6 on this host";
+  const auto server = AdminServer::Start("[::1]:0", {.registry = metrics_.registry, .live = [] {
+                                                       return ProbeAnswer{true, "ok"};
+                                                     }});
+  ASSERT_TRUE(server.ok()) << server.status();
+  EXPECT_THAT((*server)->address(), StartsWith("[::1]:"));
+  EXPECT_THAT(HttpGet((*server)->address(), "/livez"), StartsWith("HTTP/1.1 200 OK"));
 }
 
 }  // namespace

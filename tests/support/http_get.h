@@ -2,8 +2,7 @@
 
 #include <string>
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
+#include <netdb.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,16 +10,20 @@
 
 namespace cogwheel {
 
-// The whole answer to one GET.
+// The whole answer to one GET. address: HOST:PORT, an IPv6 host in brackets.
 inline std::string HttpGet(const std::string& address, const std::string& path) {
-  const int fd = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in to = {};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(std::stoi(address.substr(address.rfind(':') + 1)));
-  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const size_t colon = address.rfind(':');
+  std::string host = address.substr(0, colon);
+  if (host.starts_with("[")) host = host.substr(1, host.size() - 2);
+  addrinfo* to = nullptr;
+  const addrinfo hints = {.ai_socktype = SOCK_STREAM};
+  EXPECT_EQ(0, getaddrinfo(host.c_str(), address.c_str() + colon + 1, &hints, &to)) << address;
+  if (to == nullptr) return "";
+  const int fd = socket(to->ai_family, SOCK_STREAM, 0);
   const timeval limit = {.tv_sec = 10, .tv_usec = 0};
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-  EXPECT_EQ(0, connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to));
+  EXPECT_EQ(0, connect(fd, to->ai_addr, to->ai_addrlen));
+  freeaddrinfo(to);
   const std::string request = "GET " + path + " HTTP/1.0\r\n\r\n";
   EXPECT_EQ(request.size(), write(fd, request.data(), request.size()));
   std::string answer(65536, '\0');
