@@ -4,6 +4,7 @@
 #include <grpcpp/security/credentials.h>
 
 #include "proto/contract/sha256.h"
+#include "tests/support/tiny_model.h"
 
 namespace cogwheel {
 namespace {
@@ -22,22 +23,10 @@ internal::v1::Hello MakeHello(const FakeRank::Options& options) {
   hello.set_dtype("fp32");
   hello.set_peer_address("127.0.0.1:1");
   internal::v1::ModelInfo& model = *hello.mutable_model();
+  model = TinyModel();
   model.set_name(options.model);
-  model.set_digest("d");
-  model.set_default_frames(9);
-  model.set_default_height(32);
   model.set_default_width(48);
-  model.set_default_fps(8);
-  model.set_default_steps(4);
-  model.set_default_guidance_scale(6);
-  model.set_default_scheduler("dpm");
-  model.set_frames_multiple(8);
-  model.set_max_frames(49);
   model.set_max_area(64 * 64);
-  model.set_max_height(64);
-  model.set_max_width(64);
-  model.set_max_steps(200);
-  model.set_max_text_tokens(16);
   return hello;
 }
 

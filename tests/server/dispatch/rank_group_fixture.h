@@ -13,6 +13,7 @@
 #include "server/dispatch/rank_groups.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/memory_job_store.h"
+#include "tests/support/tiny_model.h"
 
 namespace cogwheel {
 
@@ -76,23 +77,7 @@ inline internal::v1::Hello MakeHello(const std::string& host, int local_rank, in
   hello.set_code_version("1");
   hello.set_dtype("fp32");
   hello.set_peer_address(host + ":" + std::to_string(1000 + local_rank));
-  internal::v1::ModelInfo& model = *hello.mutable_model();
-  model.set_name("tiny");
-  model.set_digest("d");
-  model.set_default_frames(9);
-  model.set_default_height(32);
-  model.set_default_width(32);
-  model.set_default_fps(8);
-  model.set_default_steps(4);
-  model.set_default_guidance_scale(6);
-  model.set_default_scheduler("dpm");
-  model.set_frames_multiple(8);
-  model.set_max_frames(49);
-  model.set_max_area(1024);
-  model.set_max_height(64);
-  model.set_max_width(64);
-  model.set_max_steps(200);
-  model.set_max_text_tokens(16);
+  *hello.mutable_model() = TinyModel();
   return hello;
 }
 
@@ -144,7 +129,7 @@ class RankGroupTest : public testing::Test {
     Answer(2, 0);
     recorder_.told.clear();
   }
-  void Done(RankId id, int code, const std::string& text = "") {
+  void Done(RankId id, int code, const std::string& text = "", bool epoch_over = false) {
     internal::v1::RankMessage message;
     auto& done = *message.mutable_job_done();
     done.set_epoch(group_->epoch());
@@ -152,6 +137,7 @@ class RankGroupTest : public testing::Test {
     done.set_code(code);
     done.set_message(text);
     done.set_sha256("s" + std::to_string(id));
+    done.set_epoch_over(epoch_over);
     groups_.OnMessage(id, message);
   }
   void Progress(RankId id, int64_t epoch, int64_t sequence, int step) {
@@ -164,14 +150,7 @@ class RankGroupTest : public testing::Test {
   }
   // A rank that leaves the group for good with its report.
   void Broken(RankId id, int code, const std::string& text) {
-    internal::v1::RankMessage message;
-    auto& done = *message.mutable_job_done();
-    done.set_epoch(group_->epoch());
-    done.set_job_sequence(sequence_);
-    done.set_code(code);
-    done.set_message(text);
-    done.set_epoch_over(true);
-    groups_.OnMessage(id, message);
+    Done(id, code, text, /*epoch_over=*/true);
   }
   void Leaving(RankId id, bool now = false) {
     internal::v1::RankMessage message;
@@ -179,31 +158,21 @@ class RankGroupTest : public testing::Test {
     message.mutable_leaving()->set_now(now);
     groups_.OnMessage(id, message);
   }
-  // Of all kinds, "kind: count".
   std::vector<std::string> Fenced() {
-    std::vector<std::string> found;
-    for (const auto& family : metrics_.registry->Collect()) {
-      if (family.name != "cogwheel_dispatch_fenced_messages_total") continue;
-      for (const auto& metric : family.metric) {
-        for (const auto& label : metric.label) {
-          if (label.name != "kind") continue;
-          const int count = static_cast<int>(metric.counter.value);
-          found.push_back(label.value + ": " + std::to_string(count));
-        }
-      }
-    }
-    std::sort(found.begin(), found.end());
-    return found;
+    return Counts("cogwheel_dispatch_fenced_messages_total", "kind");
   }
-  // Above nought, "reason: count".
   std::vector<std::string> Aborts() {
+    return Counts("cogwheel_parallel_collective_aborts_total", "reason");
+  }
+  // Of a metric's series above nought, "value of the label: count".
+  std::vector<std::string> Counts(const std::string& metric_name, const std::string& label_name) {
     std::vector<std::string> found;
     for (const auto& family : metrics_.registry->Collect()) {
-      if (family.name != "cogwheel_parallel_collective_aborts_total") continue;
+      if (family.name != metric_name) continue;
       for (const auto& metric : family.metric) {
         for (const auto& label : metric.label) {
           const int count = static_cast<int>(metric.counter.value);
-          if (label.name != "reason" || count == 0) continue;
+          if (label.name != label_name || count == 0) continue;
           found.push_back(label.value + ": " + std::to_string(count));
         }
       }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <ATen/ATen.h>
@@ -196,12 +197,15 @@ int64_t TileBytes(int64_t rows) {
 
 // The plan's figure is a bound for what is really allocated, and no loose one.
 TEST(SequenceAttentionBytesTest, PlanBoundsTheTensorsHeld) {
-  const Sizes sizes = {.text = 57, .video = 2000, .heads = 12};
+  const Sizes even = {.text = 57, .video = 2000, .heads = 12};
+  // 5 heads on 4 members are 2, 1, 1, 1. The batch is for what that adds to be more than a tile.
+  const Sizes uneven = {.text = 57, .video = 2000, .heads = 5, .batch = 4};
+  const std::pair<Mesh, Sizes> cases[] = {{{1, 1, 1}, even}, {{1, 1, 2}, even},
+                                          {{1, 2, 1}, even}, {{1, 2, 2}, even},
+                                          {{1, 4, 1}, even}, {{1, 1, 4}, uneven}};
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
-    const Operands x = MakeOperands(sizes, dtype);
-    for (const Mesh& mesh :
-         {Mesh{1, 1, 1}, Mesh{1, 1, 2}, Mesh{1, 2, 1}, Mesh{1, 2, 2}, Mesh{1, 4, 1},
-          Mesh{1, 1, 5}}) {  // 12 heads on 5 members: 3, 3, 2, 2, 2
+    for (const auto& [mesh, sizes] : cases) {
+      const Operands x = MakeOperands(sizes, dtype);
       SpawnTensorRanks(mesh.size(), [&](Communicator& world) {
         const SequenceGroups groups(world, mesh);
         const SequenceContext context = groups.Context(sizes.text, sizes.video);
