@@ -11,10 +11,10 @@
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 
+#include "base/mutex.h"
 #include "client/retry.h"
 #include "client/server_access.h"
 #include "cogwheel/v1/video_service.grpc.pb.h"
-#include "proto/contract/mutex.h"
 
 namespace cogwheel {
 

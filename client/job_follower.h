@@ -5,11 +5,11 @@
 
 #include <absl/status/status.h>
 
+#include "base/mutex.h"
 #include "client/command_result.h"
 #include "client/progress_bar.h"
 #include "client/video_writer.h"
 #include "cogwheel/v1/video_service.pb.h"
-#include "proto/contract/mutex.h"
 
 namespace cogwheel {
 

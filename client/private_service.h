@@ -11,8 +11,8 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include "base/child_process.h"
 #include "client/arguments.h"
-#include "proto/contract/child_process.h"
 
 namespace cogwheel {
 

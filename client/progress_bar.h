@@ -5,9 +5,9 @@
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
 #include "client/terminal.h"
 #include "cogwheel/v1/video_service.pb.h"
-#include "proto/contract/clock.h"
 
 namespace cogwheel {
 

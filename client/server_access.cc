@@ -2,7 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 
-#include "proto/contract/secret.h"
+#include "base/secret.h"
 
 namespace cogwheel {
 namespace {

@@ -12,7 +12,7 @@
 
 #include <absl/strings/str_cat.h>
 
-#include "proto/contract/sha256.h"
+#include "base/sha256.h"
 
 namespace cogwheel {
 namespace {

@@ -8,10 +8,10 @@
 #include <absl/strings/str_cat.h>
 #include <grpcpp/grpcpp.h>
 
-#include "proto/admin/admin_server.h"
-#include "proto/contract/log.h"
-#include "proto/contract/secret.h"
-#include "proto/contract/sha256.h"
+#include "base/admin_server.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "base/sha256.h"
 #include "proto/contract/status.h"
 #include "server/api/access.h"
 #include "server/api/call_limiter.h"

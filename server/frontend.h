@@ -7,8 +7,8 @@
 
 #include <absl/status/statusor.h>
 
+#include "base/clock.h"
 #include "cogwheel/config/v1/config.pb.h"
-#include "proto/contract/clock.h"
 
 namespace cogwheel {
 

@@ -6,8 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "proto/contract/config.h"
-#include "proto/contract/log.h"
+#include "base/config.h"
+#include "base/log.h"
 #include "server/api/library_logs.h"
 #include "server/frontend.h"
 #include "server/settings.h"

@@ -7,8 +7,8 @@
 #include <thread>
 #include <vector>
 
-#include "proto/contract/config.h"
-#include "proto/contract/log.h"
+#include "base/config.h"
+#include "base/log.h"
 #include "worker/device/gpu_count.h"
 #include "worker/launch/launcher.h"
 #include "worker/parallel/nccl_communicator.h"

@@ -12,8 +12,8 @@
 
 #include <absl/strings/str_format.h>
 
-#include "proto/contract/log.h"
-#include "proto/contract/mutex.h"
+#include "base/log.h"
+#include "base/mutex.h"
 #include "worker/device/gpu_count.h"
 #include "worker/device/gpu_peak.h"
 #include "worker/metrics/rank_admin.h"

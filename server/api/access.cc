@@ -11,8 +11,8 @@
 #include <absl/strings/str_cat.h>
 #include <google/protobuf/util/json_util.h>
 
-#include "proto/contract/log.h"
-#include "proto/contract/sha256.h"
+#include "base/log.h"
+#include "base/sha256.h"
 #include "proto/contract/status.h"
 #include "server/queue/proto_time.h"
 

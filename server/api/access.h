@@ -11,9 +11,9 @@
 #include <absl/status/statusor.h>
 #include <grpcpp/server_context.h>
 
+#include "base/clock.h"
+#include "base/mutex.h"
 #include "cogwheel/config/v1/config.pb.h"
-#include "proto/contract/clock.h"
-#include "proto/contract/mutex.h"
 
 namespace cogwheel {
 

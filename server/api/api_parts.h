@@ -1,6 +1,6 @@
 #pragma once
 
-#include "proto/contract/clock.h"
+#include "base/clock.h"
 #include "server/api/access.h"
 #include "server/api/call_limiter.h"
 #include "server/api/stream_registry.h"

@@ -9,8 +9,8 @@
 
 #include <absl/status/status.h>
 
-#include "proto/contract/clock.h"
-#include "proto/contract/mutex.h"
+#include "base/clock.h"
+#include "base/mutex.h"
 
 namespace cogwheel {
 

@@ -7,8 +7,8 @@
 
 #include <absl/strings/str_cat.h>
 
-#include "proto/contract/log.h"
-#include "proto/contract/sha256.h"
+#include "base/log.h"
+#include "base/sha256.h"
 #include "proto/contract/status.h"
 #include "proto/contract/validate.h"
 #include "server/api/message_writer.h"

@@ -6,7 +6,7 @@
 #include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
 
-#include "proto/contract/log.h"
+#include "base/log.h"
 
 namespace cogwheel {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <grpcpp/support/server_callback.h>
 
-#include "proto/contract/mutex.h"
+#include "base/mutex.h"
 #include "server/api/api_parts.h"
 #include "server/api/raw_request.h"
 #include "server/api/rpc_call.h"

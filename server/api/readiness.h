@@ -3,7 +3,7 @@
 #include <map>
 #include <string>
 
-#include "proto/contract/mutex.h"
+#include "base/mutex.h"
 #include "server/dispatch/group_board.h"
 #include "server/metrics/server_metrics.h"
 #include "server/queue/admission.h"

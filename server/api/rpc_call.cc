@@ -7,7 +7,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
 
-#include "proto/contract/log.h"
+#include "base/log.h"
 #include "proto/contract/status.h"
 #include "server/api/grpc_server.h"
 

@@ -8,7 +8,7 @@
 
 #include <absl/status/status.h>
 
-#include "proto/contract/mutex.h"
+#include "base/mutex.h"
 
 namespace cogwheel {
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <utility>
 
-#include "proto/contract/log.h"
+#include "base/log.h"
 #include "proto/contract/status.h"
 
 namespace cogwheel {

@@ -5,8 +5,8 @@
 
 #include <absl/strings/str_cat.h>
 
-#include "proto/contract/failpoint.h"
-#include "proto/contract/log.h"
+#include "base/failpoint.h"
+#include "base/log.h"
 #include "proto/contract/status.h"
 #include "proto/contract/validate.h"
 #include "server/queue/proto_time.h"

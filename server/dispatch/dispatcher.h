@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "proto/contract/clock.h"
+#include "base/clock.h"
 #include "server/dispatch/event_loop.h"
 #include "server/dispatch/job_announcer.h"
 #include "server/dispatch/job_end.h"

@@ -7,8 +7,8 @@
 #include <thread>
 #include <vector>
 
-#include "proto/contract/clock.h"
-#include "proto/contract/mutex.h"
+#include "base/clock.h"
+#include "base/mutex.h"
 
 namespace cogwheel {
 

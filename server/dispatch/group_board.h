@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/mutex.h"
 #include "cogwheel/v1/video_service.pb.h"
-#include "proto/contract/mutex.h"
 
 namespace cogwheel {
 

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "proto/contract/clock.h"
+#include "base/clock.h"
 #include "server/dispatch/worker_group.h"
 #include "server/queue/event_log.h"
 #include "server/queue/job_store.h"

@@ -4,8 +4,8 @@
 
 #include <absl/strings/str_cat.h>
 
-#include "proto/contract/failpoint.h"
-#include "proto/contract/log.h"
+#include "base/failpoint.h"
+#include "base/log.h"
 
 namespace cogwheel {
 namespace {

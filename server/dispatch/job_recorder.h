@@ -3,7 +3,7 @@
 #include <functional>
 #include <vector>
 
-#include "proto/contract/clock.h"
+#include "base/clock.h"
 #include "server/dispatch/job_announcer.h"
 #include "server/dispatch/job_end.h"
 #include "server/metrics/server_metrics.h"

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "proto/contract/clock.h"
+#include "base/clock.h"
 #include "server/dispatch/placement.h"
 #include "server/metrics/server_metrics.h"
 #include "server/queue/admission.h"

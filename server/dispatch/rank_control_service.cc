@@ -5,8 +5,8 @@
 #include <string_view>
 #include <utility>
 
-#include "proto/contract/mutex.h"
-#include "proto/contract/sha256.h"
+#include "base/mutex.h"
+#include "base/sha256.h"
 #include "proto/contract/status.h"
 
 namespace cogwheel {

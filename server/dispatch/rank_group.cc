@@ -7,8 +7,8 @@
 
 #include <absl/strings/str_cat.h>
 
-#include "proto/contract/failpoint.h"
-#include "proto/contract/log.h"
+#include "base/failpoint.h"
+#include "base/log.h"
 #include "proto/contract/status.h"
 #include "server/dispatch/job_plan.h"
 #include "server/dispatch/membership.h"

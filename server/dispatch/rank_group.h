@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "proto/contract/clock.h"
+#include "base/clock.h"
 #include "server/dispatch/group_board.h"
 #include "server/dispatch/rank_member.h"
 #include "server/dispatch/worker_group.h"

@@ -5,7 +5,7 @@
 
 #include <absl/strings/str_cat.h>
 
-#include "proto/contract/log.h"
+#include "base/log.h"
 #include "proto/contract/status.h"
 #include "server/dispatch/membership.h"
 

@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "proto/admin/meters.h"
+#include "base/meters.h"
 
 namespace cogwheel {
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "base/mutex.h"
 #include "cogwheel/v1/video_service.pb.h"
-#include "proto/contract/mutex.h"
 
 namespace cogwheel {
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "base/mutex.h"
 #include "cogwheel/v1/video_service.pb.h"
-#include "proto/contract/mutex.h"
 #include "server/queue/result_store.h"
 
 namespace cogwheel {

@@ -8,7 +8,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
-#include "proto/contract/failpoint.h"
+#include "base/failpoint.h"
 #include "proto/contract/status.h"
 #include "proto/contract/validate.h"
 #include "server/queue/proto_time.h"

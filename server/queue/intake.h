@@ -7,7 +7,7 @@
 
 #include <absl/status/statusor.h>
 
-#include "proto/contract/clock.h"
+#include "base/clock.h"
 #include "server/queue/admission.h"
 #include "server/queue/cost_model.h"
 #include "server/queue/job_name.h"

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "proto/contract/mutex.h"
+#include "base/mutex.h"
 
 namespace cogwheel {
 

@@ -6,7 +6,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
 
-#include "proto/contract/sha256.h"
+#include "base/sha256.h"
 
 namespace cogwheel {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <absl/strings/str_cat.h>
 
-#include "proto/contract/sha256.h"
+#include "base/sha256.h"
 #include "proto/contract/status.h"
 #include "server/store/durable_files.h"
 

@@ -6,7 +6,7 @@
 
 #include <absl/status/statusor.h>
 
-#include "proto/contract/mutex.h"
+#include "base/mutex.h"
 #include "server/store/sqlite.h"
 
 namespace cogwheel {

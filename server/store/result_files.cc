@@ -11,9 +11,9 @@
 
 #include <absl/strings/str_cat.h>
 
-#include "proto/contract/failpoint.h"
-#include "proto/contract/log.h"
-#include "proto/contract/sha256.h"
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "base/sha256.h"
 #include "proto/contract/status.h"
 #include "server/store/durable_files.h"
 #include "server/store/open_file.h"

@@ -7,7 +7,7 @@
 
 #include <absl/strings/str_cat.h>
 
-#include "proto/contract/sha256.h"
+#include "base/sha256.h"
 #include "proto/contract/status.h"
 #include "server/store/durable_files.h"
 #include "server/store/job_errors.h"

@@ -8,8 +8,8 @@
 
 #include <unistd.h>
 
-#include "proto/contract/failpoint.h"
-#include "proto/contract/log.h"
+#include "base/failpoint.h"
+#include "base/log.h"
 #include "proto/contract/status.h"
 #include "server/store/durable_files.h"
 

@@ -9,7 +9,7 @@
 
 #include <absl/status/status.h>
 
-#include "proto/contract/mutex.h"
+#include "base/mutex.h"
 #include "server/metrics/server_metrics.h"
 #include "server/store/sqlite.h"
 

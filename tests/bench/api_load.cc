@@ -16,8 +16,8 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "base/mutex.h"
 #include "cogwheel/v1/video_service.grpc.pb.h"
-#include "proto/contract/mutex.h"
 
 namespace cogwheel {
 namespace {

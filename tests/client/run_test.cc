@@ -17,7 +17,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "proto/contract/sha256.h"
+#include "base/sha256.h"
 #include "tests/client/fake_video_service.h"
 
 namespace cogwheel {

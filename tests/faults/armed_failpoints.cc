@@ -13,7 +13,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "proto/contract/failpoint.h"
+#include "base/failpoint.h"
 
 // Failpoints that obey the environment, for the programs of tests/faults:
 //

@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "proto/contract/failpoint.h"
+#include "base/failpoint.h"
 #include "worker/pipeline/pipeline.h"
 #include "worker/pipeline/step_agreement.h"
 

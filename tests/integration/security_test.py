@@ -223,7 +223,7 @@ class TokenTest(SecurityTest):
         secrets += [job.removeprefix("jobs/"), token, hashlib.sha256(token.encode()).hexdigest()]
         running = lambda: calls["GetJob"][1](pb.GetJobRequest(name=job), token)[1].state == pb.RUNNING
         wait_until(running, 60, "the job runs")
-        with open(os.path.join(ROOT, "proto/admin/admin_server.cc")) as f:  # whose routes these are: a new one is not forgotten
+        with open(os.path.join(ROOT, "base/admin_server.cc")) as f:  # whose routes these are: a new one is not forgotten
             routes = re.findall(r'addHandler\("([^"]+)"', f.read())
         self.assertLessEqual({"/metrics", "/livez", "/readyz", "/statusz"}, set(routes))
         for route in routes:

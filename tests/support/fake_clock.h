@@ -2,8 +2,8 @@
 
 #include <chrono>
 
-#include "proto/contract/clock.h"
-#include "proto/contract/mutex.h"
+#include "base/clock.h"
+#include "base/mutex.h"
 
 namespace cogwheel {
 

@@ -3,7 +3,7 @@
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 
-#include "proto/contract/sha256.h"
+#include "base/sha256.h"
 #include "tests/support/tiny_model.h"
 
 namespace cogwheel {

@@ -5,8 +5,8 @@
 #include <string>
 #include <thread>
 
+#include "base/mutex.h"
 #include "cogwheel/internal/v1/rank_control.grpc.pb.h"
-#include "proto/contract/mutex.h"
 
 namespace cogwheel {
 

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "proto/contract/mutex.h"
+#include "base/mutex.h"
 #include "server/queue/job_store.h"
 
 namespace cogwheel {

@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
-#include "proto/contract/mutex.h"
-#include "proto/contract/sha256.h"
+#include "base/mutex.h"
+#include "base/sha256.h"
 #include "server/queue/result_store.h"
 
 namespace cogwheel {

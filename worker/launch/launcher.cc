@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <csignal>
 
-#include "proto/contract/log.h"
+#include "base/log.h"
 
 namespace cogwheel {
 namespace {

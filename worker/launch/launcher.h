@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "proto/contract/child_process.h"
-#include "proto/contract/clock.h"
+#include "base/child_process.h"
+#include "base/clock.h"
 #include "worker/launch/restart_budget.h"
 #include "worker/launch/stop_signals.h"
 

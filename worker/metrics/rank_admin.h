@@ -9,8 +9,8 @@
 
 #include <absl/status/statusor.h>
 
-#include "proto/admin/admin_server.h"
-#include "proto/contract/mutex.h"
+#include "base/admin_server.h"
+#include "base/mutex.h"
 #include "worker/metrics/rank_metrics.h"
 #include "worker/parallel/flight_recorder.h"
 

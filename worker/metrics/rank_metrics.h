@@ -3,7 +3,7 @@
 #include <memory>
 #include <string>
 
-#include "proto/admin/meters.h"
+#include "base/meters.h"
 
 namespace cogwheel {
 

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "proto/contract/mutex.h"
+#include "base/mutex.h"
 #include "worker/parallel/communicator.h"
 
 namespace cogwheel {

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "proto/contract/mutex.h"
+#include "base/mutex.h"
 #include "worker/parallel/lockstep.h"
 
 namespace cogwheel {

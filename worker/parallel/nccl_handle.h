@@ -10,7 +10,7 @@
 #include <cuda_runtime_api.h>
 #include <nccl.h>
 
-#include "proto/contract/mutex.h"
+#include "base/mutex.h"
 #include "worker/parallel/communicator.h"
 
 namespace cogwheel {

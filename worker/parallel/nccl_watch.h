@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "proto/contract/mutex.h"
+#include "base/mutex.h"
 #include "worker/parallel/nccl_handle.h"
 
 namespace cogwheel {

@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-#include "proto/contract/mutex.h"
+#include "base/mutex.h"
 #include "worker/parallel/mailbox_communicator.h"
 #include "worker/parallel/peer_socket.h"
 

@@ -4,7 +4,7 @@
 
 #include <ATen/ATen.h>
 
-#include "proto/contract/failpoint.h"
+#include "base/failpoint.h"
 #include "worker/parallel/shard.h"
 #include "worker/pipeline/frame_collector.h"
 #include "worker/pipeline/tiled_decode.h"

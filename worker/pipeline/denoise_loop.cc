@@ -4,7 +4,7 @@
 
 #include <ATen/ATen.h>
 
-#include "proto/contract/failpoint.h"
+#include "base/failpoint.h"
 #include "worker/device/device.h"
 #include "worker/parallel/tensor_bytes.h"
 #include "worker/pipeline/guidance.h"

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "proto/contract/sha256.h"
+#include "base/sha256.h"
 #include "worker/model/config.h"
 #include "worker/model/safetensors.h"
 #include "worker/model/transformer.h"

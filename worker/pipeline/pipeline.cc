@@ -8,7 +8,7 @@
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
 
-#include "proto/contract/failpoint.h"
+#include "base/failpoint.h"
 #include "worker/device/cpu_threads.h"
 #include "worker/device/device.h"
 #include "worker/model/config.h"

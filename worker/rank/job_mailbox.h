@@ -9,7 +9,7 @@
 
 #include <absl/status/statusor.h>
 
-#include "proto/contract/mutex.h"
+#include "base/mutex.h"
 #include "worker/pipeline/job_spec.h"
 
 namespace cogwheel {

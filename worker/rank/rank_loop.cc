@@ -5,8 +5,8 @@
 #include <utility>
 #include <variant>
 
-#include "proto/contract/failpoint.h"
-#include "proto/contract/log.h"
+#include "base/failpoint.h"
+#include "base/log.h"
 #include "worker/rank/exit_code.h"
 #include "worker/rank/guard.h"
 

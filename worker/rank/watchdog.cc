@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "proto/contract/log.h"
+#include "base/log.h"
 #include "worker/parallel/fnv.h"
 #include "worker/rank/exit_code.h"
 

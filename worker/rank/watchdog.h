@@ -9,8 +9,8 @@
 #include <string>
 #include <thread>
 
-#include "proto/contract/clock.h"
-#include "proto/contract/mutex.h"
+#include "base/clock.h"
+#include "base/mutex.h"
 #include "worker/parallel/flight_recorder.h"
 #include "worker/pipeline/job_spec.h"
 #include "worker/rank/step_deadline.h"

@@ -7,7 +7,7 @@
 
 #include <absl/status/status.h>
 
-#include "proto/contract/sha256.h"
+#include "base/sha256.h"
 
 namespace cogwheel {
 

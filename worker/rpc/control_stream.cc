@@ -1,6 +1,6 @@
 #include "worker/rpc/control_stream.h"
 
-#include "proto/contract/log.h"
+#include "base/log.h"
 #include "proto/contract/status.h"
 #include "proto/contract/validate.h"
 #include "worker/media/image_decoder.h"

@@ -1,6 +1,6 @@
 #include "worker/rpc/frontend_access.h"
 
-#include "proto/contract/secret.h"
+#include "base/secret.h"
 
 namespace cogwheel {
 

@@ -10,8 +10,8 @@
 #include <absl/status/status.h>
 #include <grpcpp/grpcpp.h>
 
+#include "base/mutex.h"
 #include "cogwheel/internal/v1/rank_control.grpc.pb.h"
-#include "proto/contract/mutex.h"
 
 namespace cogwheel {
 

@@ -8,7 +8,7 @@
 #include <variant>
 #include <vector>
 
-#include "proto/contract/mutex.h"
+#include "base/mutex.h"
 #include "worker/media/video_encoder.h"
 #include "worker/rank/rank_link.h"
 #include "worker/rpc/chunk_writer.h"

@@ -10,8 +10,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/sha256.h"
 #include "cogwheel/v1/video_service.pb.h"
-#include "proto/contract/sha256.h"
 #include "proto/contract/status.h"
 #include "tests/support/fake_clock.h"
 

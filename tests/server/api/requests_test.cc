@@ -7,7 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "proto/contract/sha256.h"
+#include "base/sha256.h"
 #include "tests/server/api/frontend_fixture.h"
 
 namespace cogwheel {

@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "proto/contract/sha256.h"
+#include "base/sha256.h"
 #include "server/dispatch/dispatcher.h"
 #include "server/queue/intake.h"
 #include "tests/support/fake_clock.h"

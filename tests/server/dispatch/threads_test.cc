@@ -7,8 +7,8 @@
 
 #include <gtest/gtest.h>
 
-#include "proto/contract/mutex.h"
-#include "proto/contract/sha256.h"
+#include "base/mutex.h"
+#include "base/sha256.h"
 #include "server/dispatch/dispatcher.h"
 #include "server/queue/intake.h"
 #include "tests/support/memory_job_store.h"

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "proto/contract/mutex.h"
+#include "base/mutex.h"
 
 struct sqlite3_vfs;
 

@@ -10,7 +10,7 @@
 #include <absl/strings/str_cat.h>
 #include <gtest/gtest.h>
 
-#include "proto/contract/mutex.h"
+#include "base/mutex.h"
 #include "server/store/sqlite_job_store.h"
 #include "tests/server/store/fault_vfs.h"
 #include "tests/server/store/store_under_test.h"

@@ -8,7 +8,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "proto/contract/sha256.h"
+#include "base/sha256.h"
 #include "proto/contract/status.h"
 #include "server/store/data_dir_lock.h"
 #include "server/store/durable_files.h"

@@ -10,7 +10,7 @@
 
 #include <gtest/gtest.h>
 
-#include "proto/contract/sha256.h"
+#include "base/sha256.h"
 #include "proto/contract/status.h"
 #include "tests/server/store/store_under_test.h"
 

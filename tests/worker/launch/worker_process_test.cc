@@ -5,8 +5,8 @@
 
 #include <gtest/gtest.h>
 
-#include "proto/contract/child_process.h"
-#include "proto/contract/sha256.h"
+#include "base/child_process.h"
+#include "base/sha256.h"
 #include "tests/worker/rpc/fake_frontend.h"
 #include "worker/rank/exit_code.h"
 

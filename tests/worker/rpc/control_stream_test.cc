@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "proto/contract/sha256.h"
+#include "base/sha256.h"
 #include "proto/contract/status.h"
 #include "tests/worker/rpc/fake_frontend.h"
 

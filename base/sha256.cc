@@ -1,4 +1,4 @@
-#include "proto/contract/sha256.h"
+#include "base/sha256.h"
 
 #include <array>
 #include <utility>

@@ -1,9 +1,9 @@
-#include "proto/contract/log.h"
+#include "base/log.h"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "proto/contract/sha256.h"
+#include "base/sha256.h"
 
 namespace cogwheel {
 namespace {

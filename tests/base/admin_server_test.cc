@@ -1,4 +1,4 @@
-#include "proto/admin/admin_server.h"
+#include "base/admin_server.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>

@@ -1,4 +1,4 @@
-#include "proto/contract/child_process.h"
+#include "base/child_process.h"
 
 #include <csignal>
 #include <cstdlib>

@@ -1,4 +1,4 @@
-#include "proto/contract/failpoint.h"
+#include "base/failpoint.h"
 
 namespace cogwheel {
 

@@ -1,4 +1,4 @@
-#include "proto/contract/secret.h"
+#include "base/secret.h"
 
 #include <fstream>
 #include <iterator>

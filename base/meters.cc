@@ -1,4 +1,4 @@
-#include "proto/admin/meters.h"
+#include "base/meters.h"
 
 #include <map>
 #include <utility>

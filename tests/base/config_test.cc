@@ -1,4 +1,4 @@
-#include "proto/contract/config.h"
+#include "base/config.h"
 
 #include <cstdlib>
 #include <fstream>

@@ -1,4 +1,4 @@
-#include "proto/contract/log.h"
+#include "base/log.h"
 
 #include <array>
 #include <chrono>
@@ -9,7 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "proto/contract/mutex.h"
+#include "base/mutex.h"
 
 namespace cogwheel {
 namespace {
