@@ -25,6 +25,8 @@ absl::Status Behind() {
 
 double Seconds(std::chrono::nanoseconds duration) { return duration.count() * 1e-9; }
 
+Placement::Group PlacedAs(const WorkerGroup& group) { return {group.name(), group.model()}; }
+
 }  // namespace
 
 Dispatcher::Dispatcher(const Parts& parts)
@@ -114,9 +116,10 @@ JobCost Dispatcher::CostOf(const Job& job, const QueuedJob& place) const {
 
 Placement Dispatcher::PlaceNow() const {
   Placement placement(parts_.costs);
-  for (WorkerGroup* group : idle_) placement.AddIdle(*group);
+  for (WorkerGroup* group : idle_) placement.AddIdle(PlacedAs(*group));
   for (const auto& [group, running] : running_) {
-    placement.AddBusy(*group, running.place, Seconds(parts_.clock.Now() - running.started));
+    placement.AddBusy(PlacedAs(*group), running.place,
+                      Seconds(parts_.clock.Now() - running.started));
   }
   return placement;
 }
@@ -137,14 +140,18 @@ void Dispatcher::AnnounceQueue() {
 void Dispatcher::Schedule() {
   if (idle_.empty() || draining_ || !recorder_.settled()) return;
   Placement placement = PlaceNow();
-  std::vector<std::pair<WorkerGroup*, std::string>> starts;
+  std::vector<std::pair<std::string, std::string>> starts;  // group, job
   for (const QueuedJob* job : queue_.InOrder()) {
     if (starts.size() == idle_.size()) break;
     const std::optional<Placement::Place> place = placement.Take(*job);
     if (place.has_value() && place->now) starts.emplace_back(place->group, job->name);
   }
   bool moved = false;
-  for (const auto& [group, job] : starts) moved = StartOn(*group, job) || moved;
+  for (const auto& [group, job] : starts) {
+    const auto idle = std::find_if(idle_.begin(), idle_.end(),
+                                   [&](const WorkerGroup* each) { return each->name() == group; });
+    if (idle != idle_.end()) moved = StartOn(**idle, job) || moved;
+  }
   if (moved) AnnounceQueue();
 }
 

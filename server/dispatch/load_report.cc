@@ -19,7 +19,7 @@ void LoadReport::Show(const std::vector<Placement::Slot>& groups,
   std::map<std::string, Load> loads;
   for (const std::string& model : models_) loads[model];
   for (const Placement::Slot& slot : groups) {
-    Load& load = loads[slot.group->model()];
+    Load& load = loads[slot.group.model];
     ++load.groups;
     load.running += slot.idle ? 0 : 1;
     load.running_seconds += slot.free_in;

@@ -11,22 +11,23 @@ constexpr double kOverdueShare = 0.1;  // of the estimate: what an overdue job s
 }  // namespace
 
 // In seconds; 0 before the model's first job.
-double Placement::Estimate(const WorkerGroup& group, const QueuedJob& job) const {
-  const std::optional<double> own = costs_.Seconds(job.model, group.name(), job.size);
+double Placement::Estimate(const Group& group, const QueuedJob& job) const {
+  const std::optional<double> own = costs_.Seconds(job.model, group.name, job.size);
   return own.has_value() ? *own : costs_.Seconds(job.model, job.size).value_or(0);
 }
 
-void Placement::AddBusy(WorkerGroup& group, const QueuedJob& job, double seconds) {
+void Placement::AddBusy(Group group, const QueuedJob& job, double seconds) {
   const double usual = Estimate(group, job);
-  slots_.push_back({&group, /*idle=*/false, std::max(usual - seconds, usual * kOverdueShare)});
+  slots_.push_back(
+      {std::move(group), /*idle=*/false, std::max(usual - seconds, usual * kOverdueShare)});
 }
 
 std::optional<Placement::Place> Placement::Take(const QueuedJob& job) {
   Slot* best = nullptr;
   double best_end = 0;
   for (Slot& slot : slots_) {
-    if (slot.group->model() != job.model) continue;
-    const double end = slot.free_in + Estimate(*slot.group, job);
+    if (slot.group.model != job.model) continue;
+    const double end = slot.free_in + Estimate(slot.group, job);
     const bool sooner =
         best == nullptr || end < best_end || (end == best_end && slot.idle && !best->idle);
     if (!sooner) continue;
@@ -35,7 +36,7 @@ std::optional<Placement::Place> Placement::Take(const QueuedJob& job) {
   }
   if (best == nullptr) return std::nullopt;
   const double start_in = std::exchange(best->free_in, best_end);
-  return Place{best->group, std::exchange(best->idle, false), start_in};
+  return Place{best->group.name, std::exchange(best->idle, false), start_in};
 }
 
 }  // namespace cogwheel

@@ -1,9 +1,9 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
-#include "server/dispatch/worker_group.h"
 #include "server/queue/cost_model.h"
 #include "server/queue/request_queue.h"
 
@@ -17,12 +17,17 @@ class Placement {
  public:
   explicit Placement(const CostModel& costs) : costs_(costs) {}
 
-  void AddIdle(WorkerGroup& group) { slots_.push_back({&group, /*idle=*/true, 0}); }
+  // What it must know of a group.
+  struct Group {
+    std::string name;
+    std::string model;
+  };
+  void AddIdle(Group group) { slots_.push_back({std::move(group), /*idle=*/true, 0}); }
   // A group whose job has run for `seconds`.
-  void AddBusy(WorkerGroup& group, const QueuedJob& job, double seconds);
+  void AddBusy(Group group, const QueuedJob& job, double seconds);
 
   struct Place {
-    WorkerGroup* group = nullptr;
+    std::string group;    // its name
     bool now = false;     // the group is idle, and this is its first job
     double start_in = 0;  // seconds
   };
@@ -30,14 +35,14 @@ class Placement {
   std::optional<Place> Take(const QueuedJob& job);
 
   struct Slot {
-    WorkerGroup* group = nullptr;
+    Group group;
     bool idle = false;
     double free_in = 0;  // seconds
   };
   const std::vector<Slot>& slots() const { return slots_; }
 
  private:
-  double Estimate(const WorkerGroup& group, const QueuedJob& job) const;
+  double Estimate(const Group& group, const QueuedJob& job) const;
 
   const CostModel& costs_;
   std::vector<Slot> slots_;

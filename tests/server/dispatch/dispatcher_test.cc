@@ -203,12 +203,11 @@ TEST_F(DispatcherTest, AnOverdueJobIsNotAboutToEnd) {
   const QueuedJob job = {.model = "tiny", .size = SizeOf(group_.orders.at(0).request)};
   costs_.Learn("tiny", "overdue", job.size, /*seconds=*/10, 10);
   costs_.Learn("tiny", "idle", job.size, /*seconds=*/10.5, 10);
-  PuppetWorkerGroup overdue("overdue", "tiny", dispatcher_), idle("idle", "tiny", dispatcher_);
   Placement placement(costs_);
-  placement.AddBusy(overdue, job, /*seconds=*/100);
-  placement.AddIdle(idle);
+  placement.AddBusy({"overdue", "tiny"}, job, /*seconds=*/100);
+  placement.AddIdle({"idle", "tiny"});
   const Placement::Place place = placement.Take(job).value();
-  EXPECT_EQ(&idle, place.group);  // a tenth of 10 s and 10 s, against 10.5 s
+  EXPECT_EQ("idle", place.group);  // a tenth of 10 s and 10 s, against 10.5 s
   EXPECT_TRUE(place.now);
 }
 

@@ -8,22 +8,9 @@
 #include <prometheus/registry.h>
 
 #include "tests/support/fake_clock.h"
-#include "tests/support/puppet_worker_group.h"
 
 namespace cogwheel {
 namespace {
-
-class Deaf final : public WorkerGroupObserver {
- public:
-  void OnIdle(WorkerGroup&) override {}
-  void OnStarted(WorkerGroup&) override {}
-  void OnRefused(WorkerGroup&, const absl::Status&) override {}
-  void OnProgress(WorkerGroup&, const RunProgress&) override {}
-  void OnPreview(WorkerGroup&, int, int, std::string_view) override {}
-  void OnResultChunk(WorkerGroup&, int64_t, std::string_view) override {}
-  void OnFinished(WorkerGroup&, const RunOutcome&) override {}
-  void OnLost(WorkerGroup&, const GroupLoss&) override {}
-};
 
 class LoadReportTest : public testing::Test {
  protected:
@@ -54,8 +41,9 @@ class LoadReportTest : public testing::Test {
   AdmissionLedger ledger_{QueueLimits{}};
   ServerMetrics metrics_{MakeRegistry()};
   LoadReport report_{ledger_, metrics_, clock_};
-  Deaf deaf_;
-  PuppetWorkerGroup idle_{"i", "a", deaf_}, busy_{"b", "a", deaf_}, other_{"o", "c", deaf_};
+  const Placement::Slot idle_{{"i", "a"}, /*idle=*/true, 0};
+  const Placement::Slot busy_{{"b", "a"}, /*idle=*/false, /*free_in=*/8};
+  const Placement::Slot other_{{"o", "c"}, /*idle=*/true, 0};
 };
 
 TEST_F(LoadReportTest, CountsEachModelsJobsSecondsAndAge) {
@@ -63,8 +51,7 @@ TEST_F(LoadReportTest, CountsEachModelsJobsSecondsAndAge) {
   clock_.Advance(std::chrono::seconds(40));
   const QueuedJob second = Queue("jobs/2");
   clock_.Advance(std::chrono::seconds(2));
-  report_.Show({{&idle_, /*idle=*/true, 0}, {&busy_, /*idle=*/false, 8}, {&other_, true, 0}},
-               {&first, &second});
+  report_.Show({idle_, busy_, other_}, {&first, &second});
   EXPECT_EQ(2, Gauge("jobs", {{"state", "queued"}, {"model", "a"}}));
   EXPECT_EQ(1, Gauge("jobs", {{"state", "running"}, {"model", "a"}}));
   EXPECT_EQ(3 + 3 + 8, Gauge("gpu_seconds", {{"model", "a"}}));
@@ -76,7 +63,7 @@ TEST_F(LoadReportTest, CountsEachModelsJobsSecondsAndAge) {
 
 TEST_F(LoadReportTest, AdmissionKnowsTheBacklogOfAGroup) {
   const QueuedJob job = Queue("jobs/1");
-  report_.Show({{&idle_, true, 0}, {&busy_, false, 8}}, {&job});
+  report_.Show({idle_, busy_}, {&job});
   // (3 + 8) s over two groups come before a job of 1 s.
   const JobCost hurried = {.model = "a", .tenant = "t", .seconds = 1, .deadline = 6};
   EXPECT_TRUE(absl::IsResourceExhausted(ledger_.Reserve("jobs/2", hurried)));
@@ -86,7 +73,7 @@ TEST_F(LoadReportTest, AdmissionKnowsTheBacklogOfAGroup) {
 
 TEST_F(LoadReportTest, AModelThatLostItsJobsAndGroupsIsAtNought) {
   const QueuedJob job = Queue("jobs/1");
-  report_.Show({{&busy_, false, 8}}, {&job});
+  report_.Show({busy_}, {&job});
   ledger_.Release("jobs/1");
   report_.Show({}, {});
   for (const char* state : {"queued", "running"}) {
