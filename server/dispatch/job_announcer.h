@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "server/dispatch/worker_group.h"
 #include "server/queue/event_log.h"
 #include "server/queue/job_store.h"
 #include "server/queue/request_queue.h"
+#include "server/queue/run.h"
 
 namespace cogwheel {
 

@@ -4,8 +4,7 @@
 
 #include <absl/status/status.h>
 
-#include "server/dispatch/worker_group.h"
-#include "server/queue/job.h"
+#include "server/queue/run.h"
 
 namespace cogwheel {
 
