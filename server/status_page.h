@@ -3,8 +3,8 @@
 #include <chrono>
 #include <string>
 
-#include "server/dispatch/group_board.h"
-#include "server/queue/admission.h"
+#include "server/groups/group_board.h"
+#include "server/schedule/admission.h"
 
 namespace cogwheel {
 

@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "base/sha256.h"
 #include "proto/contract/status.h"
-#include "server/queue/proto_time.h"
+#include "server/job/proto_time.h"
 
 namespace cogwheel {
 namespace {

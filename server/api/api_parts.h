@@ -5,12 +5,12 @@
 #include "server/api/call_limiter.h"
 #include "server/api/stream_registry.h"
 #include "server/dispatch/dispatcher.h"
-#include "server/dispatch/group_board.h"
+#include "server/dispatch/intake.h"
+#include "server/events/event_log.h"
+#include "server/groups/group_board.h"
+#include "server/job/job_store.h"
+#include "server/job/result_store.h"
 #include "server/metrics/server_metrics.h"
-#include "server/queue/event_log.h"
-#include "server/queue/intake.h"
-#include "server/queue/job_store.h"
-#include "server/queue/result_store.h"
 
 namespace cogwheel {
 

@@ -1,7 +1,7 @@
 #include "server/api/convert.h"
 
 #include "proto/contract/status.h"
-#include "server/queue/proto_time.h"
+#include "server/job/proto_time.h"
 
 namespace cogwheel {
 namespace {

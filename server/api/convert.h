@@ -3,7 +3,7 @@
 #include <absl/status/status.h>
 
 #include "cogwheel/v1/video_service.pb.h"
-#include "server/queue/job.h"
+#include "server/job/job.h"
 
 // Jobs as the public API shows them. Pure.
 namespace cogwheel {

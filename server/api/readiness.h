@@ -4,9 +4,9 @@
 #include <string>
 
 #include "base/mutex.h"
-#include "server/dispatch/group_board.h"
+#include "server/groups/group_board.h"
 #include "server/metrics/server_metrics.h"
-#include "server/queue/admission.h"
+#include "server/schedule/admission.h"
 
 namespace grpc {
 class HealthCheckServiceInterface;

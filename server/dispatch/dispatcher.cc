@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "proto/contract/status.h"
 #include "proto/contract/validate.h"
-#include "server/queue/proto_time.h"
+#include "server/job/proto_time.h"
 
 namespace cogwheel {
 namespace {

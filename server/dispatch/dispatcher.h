@@ -11,18 +11,18 @@
 
 #include "base/clock.h"
 #include "server/dispatch/event_loop.h"
-#include "server/dispatch/job_announcer.h"
 #include "server/dispatch/job_end.h"
 #include "server/dispatch/job_recorder.h"
-#include "server/dispatch/load_report.h"
-#include "server/dispatch/placement.h"
 #include "server/dispatch/worker_group.h"
+#include "server/events/job_announcer.h"
+#include "server/job/job_store.h"
+#include "server/job/result_store.h"
 #include "server/metrics/server_metrics.h"
-#include "server/queue/admission.h"
-#include "server/queue/cost_model.h"
-#include "server/queue/job_store.h"
-#include "server/queue/request_queue.h"
-#include "server/queue/result_store.h"
+#include "server/schedule/admission.h"
+#include "server/schedule/cost_model.h"
+#include "server/schedule/load_report.h"
+#include "server/schedule/placement.h"
+#include "server/schedule/request_queue.h"
 
 namespace cogwheel {
 

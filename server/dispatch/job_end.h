@@ -4,7 +4,7 @@
 
 #include <absl/status/status.h>
 
-#include "server/queue/run.h"
+#include "server/job/run.h"
 
 namespace cogwheel {
 

@@ -4,11 +4,11 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "server/dispatch/job_announcer.h"
 #include "server/dispatch/job_end.h"
+#include "server/events/job_announcer.h"
+#include "server/job/job_store.h"
+#include "server/job/result_store.h"
 #include "server/metrics/server_metrics.h"
-#include "server/queue/job_store.h"
-#include "server/queue/result_store.h"
 
 namespace cogwheel {
 

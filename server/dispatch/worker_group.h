@@ -8,7 +8,7 @@
 #include <absl/status/status.h>
 
 #include "cogwheel/v1/video_service.pb.h"
-#include "server/queue/run.h"
+#include "server/job/run.h"
 
 namespace cogwheel {
 

@@ -13,7 +13,7 @@ from cluster import HERE
 
 ROOT = os.path.abspath(os.path.join(HERE, "..", ".."))
 COPY = os.path.join(os.environ.get("COGWHEEL_CACHE") or os.path.expanduser("~/.cache/cogwheel"), "planted")
-WRITER, STORE, FILES = "server/store/store_writer.cc", "server/store/sqlite_job_store.cc", "server/store/durable_files.cc"
+WRITER, STORE, FILES = "server/store/sqlite/store_writer.cc", "server/store/sqlite/sqlite_job_store.cc", "server/store/files/durable_files.cc"
 # (bug, edits as (file, old, new), test)
 PLANTS = (
     ("acknowledge before the commit",

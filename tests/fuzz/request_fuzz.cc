@@ -7,7 +7,7 @@
 #include "cogwheel/v1/video_service.pb.h"
 #include "proto/contract/status.h"
 #include "proto/contract/validate.h"
-#include "server/queue/request_hash.h"
+#include "server/job/request_hash.h"
 #include "tests/support/test_model.h"
 
 namespace {

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "server/queue/job_store.h"
+#include "server/job/job_store.h"
 
 namespace cogwheel {
 

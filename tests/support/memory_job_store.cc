@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
-#include "server/store/job_errors.h"
+#include "server/job/job_errors.h"
 
 namespace cogwheel {
 namespace {

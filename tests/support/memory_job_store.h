@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/mutex.h"
-#include "server/queue/job_store.h"
+#include "server/job/job_store.h"
 
 namespace cogwheel {
 

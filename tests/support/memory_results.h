@@ -7,7 +7,7 @@
 
 #include "base/mutex.h"
 #include "base/sha256.h"
-#include "server/queue/result_store.h"
+#include "server/job/result_store.h"
 
 namespace cogwheel {
 

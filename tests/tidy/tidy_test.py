@@ -1,5 +1,6 @@
 """Holds the tree to the habits of ARCHITECTURE.md: sizes, include directions, two worlds, documents that are true."""
 
+import collections
 import os
 import re
 import subprocess
@@ -16,11 +17,16 @@ MAX_FILE_BYTES = 256 * 1024
 MAY_INCLUDE = {
     "base": [],
     "proto/contract": [],
-    "server": ["server/api", "server/dispatch", "server/store", "server/queue", "server/metrics"],
-    "server/api": ["server/dispatch", "server/queue", "server/metrics"],
-    "server/dispatch": ["server/queue", "server/metrics"],
-    "server/store": ["server/queue", "server/metrics"],
-    "server/queue": [],
+    "server": ["server/api", "server/groups", "server/dispatch", "server/store/sqlite", "server/store/files",
+               "server/schedule", "server/metrics"],
+    "server/api": ["server/groups", "server/dispatch", "server/events", "server/schedule", "server/job", "server/metrics"],
+    "server/groups": ["server/dispatch", "server/job", "server/metrics"],
+    "server/dispatch": ["server/events", "server/schedule", "server/job", "server/metrics"],
+    "server/events": ["server/schedule", "server/job"],
+    "server/schedule": ["server/job", "server/metrics"],
+    "server/store/sqlite": ["server/store/files", "server/job", "server/metrics"],
+    "server/store/files": ["server/job", "server/metrics"],
+    "server/job": [],
     "server/metrics": [],
     "client": [],
     "worker": ["worker/metrics", "worker/launch", "worker/rpc", "worker/rank", "worker/pipeline", "worker/model",
@@ -63,8 +69,7 @@ def read(path):
 
 
 def room_of(path):
-    parts = path.split("/")
-    return "/".join(parts[:-1][:2])
+    return os.path.dirname(path)
 
 
 def functions(text):
@@ -117,6 +122,8 @@ class Tidy(unittest.TestCase):
         for f, text in self.text.items():
             room = room_of(f)
             if room not in MAY_INCLUDE:
+                if room.startswith(("base", "proto/contract", "server", "client", "worker")):
+                    problems.append(f"{f}: {room}/ is no room of MAY_INCLUDE")
                 continue
             for included in re.findall(r'#include "([^"]+)"', text):
                 target = room_of(included)
@@ -126,6 +133,28 @@ class Tidy(unittest.TestCase):
                     problems.append(f"{f} includes {included}")
             if room == "base" and re.search(r'#include "(proto|cogwheel|google)/', text):
                 problems.append(f"{f}: base/ knows no contract")
+        self.check(problems)
+
+    def test_rooms_go_round_in_no_circle(self):
+        rooms, above = dict(MAY_INCLUDE), []
+        while rooms:
+            bottom = [room for room, below in rooms.items() if not set(below) & set(rooms)]
+            if not bottom:
+                above = sorted(rooms)
+                break
+            for room in bottom:
+                del rooms[room]
+        self.check(above)
+
+    def test_no_room_is_a_quarter_of_its_program(self):
+        problems = []
+        for program in ("server", "worker"):
+            sizes = collections.Counter()
+            for f, text in self.text.items():
+                if f.startswith(program + "/"):
+                    sizes[room_of(f)] += text.count("\n")
+            whole = sum(sizes.values())
+            problems += [f"{room}: {size} of {whole} lines" for room, size in sizes.items() if 4 * size > whole]
         self.check(problems)
 
     def test_public_and_internal_api_never_meet(self):

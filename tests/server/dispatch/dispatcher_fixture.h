@@ -8,7 +8,7 @@
 
 #include "base/sha256.h"
 #include "server/dispatch/dispatcher.h"
-#include "server/queue/intake.h"
+#include "server/dispatch/intake.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/faulty_job_store.h"
 #include "tests/support/memory_job_store.h"

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "proto/contract/status.h"
-#include "server/dispatch/placement.h"
+#include "server/schedule/placement.h"
 #include "tests/server/dispatch/dispatcher_fixture.h"
 
 namespace cogwheel {

@@ -10,7 +10,7 @@
 #include "base/mutex.h"
 #include "base/sha256.h"
 #include "server/dispatch/dispatcher.h"
-#include "server/queue/intake.h"
+#include "server/dispatch/intake.h"
 #include "tests/support/memory_job_store.h"
 #include "tests/support/memory_results.h"
 #include "tests/support/test_model.h"

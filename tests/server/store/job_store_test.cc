@@ -1,4 +1,4 @@
-#include "server/queue/job_store.h"
+#include "server/job/job_store.h"
 
 #include <string>
 #include <vector>

@@ -11,7 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "base/mutex.h"
-#include "server/store/sqlite_job_store.h"
+#include "server/store/sqlite/sqlite_job_store.h"
 #include "tests/server/store/fault_vfs.h"
 #include "tests/server/store/store_under_test.h"
 

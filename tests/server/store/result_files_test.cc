@@ -1,4 +1,4 @@
-#include "server/store/result_files.h"
+#include "server/store/files/result_files.h"
 
 #include <cstdlib>
 #include <filesystem>
@@ -10,8 +10,8 @@
 
 #include "base/sha256.h"
 #include "proto/contract/status.h"
-#include "server/store/data_dir_lock.h"
-#include "server/store/durable_files.h"
+#include "server/store/files/data_dir_lock.h"
+#include "server/store/files/durable_files.h"
 #include "tests/server/store/store_under_test.h"
 #include "tests/support/memory_job_store.h"
 

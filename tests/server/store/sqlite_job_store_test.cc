@@ -1,4 +1,4 @@
-#include "server/store/sqlite_job_store.h"
+#include "server/store/sqlite/sqlite_job_store.h"
 
 #include <filesystem>
 #include <fstream>

@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "proto/contract/status.h"
-#include "server/store/durable_files.h"
-#include "server/store/sqlite_job_store.h"
+#include "server/store/files/durable_files.h"
+#include "server/store/sqlite/sqlite_job_store.h"
 #include "tests/server/store/fault_vfs.h"
 #include "tests/server/store/store_under_test.h"
 

@@ -8,8 +8,8 @@
 
 #include <gtest/gtest.h>
 
-#include "server/store/result_files.h"
-#include "server/store/sqlite_job_store.h"
+#include "server/store/files/result_files.h"
+#include "server/store/sqlite/sqlite_job_store.h"
 #include "tests/server/store/fault_vfs.h"
 #include "tests/support/memory_job_store.h"
 

@@ -3,8 +3,8 @@
 #include <memory>
 #include <string>
 
+#include "server/job/job_store.h"
 #include "server/metrics/server_metrics.h"
-#include "server/queue/job_store.h"
 
 namespace cogwheel {
 

@@ -1,4 +1,4 @@
-#include "server/store/store_writer.h"
+#include "server/store/sqlite/store_writer.h"
 
 #include <atomic>
 #include <chrono>

@@ -1,0 +1,108 @@
+#include "server/dispatch/intake.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+
+#include "base/failpoint.h"
+#include "proto/contract/status.h"
+#include "proto/contract/validate.h"
+#include "server/job/proto_time.h"
+#include "server/job/request_hash.h"
+
+namespace cogwheel {
+namespace {
+
+constexpr std::chrono::milliseconds kGroupRetry{5000}, kDrainRetry{2000};
+
+absl::Status UnknownModel(const std::string& name, const std::vector<v1::Model>& known) {
+  constexpr size_t kMostShown = 8;
+  std::vector<std::string> names;
+  for (const v1::Model& model : known) names.push_back(model.name());
+  if (names.size() > kMostShown) {
+    names.resize(kMostShown);
+    names.push_back("...");
+  }
+  const std::string message =
+      known.empty() ? "no group has joined yet"
+                    : absl::StrCat("model ", name, " is offered by no group; known are ",
+                                   absl::StrJoin(names, ", "));
+  return WithRetryAfter(MakeError(absl::StatusCode::kUnavailable, "NO_GROUP", message),
+                        kGroupRetry);
+}
+
+}  // namespace
+
+absl::StatusOr<v1::GenerateRequest> Intake::Resolve(const v1::GenerateRequest& request) const {
+  const absl::StatusOr<std::vector<v1::Model>> models = parts_.store.Models();
+  if (!models.ok()) return models.status();
+  const auto model = std::find_if(models->begin(), models->end(), [&request](const auto& known) {
+    return request.model().empty() || known.name() == request.model();
+  });
+  if (model != models->end()) return ResolveRequest(request, *model, parts_.random_seed());
+  const absl::Status valid = ValidateRequest(request);
+  return valid.ok() ? UnknownModel(request.model(), *models) : valid;
+}
+
+Job Intake::MakeJob(v1::GenerateRequest resolved, const std::string& tenant) {
+  Job job;
+  if (!resolved.image().empty()) {
+    job.image_bytes = static_cast<int64_t>(resolved.image().size());
+    job.image = std::make_shared<const std::string>(std::move(*resolved.mutable_image()));
+    resolved.clear_image();
+  }
+  job.create_time = parts_.clock.Wall();
+  job.name = namer_.Next(job.create_time);
+  job.tenant = tenant;
+  job.request = std::move(resolved);
+  return job;
+}
+
+JobCost Intake::CostOf(const Job& job) const {
+  const std::string& model = job.request.model();
+  JobCost cost{model, job.tenant, QueuedBytes(job), 0, std::nullopt};
+  cost.seconds = parts_.costs.Seconds(model, SizeOf(job.request)).value_or(0);
+  if (job.request.has_deadline()) {
+    cost.deadline = std::chrono::duration<double>(ToNanoseconds(job.request.deadline())).count();
+  }
+  return cost;
+}
+
+void Intake::Submit(const v1::GenerateRequest& request, const std::string& tenant, Done done) {
+  const bool keyed = !request.request_id().empty();
+  const std::string hash = keyed ? RequestHash(request) : "";
+  if (keyed) {  // before limits: a job that exists needs no place
+    const auto first = parts_.store.FindByRequestId(tenant, request.request_id(), hash);
+    if (!first.ok()) return done(first.status());
+    if (first->has_value()) return done(CreatedJob{**first, /*existed=*/true});
+  }
+  if (draining_) {
+    return done(WithRetryAfter(
+        MakeError(absl::StatusCode::kUnavailable, "DRAINING", "the server is shutting down"),
+        kDrainRetry));
+  }
+  absl::StatusOr<v1::GenerateRequest> resolved = Resolve(request);
+  if (!resolved.ok()) return done(resolved.status());
+  NewJob job{MakeJob(*std::move(resolved), tenant), request.request_id(), hash};
+  const std::string name = job.job.name;
+  const absl::Status admitted = parts_.ledger.Reserve(name, CostOf(job.job));
+  if (!admitted.ok()) return done(admitted);
+  Failpoint("intake.before_store");
+  parts_.store.Create(std::move(job),
+                      [this, name, done = std::move(done)](absl::StatusOr<CreatedJob> created) {
+                        if (!created.ok() || created->existed) {
+                          parts_.ledger.Release(name);
+                        } else {
+                          Failpoint("intake.after_store");
+                          parts_.accepted(created->job);
+                        }
+                        Failpoint("intake.before_ack");
+                        done(std::move(created));
+                      });
+}
+
+}  // namespace cogwheel

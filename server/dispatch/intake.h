@@ -1,0 +1,49 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include <absl/status/statusor.h>
+
+#include "base/clock.h"
+#include "server/job/job_name.h"
+#include "server/job/job_store.h"
+#include "server/schedule/admission.h"
+#include "server/schedule/cost_model.h"
+
+namespace cogwheel {
+
+// Turns a request into an accepted job: idempotency, model, limits, admission, store. Thread-safe.
+class Intake {
+ public:
+  struct Parts {
+    JobStore& store;
+    AdmissionLedger& ledger;
+    const CostModel& costs;
+    const Clock& clock;
+    std::function<uint32_t()> random_seed;
+    std::function<void(const Job&)> accepted;  // of each new job, before its Submit is answered
+  };
+  explicit Intake(Parts parts) : parts_(std::move(parts)) {}
+
+  using Done = std::function<void(absl::StatusOr<CreatedJob>)>;
+  // `done` is called exactly once, from any thread, perhaps before this returns: the job is then
+  // stored. INVALID_ARGUMENT, ALREADY_EXISTS, RESOURCE_EXHAUSTED, UNAVAILABLE (DRAINING, NO_GROUP)
+  // or the store's errors.
+  void Submit(const v1::GenerateRequest& request, const std::string& tenant, Done done);
+  // From now on only jobs that exist are answered.
+  void Drain() { draining_ = true; }
+
+ private:
+  absl::StatusOr<v1::GenerateRequest> Resolve(const v1::GenerateRequest& request) const;
+  Job MakeJob(v1::GenerateRequest resolved, const std::string& tenant);
+  JobCost CostOf(const Job& job) const;
+
+  const Parts parts_;
+  JobNamer namer_;
+  std::atomic<bool> draining_{false};
+};
+
+}  // namespace cogwheel

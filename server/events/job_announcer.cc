@@ -1,0 +1,132 @@
+#include "server/events/job_announcer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "server/job/proto_time.h"
+
+namespace cogwheel {
+namespace {
+
+constexpr std::chrono::seconds kLongestSilence{30};
+
+v1::Stage ToStage(RunStage stage) {
+  switch (stage) {
+    case RunStage::kTextEncode:
+      return v1::STAGE_TEXT_ENCODE;
+    case RunStage::kDenoise:
+      return v1::STAGE_DENOISE;
+    case RunStage::kDecode:
+      return v1::STAGE_DECODE;
+  }
+  return v1::STAGE_UNSPECIFIED;
+}
+
+void SetError(const JobError& error, v1::JobError& out) {
+  out.set_code(static_cast<int32_t>(error.code));
+  out.set_reason(error.reason);
+  out.set_message(error.message);
+}
+
+}  // namespace
+
+v1::JobEvent JobAnnouncer::NewEvent() const {
+  v1::JobEvent event;
+  *event.mutable_time() = ToTimestamp(clock_.Wall());
+  return event;
+}
+
+void JobAnnouncer::Queue(const std::vector<QueueEntry>& entries) {
+  const Time now = clock_.Now();
+  std::map<std::string, Place> places;
+  for (const QueueEntry& entry : entries) {
+    const std::string& name = entry.job->name;
+    running_.erase(name);  // its group was lost: what the attempt had come to is no news any more
+    Place place{entry.position, now};
+    const auto old = queued_.find(name);
+    if (old != queued_.end() && old->second.position == entry.position &&
+        now - old->second.announced < kLongestSilence) {
+      place = old->second;
+    } else {
+      v1::JobEvent event = NewEvent();
+      event.mutable_queued()->set_position(entry.position);
+      if (entry.start_in.has_value()) {
+        const auto wait = std::chrono::duration_cast<std::chrono::system_clock::duration>(
+            std::chrono::duration<double>(std::max(*entry.start_in, 0.0)));
+        *event.mutable_queued()->mutable_expected_start() = ToTimestamp(clock_.Wall() + wait);
+      }
+      events_.Append(name, entry.job->attempt, std::move(event));
+    }
+    places.emplace(name, place);
+  }
+  queued_ = std::move(places);
+}
+
+void JobAnnouncer::Started(const Job& job) {
+  v1::JobEvent event = NewEvent();
+  event.mutable_started()->set_group(job.group);
+  event.mutable_started()->set_epoch(job.epoch);
+  running_[job.name] = {job.attempt, event, clock_.Now()};
+  events_.Append(job.name, job.attempt, std::move(event));
+}
+
+void JobAnnouncer::Progress(const Job& job, const RunProgress& progress,
+                            std::optional<double> seconds_left) {
+  v1::JobEvent event = NewEvent();
+  v1::Progress& out = *event.mutable_progress();
+  out.set_stage(ToStage(progress.stage));
+  out.set_step(progress.step);
+  out.set_steps(progress.steps);
+  if (seconds_left.has_value()) *out.mutable_time_left() = ToDuration(*seconds_left);
+  running_[job.name] = {job.attempt, event, clock_.Now()};
+  events_.Append(job.name, job.attempt, std::move(event));
+}
+
+void JobAnnouncer::Preview(const Job& job, int step, int steps, std::string_view jpeg) {
+  v1::JobEvent event = NewEvent();
+  event.mutable_preview()->set_jpeg(std::string(jpeg));
+  event.mutable_preview()->set_step(step);
+  event.mutable_preview()->set_steps(steps);
+  events_.Append(job.name, job.attempt, std::move(event));
+}
+
+void JobAnnouncer::Chunk(const Job& job, int64_t offset, int64_t bytes,
+                         std::shared_ptr<const ResultReader> data) {
+  v1::JobEvent event = NewEvent();
+  event.mutable_chunk()->set_offset(offset);
+  events_.AppendChunk(job.name, job.attempt, std::move(event), bytes, std::move(data));
+}
+
+int64_t JobAnnouncer::EndSequence(const Job& job) const {
+  return events_.PeekSequence(job.name, job.attempt);
+}
+
+void JobAnnouncer::Ended(const Job& job) {
+  v1::JobEvent event = NewEvent();
+  if (job.state == JobState::kSucceeded && job.result.has_value()) {
+    event.mutable_succeeded()->set_size_bytes(job.result->size_bytes);
+    event.mutable_succeeded()->set_sha256(job.result->sha256);
+    event.mutable_succeeded()->set_media_type(job.result->media_type);
+  } else if (job.state == JobState::kCancelled) {
+    SetError(job.error, *event.mutable_cancelled()->mutable_error());
+  } else if (job.state == JobState::kExpired) {
+    SetError(job.error, *event.mutable_expired()->mutable_error());
+  } else {
+    SetError(job.error, *event.mutable_failed()->mutable_error());
+  }
+  running_.erase(job.name);
+  queued_.erase(job.name);
+  events_.Append(job.name, job.attempt, std::move(event));
+}
+
+void JobAnnouncer::Tick() {
+  const Time now = clock_.Now();
+  for (auto& [job, last] : running_) {
+    if (now - last.announced < kLongestSilence) continue;
+    last.announced = now;
+    *last.event.mutable_time() = ToTimestamp(clock_.Wall());
+    events_.Append(job, last.attempt, last.event);
+  }
+}
+
+}  // namespace cogwheel

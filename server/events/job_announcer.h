@@ -1,0 +1,64 @@
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "server/events/event_log.h"
+#include "server/job/job_store.h"
+#include "server/job/run.h"
+#include "server/schedule/request_queue.h"
+
+namespace cogwheel {
+
+struct QueueEntry {
+  const QueuedJob* job = nullptr;
+  int position = 0;                // among the jobs of its model, 1 = next
+  std::optional<double> start_in;  // seconds, if it can be told
+};
+
+// Says on the event log what happens to jobs. A job that nothing happens to is mentioned again
+// every 30 s, so that idle streams stay open through proxies. Owned by the dispatcher's thread.
+class JobAnnouncer {
+ public:
+  JobAnnouncer(EventLog& events, const Clock& clock) : events_(events), clock_(clock) {}
+
+  // All that wait, in order: says which positions changed.
+  void Queue(const std::vector<QueueEntry>& entries);
+  void Started(const Job& job);
+  void Progress(const Job& job, const RunProgress& progress, std::optional<double> seconds_left);
+  void Preview(const Job& job, int step, int steps, std::string_view jpeg);
+  void Chunk(const Job& job, int64_t offset, int64_t bytes,
+             std::shared_ptr<const ResultReader> data);
+  // The sequence that Ended will use for the job.
+  int64_t EndSequence(const Job& job) const;
+  // `job` as it ended.
+  void Ended(const Job& job);
+  // Repeats the last state of running jobs that were silent for long.
+  void Tick();
+
+ private:
+  using Time = std::chrono::steady_clock::time_point;
+  struct Place {
+    int position = 0;
+    Time announced{};
+  };
+  struct Last {
+    int32_t attempt = 0;
+    v1::JobEvent event;
+    Time announced{};
+  };
+  v1::JobEvent NewEvent() const;
+
+  EventLog& events_;
+  const Clock& clock_;
+  std::map<std::string, Place> queued_;
+  std::map<std::string, Last> running_;
+};
+
+}  // namespace cogwheel

@@ -1,0 +1,156 @@
+#include "server/groups/membership.h"
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+#include <string_view>
+#include <tuple>
+
+#include <absl/strings/str_cat.h>
+
+#include "proto/contract/status.h"
+
+namespace cogwheel {
+namespace {
+
+using internal::v1::Hello;
+using internal::v1::Mesh;
+using internal::v1::ModelInfo;
+
+constexpr int kMaxRanks = 1024;
+constexpr size_t kMaxNameBytes = 128;
+
+std::string MeshText(const Mesh& mesh) {
+  return absl::StrCat("cfg ", mesh.cfg(), " x ring ", mesh.ring(), " x ulysses ", mesh.ulysses());
+}
+
+struct Property {
+  const char* name;
+  std::string (*value)(const Hello&);
+};
+
+// What all ranks of a group must have in common.
+constexpr std::array kSame = {
+    Property{"mesh", [](const Hello& hello) { return MeshText(hello.mesh()); }},
+    Property{"model", [](const Hello& hello) { return hello.model().name(); }},
+    Property{"model digest", [](const Hello& hello) { return hello.model().digest(); }},
+    Property{"model description",
+             [](const Hello& hello) { return hello.model().ShortDebugString(); }},
+    Property{"code version", [](const Hello& hello) { return hello.code_version(); }},
+    Property{"dtype", [](const Hello& hello) { return hello.dtype(); }},
+    Property{"NCCL version", [](const Hello& hello) { return hello.nccl_version(); }},
+};
+
+absl::Status Refuse(std::string_view what) {
+  return MakeError(absl::StatusCode::kInvalidArgument, "BAD_HELLO", what);
+}
+
+absl::Status CheckMesh(const Mesh& mesh) {
+  const auto in_range = [](int extent) { return extent >= 1 && extent <= kMaxRanks; };
+  if (!in_range(mesh.cfg()) || !in_range(mesh.ring()) || !in_range(mesh.ulysses()) ||
+      mesh.cfg() > 2 || int64_t{mesh.ring()} * mesh.ulysses() * mesh.cfg() > kMaxRanks) {
+    return Refuse(absl::StrCat("mesh ", MeshText(mesh), " cannot be"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckModel(const ModelInfo& model) {
+  const auto positive = [&model](const char* field, int64_t value) {
+    return value > 0 ? absl::OkStatus()
+                     : Refuse(absl::StrCat("model ", model.name(), ": ", field, " is ", value));
+  };
+  const std::array checks = {
+      positive("default_frames", model.default_frames()),
+      positive("default_height", model.default_height()),
+      positive("default_width", model.default_width()),
+      positive("default_fps", model.default_fps()),
+      positive("default_steps", model.default_steps()),
+      positive("frames_multiple", model.frames_multiple()),
+      positive("max_frames", model.max_frames()),
+      positive("max_area", model.max_area()),
+      positive("max_height", model.max_height()),
+      positive("max_width", model.max_width()),
+      positive("max_steps", model.max_steps()),
+      positive("max_text_tokens", model.max_text_tokens()),
+  };
+  for (const absl::Status& check : checks) {
+    if (!check.ok()) return check;
+  }
+  if (model.default_scheduler() != "ddim" && model.default_scheduler() != "dpm") {
+    return Refuse(absl::StrCat("model ", model.name(), ": scheduler ", model.default_scheduler()));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::string RankName(const Hello& hello) {
+  return absl::StrCat(hello.host(), ":", hello.device(), " (local rank ", hello.local_rank(), ")");
+}
+
+int WorldSize(const Mesh& mesh) { return mesh.cfg() * mesh.ring() * mesh.ulysses(); }
+
+absl::Status CheckHello(const Hello& hello) {
+  const auto named = [](const std::string& text) {
+    return !text.empty() && text.size() <= kMaxNameBytes;
+  };
+  if (!named(hello.group())) return Refuse("the group's name is not 1 to 128 bytes");
+  if (!named(hello.model().name())) return Refuse("the model's name is not 1 to 128 bytes");
+  if (!named(hello.host()) || !named(hello.device())) return Refuse("host or device is missing");
+  if (!named(hello.peer_address())) return Refuse("peer_address is missing");
+  const absl::Status mesh = CheckMesh(hello.mesh());
+  return mesh.ok() ? CheckModel(hello.model()) : mesh;
+}
+
+absl::Status CheckSame(const Hello& member, const Hello& candidate) {
+  for (const Property& property : kSame) {
+    const std::string expected = property.value(member), found = property.value(candidate);
+    if (expected == found) continue;
+    return MakeError(
+        absl::StatusCode::kFailedPrecondition, "RANK_DIFFERS",
+        absl::StrCat("rank ", RankName(candidate), " has ", property.name, " ", found, ", rank ",
+                     RankName(member), " of group ", member.group(), " has ", expected));
+  }
+  return absl::OkStatus();
+}
+
+std::vector<size_t> WorldOrder(const std::vector<Hello>& members) {
+  std::vector<size_t> order(members.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&members](size_t a, size_t b) {
+    const auto key = [&members](size_t i) {
+      return std::make_tuple(std::string_view(members[i].host()), members[i].local_rank(),
+                             std::string_view(members[i].device()));
+    };
+    return key(a) < key(b);
+  });
+  return order;
+}
+
+v1::Model ToModel(const ModelInfo& info) {
+  v1::Model model;
+  model.set_name(info.name());
+  model.set_digest(info.digest());
+  v1::ModelDefaults& defaults = *model.mutable_defaults();
+  defaults.set_frames(info.default_frames());
+  defaults.set_height(info.default_height());
+  defaults.set_width(info.default_width());
+  defaults.set_fps(info.default_fps());
+  defaults.set_steps(info.default_steps());
+  defaults.set_guidance_scale(info.default_guidance_scale());
+  defaults.set_scheduler(info.default_scheduler() == "dpm" ? v1::SCHEDULER_DPM
+                                                           : v1::SCHEDULER_DDIM);
+  v1::ModelLimits& limits = *model.mutable_limits();
+  limits.set_frames_multiple(info.frames_multiple());
+  limits.set_max_frames(info.max_frames());
+  limits.set_max_area(info.max_area());
+  limits.set_max_height(info.max_height());
+  limits.set_max_width(info.max_width());
+  limits.set_max_steps(info.max_steps());
+  limits.set_max_text_tokens(info.max_text_tokens());
+  limits.set_image_required(info.image_required());
+  limits.set_fixed_shape(info.fixed_shape());
+  return model;
+}
+
+}  // namespace cogwheel

@@ -1,0 +1,312 @@
+#include "server/groups/rank_group.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <sys/random.h>
+
+#include <absl/strings/str_cat.h>
+
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "proto/contract/status.h"
+#include "server/groups/job_plan.h"
+#include "server/groups/membership.h"
+#include "server/groups/rank_messages.h"
+
+namespace cogwheel {
+namespace {
+
+using internal::v1::FrontendMessage;
+using internal::v1::Hello;
+using internal::v1::RankMessage;
+
+constexpr size_t kTokenBytes = 16;
+
+std::string RandomToken() {
+  std::string token(kTokenBytes, '\0');
+  const ssize_t got = getrandom(token.data(), token.size(), 0);
+  return got == static_cast<ssize_t>(kTokenBytes) ? token : "";
+}
+
+bool SamePlace(const Hello& a, const Hello& b) {
+  return a.host() == b.host() && a.local_rank() == b.local_rank() && a.device() == b.device();
+}
+
+}  // namespace
+
+RankGroup::RankGroup(std::string name, const Parts& parts) : name_(std::move(name)), parts_(parts) {
+  // A counter that first appears as 1 never rose, for whoever watches its increase.
+  parts_.metrics.dispatch_fenced_commits_total.Increment({name_}, 0);
+  parts_.metrics.pipeline_step_agreement_mismatches_total.Increment({name_}, 0);
+  parts_.metrics.rank_watchdog_fires_total.Increment({name_, "step_deadline"}, 0);
+  for (const char* reason : kAbortReasons) {
+    parts_.metrics.parallel_collective_aborts_total.Increment({name_, reason}, 0);
+  }
+}
+
+std::string RankGroup::model() const {
+  const bool formed = phase_ != Phase::kGathering && phase_ != Phase::kForming;
+  return formed ? members_.front().hello.model().name() : "";
+}
+
+RankGroup::Member* RankGroup::Find(RankId id) {
+  const auto found = std::find_if(members_.begin(), members_.end(),
+                                  [id](const Member& member) { return member.id == id; });
+  return found == members_.end() ? nullptr : &*found;
+}
+
+absl::Status RankGroup::Join(RankId id, std::shared_ptr<RankLink> link, const Hello& hello) {
+  const auto old = std::find_if(members_.begin(), members_.end(), [&hello](const Member& member) {
+    return SamePlace(member.hello, hello);
+  });
+  if (old != members_.end()) {  // it came back before its old connection was missed
+    OnGone(old->id, MakeError(absl::StatusCode::kUnavailable, "RANK_REPLACED", "it joined anew"));
+  }
+  if (phase_ != Phase::kGathering) {
+    parts_.metrics.dispatch_fenced_messages_total.Increment({name_, "hello"});
+    return MakeError(absl::StatusCode::kFailedPrecondition, "GROUP_COMPLETE",
+                     absl::StrCat("rank ", RankName(hello), ": group ", name_, " has all of its ",
+                                  members_.size(), " ranks"));
+  }
+  if (!members_.empty()) {
+    const absl::Status same = CheckSame(members_.front().hello, hello);
+    if (!same.ok()) return same;
+  }
+  Member member;
+  member.id = id;
+  member.link = std::move(link);
+  member.hello = hello;
+  member.last_word = parts_.clock.Now();
+  members_.push_back(std::move(member));
+  if (static_cast<int>(members_.size()) == WorldSize(hello.mesh())) Form();
+  Publish();
+  return absl::OkStatus();
+}
+
+void RankGroup::Form() {
+  Failpoint("group.before_epoch");
+  const absl::StatusOr<int64_t> epoch = parts_.store.NextEpoch(name_);
+  Failpoint("group.after_epoch");
+  const absl::Status kept = parts_.store.PutModel(ToModel(members_.front().hello.model()));
+  if (!epoch.ok() || !kept.ok()) {
+    return EndEpoch({.why = epoch.ok() ? kept : epoch.status()});
+  }
+  epoch_ = *epoch;
+  std::vector<Hello> hellos;
+  for (const Member& member : members_) hellos.push_back(member.hello);
+  std::vector<Member> ordered;
+  for (const size_t index : WorldOrder(hellos)) ordered.push_back(std::move(members_[index]));
+  members_ = std::move(ordered);
+  FrontendMessage message;
+  internal::v1::Assign& assign = *message.mutable_assign();
+  assign.set_epoch(epoch_);
+  assign.set_token(RandomToken());
+  for (const Member& member : members_) assign.add_peer_addresses(member.hello.peer_address());
+  Enter(Phase::kForming, parts_.limits.forming);
+  for (size_t rank = 0; rank < members_.size(); ++rank) {
+    assign.set_world_rank(static_cast<int32_t>(rank));
+    members_[rank].link->Send(message);
+  }
+}
+
+void RankGroup::Enter(Phase phase, std::chrono::seconds limit) {
+  phase_ = phase;
+  phase_end_ = limit.count() > 0 ? parts_.clock.Now() + limit : Time::max();
+  for (Member& member : members_) member.reported = false;
+}
+
+void RankGroup::EnterIdle() {
+  const Member* leaving = FindLeaving();
+  if (leaving != nullptr) return EndEpochForLeaving(*leaving);
+  Enter(Phase::kIdle, std::chrono::seconds(0));
+  job_.clear();
+  Publish();
+  parts_.observer.OnIdle(*this);
+}
+
+bool RankGroup::AllReported() const {
+  return std::all_of(members_.begin(), members_.end(),
+                     [](const Member& member) { return member.reported; });
+}
+
+void RankGroup::OnMessage(RankId id, const RankMessage& message) {
+  Member* member = Find(id);
+  const bool placed = phase_ != Phase::kGathering;
+  if (member == nullptr || (placed && !IsCurrent(message, epoch_, job_sequence_))) {
+    parts_.metrics.dispatch_fenced_messages_total.Increment({name_, KindOf(message)});
+  }
+  if (member == nullptr) return;  // of an epoch that is over
+  member->last_word = parts_.clock.Now();
+  if (std::exchange(member->suspect, false)) Publish();
+  if (placed && !IsCurrent(message, epoch_, job_sequence_)) return;
+  switch (message.message_case()) {
+    case RankMessage::kHeartbeat:
+      return OnHeartbeat(*member, message.heartbeat());
+    case RankMessage::kLeaving:
+      return OnLeaving(*member, message.leaving().now());
+    case RankMessage::kRankFault:
+      return OnFault(*member, message.rank_fault());
+    case RankMessage::kFormed:
+      return OnFormed(*member);
+    case RankMessage::kJobAnswer:
+      return OnAnswer(*member, message.job_answer());
+    case RankMessage::kJobDone:
+      return OnDone(*member, message.job_done());
+    default:
+      if (phase_ == Phase::kRunning && member == &members_.front()) OnOutput(message);
+  }
+}
+
+void RankGroup::OnHeartbeat(Member& member, const internal::v1::Heartbeat& beat) {
+  // However long a slow disk takes: weights that keep coming are no reason to give up.
+  if (phase_ == Phase::kForming && beat.step() > member.loaded) {
+    member.loaded = beat.step();
+    phase_end_ = parts_.clock.Now() + parts_.limits.forming;
+  }
+  FrontendMessage message;
+  message.mutable_beat()->set_epoch(epoch_);
+  member.link->Send(message);
+}
+
+void RankGroup::OnFormed(Member& member) {
+  if (phase_ != Phase::kForming) return;
+  member.reported = true;
+  if (!AllReported()) return;
+  Log(LogLevel::kInfo, "group formed",
+      {{"group", name_},
+       {"epoch", absl::StrCat(epoch_)},
+       {"ranks", absl::StrCat(members_.size())},
+       {"model", members_.front().hello.model().name()}});
+  parts_.metrics.dispatch_group_formations_total.Increment({name_});
+  Failpoint("group.formed");
+  EnterIdle();
+}
+
+void RankGroup::Run(const RunOrder& order) {
+  ++job_sequence_;
+  job_ = order.job;
+  cancel_asked_ = false;
+  FrontendMessage message;
+  internal::v1::RunJob& run = *message.mutable_run_job();
+  run.set_epoch(epoch_);
+  run.set_job_sequence(job_sequence_);
+  run.set_job(order.job);
+  run.set_attempt(order.attempt);
+  *run.mutable_plan() = ToJobPlan(order);
+  Enter(Phase::kOffered, parts_.limits.answer);
+  for (size_t rank = 1; rank < members_.size(); ++rank) members_[rank].link->Send(message);
+  if (order.image != nullptr) run.mutable_plan()->set_image(*order.image);
+  members_.front().link->Send(message);
+  Publish();
+}
+
+void RankGroup::OnAnswer(Member& member, const internal::v1::JobAnswer& answer) {
+  if (phase_ != Phase::kOffered || member.reported) return;
+  member.reported = true;
+  member.answer = answer.code() == 0
+                      ? absl::OkStatus()
+                      : MakeError(ToStatusCode(answer.code()), answer.reason(),
+                                  absl::StrCat("rank ", RankName(member.hello),
+                                               " refused the job: ", answer.message()));
+  if (AllReported()) StartOrDrop();
+}
+
+void RankGroup::StartOrDrop() {
+  FrontendMessage message;
+  const auto refused = std::find_if(members_.begin(), members_.end(),
+                                    [](const Member& member) { return !member.answer.ok(); });
+  if (refused == members_.end() && !cancel_asked_) {
+    message.mutable_start_job()->set_epoch(epoch_);
+    message.mutable_start_job()->set_job_sequence(job_sequence_);
+    Enter(Phase::kRunning, std::chrono::seconds(0));
+    Broadcast(message);
+    Failpoint("group.after_start");
+    return parts_.observer.OnStarted(*this);
+  }
+  const absl::Status why = refused != members_.end()
+                               ? refused->answer
+                               : absl::CancelledError("cancelled before it started");
+  message.mutable_drop_job()->set_epoch(epoch_);
+  message.mutable_drop_job()->set_job_sequence(job_sequence_);
+  Broadcast(message);
+  parts_.observer.OnRefused(*this, why);
+  EnterIdle();
+}
+
+void RankGroup::Cancel() {
+  if (phase_ == Phase::kOffered) cancel_asked_ = true;  // dropped once all have answered
+  if (phase_ != Phase::kRunning) return;
+  FrontendMessage message;
+  message.mutable_cancel_job()->set_epoch(epoch_);
+  message.mutable_cancel_job()->set_job_sequence(job_sequence_);
+  Broadcast(message);
+}
+
+void RankGroup::OnOutput(const RankMessage& message) {
+  // A result that keeps coming is no reason to give up on the rank that sends it.
+  if (phase_end_ != Time::max()) phase_end_ = parts_.clock.Now() + parts_.limits.ending;
+  if (message.has_progress()) {
+    parts_.observer.OnProgress(*this, ToRunProgress(message.progress()));
+  } else if (message.has_preview()) {
+    const internal::v1::Preview& preview = message.preview();
+    parts_.observer.OnPreview(*this, preview.step(), preview.steps(), preview.jpeg());
+  } else if (message.has_result_chunk()) {
+    parts_.observer.OnResultChunk(*this, message.result_chunk().offset(),
+                                  message.result_chunk().data());
+  }
+}
+
+void RankGroup::OnDone(Member& member, const internal::v1::JobDone& done) {
+  if (phase_ != Phase::kRunning || member.reported) return;
+  member.reported = true;
+  member.done = done;
+  if (done.epoch_over()) return OnBroken(member);
+  if (phase_end_ == Time::max()) phase_end_ = parts_.clock.Now() + parts_.limits.ending;
+  if (!AllReported()) return;
+  std::vector<internal::v1::JobDone> reports;
+  for (const Member& each : members_) reports.push_back(each.done);
+  parts_.observer.OnFinished(*this, MergeReports(reports));
+  EnterIdle();
+}
+
+void RankGroup::Broadcast(const FrontendMessage& message) {
+  for (const Member& member : members_) member.link->Send(message);
+}
+
+v1::Group RankGroup::Describe() const {
+  v1::Group group;
+  group.set_name(name_);
+  group.set_epoch(epoch_);
+  group.set_ready(phase_ != Phase::kGathering && phase_ != Phase::kForming);
+  group.set_running_job(job_);
+  if (members_.empty()) return group;
+  const Hello& first = members_.front().hello;
+  group.set_model(first.model().name());
+  group.mutable_mesh()->set_cfg(first.mesh().cfg());
+  group.mutable_mesh()->set_ring(first.mesh().ring());
+  group.mutable_mesh()->set_ulysses(first.mesh().ulysses());
+  for (size_t i = 0; i < members_.size(); ++i) {
+    const Member& member = members_[i];
+    v1::Rank& rank = *group.add_ranks();
+    rank = DescribeRank(member, phase_ == Phase::kGathering ? -1 : static_cast<int>(i));
+    rank.set_state(member.suspect   ? v1::RANK_SUSPECT
+                   : !group.ready() ? v1::RANK_JOINED
+                   : idle()         ? v1::RANK_READY
+                                    : v1::RANK_BUSY);
+  }
+  return group;
+}
+
+void RankGroup::Publish() {
+  const v1::Group group = Describe();
+  parts_.board.Put(group);
+  if (members_.empty() && asked_to_leave_) {  // by whoever scales down: nobody is missed
+    parts_.metrics.dispatch_group_up.Remove({name_});
+  } else {
+    parts_.metrics.dispatch_group_up.Set(group.ready() ? 1 : 0, {name_});
+  }
+  parts_.metrics.dispatch_group_epoch.Set(static_cast<double>(epoch_), {name_});
+}
+
+}  // namespace cogwheel

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "server/dispatch/worker_group.h"
+#include "server/groups/group_board.h"
+#include "server/groups/rank_member.h"
+#include "server/job/job_store.h"
+#include "server/metrics/server_metrics.h"
+
+namespace cogwheel {
+
+// A group of ranks that dialled in: gathers them, gives places and an epoch, broadcasts jobs,
+// collects answers and ends, and notices the dead. Owned by the dispatcher's thread; sees no gRPC.
+//
+// kGathering -> kForming (all places filled, epoch taken) -> kIdle (all formed) -> kOffered (RunJob
+// sent) -> kRunning (all agreed) or kIdle (one refused) -> kIdle. A rank that is lost, falls silent
+// or reports that its collectives cannot go on, in any state after kGathering, ends the epoch: the
+// others are told to leave and come back. So does a rank that was asked to leave, once the running
+// job has ended or was handed back.
+class RankGroup final : public WorkerGroup {
+ public:
+  struct Limits {
+    std::chrono::seconds suspect{5};  // without a word from a rank
+    std::chrono::seconds dead{15};
+    std::chrono::seconds forming{60};  // from Assign or the last weight read to all formed
+    std::chrono::seconds answer{60};   // from RunJob until all have answered
+    std::chrono::seconds ending{60};   // from the first JobDone or later output until the last
+  };
+  struct Parts {
+    JobStore& store;
+    const Clock& clock;
+    WorkerGroupObserver& observer;
+    GroupBoard& board;
+    ServerMetrics& metrics;
+    Limits limits;
+  };
+  RankGroup(std::string name, const Parts& parts);
+
+  // From a rank. Join refuses a rank that differs from those already here, by what differs.
+  absl::Status Join(RankId id, std::shared_ptr<RankLink> link, const internal::v1::Hello& hello);
+  void OnMessage(RankId id, const internal::v1::RankMessage& message);
+  void OnGone(RankId id, const absl::Status& why);
+  void Tick();
+
+  const std::string& name() const override { return name_; }
+  std::string model() const override;
+  int64_t epoch() const override { return epoch_; }
+  bool idle() const override { return phase_ == Phase::kIdle; }
+  v1::Group Describe() const override;
+  void Run(const RunOrder& order) override;
+  void Cancel() override;
+
+ private:
+  using Time = std::chrono::steady_clock::time_point;
+  enum class Phase { kGathering, kForming, kIdle, kOffered, kRunning };
+  using Member = RankMember;
+
+  void Form();
+  void EnterIdle();
+  void Enter(Phase phase, std::chrono::seconds limit);
+  void OnHeartbeat(Member& member, const internal::v1::Heartbeat& beat);
+  void OnFormed(Member& member);
+  void OnAnswer(Member& member, const internal::v1::JobAnswer& answer);
+  void OnDone(Member& member, const internal::v1::JobDone& done);
+  void OnLeaving(Member& member, bool now);
+  void OnFault(Member& member, const internal::v1::RankFault& fault);
+  void StartOrDrop();
+  void OnOutput(const internal::v1::RankMessage& message);
+  bool AllReported() const;
+  void OnBroken(const Member& member);
+  const Member* FindLeaving() const;
+  bool job_at_stake() const { return phase_ == Phase::kOffered || phase_ == Phase::kRunning; }
+  void EndEpoch(const GroupLoss& loss);
+  void CountAbort(const char* reason);
+  void EndEpochForLeaving(const Member& member);
+  void RemoveWaiting(RankId id, const absl::Status& why);
+  void Broadcast(const internal::v1::FrontendMessage& message);
+  Member* Find(RankId id);
+  bool CheckSilence(Member& member);
+  bool CheckAllSilences();
+  void Publish();
+
+  const std::string name_;
+  const Parts parts_;
+  Phase phase_ = Phase::kGathering;
+  Time phase_end_ = Time::max();
+  std::vector<Member> members_;  // by world rank once formed
+  int64_t epoch_ = 0;
+  int64_t job_sequence_ = 0;
+  std::string job_;
+  bool cancel_asked_ = false;    // before the ranks had agreed
+  bool asked_to_leave_ = false;  // those who were here last
+};
+
+}  // namespace cogwheel

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <memory>
+
+#include <absl/status/status.h>
+
+#include "cogwheel/internal/v1/rank_control.pb.h"
+#include "cogwheel/v1/video_service.pb.h"
+#include "server/groups/rank_link.h"
+
+namespace cogwheel {
+
+// Why a group's exchanges were broken off: the values of a metric's label.
+inline constexpr char kAbortFailed[] = "failed", kAbortOutOfStep[] = "out_of_step",
+                      kAbortHung[] = "hung", kAbortLost[] = "lost", kAbortSilent[] = "silent";
+inline constexpr std::array kAbortReasons = {kAbortFailed, kAbortOutOfStep, kAbortHung, kAbortLost,
+                                             kAbortSilent};
+
+// One rank of a group, as the group sees it. Owned by the dispatcher's thread.
+struct RankMember {
+  RankId id = 0;
+  std::shared_ptr<RankLink> link;
+  internal::v1::Hello hello;
+  std::chrono::steady_clock::time_point last_word{};
+  bool suspect = false;
+  bool leaving = false;   // it was asked to leave (SIGTERM)
+  int64_t loaded = 0;     // bytes, while the group forms
+  bool reported = false;  // Formed, JobAnswer or JobDone of this phase has come
+  internal::v1::JobDone done;
+  absl::Status answer;
+};
+
+// The state is left to the group.
+v1::Rank DescribeRank(const RankMember& member, int world_rank);
+
+}  // namespace cogwheel

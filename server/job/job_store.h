@@ -1,0 +1,143 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include "server/job/job.h"
+
+namespace cogwheel {
+
+struct NewJob {
+  Job job;
+  std::string request_id;    // idempotency key; empty = none
+  std::string request_hash;  // of the request as sent
+};
+
+struct CreatedJob {
+  Job job;
+  bool existed = false;  // the first job of the key, not this one
+};
+
+struct JobQuery {
+  std::string tenant;
+  std::vector<JobState> states;  // empty = all
+  std::string before_name;       // names below it; empty = from the newest
+  int limit = 0;                 // > 0
+};
+
+struct JobPage {
+  std::vector<Job> jobs;  // newest first
+  bool more = false;
+};
+
+// A terminal state for one attempt of a job. It counts only while (epoch, attempt) is current: that
+// is what fences an older attempt out.
+struct FinishedJob {
+  std::string name;
+  int64_t epoch = 0;
+  int32_t attempt = 0;
+  JobState state = JobState::kFailed;  // terminal
+  JobError error;
+  std::optional<Artefact> result;
+  StageSeconds stage_seconds;
+  Job::WallTime end_time{};
+  int64_t last_sequence = 0;
+};
+
+// A running attempt that came to nothing.
+struct LostAttempt {
+  std::string name;
+  int64_t epoch = 0;
+  int32_t attempt = 0;
+  bool charged = false;  // the job may have caused it
+  JobError cause;
+};
+
+// What a store keeps. Ages are counted from a job's end, keys from its creation.
+struct Retention {
+  int64_t finished_jobs = 10'000;
+  int64_t result_bytes = int64_t{100} << 30;
+  Job::WallTime results_ended_before{};
+  Job::WallTime keys_created_before{};
+};
+
+// What is no longer to be found.
+struct Removed {
+  std::vector<std::string> jobs;
+  std::vector<Artefact> orphans;  // results that no job owns any more
+};
+
+// Since the first start, changed in the same transactions as the jobs: in each (model, tenant),
+// accepted = all finished + those in flight.
+struct JobTotals {
+  struct Key {
+    std::string model, tenant;
+    std::optional<JobState> state;  // terminal; none = accepted
+    std::string reason;             // of a FAILED job's error
+    auto operator<=>(const Key&) const = default;
+  };
+  std::map<Key, int64_t> counts;
+};
+
+// The record of all jobs. Thread-safe. Writes return (or call back) once they are as durable as the
+// store is; reads see every write that returned. Errors of the store itself are UNAVAILABLE (STORE)
+// or RESOURCE_EXHAUSTED (STORE_FULL), and nothing has changed then. A write whose durability cannot
+// be known ends the process: the next start finds what is true.
+class JobStore {
+ public:
+  virtual ~JobStore() = default;
+
+  // Makes the jobs of a former process that did not end QUEUED, uncharged, each with its next
+  // attempt; returns them in the order of their names. Once, before any other call.
+  virtual absl::StatusOr<std::vector<Job>> Recover() = 0;
+
+  // Inserts the job and its key in one transaction. The same key with the same hash answers the
+  // first job; with another hash ALREADY_EXISTS (KEY_REUSED). `done` is called exactly once, from
+  // any thread, perhaps before this returns.
+  virtual void Create(NewJob job, std::function<void(absl::StatusOr<CreatedJob>)> done) = 0;
+  // The job of a key, if there is one; ALREADY_EXISTS (KEY_REUSED) when its hash differs.
+  virtual absl::StatusOr<std::optional<Job>> FindByRequestId(const std::string& tenant,
+                                                             const std::string& request_id,
+                                                             const std::string& hash) const = 0;
+  // NOT_FOUND (UNKNOWN_JOB), also for another tenant's.
+  virtual absl::StatusOr<Job> Get(const std::string& tenant, const std::string& name) const = 0;
+  virtual absl::StatusOr<JobPage> List(const JobQuery& query) const = 0;
+
+  // QUEUED -> RUNNING with the next attempt; the job comes with its image. ABORTED (FENCED) when it
+  // is not queued any more.
+  virtual absl::StatusOr<Job> Claim(const std::string& name, const std::string& group,
+                                    int64_t epoch, Job::WallTime start_time) = 0;
+  // RUNNING -> QUEUED while (epoch, attempt) is current, else ABORTED (FENCED).
+  virtual absl::StatusOr<Job> Requeue(const LostAttempt& lost) = 0;
+  // ABORTED (FENCED) when another attempt is current or the job has ended. DATA_LOSS when the file
+  // of `finished.result` is not there.
+  virtual absl::StatusOr<Job> Finish(const FinishedJob& finished) = 0;
+  // Sets the flag; a finished job is returned unchanged.
+  virtual absl::StatusOr<Job> RequestCancel(const std::string& name) = 0;
+  // FAILED_PRECONDITION (NOT_FINISHED) while queued or running.
+  virtual absl::StatusOr<Removed> Delete(const std::string& name) = 0;
+  // Removes the oldest finished jobs beyond the limit with their keys, keys that are too old, and
+  // results that are too old or, the oldest first, too many: their jobs stay SUCCEEDED.
+  virtual absl::StatusOr<Removed> Trim(const Retention& retention) = 0;
+  // True while a job owns the artefact: a file that none owns may be swept.
+  virtual absl::StatusOr<bool> Owns(const std::string& sha256) const = 0;
+  virtual absl::StatusOr<JobTotals> Totals() const = 0;
+  // A small durable write of its own, for readiness.
+  virtual absl::Status Probe() = 0;
+
+  // A number for a group that forms: never given twice.
+  virtual absl::StatusOr<int64_t> NextEpoch(const std::string& group) = 0;
+
+  // The last description of each model that ranks brought, in the order the names were first seen.
+  virtual absl::Status PutModel(const v1::Model& model) = 0;
+  virtual absl::StatusOr<std::vector<v1::Model>> Models() const = 0;
+};
+
+}  // namespace cogwheel

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include <absl/status/status.h>
+
+#include "cogwheel/v1/video_service.pb.h"
+#include "server/job/job.h"
+
+// One attempt of a job on a group: what is asked, what is heard of it, and how it ends.
+namespace cogwheel {
+
+// What a group is asked to run.
+struct RunOrder {
+  std::string job;
+  int32_t attempt = 0;
+  v1::GenerateRequest request;               // resolved
+  std::shared_ptr<const std::string> image;  // null when there is none
+};
+
+// How a job ended on its group.
+struct RunOutcome {
+  absl::StatusCode code = absl::StatusCode::kOk;  // kCancelled when it was cancelled
+  std::string reason;
+  std::string message;
+  Artefact result;  // as the rank states it, if `code` is OK
+  StageSeconds stage_seconds;
+};
+
+enum class RunStage { kTextEncode, kDenoise, kDecode };
+
+struct RunProgress {
+  RunStage stage = RunStage::kTextEncode;
+  int step = 0;   // done so far in this stage
+  int steps = 0;  // of this stage
+};
+
+// Why an epoch has ended, and with it the attempt of the job that ran.
+struct GroupLoss {
+  absl::Status why;      // names the rank
+  bool charged = false;  // the job may have caused it: a rank died, hung or differed while it ran.
+                         // Not when ranks were asked to leave or the frontend closed.
+};
+
+}  // namespace cogwheel

@@ -1,0 +1,44 @@
+#include "server/schedule/load_report.h"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+
+namespace cogwheel {
+namespace {
+
+struct Load {
+  int groups = 0, running = 0, queued = 0;
+  double running_seconds = 0, oldest_seconds = 0;
+};
+
+}  // namespace
+
+void LoadReport::Show(const std::vector<Placement::Slot>& groups,
+                      const std::vector<const QueuedJob*>& queue) {
+  std::map<std::string, Load> loads;
+  for (const std::string& model : models_) loads[model];
+  for (const Placement::Slot& slot : groups) {
+    Load& load = loads[slot.group.model];
+    ++load.groups;
+    load.running += slot.idle ? 0 : 1;
+    load.running_seconds += slot.free_in;
+  }
+  for (const QueuedJob* job : queue) {
+    Load& load = loads[job->model];
+    ++load.queued;
+    const std::chrono::duration<double> age = clock_.Now() - job->arrival;
+    load.oldest_seconds = std::max(load.oldest_seconds, age.count());
+  }
+  for (const auto& [model, load] : loads) {
+    ledger_.SetGroups(model, load.groups, load.running_seconds);
+    metrics_.queue_jobs.Set(load.queued, {"queued", model});
+    metrics_.queue_jobs.Set(load.running, {"running", model});
+    metrics_.queue_gpu_seconds.Set(ledger_.SecondsOf(model) + load.running_seconds, {model});
+    metrics_.queue_oldest_age_seconds.Set(load.oldest_seconds, {model});
+    models_.insert(model);
+  }
+  metrics_.queue_bytes.Set(static_cast<double>(ledger_.load().bytes));
+}
+
+}  // namespace cogwheel

@@ -1,0 +1,42 @@
+#include "server/schedule/placement.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace cogwheel {
+namespace {
+
+constexpr double kOverdueShare = 0.1;  // of the estimate: what an overdue job should still take
+
+}  // namespace
+
+// In seconds; 0 before the model's first job.
+double Placement::Estimate(const Group& group, const QueuedJob& job) const {
+  const std::optional<double> own = costs_.Seconds(job.model, group.name, job.size);
+  return own.has_value() ? *own : costs_.Seconds(job.model, job.size).value_or(0);
+}
+
+void Placement::AddBusy(Group group, const QueuedJob& job, double seconds) {
+  const double usual = Estimate(group, job);
+  slots_.push_back(
+      {std::move(group), /*idle=*/false, std::max(usual - seconds, usual * kOverdueShare)});
+}
+
+std::optional<Placement::Place> Placement::Take(const QueuedJob& job) {
+  Slot* best = nullptr;
+  double best_end = 0;
+  for (Slot& slot : slots_) {
+    if (slot.group.model != job.model) continue;
+    const double end = slot.free_in + Estimate(slot.group, job);
+    const bool sooner =
+        best == nullptr || end < best_end || (end == best_end && slot.idle && !best->idle);
+    if (!sooner) continue;
+    best = &slot;
+    best_end = end;
+  }
+  if (best == nullptr) return std::nullopt;
+  const double start_in = std::exchange(best->free_in, best_end);
+  return Place{best->group.name, std::exchange(best->idle, false), start_in};
+}
+
+}  // namespace cogwheel

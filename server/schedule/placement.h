@@ -1,0 +1,51 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "server/schedule/cost_model.h"
+#include "server/schedule/request_queue.h"
+
+namespace cogwheel {
+
+// A plan of one moment: jobs, taken in their order, each on the group that would finish it first.
+// An idle group starts its job now; for one that is still busy a job waits, and a job behind it may
+// take the idle one. A group that has not finished a job yet is taken to be as fast as its model's
+// fastest, so that nothing waits for it on no grounds.
+class Placement {
+ public:
+  explicit Placement(const CostModel& costs) : costs_(costs) {}
+
+  // What it must know of a group.
+  struct Group {
+    std::string name;
+    std::string model;
+  };
+  void AddIdle(Group group) { slots_.push_back({std::move(group), /*idle=*/true, 0}); }
+  // A group whose job has run for `seconds`.
+  void AddBusy(Group group, const QueuedJob& job, double seconds);
+
+  struct Place {
+    std::string group;    // its name
+    bool now = false;     // the group is idle, and this is its first job
+    double start_in = 0;  // seconds
+  };
+  // Takes up the place; nullopt when no group has the job's model.
+  std::optional<Place> Take(const QueuedJob& job);
+
+  struct Slot {
+    Group group;
+    bool idle = false;
+    double free_in = 0;  // seconds
+  };
+  const std::vector<Slot>& slots() const { return slots_; }
+
+ private:
+  double Estimate(const Group& group, const QueuedJob& job) const;
+
+  const CostModel& costs_;
+  std::vector<Slot> slots_;
+};
+
+}  // namespace cogwheel

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+
+#include <absl/status/statusor.h>
+
+#include "server/store/files/open_file.h"
+
+namespace cogwheel {
+
+// Holds a data directory for one server. The kernel lets go when the process ends, however it ends.
+class DataDirLock {
+ public:
+  // Makes the directory if need be. FAILED_PRECONDITION when another server holds it.
+  static absl::StatusOr<DataDirLock> Take(const std::string& data_dir);
+
+ private:
+  explicit DataDirLock(OpenFile file) : file_(std::move(file)) {}
+  OpenFile file_;
+};
+
+}  // namespace cogwheel

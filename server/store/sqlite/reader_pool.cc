@@ -1,0 +1,47 @@
+#include "server/store/sqlite/reader_pool.h"
+
+#include <chrono>
+#include <utility>
+
+#include "proto/contract/status.h"
+
+namespace cogwheel {
+namespace {
+
+constexpr int kReaders = 4;
+constexpr std::chrono::seconds kTakeLimit{5};
+
+}  // namespace
+
+ReaderPool::Lease::~Lease() {
+  if (connection_ != nullptr) pool_.Return(std::move(connection_));
+}
+
+absl::StatusOr<std::unique_ptr<ReaderPool>> ReaderPool::Open(const std::string& path,
+                                                             const std::string& vfs) {
+  auto pool = std::make_unique<ReaderPool>();
+  for (int i = 0; i < kReaders; ++i) {
+    auto connection = Connection::Open(path, vfs, Connection::Mode::kRead);
+    if (!connection.ok()) return connection.status();
+    pool->Return(*std::move(connection));
+  }
+  return pool;
+}
+
+absl::StatusOr<ReaderPool::Lease> ReaderPool::Take() {
+  MutexLock lock(mutex_);
+  if (!returned_.WaitFor(mutex_, kTakeLimit, [this] { return !idle_.empty(); })) {
+    return MakeError(absl::StatusCode::kUnavailable, "STORE", "too many reads of the store");
+  }
+  std::unique_ptr<Connection> connection = std::move(idle_.back());
+  idle_.pop_back();
+  return Lease(*this, std::move(connection));
+}
+
+void ReaderPool::Return(std::unique_ptr<Connection> connection) {
+  MutexLock lock(mutex_);
+  idle_.push_back(std::move(connection));
+  returned_.NotifyAll();
+}
+
+}  // namespace cogwheel

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <absl/status/statusor.h>
+
+#include "base/mutex.h"
+#include "server/store/sqlite/sqlite.h"
+
+namespace cogwheel {
+
+// Connections that only read, each lent to one caller at a time. None waits for writes.
+// Thread-safe.
+class ReaderPool {
+ public:
+  // A connection in hand; goes back when destroyed.
+  class Lease {
+   public:
+    Lease(ReaderPool& pool, std::unique_ptr<Connection> connection)
+        : pool_(pool), connection_(std::move(connection)) {}
+    Lease(Lease&& other) noexcept = default;
+    ~Lease();
+    Connection& operator*() const { return *connection_; }
+
+   private:
+    ReaderPool& pool_;
+    std::unique_ptr<Connection> connection_;
+  };
+
+  static absl::StatusOr<std::unique_ptr<ReaderPool>> Open(const std::string& path,
+                                                          const std::string& vfs);
+  // UNAVAILABLE (STORE) when all are in use for long.
+  absl::StatusOr<Lease> Take() COGWHEEL_EXCLUDES(mutex_);
+
+ private:
+  void Return(std::unique_ptr<Connection> connection) COGWHEEL_EXCLUDES(mutex_);
+
+  Mutex mutex_;
+  CondVar returned_;
+  std::vector<std::unique_ptr<Connection>> idle_ COGWHEEL_GUARDED_BY(mutex_);
+};
+
+}  // namespace cogwheel

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include <absl/status/status.h>
+
+#include "base/mutex.h"
+#include "server/metrics/server_metrics.h"
+#include "server/store/sqlite/sqlite.h"
+
+namespace cogwheel {
+
+// The one thread that commits and that checkpoints, with its connection. What waits is committed
+// together, in one transaction; a write that fails is undone alone. Thread-safe.
+class StoreWriter {
+ public:
+  using Change = std::function<absl::Status(Connection&)>;
+  using Done = std::function<void(absl::Status)>;
+  struct Parts {
+    std::unique_ptr<Connection> connection;
+    ServerMetrics& metrics;
+    std::function<void(Connection&)> after_commits;  // on the thread, outside any transaction
+  };
+
+  explicit StoreWriter(Parts parts);
+  ~StoreWriter();  // after what waits
+  StoreWriter(const StoreWriter&) = delete;
+  StoreWriter& operator=(const StoreWriter&) = delete;
+
+  // `done` is called on the writer's thread once the change is durable or has failed, or here with
+  // UNAVAILABLE (STORE) when too much waits. It must not wait for another write. `operation` names
+  // the change in metrics.
+  void Post(const char* operation, Change change, Done done) COGWHEEL_EXCLUDES(mutex_);
+  // Waits for it. A write that takes longer than a minute ends the process: a disk that hangs does
+  // not come back, and a restart finds what is true.
+  absl::Status Run(const char* operation, Change change) COGWHEEL_EXCLUDES(mutex_);
+
+ private:
+  struct Write {
+    const char* operation;
+    Change change;
+    Done done;
+    absl::Status status;
+  };
+  using Batch = std::deque<Write>;
+  void Loop() COGWHEEL_EXCLUDES(mutex_);
+  void Commit(Batch& batch);
+  absl::Status Apply(Batch& batch);
+  void CheckpointIfLong();
+
+  const Parts parts_;
+  Mutex mutex_;
+  CondVar changed_;
+  Batch waiting_ COGWHEEL_GUARDED_BY(mutex_);
+  bool stopped_ COGWHEEL_GUARDED_BY(mutex_) = false;
+  std::thread thread_;
+};
+
+}  // namespace cogwheel

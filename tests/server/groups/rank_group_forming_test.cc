@@ -1,0 +1,174 @@
+// How a group comes to stand: greetings, places, waits.
+#include "server/groups/membership.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "proto/contract/status.h"
+#include "tests/server/groups/rank_group_fixture.h"
+
+namespace cogwheel {
+namespace {
+
+using internal::v1::Hello;
+using std::chrono::seconds;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+TEST_F(RankGroupTest, FormsWhenAllPlacesAreFilled) {
+  const auto b = Join(1, MakeHello("b", 0));
+  EXPECT_THAT(b->sent, IsEmpty());
+  EXPECT_EQ(v1::RANK_JOINED, Board().ranks(0).state());
+  EXPECT_EQ(-1, Board().ranks(0).world_rank());
+  EXPECT_TRUE(store_.Models()->empty());
+  const auto a = Join(2, MakeHello("a", 0));
+  ASSERT_TRUE(a->last().has_assign());
+  const internal::v1::Assign& assign = a->last().assign();
+  EXPECT_EQ(0, assign.world_rank());  // by host, not by arrival
+  EXPECT_EQ(1, b->last().assign().world_rank());
+  EXPECT_THAT(assign.peer_addresses(), ElementsAre("a:1000", "b:1000"));
+  EXPECT_EQ(16, assign.token().size());
+  EXPECT_EQ(assign.token(), b->last().assign().token());
+  EXPECT_GT(assign.epoch(), 0);
+  Formed(1, assign.epoch());
+  EXPECT_FALSE(Board().ready());
+  Formed(2, assign.epoch() - 1);  // of an older epoch
+  EXPECT_FALSE(Board().ready());
+  Formed(2, assign.epoch());
+  EXPECT_TRUE(Board().ready());
+  EXPECT_THAT(recorder_.told, ElementsAre("idle"));
+  EXPECT_EQ("tiny", store_.Models()->at(0).name());
+  EXPECT_EQ(v1::RANK_READY, Board().ranks(1).state());
+}
+
+TEST_F(RankGroupTest, ADifferingRankIsRefusedByWhatDiffers) {
+  Join(1, MakeHello("a", 0));
+  const auto refusal = [this](const std::function<void(Hello&)>& change) {
+    Hello hello = MakeHello("a", 1);
+    change(hello);
+    const auto link = Join(9, hello);
+    EXPECT_TRUE(link->closed.has_value());
+    EXPECT_TRUE(absl::IsFailedPrecondition(link->closed.value_or(absl::OkStatus())));
+    return std::string(link->closed.value_or(absl::OkStatus()).message());
+  };
+  EXPECT_THAT(refusal([](Hello& h) { h.mutable_model()->set_digest("e"); }),
+              HasSubstr("a:cpu (local rank 1) has model digest e, rank a:cpu (local rank 0) of "
+                        "group g has d"));
+  EXPECT_THAT(refusal([](Hello& h) { h.set_code_version("2"); }), HasSubstr("code version 2"));
+  EXPECT_THAT(refusal([](Hello& h) { h.set_dtype("bf16"); }), HasSubstr("dtype bf16"));
+  EXPECT_THAT(refusal([](Hello& h) { h.set_nccl_version("x"); }), HasSubstr("NCCL version x"));
+  EXPECT_THAT(refusal([](Hello& h) { h.mutable_mesh()->set_ring(2); }), HasSubstr("ring 2"));
+  EXPECT_THAT(refusal([](Hello& h) { h.mutable_model()->set_name("m"); }), HasSubstr("model m"));
+  EXPECT_EQ(1, Board().ranks_size());
+}
+
+TEST_F(RankGroupTest, ABadGreetingIsRefused) {
+  const auto refused = [this](const std::function<void(Hello&)>& change) {
+    Hello hello = MakeHello("a", 0);
+    change(hello);
+    const auto link = Join(9, hello);
+    return link->closed.has_value() && absl::IsInvalidArgument(*link->closed);
+  };
+  EXPECT_TRUE(refused([](Hello& h) { h.clear_group(); }));
+  EXPECT_TRUE(refused([](Hello& h) { h.mutable_mesh()->set_ring(0); }));
+  EXPECT_TRUE(refused([](Hello& h) { h.mutable_mesh()->set_cfg(3); }));
+  EXPECT_TRUE(refused([](Hello& h) { h.mutable_mesh()->set_ulysses(1025); }));
+  EXPECT_TRUE(refused([](Hello& h) { h.mutable_model()->set_max_area(0); }));
+  EXPECT_TRUE(refused([](Hello& h) { h.mutable_model()->set_default_scheduler("x"); }));
+  EXPECT_TRUE(refused([](Hello& h) { h.clear_peer_address(); }));
+  const auto link = std::make_shared<FakeLink>();
+  groups_.OnJoin(10, link);
+  Beat(10);  // no Hello
+  EXPECT_TRUE(link->closed.has_value());
+  const auto silent = std::make_shared<FakeLink>();
+  groups_.OnJoin(11, silent);
+  Pass(seconds(9));
+  EXPECT_FALSE(silent->closed.has_value());
+  Pass(seconds(1));
+  EXPECT_TRUE(silent->closed.has_value());
+}
+
+// Ranks that wait for others, or load, owe their beats like all others.
+TEST_F(RankGroupTest, SilenceIsNoticedWhileGatheringAndForming) {
+  const auto waiting = Join(1, MakeHello("b", 0));
+  Pass(seconds(5));
+  EXPECT_EQ(v1::RANK_SUSPECT, Board().ranks(0).state());
+  Pass(seconds(10));
+  EXPECT_TRUE(waiting->closed.has_value());
+  EXPECT_EQ(0, Board().ranks_size());
+  EXPECT_THAT(recorder_.told, IsEmpty());
+
+  Join(2, MakeHello("b", 0));
+  Join(3, MakeHello("a", 0));
+  Pass(seconds(14));
+  Beat(2);
+  Pass(seconds(1));
+  EXPECT_THAT(recorder_.told, ElementsAre("lost"));
+  EXPECT_THAT(std::string(recorder_.status.message()), HasSubstr("a:cpu (local rank 0)"));
+}
+
+TEST_F(RankGroupTest, GroupsAreBounded) {
+  Hello hello = MakeHello("a", 0);
+  for (RankId id = 1; id <= 64; ++id) {
+    hello.set_group("g" + std::to_string(id));
+    EXPECT_FALSE(Join(id, hello)->closed.has_value()) << id;
+  }
+  hello.set_group("one too many");
+  const auto link = Join(65, hello);
+  EXPECT_TRUE(absl::IsResourceExhausted(link->closed.value_or(absl::OkStatus())));
+  EXPECT_EQ(64, board_.List().size());
+}
+
+TEST_F(RankGroupTest, ARankThatComesBackEndsItsOldEpoch) {
+  Form();
+  const auto again = Join(3, MakeHello("b", 0));
+  EXPECT_THAT(recorder_.told, ElementsAre("lost"));
+  EXPECT_TRUE(b_->closed.has_value());
+  EXPECT_EQ(1, Board().ranks_size());
+  EXPECT_THAT(again->sent, IsEmpty());
+}
+
+TEST_F(RankGroupTest, AWaitingRankMayLeaveOrBeReplaced) {
+  const auto first = Join(1, MakeHello("a", 0));
+  Join(2, MakeHello("a", 0));
+  EXPECT_TRUE(first->closed.has_value());
+  EXPECT_EQ(1, Board().ranks_size());
+  groups_.OnGone(2);
+  EXPECT_EQ(0, Board().ranks_size());
+  EXPECT_THAT(recorder_.told, IsEmpty());
+}
+
+TEST_F(RankGroupTest, OneRankTooManyIsRefused) {
+  Form();
+  const auto third = Join(3, MakeHello("c", 0));
+  ASSERT_TRUE(third->closed.has_value());
+  EXPECT_EQ("GROUP_COMPLETE", ErrorReason(*third->closed));
+  EXPECT_THAT(recorder_.told, IsEmpty());
+}
+
+TEST_F(RankGroupTest, AGroupMayFormForAsLongAsWeightsCome) {
+  Join(1, MakeHello("b", 0));
+  const int64_t epoch = Join(2, MakeHello("a", 0))->last().assign().epoch();
+  for (int second = 1; second <= 300; ++second) {  // rank 1 has loaded, rank 2 still does
+    Beat(1, epoch, /*step=*/1000);
+    Beat(2, epoch, second);
+    Pass(seconds(1));
+  }
+  EXPECT_THAT(recorder_.told, IsEmpty());
+  for (int second = 0; second < 60; ++second) {
+    Beat(1, epoch, 1000);
+    Beat(2, epoch, 300);
+    Pass(seconds(1));
+  }
+  EXPECT_THAT(recorder_.told, ElementsAre("lost"));
+}
+
+TEST(WorldOrder, IsByHostThenLocalRank) {
+  const std::vector<Hello> members = {MakeHello("b", 10), MakeHello("b", 2), MakeHello("a", 1),
+                                      MakeHello("a", 0)};
+  EXPECT_THAT(WorldOrder(members), ElementsAre(3, 2, 1, 0));
+}
+
+}  // namespace
+}  // namespace cogwheel
