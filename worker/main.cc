@@ -9,9 +9,9 @@
 
 #include "base/config.h"
 #include "base/log.h"
+#include "worker/comm/nccl/nccl_communicator.h"
 #include "worker/device/gpu_count.h"
 #include "worker/launch/launcher.h"
-#include "worker/parallel/nccl_communicator.h"
 #include "worker/rank/exit_code.h"
 #include "worker/rank/guard.h"
 #include "worker/rank_process.h"

@@ -14,11 +14,11 @@
 
 #include "base/log.h"
 #include "base/mutex.h"
+#include "worker/comm/mailbox/socket_communicator.h"
+#include "worker/comm/nccl/nccl_communicator.h"
 #include "worker/device/gpu_count.h"
 #include "worker/device/gpu_peak.h"
 #include "worker/metrics/rank_admin.h"
-#include "worker/parallel/nccl_communicator.h"
-#include "worker/parallel/socket_communicator.h"
 #include "worker/rank/exit_code.h"
 #include "worker/rank/guard.h"
 #include "worker/rank/rank_loop.h"

@@ -36,7 +36,7 @@ void RankGroup::CountAbort(const char* reason) {
 
 // Its collectives cannot go on. A job that was handed back did nothing wrong.
 void RankGroup::OnBroken(const Member& member) {
-  // The words of worker/parallel/lockstep.cc and worker/pipeline/step_agreement.cc.
+  // The words of worker/comm/mailbox/lockstep.cc and worker/pipeline/step_agreement.cc.
   const bool out_of_step = member.done.message().find("out of step") != std::string::npos;
   if (out_of_step) {
     parts_.metrics.pipeline_step_agreement_mismatches_total.Increment({name_});

@@ -20,13 +20,13 @@
 
 #include "tests/gpu/gpu_ranks.h"
 #include "worker/device/device.h"
+#include "worker/families/cogvideox/vae.h"
 #include "worker/kernels/attention.h"
 #include "worker/kernels/gated_residual.h"
 #include "worker/kernels/qkv_heads.h"
-#include "worker/model/vae.h"
-#include "worker/model/weights.h"
-#include "worker/parallel/groups.h"
 #include "worker/pipeline/denoise_loop.h"
+#include "worker/sequence/groups.h"
+#include "worker/weights/weights.h"
 
 namespace cogwheel {
 namespace {

@@ -1,7 +1,7 @@
 #include <new>
 #include <stdexcept>
 
-#include "worker/parallel/communicator.h"
+#include "worker/comm/communicator.h"
 #include "worker/pipeline/failure.h"
 #include "worker/pipeline/pipeline.h"
 #include "worker/version.h"

@@ -6,8 +6,8 @@
 #include <stdexcept>
 #include <string>
 
-#include "worker/model/config.h"
-#include "worker/model/tensor_table.h"
+#include "worker/families/cogvideox/config.h"
+#include "worker/families/cogvideox/tensor_table.h"
 
 namespace {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "worker/model/safetensors.h"
+#include "worker/weights/safetensors.h"
 
 namespace {
 

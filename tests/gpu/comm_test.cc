@@ -8,11 +8,11 @@
 
 #include "tests/gpu/gpu_ranks.h"
 #include "tests/support/plain_attention.h"
+#include "worker/comm/nccl/nccl_communicator.h"
 #include "worker/device/device.h"
-#include "worker/parallel/groups.h"
-#include "worker/parallel/nccl_communicator.h"
-#include "worker/parallel/sequence.h"
-#include "worker/parallel/tensor_bytes.h"
+#include "worker/sequence/groups.h"
+#include "worker/sequence/sequence.h"
+#include "worker/sequence/tensor_bytes.h"
 
 namespace cogwheel {
 namespace {

@@ -11,9 +11,9 @@
 #include "tests/gpu/gpu_ranks.h"
 #include "tests/support/plain_attention.h"
 #include "worker/device/device.h"
-#include "worker/model/transformer.h"
-#include "worker/model/weights.h"
-#include "worker/parallel/groups.h"
+#include "worker/families/cogvideox/transformer.h"
+#include "worker/sequence/groups.h"
+#include "worker/weights/weights.h"
 
 namespace cogwheel {
 namespace {

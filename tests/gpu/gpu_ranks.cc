@@ -17,9 +17,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "worker/comm/mailbox/socket_communicator.h"
+#include "worker/comm/nccl/nccl_communicator.h"
 #include "worker/device/device.h"
-#include "worker/parallel/nccl_communicator.h"
-#include "worker/parallel/socket_communicator.h"
 
 namespace cogwheel {
 namespace {

@@ -5,7 +5,7 @@
 #include <functional>
 #include <span>
 
-#include "worker/parallel/communicator.h"
+#include "worker/comm/communicator.h"
 
 // Ranks as they are in production: a process and a GPU each, connected by sockets and NCCL.
 namespace cogwheel {

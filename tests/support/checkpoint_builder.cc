@@ -12,7 +12,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <nlohmann/json.hpp>
 
-#include "worker/model/weights.h"
+#include "worker/weights/weights.h"
 
 namespace cogwheel {
 namespace {

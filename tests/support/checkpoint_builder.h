@@ -5,7 +5,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "worker/model/safetensors.h"
+#include "worker/weights/safetensors.h"
 
 namespace cogwheel {
 

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "worker/parallel/communicator.h"
+#include "worker/comm/communicator.h"
 
 namespace cogwheel {
 

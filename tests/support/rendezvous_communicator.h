@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/mutex.h"
-#include "worker/parallel/communicator.h"
+#include "worker/comm/communicator.h"
 
 namespace cogwheel {
 

@@ -6,8 +6,8 @@
 #include <thread>
 #include <utility>
 
-#include "worker/parallel/local_communicator.h"
-#include "worker/parallel/socket_communicator.h"
+#include "worker/comm/mailbox/local_communicator.h"
+#include "worker/comm/mailbox/socket_communicator.h"
 
 namespace cogwheel {
 namespace {

@@ -5,8 +5,8 @@
 #include <memory>
 #include <vector>
 
-#include "worker/parallel/communicator.h"
-#include "worker/parallel/inbox.h"
+#include "worker/comm/communicator.h"
+#include "worker/comm/mailbox/inbox.h"
 
 namespace cogwheel {
 

@@ -2,7 +2,7 @@
 
 #include <functional>
 
-#include "worker/parallel/communicator.h"
+#include "worker/comm/communicator.h"
 
 namespace cogwheel {
 

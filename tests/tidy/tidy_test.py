@@ -29,19 +29,23 @@ MAY_INCLUDE = {
     "server/job": [],
     "server/metrics": [],
     "client": [],
-    "worker": ["worker/metrics", "worker/launch", "worker/rpc", "worker/rank", "worker/pipeline", "worker/model",
-               "worker/media", "worker/parallel", "worker/device"],
+    "worker": ["worker/metrics", "worker/launch", "worker/rpc", "worker/rank", "worker/pipeline", "worker/comm/mailbox",
+               "worker/comm/nccl", "worker/media", "worker/device"],
     "worker/launch": [],
-    "worker/rpc": ["worker/rank", "worker/pipeline", "worker/model", "worker/media",
-                   "worker/parallel"],
-    "worker/rank": ["worker/pipeline", "worker/parallel"],
-    "worker/pipeline": ["worker/model", "worker/parallel", "worker/kernels", "worker/device"],
-    "worker/model": ["worker/parallel", "worker/kernels", "worker/device"],
-    "worker/parallel": ["worker/kernels", "worker/device"],
+    "worker/rpc": ["worker/rank", "worker/pipeline", "worker/weights", "worker/media"],
+    "worker/rank": ["worker/pipeline", "worker/journal", "worker/comm"],
+    "worker/pipeline": ["worker/families/cogvideox", "worker/sequence", "worker/weights", "worker/comm", "worker/device"],
+    "worker/families/cogvideox": ["worker/sequence", "worker/kernels", "worker/weights", "worker/device"],
+    "worker/weights": ["worker/device"],
+    "worker/sequence": ["worker/kernels", "worker/comm", "worker/device"],
+    "worker/journal": ["worker/comm"],
+    "worker/comm/mailbox": ["worker/comm"],
+    "worker/comm/nccl": ["worker/comm"],
+    "worker/comm": [],
     "worker/kernels": ["worker/device"],
     "worker/device": [],
     "worker/media": [],
-    "worker/metrics": ["worker/parallel"],
+    "worker/metrics": ["worker/journal"],
 }
 TORCH = re.compile(r'#include [<"](ATen|c10|torch)/')
 WIRE = re.compile(r'#include [<"](grpcpp|grpc|google/protobuf|fmt|spdlog)/|\.pb\.h"')
@@ -186,7 +190,8 @@ class Tidy(unittest.TestCase):
         self.check(problems)
 
     def test_exceptions_become_statuses_in_one_place(self):
-        rooms = ("worker/pipeline/", "worker/model/", "worker/parallel/", "worker/kernels/")
+        rooms = ("worker/pipeline/", "worker/families/", "worker/weights/", "worker/sequence/", "worker/comm/", "worker/journal/",
+                 "worker/kernels/")
         allowed = ("worker/pipeline/failure.cc",)
         self.check([f for f, text in self.text.items() if f.startswith(rooms) and f not in allowed
                     and re.search(r"\bcatch \((?!const nlohmann)", text)])

@@ -11,8 +11,8 @@
 
 #include "base/admin_server.h"
 #include "base/mutex.h"
+#include "worker/journal/flight_recorder.h"
 #include "worker/metrics/rank_metrics.h"
-#include "worker/parallel/flight_recorder.h"
 
 namespace cogwheel {
 

@@ -3,8 +3,8 @@
 #include <ATen/ATen.h>
 
 #include "worker/device/device.h"
-#include "worker/parallel/tensor_bytes.h"
 #include "worker/pipeline/denoise_loop.h"
+#include "worker/sequence/tensor_bytes.h"
 
 namespace cogwheel {
 at::Tensor ShareText(const TextRequest& request, Communicator& world) {

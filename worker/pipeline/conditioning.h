@@ -2,11 +2,11 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "worker/model/vae.h"
-#include "worker/parallel/communicator.h"
+#include "worker/comm/communicator.h"
+#include "worker/families/cogvideox/prompt_encoder.h"
+#include "worker/families/cogvideox/vae.h"
 #include "worker/pipeline/job_layout.h"
 #include "worker/pipeline/job_spec.h"
-#include "worker/pipeline/prompt_encoder.h"
 
 namespace cogwheel {
 

@@ -6,7 +6,7 @@
 #include <ATen/ATen.h>
 
 #include "worker/device/device.h"
-#include "worker/parallel/tensor_bytes.h"
+#include "worker/sequence/tensor_bytes.h"
 
 namespace cogwheel {
 

@@ -6,8 +6,8 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "worker/model/vae.h"
-#include "worker/parallel/communicator.h"
+#include "worker/comm/communicator.h"
+#include "worker/families/cogvideox/vae.h"
 
 namespace cogwheel {
 

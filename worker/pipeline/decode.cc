@@ -5,9 +5,9 @@
 #include <ATen/ATen.h>
 
 #include "base/failpoint.h"
-#include "worker/parallel/shard.h"
 #include "worker/pipeline/frame_collector.h"
 #include "worker/pipeline/tiled_decode.h"
+#include "worker/sequence/shard.h"
 
 namespace cogwheel {
 namespace {

@@ -5,8 +5,8 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "worker/model/vae.h"
-#include "worker/parallel/communicator.h"
+#include "worker/comm/communicator.h"
+#include "worker/families/cogvideox/vae.h"
 #include "worker/pipeline/conv_handover.h"
 #include "worker/pipeline/frame_sink.h"
 #include "worker/pipeline/step_agreement.h"

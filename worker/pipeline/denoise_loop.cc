@@ -6,8 +6,8 @@
 
 #include "base/failpoint.h"
 #include "worker/device/device.h"
-#include "worker/parallel/tensor_bytes.h"
 #include "worker/pipeline/guidance.h"
+#include "worker/sequence/tensor_bytes.h"
 
 namespace cogwheel {
 namespace {

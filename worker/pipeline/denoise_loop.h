@@ -5,7 +5,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "worker/model/transformer.h"
+#include "worker/families/cogvideox/transformer.h"
 #include "worker/pipeline/job_layout.h"
 #include "worker/pipeline/preview.h"
 #include "worker/pipeline/scheduler.h"

@@ -8,13 +8,13 @@
 #include <vector>
 
 #include "base/sha256.h"
-#include "worker/model/config.h"
-#include "worker/model/safetensors.h"
-#include "worker/model/transformer.h"
-#include "worker/model/vae.h"
-#include "worker/model/weights.h"
+#include "worker/families/cogvideox/config.h"
+#include "worker/families/cogvideox/prompt_encoder.h"
+#include "worker/families/cogvideox/transformer.h"
+#include "worker/families/cogvideox/vae.h"
 #include "worker/pipeline/pipeline.h"
-#include "worker/pipeline/prompt_encoder.h"
+#include "worker/weights/safetensors.h"
+#include "worker/weights/weights.h"
 
 // DescribeModel: what a checkpoint is and allows, from its folder alone.
 namespace cogwheel {

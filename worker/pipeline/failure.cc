@@ -5,7 +5,7 @@
 
 #include <c10/util/Exception.h>
 
-#include "worker/parallel/communicator.h"
+#include "worker/comm/communicator.h"
 #include "worker/pipeline/pipeline.h"
 
 namespace cogwheel {

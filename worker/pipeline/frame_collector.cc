@@ -4,7 +4,7 @@
 
 #include <ATen/ATen.h>
 
-#include "worker/parallel/tensor_bytes.h"
+#include "worker/sequence/tensor_bytes.h"
 
 namespace cogwheel {
 

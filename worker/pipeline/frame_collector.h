@@ -6,7 +6,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "worker/parallel/communicator.h"
+#include "worker/comm/communicator.h"
 #include "worker/pipeline/frame_sink.h"
 
 namespace cogwheel {

@@ -1,10 +1,10 @@
 #include <ATen/ATen.h>
 
 #include "worker/device/device.h"
-#include "worker/model/image_input.h"
-#include "worker/model/transformer.h"
-#include "worker/parallel/tensor_bytes.h"
+#include "worker/families/cogvideox/image_input.h"
+#include "worker/families/cogvideox/transformer.h"
 #include "worker/pipeline/conditioning.h"
+#include "worker/sequence/tensor_bytes.h"
 
 namespace cogwheel {
 namespace {

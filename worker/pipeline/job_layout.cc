@@ -5,8 +5,8 @@
 #include <ATen/ATen.h>
 
 #include "worker/device/device.h"
-#include "worker/model/transformer.h"
-#include "worker/parallel/tensor_bytes.h"
+#include "worker/families/cogvideox/transformer.h"
+#include "worker/sequence/tensor_bytes.h"
 
 namespace cogwheel {
 

@@ -4,10 +4,10 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "worker/parallel/communicator.h"
-#include "worker/parallel/mesh.h"
-#include "worker/parallel/shard.h"
+#include "worker/comm/communicator.h"
 #include "worker/pipeline/noise.h"
+#include "worker/sequence/mesh.h"
+#include "worker/sequence/shard.h"
 
 namespace cogwheel {
 

@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 
-#include "worker/model/transformer.h"
+#include "worker/families/cogvideox/transformer.h"
 
 namespace cogwheel {
 

@@ -5,7 +5,7 @@
 #include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
 
-#include "worker/parallel/shard.h"
+#include "worker/sequence/shard.h"
 
 namespace cogwheel {
 

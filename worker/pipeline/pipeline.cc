@@ -11,15 +11,15 @@
 #include "base/failpoint.h"
 #include "worker/device/cpu_threads.h"
 #include "worker/device/device.h"
-#include "worker/model/config.h"
-#include "worker/model/transformer.h"
-#include "worker/model/vae.h"
-#include "worker/model/weights.h"
-#include "worker/parallel/groups.h"
+#include "worker/families/cogvideox/config.h"
+#include "worker/families/cogvideox/transformer.h"
+#include "worker/families/cogvideox/vae.h"
 #include "worker/pipeline/conditioning.h"
 #include "worker/pipeline/decode.h"
 #include "worker/pipeline/denoise_loop.h"
 #include "worker/pipeline/step_operations.h"
+#include "worker/sequence/groups.h"
+#include "worker/weights/weights.h"
 
 namespace cogwheel {
 namespace {

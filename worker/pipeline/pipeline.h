@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "worker/parallel/communicator.h"
-#include "worker/parallel/mesh.h"
+#include "worker/comm/communicator.h"
 #include "worker/pipeline/frame_sink.h"
 #include "worker/pipeline/job_spec.h"
+#include "worker/sequence/mesh.h"
 
 // From a job to frames, on one rank of a group. Plain C++ on the outside: rank/ and rpc/ see no
 // torch.

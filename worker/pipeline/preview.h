@@ -5,8 +5,8 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "worker/model/config.h"
-#include "worker/parallel/communicator.h"
+#include "worker/comm/communicator.h"
+#include "worker/families/cogvideox/config.h"
 #include "worker/pipeline/frame_sink.h"
 #include "worker/pipeline/job_layout.h"
 

@@ -3,7 +3,7 @@
 #include <cstring>
 #include <string>
 
-#include "worker/parallel/fnv.h"
+#include "worker/comm/fnv.h"
 
 namespace cogwheel {
 

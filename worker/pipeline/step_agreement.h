@@ -5,7 +5,7 @@
 #include <deque>
 #include <vector>
 
-#include "worker/parallel/communicator.h"
+#include "worker/comm/communicator.h"
 #include "worker/pipeline/pipeline.h"
 
 namespace cogwheel {

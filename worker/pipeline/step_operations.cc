@@ -1,6 +1,6 @@
 #include "worker/pipeline/step_operations.h"
 
-#include "worker/parallel/shard.h"
+#include "worker/sequence/shard.h"
 
 namespace cogwheel {
 

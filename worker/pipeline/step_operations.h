@@ -2,8 +2,8 @@
 
 #include <cstdint>
 
-#include "worker/model/config.h"
-#include "worker/parallel/mesh.h"
+#include "worker/families/cogvideox/config.h"
+#include "worker/sequence/mesh.h"
 
 namespace cogwheel {
 

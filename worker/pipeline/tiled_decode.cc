@@ -4,8 +4,8 @@
 
 #include <ATen/ATen.h>
 
-#include "worker/parallel/tensor_bytes.h"
 #include "worker/pipeline/frame_collector.h"
+#include "worker/sequence/tensor_bytes.h"
 
 namespace cogwheel {
 namespace {

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "worker/parallel/communicator.h"
+#include "worker/comm/communicator.h"
 #include "worker/pipeline/pipeline.h"
 #include "worker/rank/rank_link.h"
 #include "worker/rank/watchdog.h"

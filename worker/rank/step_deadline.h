@@ -5,7 +5,7 @@
 #include <map>
 #include <optional>
 
-#include "worker/parallel/communicator.h"
+#include "worker/comm/communicator.h"
 
 namespace cogwheel {
 

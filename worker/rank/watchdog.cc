@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/log.h"
-#include "worker/parallel/fnv.h"
+#include "worker/comm/fnv.h"
 #include "worker/rank/exit_code.h"
 
 namespace cogwheel {

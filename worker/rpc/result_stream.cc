@@ -5,8 +5,8 @@
 #include "proto/contract/status.h"
 #include "proto/contract/validate.h"
 #include "worker/media/jpeg_encoder.h"
-#include "worker/model/safetensors.h"
 #include "worker/rpc/wire_orders.h"
+#include "worker/weights/safetensors.h"
 
 namespace cogwheel {
 namespace {

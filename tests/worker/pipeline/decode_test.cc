@@ -11,8 +11,8 @@
 
 #include "tests/support/checkpoint_builder.h"
 #include "tests/worker/pipeline/pipeline_runner.h"
-#include "worker/model/weights.h"
-#include "worker/parallel/local_communicator.h"
+#include "worker/comm/mailbox/local_communicator.h"
+#include "worker/weights/weights.h"
 
 namespace cogwheel {
 namespace {

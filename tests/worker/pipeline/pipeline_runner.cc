@@ -3,7 +3,7 @@
 #include <chrono>
 #include <thread>
 
-#include "worker/parallel/local_communicator.h"
+#include "worker/comm/mailbox/local_communicator.h"
 #include "worker/pipeline/failure.h"
 
 namespace cogwheel {

@@ -5,7 +5,7 @@
 #include "tests/support/fault_communicator.h"
 #include "tests/support/spawn_ranks.h"
 #include "tests/worker/pipeline/pipeline_runner.h"
-#include "worker/parallel/flight_recorder.h"
+#include "worker/journal/flight_recorder.h"
 
 namespace cogwheel {
 namespace {

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/fake_clock.h"
-#include "worker/parallel/local_communicator.h"
+#include "worker/comm/mailbox/local_communicator.h"
 #include "worker/rank/exit_code.h"
 
 namespace cogwheel {

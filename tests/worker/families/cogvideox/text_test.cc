@@ -1,0 +1,135 @@
+// Tokenizer ids against the Python tokenizer, the text encoder against the reference.
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <span>
+#include <string>
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "tests/support/checkpoint_builder.h"
+#include "worker/families/cogvideox/text_encoder.h"
+#include "worker/families/cogvideox/tokenizer.h"
+#include "worker/weights/weights.h"
+
+namespace cogwheel {
+namespace {
+
+nlohmann::json ReadJson(const std::string& name) {
+  std::ifstream stream(GoldenPath(name));
+  return nlohmann::json::parse(stream);
+}
+
+// Multiplies each tensor of a file whose name contains `part`.
+void ScaleWeights(const std::string& path, const std::string& part, float factor) {
+  std::ifstream stream(path, std::ios::binary);
+  std::string bytes{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+  for (const auto& [name, entry] : ParseSafetensors(bytes, std::ssize(bytes), path)) {
+    if (name.find(part) == std::string::npos) continue;
+    for (int64_t at = entry.offset; at < entry.offset + entry.bytes; at += sizeof(float)) {
+      float value = 0;
+      std::memcpy(&value, &bytes[at], sizeof(value));
+      value *= factor;
+      std::memcpy(&bytes[at], &value, sizeof(value));
+    }
+  }
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+TEST(TokenizerTest, IdsEqualThePythonTokenizer) {
+  const nlohmann::json golden = ReadJson("tokens.json");
+  for (const nlohmann::json& set : golden["sets"]) {
+    TokenizerConfig config;
+    config.extra_ids = set["extra_ids"];
+    const auto tokenizer = Tokenizer::Load(GoldenPath(""), config);
+    for (size_t i = 0; i < golden["prompts"].size(); ++i) {
+      const std::string prompt = golden["prompts"][i];
+      const std::vector<int64_t> expected = set["ids"][i];
+      EXPECT_EQ(tokenizer->Encode(prompt, set["max_length"]), expected)
+          << config.extra_ids << " extra ids: " << prompt;
+    }
+  }
+}
+
+// transformers 5.23 for tests/golden/spiece.model and these tokens: new ones follow the sentinels,
+// one that is a piece keeps its id.
+TEST(TokenizerTest, AdditionalSpecialTokensAreRecognised) {
+  TokenizerConfig config;
+  config.additional_special_tokens = {"<extra_id_0>", "<zeta>", "<alpha>", "red", "<mid>"};
+  const auto tokenizer = Tokenizer::Load(GoldenPath(""), config);
+  EXPECT_THAT(tokenizer->Encode("<zeta> <alpha> <mid> a red circle", 9),
+              ::testing::ElementsAre(291, 292, 293, 3, 147, 17, 1, 0, 0));
+}
+
+TEST(TokenizerTest, AMissingModelIsNamed) {
+  const TemporaryFolder folder;
+  EXPECT_THAT([&] { Tokenizer::Load(folder.path(), {}); },
+              ::testing::ThrowsMessage<std::invalid_argument>(
+                  ::testing::HasSubstr(folder.path() + "/spiece.model")));
+}
+
+TEST(TextEncoderTest, BucketsEqualTheReference) {
+  const nlohmann::json golden = ReadJson("ops.json")["t5_buckets"];
+  int64_t distance = golden["first_distance"];
+  for (const int64_t expected : golden["buckets"]) {
+    EXPECT_EQ(RelativePositionBucket(distance, 32, 128), expected) << "distance " << distance;
+    ++distance;
+  }
+}
+
+// Embeddings are of size 1; two or three layers of sums over at most 256 products in fp32 round by
+// eps·sqrt(256) = 2e-6 a layer.
+TEST(TextEncoderTest, EmbeddingsEqualTheReference) {
+  at::set_num_threads(1);
+  const nlohmann::json networks = ReadJson("networks.json");
+  ASSERT_FALSE(networks["forward"].empty());
+  for (const nlohmann::json& item : networks["forward"]) {
+    const std::string checkpoint = item["checkpoint"];
+    SCOPED_TRACE(checkpoint);
+    const TemporaryFolder folder;
+    BuildCheckpoint(checkpoint, folder.path());
+    const CheckpointConfigs configs = ReadCheckpointConfigs(folder.path());
+    const SafetensorsFile file(GoldenPath(item["file"].get<std::string>()));
+    const at::Tensor expected = ReadTensor(file, "text");
+    const auto tokenizer = Tokenizer::Load(folder.path() + "/tokenizer", configs.tokenizer);
+    const auto encoder = TextEncoder::Load(
+        configs.text_encoder, Weights(folder.path() + "/text_encoder"), at::kCPU, at::kFloat);
+    const at::Tensor embedded =
+        encoder->Encode(tokenizer->Encode(item["prompt"], static_cast<int>(expected.size(1))));
+    ASSERT_EQ(embedded.sizes(), expected.sizes());
+    EXPECT_LE((embedded - expected).abs().max().item<double>(), 1e-5);
+  }
+}
+
+// Half precision keeps wo and the residual in fp32: their values here are beyond fp16's 65504.
+TEST(TextEncoderTest, Fp16SurvivesLargeFeedForwards) {
+  at::set_num_threads(1);
+  const TemporaryFolder folder;
+  BuildCheckpoint("t2v-rope", folder.path());
+  const TextEncoderConfig config = ReadCheckpointConfigs(folder.path()).text_encoder;
+  ScaleWeights(folder.path() + "/text_encoder/model.safetensors", "DenseReluDense.wo", 1e6);
+  const Weights weights(folder.path() + "/text_encoder");
+  const std::vector<int64_t> ids = {5, 40, 17, 99, 3, 1, 0, 0};
+  const at::Tensor expected = TextEncoder::Load(config, weights, at::kCPU, at::kFloat)->Encode(ids);
+  const at::Tensor half = TextEncoder::Load(config, weights, at::kCPU, at::kHalf)->Encode(ids);
+  EXPECT_EQ(half.scalar_type(), at::kHalf);
+  // Values of size 1 to 4 that went through some ten roundings of 2^-11 a layer.
+  EXPECT_LE((half.to(at::kFloat) - expected).abs().max().item<double>(), 0.05);
+}
+
+TEST(TextEncoderTest, AnIdOutsideOfTheVocabularyIsRefused) {
+  const TemporaryFolder folder;
+  BuildCheckpoint("t2v-rope", folder.path());
+  const TextEncoderConfig config = ReadCheckpointConfigs(folder.path()).text_encoder;
+  const auto encoder =
+      TextEncoder::Load(config, Weights(folder.path() + "/text_encoder"), at::kCPU, at::kFloat);
+  EXPECT_THROW(encoder->Encode({config.vocab_size}), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace cogwheel

@@ -1,0 +1,120 @@
+#include "worker/sequence/ring_attention.h"
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/fault_communicator.h"
+#include "tests/support/spawn_tensor_ranks.h"
+#include "worker/sequence/groups.h"
+#include "worker/sequence/sequence.h"
+
+namespace cogwheel {
+namespace {
+
+// Passes everything on and keeps who was spoken to, in order.
+class RecordingCommunicator final : public Communicator {
+ public:
+  explicit RecordingCommunicator(Communicator& inner) : inner_(inner) {}
+
+  int rank() const override { return inner_.rank(); }
+  int size() const override { return inner_.size(); }
+  Ticket Start(std::span<const SendPiece> sends, std::span<const RecvPiece> recvs,
+               StreamHandle stream) override {
+    for (const SendPiece& piece : sends) {
+      calls.push_back("send " + std::to_string(piece.data.size()) + " to " +
+                      std::to_string(piece.peer));
+    }
+    for (const RecvPiece& piece : recvs) {
+      calls.push_back("receive " + std::to_string(piece.data.size()) + " from " +
+                      std::to_string(piece.peer));
+    }
+    return inner_.Start(sends, recvs, stream);
+  }
+  void Finish(Ticket ticket) override {
+    calls.push_back("finish");
+    inner_.Finish(ticket);
+  }
+  bool Done(Ticket ticket) override { return inner_.Done(ticket); }
+  std::unique_ptr<Communicator> Split(std::span<const int> members,
+                                      const std::string& name) override {
+    return inner_.Split(members, name);
+  }
+  void Abort(const std::string& reason) override { inner_.Abort(reason); }
+  int64_t sent_bytes() const override { return inner_.sent_bytes(); }
+
+  std::vector<std::string> calls;
+
+ private:
+  Communicator& inner_;
+};
+
+// 10 rows in blocks of 2, 3, 2, 3; K and V of a row, 2 heads of 4 numbers, are 64 bytes. Rank 1
+// sends its own block, then those of ranks 0 and 3, always to rank 2, and never gathers.
+TEST(RingAttentionTest, BlocksTravelFromRankToRank) {
+  std::vector<std::string> calls;
+  SpawnTensorRanks(4, [&](Communicator& world) {
+    RecordingCommunicator recording(world);
+    const SequenceContext context = {.text_count = 3,
+                                     .video_count = 7,
+                                     .ring_size = 4,
+                                     .ring_rank = world.rank(),
+                                     .ring = &recording};
+    const int64_t rows = context.shard().rows.size();
+    RingAttention(at::ones({1, rows, 2, 4}), at::ones({2, 1, rows, 2, 4}), context);
+    if (world.rank() == 1) calls = recording.calls;
+  });
+  EXPECT_EQ(calls, (std::vector<std::string>{"send 192 to 2", "receive 128 from 0", "finish",     //
+                                             "send 128 to 2", "receive 192 from 0", "finish",     //
+                                             "send 192 to 2", "receive 128 from 0", "finish"}));  //
+}
+
+// The mean of the values when all logits are equal, each block weighted by its rows.
+TEST(RingAttentionTest, BlocksCountByTheirRows) {
+  SpawnTensorRanks(3, [&](Communicator& world) {
+    const SequenceContext context = {.text_count = 1,
+                                     .video_count = 9,
+                                     .ring_size = 3,
+                                     .ring_rank = world.rank(),
+                                     .ring = &world};
+    const Range rows = context.shard().rows;
+    at::Tensor kv = at::zeros({2, 1, rows.size(), 1, 4});
+    kv[1] = at::arange(rows.begin, rows.end, at::kFloat).reshape({1, rows.size(), 1, 1});
+    const at::Tensor out = RingAttention(at::ones({1, rows.size(), 1, 4}), kv, context);
+    // 0 + 1 + ... + 9 over 10, to a few roundings in fp32.
+    EXPECT_LT((out - 4.5).abs().max().item<float>(), 1e-5);
+  });
+}
+
+// A rank that fails between two exchanges of one attention takes the others out of their waits.
+TEST(RingAttentionTest, AFailingRankEndsTheAttentionOfAll) {
+  const Mesh mesh = {.cfg = 1, .ring = 2, .ulysses = 2};
+  for (const int at_start : {0, 1, 2}) {
+    std::atomic<int> failed = 0;
+    const auto run = [&] {
+      SpawnTensorRanks(mesh.size(), [&](Communicator& world) {
+        FaultCommunicator faulty(
+            world, {.kind = Fault::Kind::kFail, .at_start = world.rank() == 3 ? at_start : -1});
+        const SequenceGroups groups(faulty, mesh);
+        const SequenceContext context = groups.Context(5, 12);
+        const at::Tensor x = at::ones({1, context.shard().rows.size(), 3, 8});
+        try {
+          // More than once: another rank may have all it needs for the first.
+          for (int layer = 0; layer < 3; ++layer) SequenceAttention(x, x, x, context);
+        } catch (const CommError&) {
+          ++failed;
+          throw;
+        }
+      });
+    };
+    EXPECT_THROW(run(), CommError);
+    EXPECT_EQ(failed, mesh.size());
+  }
+}
+
+}  // namespace
+}  // namespace cogwheel

@@ -1,0 +1,238 @@
+// The safetensors reader: what it accepts, and that every kind of damage is refused with its name.
+#include "worker/weights/safetensors.h"
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <unistd.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace cogwheel {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+// A file of this JSON header and so many bytes of data 0, 1, 2, ...
+std::string MakeFile(const std::string& header, size_t data_bytes) {
+  const uint64_t length = header.size();
+  std::string bytes(sizeof(length), '\0');
+  std::memcpy(bytes.data(), &length, sizeof(length));
+  bytes += header;
+  for (size_t i = 0; i < data_bytes; ++i) bytes += static_cast<char>(i);
+  return bytes;
+}
+
+std::map<std::string, TensorEntry> Parse(const std::string& bytes) {
+  return ParseSafetensors(bytes, std::ssize(bytes), "w.safetensors");
+}
+
+void ExpectDamaged(const std::string& bytes, const std::string& what) {
+  EXPECT_THAT([&] { Parse(bytes); }, ThrowsMessage<std::invalid_argument>(
+                                         AllOf(HasSubstr("w.safetensors"), HasSubstr(what))));
+}
+
+constexpr char kTwoTensors[] =
+    R"({"__metadata__": {"format": "pt"},
+        "b": {"dtype": "F16", "shape": [3], "data_offsets": [1, 7]},
+        "a": {"dtype": "U8", "shape": [1, 1], "data_offsets": [0, 1]}})";
+
+TEST(Safetensors, ReadsTensorsMetadataPaddingAndUnalignedOffsets) {
+  const std::string bytes = MakeFile(std::string(kTwoTensors) + "     ", 7);
+  const std::map<std::string, TensorEntry> tensors = Parse(bytes);
+  ASSERT_EQ(tensors.size(), 2u);
+  const TensorEntry& b = tensors.at("b");
+  EXPECT_EQ(b.dtype, TensorDtype::kF16);
+  EXPECT_THAT(b.shape, testing::ElementsAre(3));
+  ASSERT_EQ(b.bytes, 6);
+  EXPECT_EQ(bytes[b.offset], 1);
+  EXPECT_THAT(tensors.at("a").shape, testing::ElementsAre(1, 1));
+}
+
+TEST(Safetensors, EmptyTensorsAndFilesWithoutTensorsAreLegal) {
+  EXPECT_TRUE(Parse(MakeFile("{}", 0)).empty());
+  const auto tensors =
+      Parse(MakeFile(R"({"e": {"dtype": "F32", "shape": [0, 5], "data_offsets": [0, 0]},
+                         "s": {"dtype": "BF16", "shape": [], "data_offsets": [0, 2]}})",
+                     2));
+  EXPECT_EQ(tensors.at("e").bytes, 0);
+  EXPECT_EQ(tensors.at("s").bytes, 2);
+}
+
+TEST(Safetensors, RefusesDamagedHeaders) {
+  ExpectDamaged("", "no header");
+  ExpectDamaged("1234567", "no header");
+  ExpectDamaged(std::string(8, '\xff'), "header of 18446744073709551615 bytes");
+  std::string huge = MakeFile("{}", 0);
+  const uint64_t length = 100'000'001;
+  std::memcpy(huge.data(), &length, sizeof(length));
+  ExpectDamaged(huge, "header of 100000001 bytes");
+  ExpectDamaged(MakeFile(kTwoTensors, 7).substr(0, 60), "header of");
+  ExpectDamaged(MakeFile("[]", 0), "JSON object");
+  ExpectDamaged(MakeFile("{\"a\"", 0), "JSON object");
+  ExpectDamaged(MakeFile("", 0), "JSON object");
+  ExpectDamaged(MakeFile("{\"a\xff\": 1}", 0), "JSON object");
+  ExpectDamaged(MakeFile("{\"a\": " + std::string(200'000, '[') + "}", 0), "JSON object");
+}
+
+TEST(Safetensors, RefusesDamagedEntries) {
+  const auto entry = [](const std::string& fields) {
+    return MakeFile("{\"a\": {" + fields + "}}", 8);
+  };
+  ExpectDamaged(MakeFile(R"({"a": [1]})", 0), "tensor a");
+  ExpectDamaged(entry(R"("dtype": "I64", "shape": [1], "data_offsets": [0, 8])"), "dtype");
+  ExpectDamaged(entry(R"("shape": [2], "data_offsets": [0, 8])"), "dtype");
+  ExpectDamaged(entry(R"("dtype": "F32", "shape": 2, "data_offsets": [0, 8])"), "shape");
+  ExpectDamaged(entry(R"("dtype": "F32", "shape": [-2], "data_offsets": [0, 8])"), "shape");
+  ExpectDamaged(entry(R"("dtype": "F32", "shape": [2.0], "data_offsets": [0, 8])"), "shape");
+  ExpectDamaged(entry(R"("dtype": "F32", "shape": [1,1,1,1,1,1,1,1,2], "data_offsets": [0, 8])"),
+                "shape");
+  ExpectDamaged(entry(R"("dtype": "F32", "shape": [2])"), "data_offsets");
+  ExpectDamaged(entry(R"("dtype": "F32", "shape": [2], "data_offsets": [0])"), "outside");
+  ExpectDamaged(entry(R"("dtype": "F32", "shape": [2], "data_offsets": [8, 0])"), "outside");
+  ExpectDamaged(entry(R"("dtype": "F32", "shape": [3], "data_offsets": [0, 12])"), "outside");
+  ExpectDamaged(entry(R"("dtype": "F32", "shape": [2], "data_offsets": [-1, 8])"), "data_offsets");
+  ExpectDamaged(entry(R"("dtype": "F32", "shape": [3], "data_offsets": [0, 8])"), "12 bytes");
+  // 2^31 · 2^31 · 4 elements overflow 64 bits to 0.
+  ExpectDamaged(
+      entry(R"("dtype": "F32", "shape": [2147483648, 2147483648, 4], "data_offsets": [0, 0])"),
+      "tensor a");
+}
+
+TEST(Safetensors, RefusesOverlapGapsAndTrailingBytes) {
+  const auto two = [](const std::string& first, const std::string& second, size_t data_bytes) {
+    return MakeFile(R"({"a": {"dtype": "U8", "shape": [4], "data_offsets": )" + first +
+                        R"(}, "b": {"dtype": "U8", "shape": [4], "data_offsets": )" + second + "}}",
+                    data_bytes);
+  };
+  EXPECT_EQ(Parse(two("[4, 8]", "[0, 4]", 8)).size(), 2u);
+  ExpectDamaged(two("[0, 4]", "[2, 6]", 6), "overlap");
+  ExpectDamaged(two("[0, 4]", "[0, 4]", 4), "overlap");
+  ExpectDamaged(two("[0, 4]", "[5, 9]", 9), "gap");
+  ExpectDamaged(two("[0, 4]", "[4, 8]", 12), "4 bytes behind");
+  ExpectDamaged(MakeFile("{}", 4), "4 bytes behind");
+}
+
+TEST(Safetensors, RefusesATensorNamedTwice) {
+  ExpectDamaged(MakeFile(R"({"a": {"dtype": "U8", "shape": [4], "data_offsets": [0, 4]},
+                             "a": {"dtype": "U8", "shape": [4], "data_offsets": [4, 8]}})",
+                         8),
+                "tensor a is named twice");
+}
+
+TEST(Safetensors, NamesInMessagesArePrintableAndShort) {
+  const std::string name = "a\\nb" + std::string(100'000, 'x');
+  try {
+    Parse(MakeFile("{\"" + name + "\": 1}", 0));
+    FAIL();
+  } catch (const std::invalid_argument& error) {
+    const std::string message = error.what();
+    EXPECT_THAT(message, HasSubstr("tensor a?bxxx"));
+    EXPECT_LT(message.size(), 250u);
+  }
+}
+
+TEST(Safetensors, TheWrittenHeaderReadsBack) {
+  const std::string header =
+      SafetensorsHeader({{.name = "frames", .dtype = TensorDtype::kU8, .shape = {2, 3, 1}},
+                         {.name = "latents", .dtype = TensorDtype::kF32, .shape = {2, 2}}});
+  EXPECT_EQ(header.size() % 8, 0u);
+  const std::string bytes = header + std::string(6 + 16, 'x');
+  const auto tensors = Parse(bytes);
+  ASSERT_EQ(tensors.size(), 2u);
+  EXPECT_EQ(tensors.at("frames").offset, std::ssize(header));
+  EXPECT_THAT(tensors.at("latents").shape, testing::ElementsAre(2, 2));
+}
+
+class Folder : public testing::Test {
+ protected:
+  void SetUp() override {
+    dir_ = std::filesystem::temp_directory_path() /
+           ("cogwheel-folder-" + std::to_string(getpid()) + "-" +
+            testing::UnitTest::GetInstance()->current_test_info()->name());
+    std::filesystem::create_directories(dir_);
+  }
+  void TearDown() override { std::filesystem::remove_all(dir_); }
+  void Write(const std::string& name, const std::string& bytes) const {
+    std::ofstream(dir_ / name, std::ios::binary) << bytes;
+  }
+  void WriteTensor(const std::string& file, const std::string& tensor, int count) const {
+    Write(file, SafetensorsHeader({{.name = tensor, .dtype = TensorDtype::kU8, .shape = {count}}}) +
+                    std::string(count, '\1'));
+  }
+  void ExpectRefused(const std::string& what) const {
+    EXPECT_THAT([&] { TensorFolder folder(dir_.string()); },
+                ThrowsMessage<std::invalid_argument>(HasSubstr(what)));
+  }
+  std::filesystem::path dir_;
+};
+
+constexpr char kIndex[] = "diffusion_pytorch_model.safetensors.index.json";
+
+TEST_F(Folder, FindsTheOneFile) {
+  WriteTensor("model.safetensors", "a", 5);
+  const TensorFolder folder(dir_.string());
+  ASSERT_NE(folder.Find("a").entry, nullptr);
+  EXPECT_EQ(folder.Find("a").entry->bytes, 5);
+  EXPECT_EQ(folder.Find("b").entry, nullptr);
+}
+
+TEST_F(Folder, FindsTensorsInTheShardsOfAnIndex) {
+  WriteTensor("one.safetensors", "a", 5);
+  WriteTensor("two.safetensors", "b", 7);
+  Write(kIndex,
+        R"({"metadata": {}, "weight_map": {"a": "one.safetensors", "b": "two.safetensors"}})");
+  const TensorFolder folder(dir_.string());
+  EXPECT_EQ(folder.files().size(), 2u);
+  EXPECT_EQ(folder.Find("b").entry->bytes, 7);
+  EXPECT_THAT(folder.Find("b").file->path(), HasSubstr("two.safetensors"));
+}
+
+TEST_F(Folder, RefusesDamagedIndexes) {
+  WriteTensor("one.safetensors", "a", 5);
+  Write(kIndex, R"({"weight_map": {"a": "../one.safetensors"}})");
+  ExpectRefused("same folder");
+  Write(kIndex, R"({"weight_map": {"a": 1}})");
+  ExpectRefused("file name");
+  Write(kIndex, R"({"weight_map": []})");
+  ExpectRefused("weight_map");
+  Write(kIndex, R"({"weight_map": {"a": "gone.safetensors"}})");
+  ExpectRefused("gone.safetensors");
+  Write(kIndex, R"({"weight_map": {"missing": "one.safetensors"}})");
+  EXPECT_EQ(TensorFolder(dir_.string()).Find("missing").entry, nullptr);
+}
+
+TEST_F(Folder, RefusesMissingEmptyAndTruncatedFiles) {
+  ExpectRefused("holds neither");
+  Write("model.safetensors", "");
+  ExpectRefused("no header");
+  WriteTensor("model.safetensors", "a", 500);
+  std::filesystem::resize_file(dir_ / "model.safetensors", 300);
+  ExpectRefused("outside");
+  std::filesystem::remove(dir_ / "model.safetensors");
+  std::filesystem::create_directory(dir_ / "model.safetensors");
+  ExpectRefused("model.safetensors");
+}
+
+TEST_F(Folder, AFileCutOffWhileItIsOpenIsAnErrorThatNamesIt) {
+  WriteTensor("model.safetensors", "a", 500);
+  const SafetensorsFile file((dir_ / "model.safetensors").string());
+  const TensorEntry& entry = file.tensors().at("a");
+  std::vector<std::byte> bytes(entry.bytes);
+  file.Read(entry.offset, bytes);
+  EXPECT_EQ(bytes.back(), std::byte{1});
+  std::filesystem::resize_file(dir_ / "model.safetensors", 300);
+  EXPECT_THAT([&] { file.Read(entry.offset, bytes); },
+              ThrowsMessage<std::invalid_argument>(
+                  AllOf(HasSubstr("model.safetensors"), HasSubstr("now ends at byte 300"))));
+}
+
+}  // namespace
+}  // namespace cogwheel

@@ -1,0 +1,133 @@
+#include "worker/comm/mailbox/inbox.h"
+
+#include <utility>
+
+#include "worker/comm/communicator.h"
+
+namespace cogwheel {
+
+std::string DescribeMessage(const MessageKey& key, std::string_view context_name) {
+  return "rank " + std::to_string(key.from) + "'s message " + std::to_string(key.sequence) +
+         " (context " + std::string(context_name) + ")";
+}
+
+Inbox::Inbox(int rank, int64_t held_bytes_per_peer)
+    : rank_(rank), held_bytes_per_peer_(held_bytes_per_peer), lockstep_(rank) {}
+
+void Inbox::FailIfWrong(const std::string& wrong) {
+  if (wrong.empty() || !failure_.empty()) return;
+  failure_ = wrong;
+  changed_.NotifyAll();
+}
+
+std::pair<int64_t, int64_t> Inbox::EnterBlock(BlockKind kind) {
+  const MutexLock lock(mutex_);
+  FailIfWrong(lockstep_.EnterBlock(kind));
+  if (!failure_.empty()) throw CommError(failure_);
+  return {lockstep_.block(), lockstep_.left()};
+}
+
+ProgramPlace Inbox::Issue(uint64_t context) {
+  const MutexLock lock(mutex_);
+  FailIfWrong(lockstep_.Issue(context));
+  if (!failure_.empty()) throw CommError(failure_);
+  return lockstep_.place();
+}
+
+void Inbox::PeerEntered(int peer, int64_t block, int64_t left) {
+  const MutexLock lock(mutex_);
+  FailIfWrong(lockstep_.HearEntered(peer, block, left));
+}
+
+bool Inbox::Deliver(const MessageKey& key, std::vector<std::byte> data, const ProgramPlace& place) {
+  const MutexLock lock(mutex_);
+  if (!failure_.empty() || closed_.contains(key.context)) return true;
+  FailIfWrong(lockstep_.Hear(key.from, place, key.context));
+  if (!failure_.empty()) return true;
+  int64_t& held_bytes = held_bytes_[key.from];
+  held_bytes += static_cast<int64_t>(data.size());
+  const bool fits = held_bytes <= held_bytes_per_peer_;
+  if (!fits) {
+    failure_ = "rank " + std::to_string(rank_) + " holds " + std::to_string(held_bytes) +
+               " bytes of rank " + std::to_string(key.from) + " that it has not asked for, over " +
+               std::to_string(held_bytes_per_peer_);
+  }
+  held_[key] = std::move(data);
+  changed_.NotifyAll();
+  return fits;
+}
+
+std::string Inbox::LostBecause(const MessageKey& key, std::string_view context_name) const {
+  if (!failure_.empty()) return failure_;
+  if (!left_.contains(key.from)) return "";
+  return "rank " + std::to_string(key.from) + " left the world; rank " + std::to_string(rank_) +
+         " still wants " + DescribeMessage(key, context_name);
+}
+
+std::vector<std::byte> Inbox::Take(const MessageKey& key, std::string_view context_name,
+                                   std::chrono::steady_clock::time_point since,
+                                   std::chrono::milliseconds limit) {
+  const MutexLock lock(mutex_);
+  const auto decided = [&] {
+    return held_.contains(key) || !LostBecause(key, context_name).empty();
+  };
+  const bool in_time =
+      changed_.WaitFor(mutex_, since + limit - std::chrono::steady_clock::now(), decided);
+  if (!failure_.empty()) throw CommError(failure_);
+  const auto found = held_.find(key);
+  if (found == held_.end()) {
+    throw CommError(in_time ? LostBecause(key, context_name)
+                            : "rank " + std::to_string(rank_) + " waited " +
+                                  std::to_string(limit.count()) + " ms for " +
+                                  DescribeMessage(key, context_name) + " in vain");
+  }
+  std::vector<std::byte> data = std::move(found->second);
+  held_.erase(found);
+  held_bytes_[key.from] -= static_cast<int64_t>(data.size());
+  return data;
+}
+
+bool Inbox::Has(const MessageKey& key, std::string_view context_name) {
+  const MutexLock lock(mutex_);
+  if (!failure_.empty()) throw CommError(failure_);
+  if (held_.contains(key)) return true;
+  const std::string lost = LostBecause(key, context_name);
+  if (!lost.empty()) throw CommError(lost);
+  return false;
+}
+
+void Inbox::Fail(const std::string& reason) {
+  const MutexLock lock(mutex_);
+  if (failure_.empty()) failure_ = reason.empty() ? "aborted" : reason;
+  changed_.NotifyAll();
+}
+
+bool Inbox::failed() {
+  const MutexLock lock(mutex_);
+  return !failure_.empty();
+}
+
+void Inbox::ThrowIfFailed() {
+  const MutexLock lock(mutex_);
+  if (!failure_.empty()) throw CommError(failure_);
+}
+
+void Inbox::PeerLeft(int peer) {
+  const MutexLock lock(mutex_);
+  left_.insert(peer);
+  changed_.NotifyAll();
+}
+
+void Inbox::Close(uint64_t context) {
+  const MutexLock lock(mutex_);
+  closed_.insert(context);
+  const auto first = held_.lower_bound({.context = context});
+  auto last = first;
+  while (last != held_.end() && last->first.context == context) {
+    held_bytes_[last->first.from] -= static_cast<int64_t>(last->second.size());
+    ++last;
+  }
+  held_.erase(first, last);
+}
+
+}  // namespace cogwheel

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/mutex.h"
+#include "worker/comm/mailbox/lockstep.h"
+
+namespace cogwheel {
+
+// Names one message between two ranks: which communicator, from whom, the how-manieth.
+struct MessageKey {
+  uint64_t context = 0;
+  int from = 0;  // world rank
+  uint64_t sequence = 0;
+  auto operator<=>(const MessageKey&) const = default;
+};
+
+// What has arrived at one rank and was not taken yet, for all its communicators: one holder of
+// bytes for threads and for sockets. Messages of different communicators never mix, and those of a
+// closed one are dropped. Thread-safe.
+class Inbox {
+ public:
+  // How far a sender may run ahead of its receiver, in bytes that one rank holds of another's.
+  // Ample for the wavefront decode of the largest clip: rank 0 waits for nobody in its first chunk,
+  // so it may have handed a slow rank 1 all that the chunk's convolutions carry over, 17 GB in fp32
+  // at 768 x 1360, before rank 1 asks for any of it.
+  static constexpr int64_t kHeldBytesPerPeer = int64_t{24} << 30;
+
+  explicit Inbox(int rank, int64_t held_bytes_per_peer = kHeldBytesPerPeer);
+
+  // Never waits. False when the sender is further ahead than the bound: the inbox has then failed.
+  // A sender that is out of step (`place`, its exchange's) fails the inbox too.
+  [[nodiscard]] bool Deliver(const MessageKey& key, std::vector<std::byte> data,
+                             const ProgramPlace& place = {}) COGWHEEL_EXCLUDES(mutex_);
+
+  // Step agreement (lockstep.h). All three may fail the inbox; the first two then throw CommError.
+  // EnterBlock returns the number of the block and how many exchanges the one before had.
+  std::pair<int64_t, int64_t> EnterBlock(BlockKind kind) COGWHEEL_EXCLUDES(mutex_);
+  ProgramPlace Issue(uint64_t context) COGWHEEL_EXCLUDES(mutex_);
+  void PeerEntered(int peer, int64_t block, int64_t left) COGWHEEL_EXCLUDES(mutex_);
+
+  // Waits for the message, at most for `limit` from `since`. Throws CommError when the world
+  // failed, the sender left or the time is over; context_name and both ranks are in its text.
+  std::vector<std::byte> Take(const MessageKey& key, std::string_view context_name,
+                              std::chrono::steady_clock::time_point since,
+                              std::chrono::milliseconds limit) COGWHEEL_EXCLUDES(mutex_);
+
+  // True when Take would not wait. Throws CommError as Take does, but for the time.
+  bool Has(const MessageKey& key, std::string_view context_name) COGWHEEL_EXCLUDES(mutex_);
+
+  // The world is lost: wakes every waiter, now and later. The first reason stays.
+  void Fail(const std::string& reason) COGWHEEL_EXCLUDES(mutex_);
+  bool failed() COGWHEEL_EXCLUDES(mutex_);
+  void ThrowIfFailed() COGWHEEL_EXCLUDES(mutex_);
+
+  // A peer has ended in good order: what it sent stays, waits for more of it fail.
+  void PeerLeft(int peer) COGWHEEL_EXCLUDES(mutex_);
+
+  // Forgets a communicator: what it left and what still comes for it. Its number is kept (8 bytes
+  // for each communicator ever closed; a group makes a few in its life).
+  void Close(uint64_t context) COGWHEEL_EXCLUDES(mutex_);
+
+ private:
+  // Why a message that is not held will never come; empty while it may.
+  std::string LostBecause(const MessageKey& key, std::string_view context_name) const
+      COGWHEEL_REQUIRES(mutex_);
+
+  void FailIfWrong(const std::string& wrong) COGWHEEL_REQUIRES(mutex_);
+
+  const int rank_;
+  const int64_t held_bytes_per_peer_;
+  Mutex mutex_;
+  Lockstep lockstep_ COGWHEEL_GUARDED_BY(mutex_);
+  CondVar changed_;
+  std::map<MessageKey, std::vector<std::byte>> held_ COGWHEEL_GUARDED_BY(mutex_);
+  std::map<int, int64_t> held_bytes_ COGWHEEL_GUARDED_BY(mutex_);  // by sender
+  std::set<uint64_t> closed_ COGWHEEL_GUARDED_BY(mutex_);
+  std::set<int> left_ COGWHEEL_GUARDED_BY(mutex_);
+  std::string failure_ COGWHEEL_GUARDED_BY(mutex_);
+};
+
+// "rank 2's message 17 (context ring)", for the texts of errors.
+std::string DescribeMessage(const MessageKey& key, std::string_view context_name);
+
+}  // namespace cogwheel

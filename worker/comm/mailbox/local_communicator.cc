@@ -1,0 +1,65 @@
+#include "worker/comm/mailbox/local_communicator.h"
+
+#include <utility>
+
+#include "worker/comm/mailbox/mailbox_communicator.h"
+
+namespace cogwheel {
+namespace {
+
+using Inboxes = std::vector<std::unique_ptr<Inbox>>;
+
+class LocalTransport final : public Transport {
+ public:
+  LocalTransport(std::shared_ptr<Inboxes> inboxes, int rank)
+      : inboxes_(std::move(inboxes)), rank_(rank) {}
+  ~LocalTransport() override {
+    for (const auto& inbox : *inboxes_) inbox->PeerLeft(rank_);
+  }
+
+  int world_rank() const override { return rank_; }
+  Inbox& inbox() override { return *inboxes_->at(rank_); }
+  void PostEntered(int64_t block, int64_t left) override {
+    for (size_t peer = 0; peer < inboxes_->size(); ++peer) {
+      if (static_cast<int>(peer) != rank_) inboxes_->at(peer)->PeerEntered(rank_, block, left);
+    }
+  }
+  void Post(int to, uint64_t context, uint64_t sequence, const ProgramPlace& place,
+            std::span<const std::byte> data) override {
+    const bool fits =
+        inboxes_->at(to)->Deliver({.context = context, .from = rank_, .sequence = sequence},
+                                  {data.begin(), data.end()}, place);
+    if (!fits) {
+      const std::string reason =
+          "rank " + std::to_string(rank_) + " is too far ahead of rank " + std::to_string(to);
+      Abort(reason);
+      throw CommError(reason);
+    }
+  }
+  void Abort(const std::string& reason) override {
+    for (const auto& inbox : *inboxes_) inbox->Fail(reason);
+  }
+
+ private:
+  const std::shared_ptr<Inboxes> inboxes_;
+  const int rank_;
+};
+
+}  // namespace
+
+std::vector<std::unique_ptr<Communicator>> MakeLocalWorld(int size,
+                                                          std::chrono::milliseconds time_limit,
+                                                          int64_t held_bytes_per_peer) {
+  auto inboxes = std::make_shared<Inboxes>();
+  for (int rank = 0; rank < size; ++rank) {
+    inboxes->push_back(std::make_unique<Inbox>(rank, held_bytes_per_peer));
+  }
+  std::vector<std::unique_ptr<Communicator>> world;
+  for (int rank = 0; rank < size; ++rank) {
+    world.push_back(std::make_unique<MailboxCommunicator>(
+        std::make_shared<LocalTransport>(inboxes, rank), size, time_limit));
+  }
+  return world;
+}
+
+}  // namespace cogwheel

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "worker/comm/communicator.h"
+#include "worker/comm/mailbox/inbox.h"
+
+namespace cogwheel {
+
+// How messages reach another rank's inbox: a function call between threads, a socket between
+// processes. Thread-safe.
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  virtual int world_rank() const = 0;
+  virtual Inbox& inbox() = 0;
+  // Hands a message over without waiting for the receiver; the bytes are copied. Throws CommError
+  // when the receiver is too far behind.
+  virtual void Post(int to, uint64_t context, uint64_t sequence, const ProgramPlace& place,
+                    std::span<const std::byte> data) = 0;
+  // Tells all others that this rank is in block `block`, after so many exchanges in the one before.
+  virtual void PostEntered(int64_t block, int64_t left) = 0;
+  // Fails this rank's inbox and lets the others know.
+  virtual void Abort(const std::string& reason) = 0;
+};
+
+// The CPU communicator: matching, splitting and time limits over any Transport. Owned by the rank
+// thread; Abort is thread-safe.
+class MailboxCommunicator final : public Communicator {
+ public:
+  // What messages of one communicator are told apart by. members: world ranks in its order, this
+  // one among them.
+  struct Context {
+    std::string name;
+    uint64_t id = 0;
+    std::vector<int> members;
+  };
+  MailboxCommunicator(std::shared_ptr<Transport> transport, Context context,
+                      std::chrono::milliseconds time_limit);
+  // The world of `size` ranks.
+  MailboxCommunicator(std::shared_ptr<Transport> transport, int size,
+                      std::chrono::milliseconds time_limit);
+  ~MailboxCommunicator() override;
+
+  int rank() const override { return rank_; }
+  int size() const override { return static_cast<int>(context_.members.size()); }
+  Ticket Start(std::span<const SendPiece> sends, std::span<const RecvPiece> recvs,
+               StreamHandle stream) override;
+  void Finish(Ticket ticket) override;
+  bool Done(Ticket ticket) override;
+  int64_t EnterBlock(BlockKind kind) override;
+  std::unique_ptr<Communicator> Split(std::span<const int> members,
+                                      const std::string& name) override;
+  void Abort(const std::string& reason) override { transport_->Abort(reason); }
+  int64_t sent_bytes() const override { return *sent_bytes_; }
+
+ private:
+  struct Expected {
+    MessageKey key;
+    std::span<std::byte> target;
+  };
+
+  int WorldRank(int member) const;
+
+  const std::shared_ptr<Transport> transport_;
+  const Context context_;
+  const std::chrono::milliseconds time_limit_;
+  int rank_ = 0;
+  std::vector<uint64_t> next_send_;  // by member
+  std::vector<uint64_t> next_recv_;
+  Ticket next_ticket_ = 1;
+  std::map<Ticket, std::vector<Expected>> open_;
+  std::map<uint64_t, uint64_t> splits_;  // how often each name and list of members was split off
+  std::shared_ptr<int64_t> sent_bytes_ = std::make_shared<int64_t>(0);  // shared with splits
+};
+
+}  // namespace cogwheel

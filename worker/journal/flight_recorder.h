@@ -1,0 +1,90 @@
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/mutex.h"
+#include "worker/comm/communicator.h"
+
+namespace cogwheel {
+
+// What a rank has been doing with its peers: the last exchanges and the block of work they belong
+// to. The rank thread writes; a watchdog reads while that thread hangs. Thread-safe, bounded.
+class FlightRecorder {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+  static constexpr size_t kKept = 1024;  // exchanges
+
+  struct Entry {
+    int64_t sequence = 0;  // 1 is the first exchange of this process
+    std::string op;        // the communicator's name: world, ring, ulysses, carries, frames
+    int64_t sent_bytes = 0;
+    int64_t block = 0;
+    Time started{};
+    Time finished{};  // Time{} while it is open
+  };
+  struct Block {
+    BlockKind kind = BlockKind::kNone;
+    int64_t number = 0;
+    Time began{};
+    int64_t after = 0;  // the last exchange before it
+  };
+  struct EndedBlock {
+    BlockKind kind = BlockKind::kNone;
+    std::chrono::nanoseconds took{0};
+    std::chrono::nanoseconds waited{0};  // of that, for exchanges with other ranks
+    bool whole = true;                   // false: the job was left within it
+  };
+  // Called by the rank thread.
+  struct Hooks {
+    std::function<void(const EndedBlock&)> on_block_end;
+    std::function<void(std::chrono::nanoseconds took)> on_agreed;  // from the block's begin
+  };
+
+  explicit FlightRecorder(Hooks hooks = {}) : hooks_(std::move(hooks)) {}
+
+  int64_t Started(const std::string& op, int64_t sent_bytes, Time now) COGWHEEL_EXCLUDES(mutex_);
+  void Finished(int64_t sequence, Time now) COGWHEEL_EXCLUDES(mutex_);
+  // Ends the block before, `whole` or not, and returns how many exchanges it had. kNone: no work is
+  // being done.
+  int64_t EnterBlock(BlockKind kind, Time now, bool whole = true) COGWHEEL_EXCLUDES(mutex_);
+
+  void BlockAgreed(Time now) COGWHEEL_EXCLUDES(mutex_);
+  // The present block's work has waited that long for other ranks.
+  void Waited(std::chrono::nanoseconds time) COGWHEEL_EXCLUDES(mutex_);
+
+  int64_t last_sequence() const COGWHEEL_EXCLUDES(mutex_);
+  Block block() const COGWHEEL_EXCLUDES(mutex_);
+  // To other ranks so far, by op.
+  std::map<std::string, int64_t> sent_bytes() const COGWHEEL_EXCLUDES(mutex_);
+  // The kept entries, oldest first.
+  std::vector<Entry> Entries() const COGWHEEL_EXCLUDES(mutex_);
+
+ private:
+  const Hooks hooks_;
+  mutable Mutex mutex_;
+  std::map<std::string, int64_t> sent_bytes_ COGWHEEL_GUARDED_BY(mutex_);
+  std::array<Entry, kKept> ring_ COGWHEEL_GUARDED_BY(mutex_);
+  int64_t last_sequence_ COGWHEEL_GUARDED_BY(mutex_) = 0;
+  Block block_ COGWHEEL_GUARDED_BY(mutex_);
+  std::chrono::nanoseconds waited_ COGWHEEL_GUARDED_BY(mutex_){0};  // in block_
+};
+
+std::string_view BlockName(BlockKind kind);
+
+// One line an entry: "#17 ulysses 4096 B, block 3, 1.204 s ago, open".
+std::string DescribeEntry(const FlightRecorder::Entry& entry, FlightRecorder::Time now);
+
+// The same communicator, each exchange of it and of its splits written down. Owns `inner`;
+// `recorder` outlives it.
+std::unique_ptr<Communicator> Recorded(std::unique_ptr<Communicator> inner,
+                                       FlightRecorder& recorder);
+
+}  // namespace cogwheel

@@ -1,0 +1,257 @@
+#include "worker/weights/safetensors.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <set>
+#include <stdexcept>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "worker/weights/json_fields.h"
+
+namespace cogwheel {
+namespace {
+
+constexpr uint64_t kMaxHeaderBytes = 100'000'000;
+constexpr size_t kLengthBytes = 8;
+constexpr size_t kMaxDims = 8;
+
+constexpr std::pair<TensorDtype, const char*> kDtypes[] = {{TensorDtype::kF32, "F32"},
+                                                           {TensorDtype::kF16, "F16"},
+                                                           {TensorDtype::kBf16, "BF16"},
+                                                           {TensorDtype::kU8, "U8"}};
+
+[[noreturn]] void Refuse(const std::string& file, const std::string& what) {
+  throw std::invalid_argument(file + " is damaged: " + what);
+}
+
+// Bytes of the JSON header, whose length the file's first bytes tell.
+uint64_t HeaderBytes(std::string_view start, int64_t file_bytes, const std::string& file) {
+  if (start.size() < kLengthBytes) Refuse(file, "it has no header");
+  uint64_t length = 0;
+  std::memcpy(&length, start.data(), kLengthBytes);
+  if (length > kMaxHeaderBytes || length > static_cast<uint64_t>(file_bytes) - kLengthBytes) {
+    Refuse(file, "a header of " + std::to_string(length) + " bytes in a file of " +
+                     std::to_string(file_bytes));
+  }
+  return length;
+}
+
+// Keeps the last value of a repeated key silently otherwise, so one tensor could hide another.
+nlohmann::json ParseWithUniqueNames(std::string_view header, const std::string& file) {
+  std::set<std::string> names;
+  std::string repeated;
+  const auto watch = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& value) {
+    if (depth > 4) return false;
+    if (event == nlohmann::json::parse_event_t::key && depth == 1 &&
+        !names.insert(value.get<std::string>()).second) {
+      repeated = value.get<std::string>();
+    }
+    return true;
+  };
+  nlohmann::json json = nlohmann::json::parse(header, watch, /*allow_exceptions=*/false);
+  if (json.is_discarded() || !json.is_object()) Refuse(file, "its header is not a JSON object");
+  if (!repeated.empty()) Refuse(file, "tensor " + PrintableName(repeated) + " is named twice");
+  return json;
+}
+
+TensorDtype ReadDtype(const nlohmann::json& info, const std::string& where) {
+  const auto dtype = info.find("dtype");
+  if (dtype != info.end() && dtype->is_string()) {
+    for (const auto& [value, name] : kDtypes) {
+      if (dtype->get_ref<const std::string&>() == name) return value;
+    }
+  }
+  throw std::invalid_argument(where + ": dtype is not one of F32, F16, BF16, U8");
+}
+
+std::vector<int64_t> ReadWholeNumbers(const nlohmann::json& info, const char* key,
+                                      const std::string& where) {
+  const auto found = info.find(key);
+  std::vector<int64_t> numbers;
+  if (found == info.end() || !found->is_array() || found->size() > kMaxDims) {
+    throw std::invalid_argument(where + ": " + key + " is not an array of whole numbers");
+  }
+  for (const nlohmann::json& number : *found) {
+    if (!number.is_number_unsigned() || number.get<uint64_t>() > (uint64_t{1} << 60)) {
+      throw std::invalid_argument(where + ": " + key + " is not an array of whole numbers");
+    }
+    numbers.push_back(number.get<int64_t>());
+  }
+  return numbers;
+}
+
+// Bytes of a shape; -1 when the product overflows.
+int64_t ShapeBytes(const std::vector<int64_t>& shape, TensorDtype dtype) {
+  int64_t bytes = ElementBytes(dtype);
+  for (const int64_t extent : shape) {
+    if (__builtin_mul_overflow(bytes, extent, &bytes)) return -1;
+  }
+  return bytes;
+}
+
+}  // namespace
+
+int64_t ElementBytes(TensorDtype dtype) {
+  switch (dtype) {
+    case TensorDtype::kF32:
+      return 4;
+    case TensorDtype::kF16:
+    case TensorDtype::kBf16:
+      return 2;
+    case TensorDtype::kU8:
+      return 1;
+  }
+  return 1;
+}
+
+const char* DtypeName(TensorDtype dtype) {
+  for (const auto& [value, name] : kDtypes) {
+    if (value == dtype) return name;
+  }
+  return "?";
+}
+
+std::map<std::string, TensorEntry> ParseSafetensors(std::string_view start, int64_t file_bytes,
+                                                    const std::string& file) {
+  const std::string_view header = start.substr(kLengthBytes, HeaderBytes(start, file_bytes, file));
+  const int64_t data_begin = static_cast<int64_t>(kLengthBytes + header.size());
+  const int64_t size = file_bytes - data_begin;
+  std::map<std::string, TensorEntry> tensors;
+  std::vector<std::pair<int64_t, int64_t>> ranges;
+  const nlohmann::json json = ParseWithUniqueNames(header, file);
+  for (const auto& [name, info] : json.items()) {
+    if (name == "__metadata__") continue;
+    const std::string where = file + ": tensor " + PrintableName(name);
+    if (!info.is_object()) throw std::invalid_argument(where + " is not described by an object");
+    TensorEntry entry = {.dtype = ReadDtype(info, where),
+                         .shape = ReadWholeNumbers(info, "shape", where)};
+    const std::vector<int64_t> offsets = ReadWholeNumbers(info, "data_offsets", where);
+    if (offsets.size() != 2 || offsets[0] > offsets[1] || offsets[1] > size) {
+      throw std::invalid_argument(where + ": its data lie outside of the file (" +
+                                  std::to_string(size) + " bytes of data)");
+    }
+    if (ShapeBytes(entry.shape, entry.dtype) != offsets[1] - offsets[0]) {
+      throw std::invalid_argument(
+          where + ": shape and dtype need " + std::to_string(ShapeBytes(entry.shape, entry.dtype)) +
+          " bytes, its data have " + std::to_string(offsets[1] - offsets[0]));
+    }
+    entry.offset = data_begin + offsets[0];
+    entry.bytes = offsets[1] - offsets[0];
+    ranges.emplace_back(offsets[0], offsets[1]);
+    tensors.emplace(name, std::move(entry));
+  }
+  std::ranges::sort(ranges);
+  int64_t end = 0;
+  for (const auto& [first, last] : ranges) {
+    if (first != end) Refuse(file, "tensors overlap or leave a gap at byte " + std::to_string(end));
+    end = last;
+  }
+  if (end != size) Refuse(file, std::to_string(size - end) + " bytes behind the last tensor");
+  return tensors;
+}
+
+OpenFile::OpenFile(const std::string& path)
+    : path_(path), fd_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+  if (fd_ < 0) throw std::invalid_argument(path + " cannot be opened: " + std::strerror(errno));
+}
+
+OpenFile::~OpenFile() { close(fd_); }
+
+int64_t OpenFile::bytes() const {
+  struct stat info = {};
+  return fstat(fd_, &info) == 0 && S_ISREG(info.st_mode) ? info.st_size : 0;
+}
+
+void OpenFile::Read(int64_t offset, std::span<std::byte> into) const {
+  while (!into.empty()) {
+    const ssize_t got = pread(fd_, into.data(), into.size(), offset);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw std::invalid_argument(path_ + " cannot be read: " + std::strerror(errno));
+    if (got == 0) Refuse(path_, "it now ends at byte " + std::to_string(offset));
+    into = into.subspan(got);
+    offset += got;
+  }
+}
+
+SafetensorsFile::SafetensorsFile(const std::string& path) : file_(path) {
+  const int64_t bytes = file_.bytes();
+  start_.resize(std::min<int64_t>(bytes, kLengthBytes));
+  Read(0, std::as_writable_bytes(std::span(start_)));
+  start_.resize(kLengthBytes + HeaderBytes(start_, bytes, path));
+  Read(0, std::as_writable_bytes(std::span(start_)));
+  tensors_ = ParseSafetensors(start_, bytes, path);
+}
+
+std::string_view SafetensorsFile::header() const {
+  return std::string_view(start_).substr(kLengthBytes);
+}
+
+TensorFolder::TensorFolder(const std::string& folder) : folder_(folder) {
+  for (const char* stem : {"diffusion_pytorch_model", "model"}) {
+    const std::string path = folder + "/" + stem + ".safetensors";
+    if (access((path + ".index.json").c_str(), F_OK) == 0) {
+      OpenIndex(path + ".index.json");
+      return;
+    }
+    if (access(path.c_str(), F_OK) == 0) {
+      files_.push_back(std::make_unique<SafetensorsFile>(path));
+      for (const auto& [name, entry] : files_[0]->tensors()) where_[name] = 0;
+      return;
+    }
+  }
+  throw std::invalid_argument(folder +
+                              " holds neither diffusion_pytorch_model.safetensors nor "
+                              "model.safetensors nor an index of one");
+}
+
+void TensorFolder::OpenIndex(const std::string& index_path) {
+  const JsonFields index(ReadSmallFile(index_path), index_path);
+  const JsonFields weight_map = index.Object("weight_map");
+  std::map<std::string, size_t> opened;
+  for (const auto& [name, file] : weight_map.object().items()) {
+    if (!file.is_string()) weight_map.Refuse(name, file, "a file name");
+    const std::string file_name = file.get<std::string>();
+    if (file_name.empty() || file_name.find('/') != std::string::npos) {
+      weight_map.Refuse(name, file, "a file in the same folder");
+    }
+    const auto [slot, is_new] = opened.try_emplace(file_name, files_.size());
+    if (is_new) files_.push_back(std::make_unique<SafetensorsFile>(folder_ + "/" + file_name));
+    where_[name] = slot->second;
+  }
+}
+
+TensorFolder::Found TensorFolder::Find(const std::string& name) const {
+  const auto where = where_.find(name);
+  if (where == where_.end()) return {};
+  const SafetensorsFile& file = *files_[where->second];
+  const auto entry = file.tensors().find(name);
+  return {.entry = entry == file.tensors().end() ? nullptr : &entry->second, .file = &file};
+}
+
+std::string SafetensorsHeader(const std::vector<TensorPlan>& tensors) {
+  nlohmann::ordered_json json;
+  json["__metadata__"] = {{"format", "pt"}};
+  int64_t offset = 0;
+  for (const TensorPlan& tensor : tensors) {
+    const int64_t bytes = ShapeBytes(tensor.shape, tensor.dtype);
+    json[tensor.name] = {{"dtype", DtypeName(tensor.dtype)},
+                         {"shape", tensor.shape},
+                         {"data_offsets", {offset, offset + bytes}}};
+    offset += bytes;
+  }
+  std::string text = json.dump();
+  text.resize((text.size() + 7) / 8 * 8, ' ');  // data start aligned
+  uint64_t length = text.size();
+  std::string header(kLengthBytes, '\0');
+  std::memcpy(header.data(), &length, kLengthBytes);
+  return header + text;
+}
+
+}  // namespace cogwheel

@@ -1,0 +1,66 @@
+#include "worker/weights/weights.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <sstream>
+#include <stdexcept>
+
+#include <ATen/ATen.h>
+
+namespace cogwheel {
+
+at::ScalarType ScalarTypeOf(TensorDtype dtype) {
+  switch (dtype) {
+    case TensorDtype::kF32:
+      return at::kFloat;
+    case TensorDtype::kF16:
+      return at::kHalf;
+    case TensorDtype::kBf16:
+      return at::kBFloat16;
+    case TensorDtype::kU8:
+      return at::kByte;
+  }
+  return at::kByte;
+}
+
+namespace {
+
+constexpr double kSmall = 0.02;  // spread of biases, and of a norm's weights around 1
+
+at::Tensor MakeRandom(const std::string& name, at::IntArrayRef shape, at::Device device,
+                      at::ScalarType dtype) {
+  at::Generator generator = at::globalContext().defaultGenerator(device);
+  generator.set_current_seed(std::hash<std::string>{}(name));
+  const at::Tensor normal = at::randn(shape, at::TensorOptions(dtype).device(device));
+  const bool is_weight = name.ends_with(".weight");
+  if (shape.size() == 1) return is_weight ? normal * kSmall + 1 : normal * kSmall;
+  const int64_t inputs = normal.numel() / std::max<int64_t>(shape[0], 1);
+  return normal * (1 / std::sqrt(static_cast<double>(inputs)));
+}
+
+}  // namespace
+
+at::Tensor Weights::Load(const std::string& name, at::IntArrayRef shape, at::Device device,
+                         at::ScalarType dtype) const {
+  if (!folder_.has_value()) {
+    return device.is_meta() ? at::empty(shape, at::TensorOptions(dtype).device(device))
+                            : MakeRandom(name, shape, device, dtype);
+  }
+  const auto [entry, file] = folder_->Find(name);
+  if (entry == nullptr) {
+    const std::string& where = file == nullptr ? folder_->folder() : file->path();
+    throw std::invalid_argument(where + ": tensor " + name + " is missing");
+  }
+  if (at::IntArrayRef(entry->shape) != shape) {
+    std::ostringstream message;
+    message << file->path() << ": tensor " << name << " has shape " << at::IntArrayRef(entry->shape)
+            << " where the configuration needs " << shape;
+    throw std::invalid_argument(message.str());
+  }
+  if (device.is_meta()) return at::empty(shape, at::TensorOptions(dtype).device(device));
+  const at::Tensor stored = reader_->Read(*file, entry->offset, entry->bytes, device);
+  return stored.view(ScalarTypeOf(entry->dtype)).view(shape).to(dtype);
+}
+
+}  // namespace cogwheel
