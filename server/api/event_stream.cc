@@ -9,10 +9,10 @@
 
 #include "proto/contract/status.h"
 #include "proto/contract/validate.h"
-#include "server/api/convert.h"
 #include "server/api/message_writer.h"
 #include "server/api/raw_request.h"
 #include "server/api/submit.h"
+#include "server/events/job_event.h"
 
 namespace cogwheel {
 namespace {
@@ -75,6 +75,12 @@ class EventStream final : public MessageWriter<v1::JobEvent> {
   int64_t after_ COGWHEEL_GUARDED_BY(mutex_) = 0;
   bool told_from_store_ COGWHEEL_GUARDED_BY(mutex_) = false;
 };
+
+// OK, or a finished job's error.
+absl::Status StatusOf(const Job& job) {
+  if (job.error.code == absl::StatusCode::kOk) return absl::OkStatus();
+  return MakeError(job.error.code, job.error.reason, job.name + ": " + job.error.message);
+}
 
 // The lock keeps the stream from going while it is woken; OnDone waits for it in Detach.
 void Waker::OnEvents() {

@@ -9,12 +9,12 @@
 #include "proto/contract/status.h"
 #include "proto/contract/utf8.h"
 #include "proto/contract/validate.h"
-#include "server/api/convert.h"
 #include "server/api/download_stream.h"
 #include "server/api/event_stream.h"
 #include "server/api/raw_request.h"
 #include "server/api/rpc_call.h"
 #include "server/api/submit.h"
+#include "server/events/job_event.h"
 
 namespace cogwheel {
 namespace {
@@ -43,10 +43,11 @@ absl::StatusOr<JobQuery> ToQuery(const std::string& tenant, const v1::ListJobsRe
     }
   }
   for (const int state : request.states()) {
-    if (state < v1::QUEUED || state > v1::EXPIRED) {
-      violations.push_back({"states", absl::StrCat("states holds ", state, ", which is unknown")});
+    const std::optional<JobState> known = FromProto(static_cast<v1::JobState>(state));
+    if (known.has_value()) {
+      query.states.push_back(*known);
     } else {
-      query.states.push_back(FromProto(static_cast<v1::JobState>(state)));
+      violations.push_back({"states", absl::StrCat("states holds ", state, ", which is unknown")});
     }
   }
   if (!violations.empty()) return MakeInvalidArgument("LIST", violations);

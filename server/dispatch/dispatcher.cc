@@ -129,10 +129,10 @@ void Dispatcher::AnnounceQueue() {
   std::map<std::string, int> positions;
   std::vector<QueueEntry> entries;
   for (const QueuedJob* job : queue_.InOrder()) {
-    QueueEntry entry{job, ++positions[job->model], std::nullopt};
+    QueueEntry entry{job->name, job->attempt, ++positions[job->model], std::nullopt};
     const std::optional<Placement::Place> place = placement.Take(*job);
     if (place.has_value() && job->seconds > 0) entry.start_in = place->start_in;
-    entries.push_back(entry);
+    entries.push_back(std::move(entry));
   }
   announcer_.Queue(entries);
 }

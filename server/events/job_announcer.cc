@@ -3,30 +3,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/events/job_event.h"
 #include "server/job/proto_time.h"
 
 namespace cogwheel {
 namespace {
 
 constexpr std::chrono::seconds kLongestSilence{30};
-
-v1::Stage ToStage(RunStage stage) {
-  switch (stage) {
-    case RunStage::kTextEncode:
-      return v1::STAGE_TEXT_ENCODE;
-    case RunStage::kDenoise:
-      return v1::STAGE_DENOISE;
-    case RunStage::kDecode:
-      return v1::STAGE_DECODE;
-  }
-  return v1::STAGE_UNSPECIFIED;
-}
-
-void SetError(const JobError& error, v1::JobError& out) {
-  out.set_code(static_cast<int32_t>(error.code));
-  out.set_reason(error.reason);
-  out.set_message(error.message);
-}
 
 }  // namespace
 
@@ -38,15 +21,15 @@ v1::JobEvent JobAnnouncer::NewEvent() const {
 
 void JobAnnouncer::Queue(const std::vector<QueueEntry>& entries) {
   const Time now = clock_.Now();
-  std::map<std::string, Place> places;
+  std::map<std::string, Waiting> queued;
   for (const QueueEntry& entry : entries) {
-    const std::string& name = entry.job->name;
-    running_.erase(name);  // its group was lost: what the attempt had come to is no news any more
-    Place place{entry.position, now};
-    const auto old = queued_.find(name);
+    running_.erase(
+        entry.name);  // its group was lost: what the attempt had come to is no news any more
+    Waiting waiting{entry.position, now};
+    const auto old = queued_.find(entry.name);
     if (old != queued_.end() && old->second.position == entry.position &&
         now - old->second.announced < kLongestSilence) {
-      place = old->second;
+      waiting = old->second;
     } else {
       v1::JobEvent event = NewEvent();
       event.mutable_queued()->set_position(entry.position);
@@ -55,11 +38,11 @@ void JobAnnouncer::Queue(const std::vector<QueueEntry>& entries) {
             std::chrono::duration<double>(std::max(*entry.start_in, 0.0)));
         *event.mutable_queued()->mutable_expected_start() = ToTimestamp(clock_.Wall() + wait);
       }
-      events_.Append(name, entry.job->attempt, std::move(event));
+      events_.Append(entry.name, entry.attempt, std::move(event));
     }
-    places.emplace(name, place);
+    queued.emplace(entry.name, waiting);
   }
-  queued_ = std::move(places);
+  queued_ = std::move(queued);
 }
 
 void JobAnnouncer::Started(const Job& job) {
@@ -74,7 +57,7 @@ void JobAnnouncer::Progress(const Job& job, const RunProgress& progress,
                             std::optional<double> seconds_left) {
   v1::JobEvent event = NewEvent();
   v1::Progress& out = *event.mutable_progress();
-  out.set_stage(ToStage(progress.stage));
+  out.set_stage(ToProto(progress.stage));
   out.set_step(progress.step);
   out.set_steps(progress.steps);
   if (seconds_left.has_value()) *out.mutable_time_left() = ToDuration(*seconds_left);
@@ -102,21 +85,9 @@ int64_t JobAnnouncer::EndSequence(const Job& job) const {
 }
 
 void JobAnnouncer::Ended(const Job& job) {
-  v1::JobEvent event = NewEvent();
-  if (job.state == JobState::kSucceeded && job.result.has_value()) {
-    event.mutable_succeeded()->set_size_bytes(job.result->size_bytes);
-    event.mutable_succeeded()->set_sha256(job.result->sha256);
-    event.mutable_succeeded()->set_media_type(job.result->media_type);
-  } else if (job.state == JobState::kCancelled) {
-    SetError(job.error, *event.mutable_cancelled()->mutable_error());
-  } else if (job.state == JobState::kExpired) {
-    SetError(job.error, *event.mutable_expired()->mutable_error());
-  } else {
-    SetError(job.error, *event.mutable_failed()->mutable_error());
-  }
   running_.erase(job.name);
   queued_.erase(job.name);
-  events_.Append(job.name, job.attempt, std::move(event));
+  events_.Append(job.name, job.attempt, TerminalEvent(job));
 }
 
 void JobAnnouncer::Tick() {

@@ -12,12 +12,13 @@
 #include "server/events/event_log.h"
 #include "server/job/job_store.h"
 #include "server/job/run.h"
-#include "server/schedule/request_queue.h"
 
 namespace cogwheel {
 
+// A job that waits, as its watchers are told of it.
 struct QueueEntry {
-  const QueuedJob* job = nullptr;
+  std::string name;
+  int32_t attempt = 0;             // that it has had
   int position = 0;                // among the jobs of its model, 1 = next
   std::optional<double> start_in;  // seconds, if it can be told
 };
@@ -44,8 +45,8 @@ class JobAnnouncer {
 
  private:
   using Time = std::chrono::steady_clock::time_point;
-  struct Place {
-    int position = 0;
+  struct Waiting {
+    int position = 0;  // as announced
     Time announced{};
   };
   struct Last {
@@ -57,7 +58,7 @@ class JobAnnouncer {
 
   EventLog& events_;
   const Clock& clock_;
-  std::map<std::string, Place> queued_;
+  std::map<std::string, Waiting> queued_;
   std::map<std::string, Last> running_;
 };
 

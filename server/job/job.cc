@@ -23,7 +23,19 @@ constexpr std::array kTransitions = {
 
 }  // namespace
 
-bool IsTerminal(JobState state) { return state >= JobState::kSucceeded; }
+bool IsTerminal(JobState state) {
+  switch (state) {
+    case JobState::kQueued:
+    case JobState::kRunning:
+      return false;
+    case JobState::kSucceeded:
+    case JobState::kFailed:
+    case JobState::kCancelled:
+    case JobState::kExpired:
+      return true;
+  }
+  return false;
+}
 
 bool IsLegalTransition(JobState from, JobState to) {
   for (const Transition& legal : kTransitions) {
@@ -33,9 +45,21 @@ bool IsLegalTransition(JobState from, JobState to) {
 }
 
 std::string JobStateName(JobState state) {
-  constexpr std::array kNames = {"QUEUED", "RUNNING",   "SUCCEEDED",
-                                 "FAILED", "CANCELLED", "EXPIRED"};
-  return kNames[static_cast<size_t>(state)];
+  switch (state) {
+    case JobState::kQueued:
+      return "QUEUED";
+    case JobState::kRunning:
+      return "RUNNING";
+    case JobState::kSucceeded:
+      return "SUCCEEDED";
+    case JobState::kFailed:
+      return "FAILED";
+    case JobState::kCancelled:
+      return "CANCELLED";
+    case JobState::kExpired:
+      return "EXPIRED";
+  }
+  return "";
 }
 
 int64_t QueuedBytes(const Job& job) {

@@ -22,7 +22,7 @@ MAY_INCLUDE = {
     "server/api": ["server/groups", "server/dispatch", "server/events", "server/schedule", "server/job", "server/metrics"],
     "server/groups": ["server/dispatch", "server/job", "server/metrics"],
     "server/dispatch": ["server/events", "server/schedule", "server/job", "server/metrics"],
-    "server/events": ["server/schedule", "server/job"],
+    "server/events": ["server/job"],
     "server/schedule": ["server/job", "server/metrics"],
     "server/store/sqlite": ["server/store/files", "server/job", "server/metrics"],
     "server/store/files": ["server/job", "server/metrics"],

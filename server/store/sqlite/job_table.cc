@@ -2,6 +2,9 @@
 
 #include <utility>
 
+#include <absl/strings/str_cat.h>
+
+#include "proto/contract/status.h"
 #include "server/job/job_errors.h"
 
 namespace cogwheel {
@@ -15,6 +18,36 @@ namespace {
   "text_encode_s, denoise_s, decode_s, encode_s, last_sequence"
 
 constexpr int kAccepted = -1;  // in place of a total's state
+
+// As the column `state` holds it: never to change, for the files that exist. Unfinished are those
+// below 2.
+int StateColumn(JobState state) {
+  switch (state) {
+    case JobState::kQueued:
+      return 0;
+    case JobState::kRunning:
+      return 1;
+    case JobState::kSucceeded:
+      return 2;
+    case JobState::kFailed:
+      return 3;
+    case JobState::kCancelled:
+      return 4;
+    case JobState::kExpired:
+      return 5;
+  }
+  return kAccepted;
+}
+
+absl::StatusOr<JobState> StateOf(int64_t column) {
+  constexpr JobState kStates[] = {JobState::kQueued, JobState::kRunning,   JobState::kSucceeded,
+                                  JobState::kFailed, JobState::kCancelled, JobState::kExpired};
+  for (const JobState state : kStates) {
+    if (StateColumn(state) == column) return state;
+  }
+  return MakeError(absl::StatusCode::kUnavailable, "STORE",
+                   absl::StrCat("a stored job has the state ", column, ", which is unknown"));
+}
 
 Job::WallTime FromNanos(int64_t nanos) {
   return Job::WallTime(
@@ -49,12 +82,14 @@ class RowReader {
   int column_ = 0;
 };
 
-Job ReadJob(const Statement& statement) {
+absl::StatusOr<Job> ReadJob(const Statement& statement) {
   RowReader row(statement);
   Job job;
   job.name = row.Text();
   job.tenant = row.Text();
-  job.state = static_cast<JobState>(row.Int());
+  const absl::StatusOr<JobState> state = StateOf(row.Int());
+  if (!state.ok()) return state.status();
+  job.state = *state;
   job.attempt = row.Small();
   job.epoch = row.Int();
   job.charges = row.Small();
@@ -79,7 +114,9 @@ absl::StatusOr<std::vector<Job>> ReadJobs(Statement statement) {
     const absl::StatusOr<bool> row = statement.Step();
     if (!row.ok()) return row.status();
     if (!*row) return jobs;
-    jobs.push_back(ReadJob(statement));
+    absl::StatusOr<Job> job = ReadJob(statement);
+    if (!job.ok()) return job.status();
+    jobs.push_back(*std::move(job));
   }
 }
 
@@ -96,9 +133,9 @@ absl::Status InsertJob(Connection& connection, const Job& job, const std::string
       " error_message, result_expired, text_encode_s, denoise_s, decode_s, encode_s,"
       " last_sequence) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 0, '', '', 0,"
       " 0, 0, 0, 0, 0)",
-      job.name, job.tenant, static_cast<int>(job.state), job.attempt, job.epoch, job.charges,
-      job.group, Bytes{job.request.SerializeAsString()}, job.image_bytes, image_sha256,
-      job.cancel_requested, ToNanos(job.create_time));
+      job.name, job.tenant, StateColumn(job.state), job.attempt, job.epoch, job.charges, job.group,
+      Bytes{job.request.SerializeAsString()}, job.image_bytes, image_sha256, job.cancel_requested,
+      ToNanos(job.create_time));
 }
 
 absl::StatusOr<std::optional<Job>> FindJob(Connection& connection, const std::string& name) {
@@ -106,14 +143,15 @@ absl::StatusOr<std::optional<Job>> FindJob(Connection& connection, const std::st
       connection.Query("SELECT " COGWHEEL_JOB_COLUMNS " FROM jobs WHERE name = ?1", name);
   const absl::StatusOr<bool> row = found.Step();
   if (!row.ok()) return row.status();
-  return *row ? std::optional(ReadJob(found)) : std::nullopt;
+  if (!*row) return std::nullopt;
+  return ReadJob(found);
 }
 
 absl::StatusOr<JobPage> ListJobs(Connection& connection, const JobQuery& query) {
   constexpr const char* kAfterAllNames = "jobs0";  // names begin with jobs/
   const std::string before = query.before_name.empty() ? kAfterAllNames : query.before_name;
   int64_t states = query.states.empty() ? -1 : 0;  // one bit a state
-  for (const JobState state : query.states) states |= int64_t{1} << static_cast<int>(state);
+  for (const JobState state : query.states) states |= int64_t{1} << StateColumn(state);
   absl::StatusOr<std::vector<Job>> jobs = ReadJobs(
       connection.Query("SELECT " COGWHEEL_JOB_COLUMNS
                        " FROM jobs WHERE tenant = ?1 AND name < ?2 AND ((1 << state) & ?3) <> 0"
@@ -143,8 +181,8 @@ absl::Status UpdateJob(Connection& connection, const Job& before, const Job& aft
       " text_encode_s = ?19, denoise_s = ?20, decode_s = ?21, encode_s = ?22,"
       " last_sequence = ?23"
       " WHERE name = ?1 AND state = ?2 AND epoch = ?3 AND attempt = ?4",
-      before.name, static_cast<int>(before.state), before.epoch, before.attempt,
-      static_cast<int>(after.state), after.attempt, after.epoch, after.charges, after.group,
+      before.name, StateColumn(before.state), before.epoch, before.attempt,
+      StateColumn(after.state), after.attempt, after.epoch, after.charges, after.group,
       after.cancel_requested, NanosOrNone(after.start_time), NanosOrNone(after.end_time),
       static_cast<int>(after.error.code), after.error.reason, after.error.message,
       result.has_value() ? std::optional(kept.size_bytes) : std::nullopt, kept.sha256,
@@ -159,7 +197,7 @@ absl::Status CountJob(Connection& connection, const Job& job, std::optional<JobS
   return connection.Run(
       "INSERT INTO totals (model, tenant, state, reason, count) VALUES (?1, ?2, ?3, ?4, 1)"
       " ON CONFLICT DO UPDATE SET count = count + 1",
-      job.request.model(), job.tenant, state.has_value() ? static_cast<int>(*state) : kAccepted,
+      job.request.model(), job.tenant, state.has_value() ? StateColumn(*state) : kAccepted,
       failed ? job.error.reason : "");
 }
 
@@ -172,7 +210,11 @@ absl::StatusOr<JobTotals> ReadTotals(Connection& connection) {
     if (!*row) return read;
     const int64_t state = totals.Int(2);
     JobTotals::Key key{totals.Text(0), totals.Text(1), std::nullopt, totals.Text(3)};
-    if (state != kAccepted) key.state = static_cast<JobState>(state);
+    if (state != kAccepted) {
+      const absl::StatusOr<JobState> known = StateOf(state);
+      if (!known.ok()) return known.status();
+      key.state = *known;
+    }
     read.counts[key] = totals.Int(4);
   }
 }
