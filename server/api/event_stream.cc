@@ -39,14 +39,14 @@ class EventStream final : public MessageWriter<v1::JobEvent> {
   struct Options {
     bool include_video = false;
     bool end_with_job = false;  // the job's error is the stream's status
-    bool cancel_when_left = false;
+    bool cancel_when_gone = false;
   };
   EventStream(const char* method, grpc::CallbackServerContext* context, Options options,
               const ApiParts& parts)
       : MessageWriter(method, context, parts), options_(options) {}
 
   void Follow(const std::string& job, int64_t after) COGWHEEL_EXCLUDES(mutex_) {
-    if (options_.cancel_when_left) parts_.streams.Hold(job);
+    if (options_.cancel_when_gone) parts_.streams.Hold(job);
     {
       MutexLock lock(mutex_);
       job_ = job;
@@ -67,7 +67,7 @@ class EventStream final : public MessageWriter<v1::JobEvent> {
   bool Snapshot(int64_t sequence, v1::JobEvent& event) COGWHEEL_REQUIRES(mutex_);
   bool FillChunk(const EventLog::Next& next, v1::JobEvent& event) COGWHEEL_REQUIRES(mutex_);
   void EndWithJob() COGWHEEL_REQUIRES(mutex_);
-  void Leave() override;
+  void OnOver() override;
 
   const Options options_;
   const std::shared_ptr<Waker> waker_ = std::make_shared<Waker>(this);
@@ -162,18 +162,18 @@ void EventStream::EndWithJob() {
   End(job.ok() ? StatusOf(*job) : job.status());
 }
 
-void EventStream::Leave() {
+void EventStream::OnOver() {
   waker_->Detach();
   std::string job;
-  bool left = false;
+  bool caller_gone = false;
   {
     MutexLock lock(mutex_);
     job = job_;
-    left = this->left();
+    caller_gone = this->caller_gone();
   }
   if (job.empty()) return;
   parts_.events.Unwatch(job, waker_.get());
-  if (options_.cancel_when_left && parts_.streams.LetGo(job) && left) {
+  if (options_.cancel_when_gone && parts_.streams.LetGo(job) && caller_gone) {
     parts_.dispatcher.Cancel(*tenant(), job, [](const absl::StatusOr<Job>&) {});
   }
 }
@@ -214,7 +214,7 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* MakeGenerateStream(grpc::CallbackSer
   EventStream::Options options;
   options.include_video = true;
   options.end_with_job = true;
-  options.cancel_when_left = !request.detach();
+  options.cancel_when_gone = !request.detach();
   auto* stream = new EventStream("Generate", context, options, parts);
   const absl::Status admitted = parsed.ok() ? stream->tenant().status() : parsed;
   if (!admitted.ok()) {

@@ -13,7 +13,7 @@
 namespace cogwheel {
 
 // The part that all server streams share: one message in flight, Finish once and last, a caller
-// that leaves, a reader that stalls. gRPC calls back on its own threads; Start* and Finish are
+// that goes away, a reader that stalls. gRPC calls back on its own threads; Start* and Finish are
 // called with the lock, so that nothing starts after Finish. Deleted by gRPC's OnDone alone.
 template <typename Message>
 class MessageWriter : public grpc::ServerWriteReactor<grpc::ByteBuffer>, public LiveStream {
@@ -29,17 +29,17 @@ class MessageWriter : public grpc::ServerWriteReactor<grpc::ByteBuffer>, public 
   void OnWriteDone(bool ok) final {
     MutexLock lock(mutex_);
     writing_since_.reset();
-    if (!ok) left_ = true;
+    if (!ok) caller_gone_ = true;
     Advance();
   }
   void OnCancel() final {
     MutexLock lock(mutex_);
-    left_ = true;
+    caller_gone_ = true;
     Advance();
   }
   void OnDone() final {
     parts_.streams.Remove(this);
-    Leave();
+    OnOver();
     { MutexLock lock(mutex_); }  // whoever called Finish has let go
     delete this;
   }
@@ -80,18 +80,18 @@ class MessageWriter : public grpc::ServerWriteReactor<grpc::ByteBuffer>, public 
   // Fills in `message` and returns true, or returns false: there is nothing to send now, or End was
   // called.
   virtual bool Next(Message& message) COGWHEEL_REQUIRES(mutex_) = 0;
-  // Last words, without the lock: the stream is over.
-  virtual void Leave() {}
+  // Last words, without the lock: the stream is over, for whatever reason.
+  virtual void OnOver() {}
 
   void End(const absl::Status& status) COGWHEEL_REQUIRES(mutex_) {
     if (!end_.has_value()) end_ = status;
   }
-  bool left() const COGWHEEL_REQUIRES(mutex_) { return left_; }
+  bool caller_gone() const COGWHEEL_REQUIRES(mutex_) { return caller_gone_; }
 
   // Something may have changed: sends the next message or finishes.
   void Advance() COGWHEEL_REQUIRES(mutex_) {
     if (writing_since_.has_value() || finished_ || pinned_) return;
-    if (left_) End(absl::CancelledError("the caller has left"));
+    if (caller_gone_) End(absl::CancelledError("the caller has left"));
     Message message;
     if (!end_.has_value() && Next(message)) {
       writing_since_ = parts_.clock.Now();
@@ -114,7 +114,7 @@ class MessageWriter : public grpc::ServerWriteReactor<grpc::ByteBuffer>, public 
   grpc::ByteBuffer bytes_ COGWHEEL_GUARDED_BY(mutex_);  // being written
   std::optional<std::chrono::steady_clock::time_point> writing_since_ COGWHEEL_GUARDED_BY(mutex_);
   std::optional<absl::Status> end_ COGWHEEL_GUARDED_BY(mutex_);
-  bool left_ COGWHEEL_GUARDED_BY(mutex_) = false;
+  bool caller_gone_ COGWHEEL_GUARDED_BY(mutex_) = false;
   bool cut_ COGWHEEL_GUARDED_BY(mutex_) = false;  // once: its write may stay in flight for long
   bool pinned_ COGWHEEL_GUARDED_BY(mutex_) = false;
   bool finished_ COGWHEEL_GUARDED_BY(mutex_) = false;

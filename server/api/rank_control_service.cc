@@ -17,7 +17,7 @@ using internal::v1::RankMessage;
 using Reactor = grpc::ServerBidiReactor<RankMessage, FrontendMessage>;
 
 constexpr size_t kMaxOutbox = 64;  // messages; a job is one
-constexpr int kMaxUnhandled = 8;   // messages, of at most 256 KiB and a little
+constexpr int kMaxUnhandled = 8;   // messages; 256 KiB when honest, what the port takes at most
 
 // What both sides of a stream share. The reactor goes when gRPC is done with it; the link stays for
 // those who hold it and then does nothing.

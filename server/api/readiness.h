@@ -14,9 +14,10 @@ class HealthCheckServiceInterface;
 
 namespace cogwheel {
 
-// Keeps grpc.health.v1 truthful: "" and cogwheel.v1.VideoService serve while a job submitted now
-// would start (some group is formed with no rank suspect, the queue has room, no shutdown), each
-// group under its own name. Update is called on the dispatcher's thread, Drain and Reason from any.
+// Keeps grpc.health.v1 truthful: "" and cogwheel.v1.VideoService serve while some group is formed
+// with no rank suspect, the queue has room and no shutdown has begun; each group serves under its
+// own name. It looks neither at the store and its disk nor at which model a request names. Update
+// is called on the dispatcher's thread, Drain and Reason from any.
 class Readiness {
  public:
   Readiness(const GroupBoard& board, const AdmissionLedger& ledger, ServerMetrics& metrics)
@@ -26,7 +27,7 @@ class Readiness {
   void Serve(grpc::HealthCheckServiceInterface* health) COGWHEEL_EXCLUDES(mutex_);
   void Update() COGWHEEL_EXCLUDES(mutex_);
   void Drain() COGWHEEL_EXCLUDES(mutex_);
-  // Why a job submitted now would not start; "" when it would.
+  // Why they do not serve; "" when they do.
   std::string Reason() const COGWHEEL_EXCLUDES(mutex_);
 
  private:

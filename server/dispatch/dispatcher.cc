@@ -130,7 +130,7 @@ void Dispatcher::AnnounceQueue() {
   std::vector<QueueEntry> entries;
   for (const QueuedJob* job : queue_.InOrder()) {
     QueueEntry entry{job->name, job->attempt, ++positions[job->model], std::nullopt};
-    const std::optional<Placement::Place> place = placement.Take(*job);
+    const std::optional<Placement::Assignment> place = placement.Take(*job);
     if (place.has_value() && job->seconds > 0) entry.start_in = place->start_in;
     entries.push_back(std::move(entry));
   }
@@ -143,7 +143,7 @@ void Dispatcher::Schedule() {
   std::vector<std::pair<std::string, std::string>> starts;  // group, job
   for (const QueuedJob* job : queue_.InOrder()) {
     if (starts.size() == idle_.size()) break;
-    const std::optional<Placement::Place> place = placement.Take(*job);
+    const std::optional<Placement::Assignment> place = placement.Take(*job);
     if (place.has_value() && place->now) starts.emplace_back(place->group, job->name);
   }
   bool moved = false;

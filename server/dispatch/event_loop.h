@@ -27,7 +27,8 @@ class EventLoop {
   // Ends after the task that runs; what is posted later is dropped. Idempotent.
   void Stop();
 
-  // For sources with a bound of their own (accepted jobs, ranks' messages, streams that end).
+  // For what must not be refused. Nothing here bounds it: accepted jobs are bounded by the queue's
+  // limits and messages by each rank's stream, but streams that open and end are not.
   void Post(std::function<void()> task) COGWHEEL_EXCLUDES(mutex_);
   // For everybody else. False when the loop is behind or has stopped.
   bool TryPost(std::function<void()> task) COGWHEEL_EXCLUDES(mutex_);

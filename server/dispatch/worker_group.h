@@ -44,7 +44,7 @@ class WorkerGroup {
   virtual v1::Group Describe() const = 0;  // for ListGroups; `running_job` too
 
   // Only while idle. OnRefused or OnStarted follows, or OnLost.
-  virtual void Run(const RunOrder& order) = 0;
+  virtual void Run(const AttemptOrder& order) = 0;
   // Asks the ranks to give up the job; OnFinished follows with kCancelled, or its result if that
   // was ready first.
   virtual void Cancel() = 0;

@@ -13,15 +13,18 @@
 
 namespace cogwheel {
 
-// Told that a job has new events. Called from the dispatcher's thread without a lock of the log.
+// Told that a job has new events. Called on the thread that appends, the dispatcher's, without a
+// lock of the log.
 class EventWatcher {
  public:
   virtual ~EventWatcher() = default;
   virtual void OnEvents() = 0;
 };
 
-// The recent events of every job, each job's in a bounded ring; watchers pull at their own pace, so
-// a slow one costs nothing. Chunks are kept as places in the result, not as bytes. Thread-safe.
+// The recent events of every job, each job's in a bounded ring. Each Append wakes the job's
+// watchers on its own thread, and they read on from where they are: one that is slow loses old
+// events (kGap) and costs no memory, but what it does when woken costs the caller time. Chunks are
+// kept as offsets into the result, not as bytes. Thread-safe.
 class EventLog {
  public:
   struct Bounds {

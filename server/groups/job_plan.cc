@@ -16,7 +16,7 @@ const char* OutputTypeName(v1::OutputType type) {
 
 }  // namespace
 
-internal::v1::JobPlan ToJobPlan(const RunOrder& order) {
+internal::v1::JobPlan ToJobPlan(const AttemptOrder& order) {
   const v1::GenerateRequest& request = order.request;
   internal::v1::JobPlan plan;
   plan.set_prompt(request.prompt());

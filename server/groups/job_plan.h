@@ -6,6 +6,6 @@
 namespace cogwheel {
 
 // The order as ranks get it; without the image's bytes.
-internal::v1::JobPlan ToJobPlan(const RunOrder& order);
+internal::v1::JobPlan ToJobPlan(const AttemptOrder& order);
 
 }  // namespace cogwheel

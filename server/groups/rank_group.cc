@@ -183,7 +183,7 @@ void RankGroup::OnFormed(Member& member) {
   EnterIdle();
 }
 
-void RankGroup::Run(const RunOrder& order) {
+void RankGroup::Run(const AttemptOrder& order) {
   ++job_sequence_;
   job_ = order.job;
   cancel_asked_ = false;

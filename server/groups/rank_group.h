@@ -52,7 +52,7 @@ class RankGroup final : public WorkerGroup {
   int64_t epoch() const override { return epoch_; }
   bool idle() const override { return phase_ == Phase::kIdle; }
   v1::Group Describe() const override;
-  void Run(const RunOrder& order) override;
+  void Run(const AttemptOrder& order) override;
   void Cancel() override;
 
  private:

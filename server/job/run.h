@@ -13,7 +13,7 @@
 namespace cogwheel {
 
 // What a group is asked to run.
-struct RunOrder {
+struct AttemptOrder {
   std::string job;
   int32_t attempt = 0;
   v1::GenerateRequest request;               // resolved

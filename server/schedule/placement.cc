@@ -22,7 +22,7 @@ void Placement::AddBusy(Group group, const QueuedJob& job, double seconds) {
       {std::move(group), /*idle=*/false, std::max(usual - seconds, usual * kOverdueShare)});
 }
 
-std::optional<Placement::Place> Placement::Take(const QueuedJob& job) {
+std::optional<Placement::Assignment> Placement::Take(const QueuedJob& job) {
   Slot* best = nullptr;
   double best_end = 0;
   for (Slot& slot : slots_) {
@@ -36,7 +36,7 @@ std::optional<Placement::Place> Placement::Take(const QueuedJob& job) {
   }
   if (best == nullptr) return std::nullopt;
   const double start_in = std::exchange(best->free_in, best_end);
-  return Place{best->group.name, std::exchange(best->idle, false), start_in};
+  return Assignment{best->group.name, std::exchange(best->idle, false), start_in};
 }
 
 }  // namespace cogwheel

@@ -26,13 +26,13 @@ class Placement {
   // A group whose job has run for `seconds`.
   void AddBusy(Group group, const QueuedJob& job, double seconds);
 
-  struct Place {
+  struct Assignment {
     std::string group;    // its name
     bool now = false;     // the group is idle, and this is its first job
     double start_in = 0;  // seconds
   };
-  // Takes up the place; nullopt when no group has the job's model.
-  std::optional<Place> Take(const QueuedJob& job);
+  // The group is taken up by the job from then on; nullopt when none has the job's model.
+  std::optional<Assignment> Take(const QueuedJob& job);
 
   struct Slot {
     Group group;

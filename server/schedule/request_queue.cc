@@ -21,29 +21,29 @@ void RequestQueue::Push(QueuedJob job) {
   // Who was away saves nothing up.
   if (tenant.jobs.empty()) tenant.paid = std::max(tenant.paid, turn_);
   Key key{job.arrival - job.priority * kAPriority, job.name};
-  places_[job.name] = {job.tenant, key};
+  index_[job.name] = {job.tenant, key};
   tenant.jobs.emplace(std::move(key), std::move(job));
 }
 
 std::optional<QueuedJob> RequestQueue::Remove(const std::string& name) {
-  const auto place = places_.find(name);
-  if (place == places_.end()) return std::nullopt;
-  const auto& [tenant_name, key] = place->second;
+  const auto entry = index_.find(name);
+  if (entry == index_.end()) return std::nullopt;
+  const auto& [tenant_name, key] = entry->second;
   const auto tenant = tenants_.find(tenant_name);
   const auto found = tenant->second.jobs.find(key);
   std::optional<QueuedJob> job = std::move(found->second);
   tenant->second.jobs.erase(found);
   if (tenant->second.jobs.empty() && tenant->second.paid <= turn_) tenants_.erase(tenant);
-  places_.erase(place);
+  index_.erase(entry);
   return job;
 }
 
 std::optional<QueuedJob> RequestQueue::Take(const std::string& name) {
-  const auto place = places_.find(name);
-  if (place == places_.end()) return std::nullopt;
-  Tenant& tenant = tenants_.at(place->second.first);
+  const auto entry = index_.find(name);
+  if (entry == index_.end()) return std::nullopt;
+  Tenant& tenant = tenants_.at(entry->second.first);
   turn_ = std::max(turn_, tenant.paid);
-  tenant.paid += PriceOf(tenant.jobs.at(place->second.second));
+  tenant.paid += PriceOf(tenant.jobs.at(entry->second.second));
   return Remove(name);
 }
 
@@ -61,7 +61,7 @@ std::vector<const QueuedJob*> RequestQueue::InOrder() const {
     return std::tie(a.paid, a.next->first) < std::tie(b.paid, b.next->first);
   };
   std::vector<const QueuedJob*> order;
-  while (order.size() < places_.size()) {
+  while (order.size() < index_.size()) {
     Line& line = *std::min_element(lines.begin(), lines.end(), sooner);
     order.push_back(&line.next->second);
     line.paid += PriceOf(line.next->second);

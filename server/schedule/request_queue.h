@@ -29,7 +29,7 @@ struct QueuedJob {
 // Jobs that wait. Tenants take turns by what they have had (start-time fair queuing, Goyal et al.
 // 1996, over estimated seconds divided by the tenant's weight); a tenant's own jobs go by priority,
 // then by age, and a minute of waiting counts as one priority more. Owned by the dispatcher's
-// thread. The bound is the ledger's: a job is pushed only with a place reserved.
+// thread. The bound is the ledger's: a job is pushed only with its place reserved there.
 class RequestQueue {
  public:
   // For jobs that start from now on. A tenant that is not named has weight 1.
@@ -42,7 +42,7 @@ class RequestQueue {
   // The order in which jobs would start now. Valid until the next change.
   std::vector<const QueuedJob*> InOrder() const;
   std::vector<std::string> PastDeadline(QueuedJob::Time now) const;
-  size_t size() const { return places_.size(); }
+  size_t size() const { return index_.size(); }
 
  private:
   using Key = std::pair<QueuedJob::Time, std::string>;  // arrival less the priority's worth, name
@@ -54,7 +54,7 @@ class RequestQueue {
 
   std::map<std::string, double> weights_;
   std::map<std::string, Tenant> tenants_;
-  std::map<std::string, std::pair<std::string, Key>> places_;  // tenant and key by job
+  std::map<std::string, std::pair<std::string, Key>> index_;  // tenant and key by job
   double turn_ = 0;  // what the tenant that was served last had paid by then
 };
 

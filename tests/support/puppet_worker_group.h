@@ -44,13 +44,13 @@ class PuppetWorkerGroup final : public WorkerGroup {
   int64_t epoch() const override { return epoch_; }
   bool idle() const override { return idle_; }
   v1::Group Describe() const override { return {}; }
-  void Run(const RunOrder& order) override {
+  void Run(const AttemptOrder& order) override {
     idle_ = false;
     orders.push_back(order);
   }
   void Cancel() override { ++cancels; }
 
-  std::vector<RunOrder> orders;  // that it was given
+  std::vector<AttemptOrder> orders;  // that it was given
   int cancels = 0;
 
  private:

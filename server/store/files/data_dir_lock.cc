@@ -21,7 +21,7 @@ absl::StatusOr<DataDirLock> DataDirLock::Take(const std::string& data_dir) {
   };
   if (error) return refuse(error.message());
   const std::string path = absl::StrCat(data_dir, "/lock");
-  OpenFile file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640));
+  FileDescriptor file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640));
   if (!file.ok()) return refuse(std::strerror(errno));
   if (flock(file.fd(), LOCK_EX | LOCK_NB) != 0) {
     return refuse(errno == EWOULDBLOCK ? "another cogwheel-server uses it" : std::strerror(errno));

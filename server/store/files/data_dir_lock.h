@@ -4,7 +4,7 @@
 
 #include <absl/status/statusor.h>
 
-#include "server/store/files/open_file.h"
+#include "server/store/files/file_descriptor.h"
 
 namespace cogwheel {
 
@@ -15,8 +15,8 @@ class DataDirLock {
   static absl::StatusOr<DataDirLock> Take(const std::string& data_dir);
 
  private:
-  explicit DataDirLock(OpenFile file) : file_(std::move(file)) {}
-  OpenFile file_;
+  explicit DataDirLock(FileDescriptor file) : file_(std::move(file)) {}
+  FileDescriptor file_;
 };
 
 }  // namespace cogwheel

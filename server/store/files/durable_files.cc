@@ -11,7 +11,7 @@
 
 #include "base/log.h"
 #include "proto/contract/status.h"
-#include "server/store/files/open_file.h"
+#include "server/store/files/file_descriptor.h"
 
 namespace cogwheel {
 
@@ -45,7 +45,7 @@ void SyncFile(int fd, const std::string& path) {
 }
 
 absl::Status SyncFolder(const std::filesystem::path& folder) {
-  const OpenFile opened(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const FileDescriptor opened(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!opened.ok()) return FileError("open", folder.string());
   SyncFile(opened.fd(), folder.string());
   return absl::OkStatus();
@@ -54,7 +54,8 @@ absl::Status SyncFolder(const std::filesystem::path& folder) {
 absl::Status WriteDurably(const std::filesystem::path& temporary,
                           const std::filesystem::path& target, std::string_view bytes) {
   constexpr mode_t kFileMode = 0640;
-  const OpenFile file(open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kFileMode));
+  const FileDescriptor file(
+      open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kFileMode));
   if (!file.ok()) return FileError("create", temporary.string());
   const absl::Status written = WriteAll(file.fd(), bytes, temporary.string());
   if (!written.ok()) {
@@ -67,7 +68,7 @@ absl::Status WriteDurably(const std::filesystem::path& temporary,
 }
 
 absl::StatusOr<std::string> ReadWhole(const std::filesystem::path& path) {
-  const OpenFile file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.ok() && errno == ENOENT) {
     return absl::NotFoundError(absl::StrCat(path.string(), " does not exist"));
   }

@@ -16,7 +16,7 @@
 #include "base/sha256.h"
 #include "proto/contract/status.h"
 #include "server/store/files/durable_files.h"
-#include "server/store/files/open_file.h"
+#include "server/store/files/file_descriptor.h"
 
 namespace cogwheel {
 namespace {
@@ -27,7 +27,7 @@ constexpr mode_t kFileMode = 0640;
 
 class FileReader final : public ResultReader {
  public:
-  explicit FileReader(OpenFile file) : file_(std::move(file)) {}
+  explicit FileReader(FileDescriptor file) : file_(std::move(file)) {}
 
   absl::StatusOr<std::string> Read(int64_t offset, int64_t max_bytes) const override {
     std::string bytes(static_cast<size_t>(max_bytes), '\0');
@@ -48,12 +48,12 @@ class FileReader final : public ResultReader {
   }
 
  private:
-  const OpenFile file_;
+  const FileDescriptor file_;
 };
 
 class FileWriter final : public ResultWriter {
  public:
-  FileWriter(OpenFile file, std::shared_ptr<const ResultReader> reader, std::string path,
+  FileWriter(FileDescriptor file, std::shared_ptr<const ResultReader> reader, std::string path,
              std::string data_dir)
       : file_(std::move(file)),
         reader_(std::move(reader)),
@@ -105,7 +105,7 @@ class FileWriter final : public ResultWriter {
   }
 
  private:
-  const OpenFile file_;
+  const FileDescriptor file_;
   const std::shared_ptr<const ResultReader> reader_;
   std::string path_;  // empty once renamed
   const std::string data_dir_;
@@ -157,9 +157,9 @@ absl::StatusOr<std::unique_ptr<ResultWriter>> ResultFiles::Begin(const std::stri
   std::string name = absl::StrCat(job, "-", epoch, "-", attempt);
   std::replace(name.begin(), name.end(), '/', '-');
   const std::string path = absl::StrCat(data_dir_, "/tmp/", name);
-  OpenFile file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kFileMode));
+  FileDescriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kFileMode));
   if (!file.ok()) return FileError("create", path);
-  OpenFile for_reading(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  FileDescriptor for_reading(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!for_reading.ok()) return FileError("open", path);
   auto reader = std::make_shared<const FileReader>(std::move(for_reading));
   return std::make_unique<FileWriter>(std::move(file), std::move(reader), path, data_dir_);
@@ -168,7 +168,7 @@ absl::StatusOr<std::unique_ptr<ResultWriter>> ResultFiles::Begin(const std::stri
 absl::StatusOr<std::shared_ptr<const ResultReader>> ResultFiles::Open(
     const Artefact& artefact) const {
   const std::string path = absl::StrCat(data_dir_, "/", ArtefactPath(artefact));
-  OpenFile file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.ok()) {
     return MakeError(absl::StatusCode::kNotFound, "RESULT_EXPIRED",
                      absl::StrCat("the result ", artefact.sha256, " is gone"));

@@ -53,7 +53,7 @@ TEST_F(DispatcherTest, OneJobAtATimeByPriorityThenAge) {
     loop_.RunPending();
   }
   std::vector<std::string> order;
-  for (const RunOrder& run : group_.orders) order.push_back(run.job);
+  for (const AttemptOrder& run : group_.orders) order.push_back(run.job);
   EXPECT_THAT(order, ElementsAre(first, high, middle, low));
 }
 
@@ -206,7 +206,7 @@ TEST_F(DispatcherTest, AnOverdueJobIsNotAboutToEnd) {
   Placement placement(costs_);
   placement.AddBusy({"overdue", "tiny"}, job, /*seconds=*/100);
   placement.AddIdle({"idle", "tiny"});
-  const Placement::Place place = placement.Take(job).value();
+  const Placement::Assignment place = placement.Take(job).value();
   EXPECT_EQ("idle", place.group);  // a tenth of 10 s and 10 s, against 10.5 s
   EXPECT_TRUE(place.now);
 }

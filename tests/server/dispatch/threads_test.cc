@@ -31,7 +31,7 @@ class QuickGroup final : public WorkerGroup {
   int64_t epoch() const override { return 1; }
   bool idle() const override { return idle_; }
   v1::Group Describe() const override { return {}; }
-  void Run(const RunOrder& order) override {
+  void Run(const AttemptOrder& order) override {
     idle_ = cancelled_ = false;
     job_ = order.job;
     loop_.Post([this] {

@@ -106,7 +106,7 @@ class RankGroupTest : public testing::Test {
     recorder_.told.clear();
   }
   void Run() {
-    RunOrder order;
+    AttemptOrder order;
     order.job = "jobs/1";
     order.attempt = 1;
     order.image = std::make_shared<const std::string>("image");
