@@ -86,7 +86,7 @@ absl::Status RankGroup::Join(RankId id, std::shared_ptr<RankLink> link, const He
 
 void RankGroup::Form() {
   Failpoint("group.before_epoch");
-  const absl::StatusOr<int64_t> epoch = parts_.store.NextEpoch(name_);
+  const absl::StatusOr<int64_t> epoch = parts_.store.NextEpoch();
   Failpoint("group.after_epoch");
   const absl::Status kept = parts_.store.PutModel(ToModel(members_.front().hello.model()));
   if (!epoch.ok() || !kept.ok()) {

@@ -132,8 +132,8 @@ class JobStore {
   // A small durable write of its own, for readiness.
   virtual absl::Status Probe() = 0;
 
-  // A number for a group that forms: never given twice.
-  virtual absl::StatusOr<int64_t> NextEpoch(const std::string& group) = 0;
+  // A number for a group that forms: never given twice, to whichever group.
+  virtual absl::StatusOr<int64_t> NextEpoch() = 0;
 
   // The last description of each model that ranks brought, in the order the names were first seen.
   virtual absl::Status PutModel(const v1::Model& model) = 0;

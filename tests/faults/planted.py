@@ -14,6 +14,7 @@ from cluster import HERE
 ROOT = os.path.abspath(os.path.join(HERE, "..", ".."))
 COPY = os.path.join(os.environ.get("COGWHEEL_CACHE") or os.path.expanduser("~/.cache/cogwheel"), "planted")
 WRITER, STORE, FILES = "server/store/sqlite/store_writer.cc", "server/store/sqlite/sqlite_job_store.cc", "server/store/files/durable_files.cc"
+KEYS, JOBS = "server/store/sqlite/key_table.cc", "server/store/sqlite/job_table.cc"
 # (bug, edits as (file, old, new), test)
 PLANTS = (
     ("acknowledge before the commit",
@@ -26,9 +27,9 @@ PLANTS = (
     ("retry a failed sync",
      ((FILES, "if (fsync(fd) != 0)", "if (fsync(fd) != 0 && fsync(fd) != 0)"),), ("r04_failed_sync", {})),
     ("forget the idempotency key",
-     ((STORE, '  if (!*row) return std::nullopt;\n  if (key.Text(1) != hash)', '  if (*row || !*row) return std::nullopt;\n  if (key.Text(1) != hash)'),
-      (STORE, "INSERT INTO keys", "INSERT OR REPLACE INTO keys")), ("r14_duplicates", {})),
-    ("leave running jobs as they are at a restart", ((STORE, "attempt + 1 WHERE state < 2", "attempt + 1 WHERE state < 1"),),
+     ((KEYS, '  if (!*row) return std::nullopt;\n  if (key.Text(1) != hash)', '  if (*row || !*row) return std::nullopt;\n  if (key.Text(1) != hash)'),
+      (KEYS, "INSERT INTO keys", "INSERT OR REPLACE INTO keys")), ("r14_duplicates", {})),
+    ("leave running jobs as they are at a restart", ((JOBS, "attempt + 1 WHERE state < 2", "attempt + 1 WHERE state < 1"),),
      ("kills", {})),
 )
 

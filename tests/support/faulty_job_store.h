@@ -62,9 +62,9 @@ class FaultyJobStore final : public JobStore {
   }
   absl::StatusOr<JobTotals> Totals() const override { return store_.Totals(); }
   absl::Status Probe() override { return fault("Probe"); }
-  absl::StatusOr<int64_t> NextEpoch(const std::string& group) override {
+  absl::StatusOr<int64_t> NextEpoch() override {
     const absl::Status failed = fault("NextEpoch");
-    return failed.ok() ? store_.NextEpoch(group) : failed;
+    return failed.ok() ? store_.NextEpoch() : failed;
   }
   absl::Status PutModel(const v1::Model& model) override {
     const absl::Status failed = fault("PutModel");

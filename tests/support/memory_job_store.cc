@@ -224,7 +224,7 @@ absl::StatusOr<JobTotals> MemoryJobStore::Totals() const {
   return totals_;
 }
 
-absl::StatusOr<int64_t> MemoryJobStore::NextEpoch(const std::string& /*group*/) {
+absl::StatusOr<int64_t> MemoryJobStore::NextEpoch() {
   MutexLock lock(mutex_);
   return ++epoch_;
 }

@@ -30,7 +30,7 @@ class MemoryJobStore final : public JobStore {
   absl::StatusOr<bool> Owns(const std::string& sha256) const override;
   absl::StatusOr<JobTotals> Totals() const override;
   absl::Status Probe() override { return absl::OkStatus(); }
-  absl::StatusOr<int64_t> NextEpoch(const std::string& group) override;
+  absl::StatusOr<int64_t> NextEpoch() override;
   absl::Status PutModel(const v1::Model& model) override;
   absl::StatusOr<std::vector<v1::Model>> Models() const override;
 

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -49,6 +50,19 @@ absl::Status SyncFolder(const std::filesystem::path& folder) {
   if (!opened.ok()) return FileError("open", folder.string());
   SyncFile(opened.fd(), folder.string());
   return absl::OkStatus();
+}
+
+absl::Status MakeFolders(const std::filesystem::path& data_dir,
+                         std::initializer_list<const char*> names) {
+  for (const char* name : names) {
+    std::error_code error;
+    std::filesystem::create_directories(data_dir / name, error);
+    if (error) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("--data-dir ", data_dir.string(), ": ", error.message()));
+    }
+  }
+  return SyncFolder(data_dir);
 }
 
 absl::Status WriteDurably(const std::filesystem::path& temporary,

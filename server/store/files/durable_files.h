@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 
@@ -27,6 +28,11 @@ absl::Status WriteAll(int fd, std::string_view data, const std::string& path);
 void SyncFile(int fd, const std::string& path);
 // Makes a folder's entries durable. Ends the process when the sync fails.
 absl::Status SyncFolder(const std::filesystem::path& folder);
+
+// Makes the folders below the data directory that are not there, durably. FAILED_PRECONDITION,
+// naming the data directory, when it cannot.
+absl::Status MakeFolders(const std::filesystem::path& data_dir,
+                         std::initializer_list<const char*> names);
 
 // Writes `temporary`, syncs it, renames it to `target` and syncs the folder of `target`.
 absl::Status WriteDurably(const std::filesystem::path& temporary,

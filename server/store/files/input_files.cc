@@ -13,16 +13,8 @@ namespace cogwheel {
 namespace fs = std::filesystem;
 
 absl::StatusOr<InputFiles> InputFiles::Open(const std::string& data_dir) {
-  std::error_code error;
-  for (const char* folder : {"inputs", "tmp"}) {
-    fs::create_directories(fs::path(data_dir) / folder, error);
-    if (error) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("--data-dir ", data_dir, ": ", error.message()));
-    }
-  }
-  const absl::Status synced = SyncFolder(data_dir);
-  if (!synced.ok()) return synced;
+  const absl::Status made = MakeFolders(data_dir, {"inputs", "tmp"});
+  if (!made.ok()) return made;
   return InputFiles(data_dir);
 }
 

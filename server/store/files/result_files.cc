@@ -139,16 +139,22 @@ std::string ArtefactPath(const Artefact& artefact) {
                       Extension(artefact.media_type));
 }
 
+absl::Status CheckResultFile(const std::string& data_dir, const Artefact& result) {
+  const fs::path path = fs::path(data_dir) / ArtefactPath(result);
+  std::error_code error;
+  if (fs::exists(path, error)) return absl::OkStatus();
+  if (error) {
+    return MakeError(absl::StatusCode::kUnavailable, "STORE",
+                     absl::StrCat("cannot look at ", path.string(), ": ", error.message()));
+  }
+  return MakeError(absl::StatusCode::kDataLoss, "RESULT_MISSING",
+                   absl::StrCat("the result ", result.sha256, " is gone"));
+}
+
 absl::StatusOr<std::unique_ptr<ResultFiles>> ResultFiles::Open(const std::string& data_dir,
                                                                ServerMetrics& metrics) {
-  std::error_code error;
-  for (const char* folder : {"artefacts", "tmp"}) {
-    fs::create_directories(fs::path(data_dir) / folder, error);
-    if (error) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("--data-dir ", data_dir, ": ", error.message()));
-    }
-  }
+  const absl::Status made = MakeFolders(data_dir, {"artefacts", "tmp"});
+  if (!made.ok()) return made;
   return std::unique_ptr<ResultFiles>(new ResultFiles(data_dir, metrics));
 }
 

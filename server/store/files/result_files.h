@@ -39,5 +39,7 @@ class ResultFiles final : public ResultStore {
 
 // Where an artefact lies below the data directory.
 std::string ArtefactPath(const Artefact& artefact);
+// DATA_LOSS (RESULT_MISSING) when its file is not there.
+absl::Status CheckResultFile(const std::string& data_dir, const Artefact& result);
 
 }  // namespace cogwheel

@@ -147,6 +147,27 @@ absl::StatusOr<std::optional<Job>> FindJob(Connection& connection, const std::st
   return ReadJob(found);
 }
 
+absl::StatusOr<Job> KnownJob(Connection& connection, const std::string& name) {
+  absl::StatusOr<std::optional<Job>> found = FindJob(connection, name);
+  if (!found.ok()) return found.status();
+  if (!found->has_value()) return UnknownJob(name);
+  return **std::move(found);
+}
+
+absl::StatusOr<bool> InputWanted(Connection& connection, const std::string& sha256) {
+  const absl::StatusOr<int64_t> wanted = connection.Number(
+      "SELECT EXISTS (SELECT 1 FROM jobs WHERE image_sha256 = ?1 AND state < 2)", sha256);
+  if (!wanted.ok()) return wanted.status();
+  return *wanted != 0;
+}
+
+absl::StatusOr<std::string> InputOf(Connection& connection, const std::string& name) {
+  Statement row = connection.Query("SELECT image_sha256 FROM jobs WHERE name = ?1", name);
+  const absl::StatusOr<bool> found = row.Step();
+  if (!found.ok()) return found.status();
+  return *found ? row.Text(0) : "";
+}
+
 absl::StatusOr<JobPage> ListJobs(Connection& connection, const JobQuery& query) {
   constexpr const char* kAfterAllNames = "jobs0";  // names begin with jobs/
   const std::string before = query.before_name.empty() ? kAfterAllNames : query.before_name;
@@ -164,7 +185,10 @@ absl::StatusOr<JobPage> ListJobs(Connection& connection, const JobQuery& query) 
   return page;
 }
 
-absl::StatusOr<std::vector<Job>> UnfinishedJobs(Connection& connection) {
+absl::StatusOr<std::vector<Job>> RequeueUnfinished(Connection& connection) {
+  const absl::Status queued =
+      connection.Run("UPDATE jobs SET state = 0, attempt = attempt + 1 WHERE state < 2");
+  if (!queued.ok()) return queued;
   return ReadJobs(
       connection.Query("SELECT " COGWHEEL_JOB_COLUMNS " FROM jobs WHERE state < 2 ORDER BY name"));
 }

@@ -17,10 +17,17 @@ namespace cogwheel {
 // `image_sha256` is empty without an image.
 absl::Status InsertJob(Connection& connection, const Job& job, const std::string& image_sha256);
 absl::StatusOr<std::optional<Job>> FindJob(Connection& connection, const std::string& name);
+// NOT_FOUND (UNKNOWN_JOB) when there is none.
+absl::StatusOr<Job> KnownJob(Connection& connection, const std::string& name);
+// The digest of the job's image; empty without one.
+absl::StatusOr<std::string> InputOf(Connection& connection, const std::string& name);
+// True while an unfinished job starts from the image.
+absl::StatusOr<bool> InputWanted(Connection& connection, const std::string& sha256);
 // Newest first.
 absl::StatusOr<JobPage> ListJobs(Connection& connection, const JobQuery& query);
-// QUEUED and RUNNING ones, in the order of their names.
-absl::StatusOr<std::vector<Job>> UnfinishedJobs(Connection& connection);
+// Makes QUEUED and RUNNING jobs QUEUED, each with its next attempt; returns them in the order of
+// their names.
+absl::StatusOr<std::vector<Job>> RequeueUnfinished(Connection& connection);
 
 // Writes what may change of a job, if its state, epoch and attempt are still those of `before`:
 // ABORTED (FENCED) otherwise.

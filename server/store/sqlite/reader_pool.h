@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include <absl/status/statusor.h>
@@ -33,6 +34,13 @@ class ReaderPool {
                                                           const std::string& vfs);
   // UNAVAILABLE (STORE) when all are in use for long.
   absl::StatusOr<Lease> Take() COGWHEEL_EXCLUDES(mutex_);
+  // What `query` finds on a connection of its own.
+  template <typename Query>
+  std::invoke_result_t<Query, Connection&> Read(const Query& query) COGWHEEL_EXCLUDES(mutex_) {
+    const absl::StatusOr<Lease> reader = Take();
+    if (!reader.ok()) return reader.status();
+    return query(**reader);
+  }
 
  private:
   void Return(std::unique_ptr<Connection> connection) COGWHEEL_EXCLUDES(mutex_);

@@ -8,12 +8,13 @@
 #include <absl/strings/str_cat.h>
 
 #include "base/sha256.h"
-#include "proto/contract/status.h"
 #include "server/job/job_errors.h"
 #include "server/store/files/durable_files.h"
 #include "server/store/files/result_files.h"
 #include "server/store/sqlite/job_removal.h"
 #include "server/store/sqlite/job_table.h"
+#include "server/store/sqlite/key_table.h"
+#include "server/store/sqlite/model_table.h"
 #include "server/store/sqlite/store_schema.h"
 
 namespace cogwheel {
@@ -21,34 +22,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string DatabasePath(const std::string& data_dir) {
-  return absl::StrCat(data_dir, "/cogwheel.sqlite");
-}
-
 // Of a start: a file that cannot be used is for the operator to see to.
 absl::Status Refusal(const absl::Status& status) {
   return absl::IsUnavailable(status) ? absl::FailedPreconditionError(status.message()) : status;
-}
-
-absl::StatusOr<bool> InputWanted(Connection& connection, const std::string& sha256) {
-  const absl::StatusOr<int64_t> wanted = connection.Number(
-      "SELECT EXISTS (SELECT 1 FROM jobs WHERE image_sha256 = ?1 AND state < 2)", sha256);
-  if (!wanted.ok()) return wanted.status();
-  return *wanted != 0;
-}
-
-absl::StatusOr<std::string> InputOf(Connection& connection, const std::string& name) {
-  Statement row = connection.Query("SELECT image_sha256 FROM jobs WHERE name = ?1", name);
-  const absl::StatusOr<bool> found = row.Step();
-  if (!found.ok()) return found.status();
-  return *found ? row.Text(0) : "";
-}
-
-absl::StatusOr<Job> KnownJob(Connection& connection, const std::string& name) {
-  absl::StatusOr<std::optional<Job>> found = FindJob(connection, name);
-  if (!found.ok()) return found.status();
-  if (!found->has_value()) return UnknownJob(name);
-  return **std::move(found);
 }
 
 // The job if (epoch, attempt) is current and it may go to `state`.
@@ -61,28 +37,12 @@ absl::StatusOr<Job> CurrentJob(Connection& connection, const std::string& name, 
   return job;
 }
 
-absl::StatusOr<std::optional<Job>> JobOfKey(Connection& connection, const std::string& tenant,
-                                            const std::string& request_id,
-                                            const std::string& hash) {
-  Statement key = connection.Query(
-      "SELECT job, hash FROM keys WHERE tenant = ?1 AND request_id = ?2", tenant, request_id);
-  const absl::StatusOr<bool> row = key.Step();
-  if (!row.ok()) return row.status();
-  if (!*row) return std::nullopt;
-  if (key.Text(1) != hash) return KeyReused(request_id, key.Text(0));
-  return FindJob(connection, key.Text(0));
-}
-
-absl::Status CheckResultFile(const std::string& data_dir, const Artefact& result) {
-  const fs::path path = fs::path(data_dir) / ArtefactPath(result);
-  std::error_code error;
-  if (fs::exists(path, error)) return absl::OkStatus();
-  if (error) {
-    return MakeError(absl::StatusCode::kUnavailable, "STORE",
-                     absl::StrCat("cannot look at ", path.string(), ": ", error.message()));
-  }
-  return MakeError(absl::StatusCode::kDataLoss, "RESULT_MISSING",
-                   absl::StrCat("the result ", result.sha256, " is gone"));
+// One more than the last time.
+absl::StatusOr<int64_t> Count(Connection& connection, const char* name) {
+  return connection.Number(
+      "INSERT INTO counters (name, value) VALUES (?1, 1)"
+      " ON CONFLICT DO UPDATE SET value = value + 1 RETURNING value",
+      name);
 }
 
 }  // namespace
@@ -91,7 +51,7 @@ absl::StatusOr<std::unique_ptr<SqliteJobStore>> SqliteJobStore::Open(const Optio
                                                                      ServerMetrics& metrics) {
   absl::StatusOr<InputFiles> inputs = InputFiles::Open(options.data_dir);
   if (!inputs.ok()) return inputs.status();
-  const std::string path = DatabasePath(options.data_dir);
+  const std::string path = absl::StrCat(options.data_dir, "/cogwheel.sqlite");
   auto writer = Connection::Open(path, options.vfs, Connection::Mode::kWrite);
   if (!writer.ok()) return Refusal(writer.status());
   const absl::Status prepared = PrepareSchema(**writer, path);
@@ -105,11 +65,11 @@ absl::StatusOr<std::unique_ptr<SqliteJobStore>> SqliteJobStore::Open(const Optio
   if (!readers.ok()) return readers.status();
   Parts parts{*std::move(writer), *std::move(readers), *std::move(inputs)};
   return std::unique_ptr<SqliteJobStore>(
-      new SqliteJobStore(options.data_dir, std::move(parts), metrics));
+      new SqliteJobStore({options.data_dir, path}, std::move(parts), metrics));
 }
 
-SqliteJobStore::SqliteJobStore(std::string data_dir, Parts parts, ServerMetrics& metrics)
-    : data_dir_(std::move(data_dir)),
+SqliteJobStore::SqliteJobStore(Paths paths, Parts parts, ServerMetrics& metrics)
+    : paths_(std::move(paths)),
       metrics_(metrics),
       readers_(std::move(parts.readers)),
       inputs_(std::move(parts.inputs)),
@@ -126,19 +86,16 @@ void SqliteJobStore::AfterCommits(Connection& connection) {
 
 void SqliteJobStore::ShowSizes() {
   std::error_code error;
-  const std::string path = DatabasePath(data_dir_);
-  metrics_.store_bytes.Set(static_cast<double>(fs::file_size(path, error)));
-  metrics_.store_wal_bytes.Set(static_cast<double>(fs::file_size(path + "-wal", error)));
-  metrics_.store_free_bytes.Set(static_cast<double>(fs::space(data_dir_, error).available));
+  const std::string& database = paths_.database;
+  metrics_.store_bytes.Set(static_cast<double>(fs::file_size(database, error)));
+  metrics_.store_wal_bytes.Set(static_cast<double>(fs::file_size(database + "-wal", error)));
+  metrics_.store_free_bytes.Set(static_cast<double>(fs::space(paths_.data_dir, error).available));
 }
 
 absl::StatusOr<std::vector<Job>> SqliteJobStore::Recover() {
   absl::StatusOr<std::vector<Job>> unfinished;
   const absl::Status done = writer_.Run("Recover", [&](Connection& connection) {
-    const absl::Status queued =
-        connection.Run("UPDATE jobs SET state = 0, attempt = attempt + 1 WHERE state < 2");
-    if (!queued.ok()) return queued;
-    unfinished = UnfinishedJobs(connection);
+    unfinished = RequeueUnfinished(connection);
     return unfinished.status();
   });
   if (!done.ok()) return done;
@@ -176,11 +133,7 @@ absl::StatusOr<CreatedJob> SqliteJobStore::Insert(Connection& connection, const 
     if (!written.ok()) return written;
   }
   absl::Status status = InsertJob(connection, job, input);
-  if (status.ok() && !given.request_id.empty()) {
-    status = connection.Run(
-        "INSERT INTO keys (tenant, request_id, hash, job, created) VALUES (?1, ?2, ?3, ?4, ?5)",
-        job.tenant, given.request_id, given.request_hash, job.name, ToNanos(job.create_time));
-  }
+  if (status.ok() && !given.request_id.empty()) status = InsertKey(connection, given);
   if (status.ok()) status = CountJob(connection, job, std::nullopt);
   if (!status.ok()) return status;
   CreatedJob created{job};
@@ -191,23 +144,19 @@ absl::StatusOr<CreatedJob> SqliteJobStore::Insert(Connection& connection, const 
 absl::StatusOr<std::optional<Job>> SqliteJobStore::FindByRequestId(const std::string& tenant,
                                                                    const std::string& request_id,
                                                                    const std::string& hash) const {
-  const absl::StatusOr<ReaderPool::Lease> reader = readers_->Take();
-  if (!reader.ok()) return reader.status();
-  return JobOfKey(**reader, tenant, request_id, hash);
+  return readers_->Read(
+      [&](Connection& connection) { return JobOfKey(connection, tenant, request_id, hash); });
 }
 
 absl::StatusOr<Job> SqliteJobStore::Get(const std::string& tenant, const std::string& name) const {
-  const absl::StatusOr<ReaderPool::Lease> reader = readers_->Take();
-  if (!reader.ok()) return reader.status();
-  absl::StatusOr<Job> job = KnownJob(**reader, name);
+  absl::StatusOr<Job> job =
+      readers_->Read([&name](Connection& connection) { return KnownJob(connection, name); });
   if (job.ok() && job->tenant != tenant) return UnknownJob(name);
   return job;
 }
 
 absl::StatusOr<JobPage> SqliteJobStore::List(const JobQuery& query) const {
-  const absl::StatusOr<ReaderPool::Lease> reader = readers_->Take();
-  if (!reader.ok()) return reader.status();
-  return ListJobs(**reader, query);
+  return readers_->Read([&](Connection& connection) { return ListJobs(connection, query); });
 }
 
 absl::StatusOr<Job> SqliteJobStore::Claim(const std::string& name, const std::string& group,
@@ -260,7 +209,7 @@ absl::StatusOr<Job> SqliteJobStore::Finish(const FinishedJob& finished) {
         CurrentJob(connection, finished.name, finished.epoch, finished.attempt, finished.state);
     if (!current.ok()) return current.status();
     if (finished.result.has_value()) {
-      const absl::Status there = CheckResultFile(data_dir_, *finished.result);
+      const absl::Status there = CheckResultFile(paths_.data_dir, *finished.result);
       if (!there.ok()) return there;
     }
     job = *current;
@@ -319,31 +268,20 @@ absl::StatusOr<Removed> SqliteJobStore::Trim(const Retention& retention) {
 }
 
 absl::StatusOr<bool> SqliteJobStore::Owns(const std::string& sha256) const {
-  const absl::StatusOr<ReaderPool::Lease> reader = readers_->Take();
-  if (!reader.ok()) return reader.status();
-  return OwnsResult(**reader, sha256);
+  return readers_->Read([&](Connection& connection) { return OwnsResult(connection, sha256); });
 }
 
-absl::StatusOr<JobTotals> SqliteJobStore::Totals() const {
-  const absl::StatusOr<ReaderPool::Lease> reader = readers_->Take();
-  if (!reader.ok()) return reader.status();
-  return ReadTotals(**reader);
-}
+absl::StatusOr<JobTotals> SqliteJobStore::Totals() const { return readers_->Read(ReadTotals); }
 
 absl::Status SqliteJobStore::Probe() {
-  return writer_.Run("Probe", [](Connection& connection) {
-    return connection.Run(
-        "INSERT INTO counters (name, value) VALUES ('probe', 1)"
-        " ON CONFLICT DO UPDATE SET value = value + 1");
-  });
+  return writer_.Run("Probe",
+                     [](Connection& connection) { return Count(connection, "probe").status(); });
 }
 
-absl::StatusOr<int64_t> SqliteJobStore::NextEpoch(const std::string& /*group*/) {
+absl::StatusOr<int64_t> SqliteJobStore::NextEpoch() {
   absl::StatusOr<int64_t> epoch;
   const absl::Status done = writer_.Run("NextEpoch", [&](Connection& connection) {
-    epoch = connection.Number(
-        "INSERT INTO counters (name, value) VALUES ('epoch', 1)"
-        " ON CONFLICT DO UPDATE SET value = value + 1 RETURNING value");
+    epoch = Count(connection, "epoch");
     return epoch.status();
   });
   if (!done.ok()) return done;
@@ -351,26 +289,12 @@ absl::StatusOr<int64_t> SqliteJobStore::NextEpoch(const std::string& /*group*/) 
 }
 
 absl::Status SqliteJobStore::PutModel(const v1::Model& model) {
-  return writer_.Run("PutModel", [&model](Connection& connection) {
-    return connection.Run(
-        "INSERT INTO models (name, position, description)"
-        " VALUES (?1, (SELECT COUNT(*) FROM models), ?2)"
-        " ON CONFLICT (name) DO UPDATE SET description = excluded.description",
-        model.name(), Bytes{model.SerializeAsString()});
-  });
+  return writer_.Run("PutModel",
+                     [&model](Connection& connection) { return InsertModel(connection, model); });
 }
 
 absl::StatusOr<std::vector<v1::Model>> SqliteJobStore::Models() const {
-  const absl::StatusOr<ReaderPool::Lease> reader = readers_->Take();
-  if (!reader.ok()) return reader.status();
-  Statement rows = (**reader).Query("SELECT description FROM models ORDER BY position");
-  std::vector<v1::Model> models;
-  for (;;) {
-    const absl::StatusOr<bool> row = rows.Step();
-    if (!row.ok()) return row.status();
-    if (!*row) return models;
-    models.emplace_back().ParseFromString(rows.Text(0));
-  }
+  return readers_->Read(ReadModels);
 }
 
 }  // namespace cogwheel

@@ -45,24 +45,28 @@ class SqliteJobStore final : public JobStore {
   absl::StatusOr<bool> Owns(const std::string& sha256) const override;
   absl::StatusOr<JobTotals> Totals() const override;
   absl::Status Probe() override;
-  absl::StatusOr<int64_t> NextEpoch(const std::string& group) override;
+  absl::StatusOr<int64_t> NextEpoch() override;
   absl::Status PutModel(const v1::Model& model) override;
   absl::StatusOr<std::vector<v1::Model>> Models() const override;
 
  private:
+  struct Paths {
+    std::string data_dir;
+    std::string database;
+  };
   struct Parts {
     std::unique_ptr<Connection> writer;
     std::unique_ptr<ReaderPool> readers;
     InputFiles inputs;
   };
-  SqliteJobStore(std::string data_dir, Parts parts, ServerMetrics& metrics);
+  SqliteJobStore(Paths paths, Parts parts, ServerMetrics& metrics);
 
   // Both on the writer's thread.
   absl::StatusOr<CreatedJob> Insert(Connection& connection, const NewJob& given);
   void AfterCommits(Connection& connection);
   void ShowSizes();
 
-  const std::string data_dir_;
+  const Paths paths_;
   ServerMetrics& metrics_;
   const std::unique_ptr<ReaderPool> readers_;
   const InputFiles inputs_;

@@ -160,7 +160,7 @@ class RandomHistory {
   }
 
   void Epoch() {
-    const int64_t epoch = store().NextEpoch("g").value();
+    const int64_t epoch = store().NextEpoch().value();
     EXPECT_LT(last_epoch_, epoch);
     last_epoch_ = epoch;
   }

@@ -145,8 +145,8 @@ TEST_P(JobStoreTest, TrimsTheOldestFinishedAndTheirKeys) {
 }
 
 TEST_P(JobStoreTest, EpochsAreNeverGivenTwiceAndModelsKeepTheirOrder) {
-  const int64_t first = store().NextEpoch("a").value();
-  EXPECT_LT(first, store().NextEpoch("b").value());
+  const int64_t first = store().NextEpoch().value();
+  EXPECT_LT(first, store().NextEpoch().value());
   for (const char* name : {"first", "second", "first"}) {
     v1::Model model = TestModel(name);
     model.set_digest(store().Models()->empty() ? "old" : "new");
@@ -162,7 +162,7 @@ TEST_P(JobStoreTest, RecoversWhatDidNotEndUncharged) {
   for (const char* name : {"jobs/1", "jobs/2", "jobs/3"}) Create(name, name, "h").IgnoreError();
   Succeed("jobs/1");
   Claim("jobs/3");
-  const int64_t epoch = store().NextEpoch("g").value();
+  const int64_t epoch = store().NextEpoch().value();
   const JobTotals totals = store().Totals().value();
   under_test_->Reopen();
   const std::vector<Job> unfinished = store().Recover().value();
@@ -175,7 +175,7 @@ TEST_P(JobStoreTest, RecoversWhatDidNotEndUncharged) {
   EXPECT_EQ(0, unfinished[1].charges);
   EXPECT_EQ(JobState::kSucceeded, store().Get("default", "jobs/1")->state);
   EXPECT_TRUE(Create("jobs/4", "jobs/1", "h")->existed);
-  EXPECT_LT(epoch, store().NextEpoch("g").value());
+  EXPECT_LT(epoch, store().NextEpoch().value());
   EXPECT_EQ(totals.counts, store().Totals()->counts);
 }
 

@@ -50,7 +50,7 @@ class PowerLossRun {
     for (int round = 0; round < kRounds; ++round) {
       CreateSome(round);
       FinishSome();
-      const int64_t epoch = store_->NextEpoch("g").value();
+      const int64_t epoch = store_->NextEpoch().value();
       MutexLock lock(mutex_);
       now_.epoch = epoch;
     }
@@ -166,7 +166,7 @@ void CheckImage(const Image& image) {
     (key.state.has_value() ? finished : accepted) += count;
   }
   EXPECT_EQ(accepted, finished + in_flight);
-  EXPECT_LT(image.acknowledged.epoch, store.NextEpoch("g").value());
+  EXPECT_LT(image.acknowledged.epoch, store.NextEpoch().value());
 }
 
 TEST(PowerLossTest, EveryAcknowledgedJobIsThereAfterIt) {
