@@ -7,13 +7,13 @@
 #include <set>
 #include <utility>
 
-#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <google/protobuf/util/json_util.h>
 
 #include "base/log.h"
 #include "base/sha256.h"
 #include "proto/contract/status.h"
+#include "server/api/bearer.h"
 #include "server/job/proto_time.h"
 
 namespace cogwheel {
@@ -23,7 +23,6 @@ using config::v1::AccessPolicy;
 
 constexpr size_t kDigestDigits = 64, kMaxNameBytes = 64, kMaxTenants = 100;
 constexpr int64_t kMaxFileBytes = 1024 * 1024;
-constexpr std::string_view kScheme = "bearer ";
 
 // What a caller needs to call a method. One that is not named is closed to everybody.
 struct Rule {
@@ -162,20 +161,15 @@ std::vector<AccessPolicy::Tenant> AccessControl::Tenants() const {
 
 absl::StatusOr<std::string> AccessControl::Check(const grpc::ServerContextBase& context,
                                                  std::string_view method) const {
-  const auto& metadata = context.client_metadata();
-  const auto found = metadata.find("authorization");
-  if (found == metadata.end()) return CheckHeader(std::nullopt, method);
-  return CheckHeader(std::string(found->second.data(), found->second.size()), method);
+  return CheckHeader(AuthorizationOf(context), method);
 }
 
 absl::StatusOr<std::string> AccessControl::CheckHeader(const std::optional<std::string>& header,
                                                        std::string_view method) const {
   if (file_.empty()) return kDefaultTenant;
-  if (!header.has_value() ||
-      !absl::StartsWithIgnoreCase(*header, {kScheme.data(), kScheme.size()})) {
-    return Unauthenticated("NO_CREDENTIALS", "the call has no bearer token");
-  }
-  const std::string digest = Sha256Hex(header->substr(kScheme.size()));
+  const std::optional<std::string_view> sent = BearerToken(header);
+  if (!sent.has_value()) return Unauthenticated("NO_CREDENTIALS", "the call has no bearer token");
+  const std::string digest = Sha256Hex(*sent);
   MutexLock lock(mutex_);
   const auto token = tokens_.find(digest);
   if (token == tokens_.end()) return Unauthenticated("BAD_CREDENTIALS", "the token is not known");

@@ -2,12 +2,15 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 
 #include "base/mutex.h"
 #include "base/sha256.h"
 #include "proto/contract/status.h"
+#include "server/api/bearer.h"
 
 namespace cogwheel {
 namespace {
@@ -154,12 +157,10 @@ class RefusedStream final : public Reactor {
 
 // Digests are compared, so that the time it takes tells nothing of the secret.
 bool HasToken(const grpc::CallbackServerContext& context, const std::string& token_digest) {
-  constexpr std::string_view kScheme = "bearer ";
   if (token_digest.empty()) return true;
-  const auto header = context.client_metadata().find("authorization");
-  if (header == context.client_metadata().end()) return false;
-  const std::string_view value(header->second.data(), header->second.size());
-  return value.starts_with(kScheme) && Sha256Hex(value.substr(kScheme.size())) == token_digest;
+  const std::optional<std::string> header = AuthorizationOf(context);
+  const std::optional<std::string_view> token = BearerToken(header);
+  return token.has_value() && Sha256Hex(*token) == token_digest;
 }
 
 }  // namespace

@@ -13,12 +13,24 @@
 #include "base/sha256.h"
 #include "cogwheel/v1/video_service.pb.h"
 #include "proto/contract/status.h"
+#include "server/api/bearer.h"
 #include "tests/support/fake_clock.h"
 
 namespace cogwheel {
 namespace {
 
 using testing::HasSubstr;
+
+TEST(BearerToken, FollowsTheSchemeInAnyCase) {
+  for (const char* header : {"bearer t.1=", "Bearer t.1=", "BEARER   t.1="}) {
+    EXPECT_EQ("t.1=", BearerToken(header)) << header;
+  }
+  EXPECT_EQ("", BearerToken("Bearer "));
+  for (const char* header : {"", "t.1=", "bearer", "bearert.1=", " bearer t.1=", "basic t.1="}) {
+    EXPECT_EQ(std::nullopt, BearerToken(header)) << header;
+  }
+  EXPECT_EQ(std::nullopt, BearerToken(std::nullopt));
+}
 
 class AccessControlTest : public testing::Test {
  protected:

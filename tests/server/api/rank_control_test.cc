@@ -9,6 +9,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include "base/sha256.h"
 #include "tests/server/groups/rank_group_fixture.h"
 
 namespace cogwheel {
@@ -63,6 +64,28 @@ TEST_F(RankControlTest, ARankThatSendsFasterThanItIsHandledIsNotRead) {
   EXPECT_EQ(std::future_status::timeout, written.wait_for(std::chrono::seconds(1)));
   RunUntil(written);
   EXPECT_TRUE(written.get());
+}
+
+TEST_F(RankControlTest, ARankSendsTheGroupsTokenWithTheSchemeInAnyCase) {
+  RankControlService guarded(loop_, groups_, Sha256Hex("secret"));
+  grpc::ServerBuilder builder;
+  builder.RegisterService(&guarded);
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  const auto stub = internal::v1::RankControl::NewStub(server->InProcessChannel({}));
+  const auto join = [&stub](const std::string& header) {
+    grpc::ClientContext context;
+    if (!header.empty()) context.AddMetadata("authorization", header);
+    const auto stream = stub->Join(&context);
+    stream->WritesDone();
+    return stream->Finish().error_code();
+  };
+  for (const char* header : {"bearer secret", "Bearer secret", "BEARER secret"}) {
+    EXPECT_EQ(grpc::StatusCode::OK, join(header)) << header;
+  }
+  for (const char* header : {"", "secret", "basic secret", "bearer other", "bearer"}) {
+    EXPECT_EQ(grpc::StatusCode::UNAUTHENTICATED, join(header)) << header;
+  }
+  server->Shutdown();
 }
 
 TEST_F(RankControlTest, ARankThatTakesNoMessagesIsClosed) {
