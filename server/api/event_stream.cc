@@ -178,12 +178,18 @@ void EventStream::OnOver() {
   }
 }
 
-absl::StatusOr<Job> FindJob(const absl::StatusOr<std::string>& tenant, const std::string& given,
+absl::StatusOr<Job> FindJob(const std::string& tenant, const std::string& given,
                             const JobStore& store) {
-  if (!tenant.ok()) return tenant.status();
   const absl::StatusOr<std::string> name = NormalizeJobName(given);
   if (!name.ok()) return name.status();
-  return store.Get(*tenant, *name);
+  return store.Get(tenant, *name);
+}
+
+// False when nothing will come of the stream: it ends with why.
+bool Admit(EventStream& stream, const absl::Status& parsed) {
+  const absl::Status status = parsed.ok() ? stream.tenant().status() : parsed;
+  if (!status.ok()) stream.Close(status);
+  return status.ok();
 }
 
 }  // namespace
@@ -193,11 +199,10 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* MakeWatchStream(grpc::CallbackServer
                                                             const ApiParts& parts) {
   v1::WatchJobRequest request;
   const absl::Status parsed = ParseRequest(bytes, request);
-  EventStream::Options options;
-  options.include_video = request.include_video();
-  auto* stream = new EventStream("WatchJob", context, options, parts);
-  const absl::StatusOr<Job> job =
-      parsed.ok() ? FindJob(stream->tenant(), request.name(), parts.store) : parsed;
+  auto* stream =
+      new EventStream("WatchJob", context, {.include_video = request.include_video()}, parts);
+  if (!Admit(*stream, parsed)) return stream;
+  const absl::StatusOr<Job> job = FindJob(*stream->tenant(), request.name(), parts.store);
   if (job.ok()) {
     stream->Follow(job->name, std::max<int64_t>(request.after_sequence(), 0));
   } else {
@@ -211,16 +216,10 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* MakeGenerateStream(grpc::CallbackSer
                                                                const ApiParts& parts) {
   v1::GenerateRequest request;
   const absl::Status parsed = ParseRequest(bytes, request);
-  EventStream::Options options;
-  options.include_video = true;
-  options.end_with_job = true;
-  options.cancel_when_gone = !request.detach();
-  auto* stream = new EventStream("Generate", context, options, parts);
-  const absl::Status admitted = parsed.ok() ? stream->tenant().status() : parsed;
-  if (!admitted.ok()) {
-    stream->Close(admitted);
-    return stream;
-  }
+  auto* stream = new EventStream(
+      "Generate", context,
+      {.include_video = true, .end_with_job = true, .cancel_when_gone = !request.detach()}, parts);
+  if (!Admit(*stream, parsed)) return stream;
   stream->Pin();
   Submit(request, stream->call(), parts, [stream](const absl::StatusOr<CreatedJob>& created) {
     if (created.ok()) {
