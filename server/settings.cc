@@ -53,6 +53,37 @@ absl::Status CheckTls(const std::string& prefix, const std::string& address,
       "tls-certificate and --", prefix, "tls-key, or --allow-plaintext where a proxy ends TLS"));
 }
 
+// The internal port has a pair of its own unless it is the callers' port.
+absl::Status CheckBothTls(const config::v1::ServerConfig& config) {
+  const absl::Status outer = CheckTls("", config.listen(), config.tls_certificate(),
+                                      config.tls_key(), config.allow_plaintext());
+  if (!outer.ok()) return outer;
+  const bool shared = config.internal_listen() == config.listen();
+  return CheckTls("internal-", config.internal_listen(),
+                  shared ? config.tls_certificate() : config.internal_tls_certificate(),
+                  shared ? config.tls_key() : config.internal_tls_key(), config.allow_plaintext());
+}
+
+absl::Status CheckRanges(const config::v1::ServerConfig& config) {
+  const absl::Status checks[] = {
+      CheckRange("--max-queued-jobs", config.max_queued_jobs(), 1),
+      CheckRange("--max-queued-bytes", config.max_queued_bytes(), 1),
+      CheckRange("--max-queued-seconds", config.max_queued_seconds(), 1),
+      CheckRange("--max-tenant-queued-jobs", config.max_tenant_queued_jobs(), 1),
+      CheckRange("--max-kept-jobs", config.max_kept_jobs(), 1),
+      CheckRange("--stalled-stream-seconds", config.stalled_stream_seconds(), 1),
+      CheckRange("--max-result-bytes", config.max_result_bytes(), 1),
+      CheckRange("--max-calls-per-second", config.max_calls_per_second(), 0),
+      CheckRange("--max-call-burst", config.max_call_burst(), 1),
+      CheckRange("--result-hours", config.result_hours(), 1, kMostResultHours),
+      CheckRange("--shutdown-grace-seconds", config.shutdown_grace_seconds(), 0),
+  };
+  for (const absl::Status& check : checks) {
+    if (!check.ok()) return check;
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 config::v1::ServerConfig DefaultServerConfig() {
@@ -88,29 +119,9 @@ absl::StatusOr<config::v1::ServerConfig> CheckServerConfig(config::v1::ServerCon
         ", which other machines can reach: ranks are not to share a public port; legal is "
         "HOST:PORT"));
   }
-  const absl::Status checks[] = {
-      CheckAddress("--internal-listen", config.internal_listen()),
-      CheckAddress("--admin-listen", config.admin_listen()),
-      CheckTls("", config.listen(), config.tls_certificate(), config.tls_key(),
-               config.allow_plaintext()),
-      CheckTls("internal-", config.internal_listen(),
-               config.internal_listen() == config.listen() ? config.tls_certificate()
-                                                           : config.internal_tls_certificate(),
-               config.internal_listen() == config.listen() ? config.tls_key()
-                                                           : config.internal_tls_key(),
-               config.allow_plaintext()),
-      CheckRange("--max-queued-jobs", config.max_queued_jobs(), 1),
-      CheckRange("--max-queued-bytes", config.max_queued_bytes(), 1),
-      CheckRange("--max-queued-seconds", config.max_queued_seconds(), 1),
-      CheckRange("--max-tenant-queued-jobs", config.max_tenant_queued_jobs(), 1),
-      CheckRange("--max-kept-jobs", config.max_kept_jobs(), 1),
-      CheckRange("--stalled-stream-seconds", config.stalled_stream_seconds(), 1),
-      CheckRange("--max-result-bytes", config.max_result_bytes(), 1),
-      CheckRange("--max-calls-per-second", config.max_calls_per_second(), 0),
-      CheckRange("--max-call-burst", config.max_call_burst(), 1),
-      CheckRange("--result-hours", config.result_hours(), 1, kMostResultHours),
-      CheckRange("--shutdown-grace-seconds", config.shutdown_grace_seconds(), 0),
-  };
+  const absl::Status checks[] = {CheckAddress("--internal-listen", config.internal_listen()),
+                                 CheckAddress("--admin-listen", config.admin_listen()),
+                                 CheckBothTls(config), CheckRanges(config)};
   for (const absl::Status& check : checks) {
     if (!check.ok()) return check;
   }
