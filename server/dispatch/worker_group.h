@@ -3,11 +3,9 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include <absl/status/status.h>
 
-#include "cogwheel/v1/video_service.pb.h"
 #include "server/job/run.h"
 
 namespace cogwheel {
@@ -38,10 +36,8 @@ class WorkerGroup {
  public:
   virtual ~WorkerGroup() = default;
   virtual const std::string& name() const = 0;
-  virtual std::string model() const = 0;   // "" while it has not formed
-  virtual int64_t epoch() const = 0;       // 0 = never formed
-  virtual bool idle() const = 0;           // formed and without a job
-  virtual v1::Group Describe() const = 0;  // for ListGroups; `running_job` too
+  virtual std::string model() const = 0;  // "" while it has not formed
+  virtual int64_t epoch() const = 0;      // 0 = never formed
 
   // Only while idle. OnRefused or OnStarted follows, or OnLost.
   virtual void Run(const AttemptOrder& order) = 0;

@@ -3,12 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include <sys/random.h>
-
 #include <absl/strings/str_cat.h>
 
 #include "base/failpoint.h"
-#include "base/log.h"
 #include "proto/contract/status.h"
 #include "server/groups/job_plan.h"
 #include "server/groups/membership.h"
@@ -20,18 +17,6 @@ namespace {
 using internal::v1::FrontendMessage;
 using internal::v1::Hello;
 using internal::v1::RankMessage;
-
-constexpr size_t kTokenBytes = 16;
-
-std::string RandomToken() {
-  std::string token(kTokenBytes, '\0');
-  const ssize_t got = getrandom(token.data(), token.size(), 0);
-  return got == static_cast<ssize_t>(kTokenBytes) ? token : "";
-}
-
-bool SamePlace(const Hello& a, const Hello& b) {
-  return a.host() == b.host() && a.local_rank() == b.local_rank() && a.device() == b.device();
-}
 
 }  // namespace
 
@@ -54,60 +39,6 @@ RankGroup::Member* RankGroup::Find(RankId id) {
   const auto found = std::find_if(members_.begin(), members_.end(),
                                   [id](const Member& member) { return member.id == id; });
   return found == members_.end() ? nullptr : &*found;
-}
-
-absl::Status RankGroup::Join(RankId id, std::shared_ptr<RankLink> link, const Hello& hello) {
-  const auto old = std::find_if(members_.begin(), members_.end(), [&hello](const Member& member) {
-    return SamePlace(member.hello, hello);
-  });
-  if (old != members_.end()) {  // it came back before its old connection was missed
-    OnGone(old->id, MakeError(absl::StatusCode::kUnavailable, "RANK_REPLACED", "it joined anew"));
-  }
-  if (phase_ != Phase::kGathering) {
-    parts_.metrics.dispatch_fenced_messages_total.Increment({name_, "hello"});
-    return MakeError(absl::StatusCode::kFailedPrecondition, "GROUP_COMPLETE",
-                     absl::StrCat("rank ", RankName(hello), ": group ", name_, " has all of its ",
-                                  members_.size(), " ranks"));
-  }
-  if (!members_.empty()) {
-    const absl::Status same = CheckSame(members_.front().hello, hello);
-    if (!same.ok()) return same;
-  }
-  Member member;
-  member.id = id;
-  member.link = std::move(link);
-  member.hello = hello;
-  member.last_word = parts_.clock.Now();
-  members_.push_back(std::move(member));
-  if (static_cast<int>(members_.size()) == WorldSize(hello.mesh())) Form();
-  Publish();
-  return absl::OkStatus();
-}
-
-void RankGroup::Form() {
-  Failpoint("group.before_epoch");
-  const absl::StatusOr<int64_t> epoch = parts_.store.NextEpoch();
-  Failpoint("group.after_epoch");
-  const absl::Status kept = parts_.store.PutModel(ToModel(members_.front().hello.model()));
-  if (!epoch.ok() || !kept.ok()) {
-    return EndEpoch({.why = epoch.ok() ? kept : epoch.status()});
-  }
-  epoch_ = *epoch;
-  std::vector<Hello> hellos;
-  for (const Member& member : members_) hellos.push_back(member.hello);
-  std::vector<Member> ordered;
-  for (const size_t index : WorldOrder(hellos)) ordered.push_back(std::move(members_[index]));
-  members_ = std::move(ordered);
-  FrontendMessage message;
-  internal::v1::Assign& assign = *message.mutable_assign();
-  assign.set_epoch(epoch_);
-  assign.set_token(RandomToken());
-  for (const Member& member : members_) assign.add_peer_addresses(member.hello.peer_address());
-  Enter(Phase::kForming, parts_.limits.forming);
-  for (size_t rank = 0; rank < members_.size(); ++rank) {
-    assign.set_world_rank(static_cast<int32_t>(rank));
-    members_[rank].link->Send(message);
-  }
 }
 
 void RankGroup::Enter(Phase phase, std::chrono::seconds limit) {
@@ -167,20 +98,6 @@ void RankGroup::OnHeartbeat(Member& member, const internal::v1::Heartbeat& beat)
   FrontendMessage message;
   message.mutable_beat()->set_epoch(epoch_);
   member.link->Send(message);
-}
-
-void RankGroup::OnFormed(Member& member) {
-  if (phase_ != Phase::kForming) return;
-  member.reported = true;
-  if (!AllReported()) return;
-  Log(LogLevel::kInfo, "group formed",
-      {{"group", name_},
-       {"epoch", absl::StrCat(epoch_)},
-       {"ranks", absl::StrCat(members_.size())},
-       {"model", members_.front().hello.model().name()}});
-  parts_.metrics.dispatch_group_formations_total.Increment({name_});
-  Failpoint("group.formed");
-  EnterIdle();
 }
 
 void RankGroup::Run(const AttemptOrder& order) {
@@ -290,10 +207,10 @@ v1::Group RankGroup::Describe() const {
     const Member& member = members_[i];
     v1::Rank& rank = *group.add_ranks();
     rank = DescribeRank(member, phase_ == Phase::kGathering ? -1 : static_cast<int>(i));
-    rank.set_state(member.suspect   ? v1::RANK_SUSPECT
-                   : !group.ready() ? v1::RANK_JOINED
-                   : idle()         ? v1::RANK_READY
-                                    : v1::RANK_BUSY);
+    rank.set_state(member.suspect           ? v1::RANK_SUSPECT
+                   : !group.ready()         ? v1::RANK_JOINED
+                   : phase_ == Phase::kIdle ? v1::RANK_READY
+                                            : v1::RANK_BUSY);
   }
   return group;
 }

@@ -50,8 +50,6 @@ class RankGroup final : public WorkerGroup {
   const std::string& name() const override { return name_; }
   std::string model() const override;
   int64_t epoch() const override { return epoch_; }
-  bool idle() const override { return phase_ == Phase::kIdle; }
-  v1::Group Describe() const override;
   void Run(const AttemptOrder& order) override;
   void Cancel() override;
 
@@ -60,6 +58,7 @@ class RankGroup final : public WorkerGroup {
   enum class Phase { kGathering, kForming, kIdle, kOffered, kRunning };
   using Member = RankMember;
 
+  v1::Group Describe() const;  // for ListGroups
   void Form();
   void EnterIdle();
   void Enter(Phase phase, std::chrono::seconds limit);

@@ -15,12 +15,10 @@ class PuppetWorkerGroup final : public WorkerGroup {
 
   void Form(int64_t epoch) {
     epoch_ = epoch;
-    idle_ = true;
     observer_.OnIdle(*this);
   }
   void Start() { observer_.OnStarted(*this); }
   void Refuse(const absl::Status& why) {
-    idle_ = true;
     observer_.OnRefused(*this, why);
     observer_.OnIdle(*this);
   }
@@ -30,22 +28,17 @@ class PuppetWorkerGroup final : public WorkerGroup {
     observer_.OnResultChunk(*this, offset, data);
   }
   void End(const RunOutcome& outcome) {
-    idle_ = true;
     observer_.OnFinished(*this, outcome);
     observer_.OnIdle(*this);
   }
   void Lose(const absl::Status& why, bool charged = true) {
-    idle_ = false;
     observer_.OnLost(*this, {why, charged});
   }
 
   const std::string& name() const override { return name_; }
   std::string model() const override { return model_; }
   int64_t epoch() const override { return epoch_; }
-  bool idle() const override { return idle_; }
-  v1::Group Describe() const override { return {}; }
   void Run(const AttemptOrder& order) override {
-    idle_ = false;
     orders.push_back(order);
   }
   void Cancel() override { ++cancels; }
@@ -57,7 +50,6 @@ class PuppetWorkerGroup final : public WorkerGroup {
   const std::string name_, model_;
   WorkerGroupObserver& observer_;
   int64_t epoch_ = 0;
-  bool idle_ = false;
 };
 
 }  // namespace cogwheel

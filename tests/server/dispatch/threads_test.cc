@@ -29,10 +29,8 @@ class QuickGroup final : public WorkerGroup {
   const std::string& name() const override { return name_; }
   std::string model() const override { return "tiny"; }
   int64_t epoch() const override { return 1; }
-  bool idle() const override { return idle_; }
-  v1::Group Describe() const override { return {}; }
   void Run(const AttemptOrder& order) override {
-    idle_ = cancelled_ = false;
+    cancelled_ = false;
     job_ = order.job;
     loop_.Post([this] {
       dispatcher_.OnStarted(*this);
@@ -47,7 +45,6 @@ class QuickGroup final : public WorkerGroup {
     RunOutcome outcome;
     if (cancelled_) outcome.code = absl::StatusCode::kCancelled;
     outcome.result = {static_cast<int64_t>(job_.size()), Sha256Hex(job_), "video/mp4"};
-    idle_ = true;
     dispatcher_.OnFinished(*this, outcome);
     dispatcher_.OnIdle(*this);
   }
@@ -56,7 +53,7 @@ class QuickGroup final : public WorkerGroup {
   Dispatcher& dispatcher_;
   const std::string name_ = "g";
   std::string job_;
-  bool idle_ = true, cancelled_ = false;
+  bool cancelled_ = false;
 };
 
 // Waits for events of one job.

@@ -39,7 +39,7 @@ TEST_F(RankGroupTest, BroadcastsAJobAndStartsItWhenAllAgree) {
   Done(1, 0);
   EXPECT_THAT(recorder_.told, ElementsAre("started", "progress 3", "finished", "idle"));
   EXPECT_EQ("s2", recorder_.outcome.result.sha256);  // rank 0's
-  EXPECT_TRUE(group_->idle());
+  EXPECT_EQ(v1::RANK_READY, Board().ranks(0).state());
 }
 
 TEST_F(RankGroupTest, ARefusalDropsTheJobEverywhere) {
@@ -153,7 +153,7 @@ TEST_F(RankGroupTest, ARankThatLeavesTakesNoFurtherJobAndIsNotCharged) {
   Done(1, 0);
   Done(2, 0);
   EXPECT_THAT(recorder_.told, ElementsAre("finished", "lost"));
-  EXPECT_FALSE(group_->idle());
+  EXPECT_FALSE(Board().ready());
 }
 
 TEST_F(RankGroupTest, AGroupIsDownWhenItIsMissedAndNotWhenItWasAskedToLeave) {
