@@ -8,24 +8,16 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "proto/contract/status.h"
-#include "proto/contract/validate.h"
-#include "server/job/proto_time.h"
 
 namespace cogwheel {
 namespace {
 
 constexpr size_t kMaxPreviewBytes = 1024 * 1024;
-constexpr int32_t kMaxCharges = 3;        // with the third a job has failed
-constexpr size_t kAnnouncedAtOnce = 256;  // jobs; the places in a longer queue are told on ticks
-
-absl::Status Behind() {
-  return MakeError(absl::StatusCode::kResourceExhausted, "DISPATCHER_BEHIND",
-                   "the server has too many requests at hand");
-}
+constexpr size_t kAnnouncedAtOnce = 256;  // jobs; the positions in a longer queue are told on ticks
 
 double Seconds(std::chrono::nanoseconds duration) { return duration.count() * 1e-9; }
 
-Placement::Group PlacedAs(const WorkerGroup& group) { return {group.name(), group.model()}; }
+Placement::Group GroupOf(const WorkerGroup& group) { return {group.name(), group.model()}; }
 
 }  // namespace
 
@@ -34,13 +26,14 @@ Dispatcher::Dispatcher(const Parts& parts)
       announcer_(parts.events, parts.clock),
       load_(parts.ledger, parts.metrics, parts.clock),
       recorder_({parts.store, parts.results, parts.events, announcer_, parts.clock, parts.metrics,
-                 parts.keep}) {}
+                 parts.keep}),
+      waiting_(parts.ledger, announcer_) {}
 
 void Dispatcher::Accept(const Job& job) {
   parts_.events.Open(job.name);
-  parts_.loop.Post([this, place = PlaceOf(job)] {
-    queue_.Push(place);
-    if (queue_.size() <= kAnnouncedAtOnce) AnnounceQueue();
+  parts_.loop.Post([this, queued = ToQueuedJob(job, parts_.costs, parts_.clock)] {
+    waiting_.Push(queued);
+    if (waiting_.size() <= kAnnouncedAtOnce) waiting_.Announce(PlacementNow());
     Schedule();
   });
 }
@@ -50,29 +43,31 @@ void Dispatcher::Recover(const std::vector<Job>& jobs) {
     parts_.events.Open(job.name);
     if (job.cancel_requested) {
       recorder_.End(job, CancelledEnd());
-      continue;
+    } else {
+      waiting_.PushAgain(job, ToQueuedJob(job, parts_.costs, parts_.clock));
     }
-    const QueuedJob place = PlaceOf(job);
-    parts_.ledger.Take(place.name, CostOf(job, place));
-    queue_.Push(place);
   }
   if (jobs.empty()) return;
   Log(LogLevel::kInfo, "jobs queued again", {{"jobs", absl::StrCat(jobs.size())}});
-  AnnounceQueue();
+  waiting_.Announce(PlacementNow());
+}
+
+// Asks on the loop's thread and hands over the answer.
+void Dispatcher::Ask(std::function<absl::StatusOr<Job>()> question, JobCallback done) {
+  const auto shared = std::make_shared<const JobCallback>(std::move(done));
+  const bool posted =
+      parts_.loop.TryPost([question = std::move(question), shared] { (*shared)(question()); });
+  if (posted) return;
+  (*shared)(MakeError(absl::StatusCode::kResourceExhausted, "DISPATCHER_BEHIND",
+                      "the server has too many requests at hand"));
 }
 
 void Dispatcher::Cancel(const std::string& tenant, const std::string& name, JobCallback done) {
-  const auto shared = std::make_shared<const JobCallback>(std::move(done));
-  const bool posted =
-      parts_.loop.TryPost([this, tenant, name, shared] { CancelNow(tenant, name, *shared); });
-  if (!posted) (*shared)(Behind());
+  Ask([this, tenant, name] { return CancelNow(tenant, name); }, std::move(done));
 }
 
 void Dispatcher::Delete(const std::string& tenant, const std::string& name, JobCallback done) {
-  const auto shared = std::make_shared<const JobCallback>(std::move(done));
-  const bool posted =
-      parts_.loop.TryPost([this, tenant, name, shared] { DeleteNow(tenant, name, *shared); });
-  if (!posted) (*shared)(Behind());
+  Ask([this, tenant, name] { return recorder_.Delete(tenant, name); }, std::move(done));
 }
 
 void Dispatcher::Drain() {
@@ -83,7 +78,7 @@ void Dispatcher::Abandon() {
   parts_.loop.Post([this] {
     const absl::Status why =
         MakeError(absl::StatusCode::kUnavailable, "SHUTDOWN", "the server was shut down");
-    for (auto& [group, running] : running_) {
+    for (const auto& [group, running] : running_) {
       group->Cancel();
       LoseAttempt(running, {why, /*charged=*/false});
     }
@@ -92,59 +87,24 @@ void Dispatcher::Abandon() {
   });
 }
 
-QueuedJob Dispatcher::PlaceOf(const Job& job) const {
-  QueuedJob place;
-  place.name = job.name;
-  place.model = job.request.model();
-  place.tenant = job.tenant;
-  place.attempt = job.attempt;
-  place.priority = job.request.priority();
-  place.size = SizeOf(job.request);
-  place.seconds = parts_.costs.Seconds(place.model, place.size).value_or(0);
-  // The wall clock, which may jump, counts only for the time in which no process lived.
-  const auto age = std::max(parts_.clock.Wall() - job.create_time, Job::WallTime::duration(0));
-  place.arrival = parts_.clock.Now() - age;
-  if (job.request.has_deadline()) {
-    place.deadline = place.arrival + ToNanoseconds(job.request.deadline());
-  }
-  return place;
-}
-
-JobCost Dispatcher::CostOf(const Job& job, const QueuedJob& place) const {
-  return {place.model, place.tenant, QueuedBytes(job), place.seconds, std::nullopt};
-}
-
-Placement Dispatcher::PlaceNow() const {
+Placement Dispatcher::PlacementNow() const {
   Placement placement(parts_.costs);
-  for (WorkerGroup* group : idle_) placement.AddIdle(PlacedAs(*group));
+  for (const WorkerGroup* group : idle_) placement.AddIdle(GroupOf(*group));
   for (const auto& [group, running] : running_) {
-    placement.AddBusy(PlacedAs(*group), running.place,
-                      Seconds(parts_.clock.Now() - running.started));
+    placement.AddBusy(GroupOf(*group), running.queued(),
+                      running.SecondsSinceStart(parts_.clock.Now()));
   }
   return placement;
 }
 
-void Dispatcher::AnnounceQueue() {
-  Placement placement = PlaceNow();
-  std::map<std::string, int> positions;
-  std::vector<QueueEntry> entries;
-  for (const QueuedJob* job : queue_.InOrder()) {
-    QueueEntry entry{job->name, job->attempt, ++positions[job->model], std::nullopt};
-    const std::optional<Placement::Assignment> place = placement.Take(*job);
-    if (place.has_value() && job->seconds > 0) entry.start_in = place->start_in;
-    entries.push_back(std::move(entry));
-  }
-  announcer_.Queue(entries);
-}
-
 void Dispatcher::Schedule() {
   if (idle_.empty() || draining_ || !recorder_.settled()) return;
-  Placement placement = PlaceNow();
+  Placement placement = PlacementNow();
   std::vector<std::pair<std::string, std::string>> starts;  // group, job
-  for (const QueuedJob* job : queue_.InOrder()) {
+  for (const QueuedJob* job : waiting_.InOrder()) {
     if (starts.size() == idle_.size()) break;
-    const std::optional<Placement::Assignment> place = placement.Take(*job);
-    if (place.has_value() && place->now) starts.emplace_back(place->group, job->name);
+    const std::optional<Placement::Assignment> assigned = placement.Take(*job);
+    if (assigned.has_value() && assigned->now) starts.emplace_back(assigned->group, job->name);
   }
   bool moved = false;
   for (const auto& [group, job] : starts) {
@@ -152,7 +112,7 @@ void Dispatcher::Schedule() {
                                    [&](const WorkerGroup* each) { return each->name() == group; });
     if (idle != idle_.end()) moved = StartOn(**idle, job) || moved;
   }
-  if (moved) AnnounceQueue();
+  if (moved) waiting_.Announce(PlacementNow());
 }
 
 // True when the job left the queue.
@@ -161,37 +121,31 @@ bool Dispatcher::StartOn(WorkerGroup& group, const std::string& name) {
   const absl::StatusOr<Job> job =
       parts_.store.Claim(name, group.name(), group.epoch(), parts_.clock.Wall());
   Failpoint("dispatch.after_claim");
+  if (job.ok()) {
+    RunOn(group, *waiting_.Start(name), *job);
+    return true;
+  }
+  Log(LogLevel::kError, "job cannot be claimed",
+      {{"job", name}, {"error", std::string(job.status().message())}});
   const bool damaged = absl::IsDataLoss(job.status());  // its image cannot be read
   const bool gone = absl::IsAborted(job.status()) || absl::IsNotFound(job.status());
-  if (!job.ok()) {
-    Log(LogLevel::kError, "job cannot be claimed",
-        {{"job", name}, {"error", std::string(job.status().message())}});
-    if (!gone && !damaged) return false;  // the store will come back; the next tick tries again
-  }
-  const std::optional<QueuedJob> place = job.ok() ? queue_.Take(name) : queue_.Remove(name);
-  parts_.ledger.Release(name);
-  if (job.ok()) RunOn(group, *place, *job);
+  if (!gone && !damaged) return false;  // the store will come back; the next tick tries again
+  const std::optional<QueuedJob> queued = waiting_.Remove(name);
   if (damaged) {
-    const absl::StatusOr<Job> queued = parts_.store.Get(place->tenant, name);
-    if (queued.ok()) recorder_.End(*queued, FailedEnd(job.status()));
+    const absl::StatusOr<Job> known = parts_.store.Get(queued->tenant, name);
+    if (known.ok()) recorder_.End(*known, FailedEnd(job.status()));
   }
   return true;
 }
 
-void Dispatcher::RunOn(WorkerGroup& group, const QueuedJob& place, const Job& job) {
-  parts_.metrics.queue_wait_seconds.Observe(Seconds(parts_.clock.Now() - place.arrival),
-                                            {place.model});
+void Dispatcher::RunOn(WorkerGroup& group, const QueuedJob& queued, const Job& job) {
+  parts_.metrics.queue_wait_seconds.Observe(Seconds(parts_.clock.Now() - queued.arrival),
+                                            {queued.model});
   if (job.cancel_requested) return recorder_.End(job, CancelledEnd());
   auto writer = parts_.results.Begin(job.name, job.epoch, job.attempt);
   if (!writer.ok()) return recorder_.End(job, FailedEnd(writer.status()));
-  Running running;
-  running.job = job;
-  running.job.image = nullptr;
-  running.place = place;
-  running.place.attempt = job.attempt;
-  running.started = running.stage_started = parts_.clock.Now();
-  running.writer = *std::move(writer);
-  running_.insert_or_assign(&group, std::move(running));
+  running_.insert_or_assign(&group,
+                            RunningJob(job, queued, *std::move(writer), parts_.clock.Now()));
   running_jobs_ = static_cast<int>(running_.size());
   std::erase(idle_, &group);
   Log(LogLevel::kInfo, "job dispatched",
@@ -204,15 +158,15 @@ void Dispatcher::RunOn(WorkerGroup& group, const QueuedJob& place, const Job& jo
   Failpoint("dispatch.after_run");
 }
 
-Dispatcher::Running* Dispatcher::FindRunning(WorkerGroup& group) {
+RunningJob* Dispatcher::FindRunning(WorkerGroup& group) {
   const auto found = running_.find(&group);
   return found == running_.end() ? nullptr : &found->second;
 }
 
-std::optional<Dispatcher::Running> Dispatcher::TakeRunning(WorkerGroup& group) {
+std::optional<RunningJob> Dispatcher::TakeRunning(WorkerGroup& group) {
   const auto found = running_.find(&group);
   if (found == running_.end()) return std::nullopt;
-  std::optional<Running> running = std::move(found->second);
+  std::optional<RunningJob> running = std::move(found->second);
   running_.erase(found);
   running_jobs_ = static_cast<int>(running_.size());
   return running;
@@ -225,195 +179,122 @@ void Dispatcher::OnIdle(WorkerGroup& group) {
 }
 
 void Dispatcher::OnStarted(WorkerGroup& group) {
-  Running* running = FindRunning(group);
+  RunningJob* running = FindRunning(group);
   if (running == nullptr) return;
-  running->stage_started = parts_.clock.Now();
-  announcer_.Started(running->job);
+  running->OnStarted(parts_.clock.Now());
+  announcer_.Started(running->job());
 }
 
 void Dispatcher::OnProgress(WorkerGroup& group, const RunProgress& progress) {
-  Running* running = FindRunning(group);
+  RunningJob* running = FindRunning(group);
   if (running == nullptr) return;
-  const Time now = parts_.clock.Now();
-  if (running->stage != progress.stage) {
-    running->stage = progress.stage;
-    running->stage_started = now;
-  }
+  const auto now = parts_.clock.Now();
+  running->OnProgress(progress, now);
   parts_.metrics.dispatch_group_last_step_timestamp_seconds.Set(
       Seconds(parts_.clock.Wall().time_since_epoch()), {group.name()});
-  announcer_.Progress(running->job, progress, SecondsLeftOf(*running, progress));
-}
-
-// Of the whole job, from the pace of the stage that runs; nullopt before its first step.
-std::optional<double> Dispatcher::SecondsLeftOf(const Running& running,
-                                                const RunProgress& progress) const {
-  if (progress.stage == RunStage::kTextEncode || progress.step < 1) return std::nullopt;
-  const double a_step = Seconds(parts_.clock.Now() - running.stage_started) / progress.step;
-  const double left = a_step * (progress.steps - progress.step);
-  if (progress.stage == RunStage::kDecode) return left;
-  return left +
-         parts_.costs.SecondsAfterSteps(running.place.model, running.job.group, running.place.size);
+  announcer_.Progress(running->job(), progress, running->SecondsLeft(progress, now, parts_.costs));
 }
 
 void Dispatcher::OnPreview(WorkerGroup& group, int step, int steps, std::string_view jpeg) {
-  Running* running = FindRunning(group);
+  const RunningJob* running = FindRunning(group);
   if (running == nullptr || jpeg.size() > kMaxPreviewBytes) return;
-  announcer_.Preview(running->job, step, steps, jpeg);
+  announcer_.Preview(running->job(), step, steps, jpeg);
 }
 
 void Dispatcher::OnResultChunk(WorkerGroup& group, int64_t offset, std::string_view data) {
-  Running* running = FindRunning(group);
-  if (running == nullptr || !running->broken.ok()) return;
-  running->broken = data.size() > kMaxChunkBytes
-                        ? MakeError(absl::StatusCode::kInternal, "RESULT_CHUNK",
-                                    absl::StrCat("a piece of the result has ", data.size(),
-                                                 " bytes; the limit is ", kMaxChunkBytes))
-                        : running->writer->Append(offset, data);
-  if (!running->broken.ok()) return group.Cancel();
-  announcer_.Chunk(running->job, offset, static_cast<int64_t>(data.size()),
-                   running->writer->reader());
+  RunningJob* running = FindRunning(group);
+  if (running == nullptr || running->result_failed()) return;
+  if (!running->Append(offset, data).ok()) return group.Cancel();
+  announcer_.Chunk(running->job(), offset, static_cast<int64_t>(data.size()), running->result());
 }
 
 void Dispatcher::OnRefused(WorkerGroup& group, const absl::Status& why) {
-  const std::optional<Running> running = TakeRunning(group);
+  const std::optional<RunningJob> running = TakeRunning(group);
   if (!running.has_value()) return;
   // A rank that is about to leave: another group, or this one's next epoch, will take the job.
   if (absl::IsUnavailable(why)) return LoseAttempt(*running, {why, /*charged=*/false});
-  recorder_.End(running->job, RequestedEnd(*running).value_or(FailedEnd(why)));
+  recorder_.End(running->job(), running->EndWhenRefused(why));
 }
 
 void Dispatcher::OnFinished(WorkerGroup& group, const RunOutcome& outcome) {
-  std::optional<Running> running = TakeRunning(group);
+  std::optional<RunningJob> running = TakeRunning(group);
   if (!running.has_value()) return;
-  if (running->cancelled) {
-    parts_.metrics.dispatch_cancel_ack_seconds.Observe(
-        Seconds(parts_.clock.Now() - running->cancelled_at));
-  }
-  JobEnd end = EndOf(*running, outcome);
-  end.stage_seconds = outcome.stage_seconds;
+  const std::optional<double> cancel_took = running->SecondsSinceCancel(parts_.clock.Now());
+  if (cancel_took.has_value()) parts_.metrics.dispatch_cancel_ack_seconds.Observe(*cancel_took);
+  const JobEnd end = running->EndWhenFinished(outcome);
   if (end.state == JobState::kSucceeded) Learn(*running, outcome);
-  recorder_.End(running->job, end);
+  recorder_.End(running->job(), end);
 }
 
-void Dispatcher::Learn(const Running& running, const RunOutcome& outcome) {
-  const QueuedJob& place = running.place;
-  const double took = Seconds(parts_.clock.Now() - running.started);
-  const std::optional<double> expected =
-      parts_.costs.Seconds(place.model, running.job.group, place.size);
-  if (expected.value_or(0) > 0) {
-    parts_.metrics.dispatch_cost_error_ratio.Observe(took / *expected, {place.model});
+void Dispatcher::Learn(const RunningJob& running, const RunOutcome& outcome) {
+  const QueuedJob& queued = running.queued();
+  const std::string& group = running.job().group;
+  const double took = running.SecondsSinceStart(parts_.clock.Now());
+  const double expected = parts_.costs.Seconds(queued.model, group, queued.size).value_or(0);
+  if (expected > 0) {
+    parts_.metrics.dispatch_cost_error_ratio.Observe(took / expected, {queued.model});
   }
-  parts_.costs.Learn(place.model, running.job.group, place.size, took,
-                     outcome.stage_seconds.denoise);
-}
-
-// What the job's owner or its deadline asked for, if they did.
-std::optional<JobEnd> Dispatcher::RequestedEnd(const Running& running) const {
-  if (running.expired) return ExpiredEnd(running.job);
-  if (running.cancelled) return CancelledEnd();
-  return std::nullopt;
-}
-
-JobEnd Dispatcher::EndOf(Running& running, const RunOutcome& outcome) {
-  if (!running.broken.ok()) return FailedEnd(running.broken);
-  if (outcome.code == absl::StatusCode::kOk) {  // a result that is there wins over a late cancel
-    const absl::Status committed = running.writer->Commit(outcome.result);
-    if (!committed.ok()) return FailedEnd(committed);
-    return SucceededEnd(outcome);
-  }
-  if (outcome.code == absl::StatusCode::kCancelled) {
-    return RequestedEnd(running).value_or(CancelledEnd());
-  }
-  return FailedEnd(MakeError(outcome.code, outcome.reason, outcome.message));
+  parts_.costs.Learn(queued.model, group, queued.size, took, outcome.stage_seconds.denoise);
 }
 
 void Dispatcher::OnLost(WorkerGroup& group, const GroupLoss& loss) {
   std::erase(idle_, &group);
-  const std::optional<Running> running = TakeRunning(group);
+  const std::optional<RunningJob> running = TakeRunning(group);
   if (running.has_value()) LoseAttempt(*running, loss);
 }
 
-// The one place that decides what becomes of a job whose attempt was lost.
-void Dispatcher::LoseAttempt(const Running& running, const GroupLoss& loss) {
-  const std::optional<JobEnd> requested = RequestedEnd(running);
-  if (requested.has_value()) return recorder_.End(running.job, *requested);
-  if (!running.broken.ok()) return recorder_.End(running.job, FailedEnd(running.broken));
-  const JobEnd failed = FailedEnd(loss.why);
-  const bool poison = loss.charged && running.job.charges + 1 >= kMaxCharges;
-  if (poison) return recorder_.End(running.job, failed);
-  recorder_.Requeue(running.job, failed.error, loss.charged,
-                    [this, place = running.place](const Job& job) {
+void Dispatcher::LoseAttempt(const RunningJob& running, const GroupLoss& loss) {
+  const std::optional<JobEnd> end = running.EndWhenLost(loss);
+  if (end.has_value()) return recorder_.End(running.job(), *end);
+  recorder_.Requeue(running.job(), FailedEnd(loss.why).error, loss.charged,
+                    [this, queued = running.queued()](const Job& job) {
                       if (job.cancel_requested) return recorder_.End(job, CancelledEnd());
-                      parts_.ledger.Take(place.name, CostOf(job, place));
-                      queue_.Push(place);
-                      AnnounceQueue();
+                      waiting_.PushAgain(job, queued);
+                      waiting_.Announce(PlacementNow());
                     });
 }
 
-void Dispatcher::CancelNow(const std::string& tenant, const std::string& name,
-                           const JobCallback& done) {
+absl::StatusOr<Job> Dispatcher::CancelNow(const std::string& tenant, const std::string& name) {
   const absl::StatusOr<Job> known = parts_.store.Get(tenant, name);
-  if (!known.ok() || IsTerminal(known->state)) return done(known);
+  if (!known.ok() || IsTerminal(known->state)) return known;
   // Who asks again and again costs no synced write each time.
   const absl::StatusOr<Job> asked =
       known->cancel_requested ? known : parts_.store.RequestCancel(name);
   Failpoint("dispatch.after_cancel_flag");
-  if (!asked.ok()) return done(asked);
-  if (queue_.Remove(name).has_value()) {
-    parts_.ledger.Release(name);
+  if (!asked.ok()) return asked;
+  if (waiting_.Remove(name).has_value()) {
     recorder_.End(*asked, CancelledEnd());
-    AnnounceQueue();
-    return done(parts_.store.Get(tenant, name));
+    waiting_.Announce(PlacementNow());
+    return parts_.store.Get(tenant, name);
   }
   for (auto& [group, running] : running_) {
-    if (running.job.name != name || running.cancelled) continue;
-    running.cancelled = true;
-    running.cancelled_at = parts_.clock.Now();
-    group->Cancel();
+    if (running.job().name == name && running.Cancel(parts_.clock.Now())) group->Cancel();
   }
-  done(asked);
+  return asked;
 }
 
-void Dispatcher::DeleteNow(const std::string& tenant, const std::string& name,
-                           const JobCallback& done) {
-  const absl::StatusOr<Job> known = parts_.store.Get(tenant, name);
-  if (!known.ok()) return done(known);
-  const absl::StatusOr<Removed> removed = parts_.store.Delete(name);
-  if (!removed.ok()) return done(removed.status());
-  recorder_.Forget(*removed);
-  done(known);
-}
-
-void Dispatcher::ExpireQueued() {
-  const std::vector<std::string> late = queue_.PastDeadline(parts_.clock.Now());
+void Dispatcher::Expire() {
+  const std::vector<std::string> late = waiting_.PastDeadline(parts_.clock.Now());
   for (const std::string& name : late) {
     const absl::StatusOr<Job> job = parts_.store.RequestCancel(name);
     if (!job.ok()) continue;  // the next tick tries again
-    queue_.Remove(name);
-    parts_.ledger.Release(name);
+    waiting_.Remove(name);
     recorder_.End(*job, ExpiredEnd(*job));
   }
-  if (!late.empty()) AnnounceQueue();
-}
-
-void Dispatcher::ExpireRunning() {
+  if (!late.empty()) waiting_.Announce(PlacementNow());
   for (auto& [group, running] : running_) {
-    const std::optional<Time> deadline = running.place.deadline;
-    const bool late = deadline.has_value() && *deadline <= parts_.clock.Now();
-    if (!late || running.expired) continue;
-    running.expired = true;
-    group->Cancel();
+    if (running.Expire(parts_.clock.Now())) group->Cancel();
   }
 }
 
 void Dispatcher::Tick() {
   recorder_.Tick();
-  ExpireQueued();
-  ExpireRunning();
+  Expire();
   Schedule();
-  AnnounceQueue();
+  const Placement placement = PlacementNow();
+  waiting_.Announce(placement);
   announcer_.Tick();
-  load_.Show(PlaceNow().slots(), queue_.InOrder());
+  load_.Show(placement.slots(), waiting_.InOrder());
 }
 
 }  // namespace cogwheel

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -11,8 +10,9 @@
 
 #include "base/clock.h"
 #include "server/dispatch/event_loop.h"
-#include "server/dispatch/job_end.h"
 #include "server/dispatch/job_recorder.h"
+#include "server/dispatch/running_job.h"
+#include "server/dispatch/waiting_jobs.h"
 #include "server/dispatch/worker_group.h"
 #include "server/events/job_announcer.h"
 #include "server/job/job_store.h"
@@ -22,7 +22,7 @@
 #include "server/schedule/cost_model.h"
 #include "server/schedule/load_report.h"
 #include "server/schedule/placement.h"
-#include "server/schedule/request_queue.h"
+#include "server/schedule/queued_job.h"
 
 namespace cogwheel {
 
@@ -54,7 +54,9 @@ class Dispatcher final : public WorkerGroupObserver {
   // NOT_FOUND, FAILED_PRECONDITION while it is not finished. `done` gets the job as it was.
   void Delete(const std::string& tenant, const std::string& name, JobCallback done);
   // Of tenants in the queue, from now on. On the loop's thread.
-  void SetWeights(std::map<std::string, double> weights) { queue_.SetWeights(std::move(weights)); }
+  void SetWeights(std::map<std::string, double> weights) {
+    waiting_.SetWeights(std::move(weights));
+  }
   // No job is started any more.
   void Drain();
   // Running jobs are given up: they go back to the queue.
@@ -72,45 +74,24 @@ class Dispatcher final : public WorkerGroupObserver {
   void OnLost(WorkerGroup& group, const GroupLoss& loss) override;
 
  private:
-  using Time = std::chrono::steady_clock::time_point;
-  struct Running {
-    Job job;
-    QueuedJob place;  // that it had in the queue
-    std::unique_ptr<ResultWriter> writer;
-    bool cancelled = false;  // by a caller
-    Time cancelled_at{};
-    bool expired = false;  // by its deadline
-    absl::Status broken;   // the frontend's own failure with its result
-    Time started{};
-    Time stage_started{};
-    RunStage stage = RunStage::kTextEncode;
-  };
-
-  QueuedJob PlaceOf(const Job& job) const;
-  JobCost CostOf(const Job& job, const QueuedJob& place) const;
-  Placement PlaceNow() const;
+  void Ask(std::function<absl::StatusOr<Job>()> question, JobCallback done);
+  absl::StatusOr<Job> CancelNow(const std::string& tenant, const std::string& name);
+  Placement PlacementNow() const;
   void Schedule();
   bool StartOn(WorkerGroup& group, const std::string& name);
-  void RunOn(WorkerGroup& group, const QueuedJob& place, const Job& job);
-  std::optional<double> SecondsLeftOf(const Running& running, const RunProgress& progress) const;
-  void CancelNow(const std::string& tenant, const std::string& name, const JobCallback& done);
-  void DeleteNow(const std::string& tenant, const std::string& name, const JobCallback& done);
-  void ExpireQueued();
-  void ExpireRunning();
-  void Learn(const Running& running, const RunOutcome& outcome);
-  void LoseAttempt(const Running& running, const GroupLoss& loss);
-  JobEnd EndOf(Running& running, const RunOutcome& outcome);
-  std::optional<JobEnd> RequestedEnd(const Running& running) const;
-  std::optional<Running> TakeRunning(WorkerGroup& group);
-  Running* FindRunning(WorkerGroup& group);
-  void AnnounceQueue();
+  void RunOn(WorkerGroup& group, const QueuedJob& queued, const Job& job);
+  void Expire();
+  void Learn(const RunningJob& running, const RunOutcome& outcome);
+  void LoseAttempt(const RunningJob& running, const GroupLoss& loss);
+  std::optional<RunningJob> TakeRunning(WorkerGroup& group);
+  RunningJob* FindRunning(WorkerGroup& group);
 
   const Parts parts_;
   JobAnnouncer announcer_;
   LoadReport load_;
   JobRecorder recorder_;
-  RequestQueue queue_;
-  std::map<WorkerGroup*, Running> running_;
+  WaitingJobs waiting_;
+  std::map<WorkerGroup*, RunningJob> running_;
   std::vector<WorkerGroup*> idle_;
   bool draining_ = false;
   std::atomic<int> running_jobs_{0};

@@ -11,7 +11,6 @@
 #include "base/failpoint.h"
 #include "proto/contract/status.h"
 #include "proto/contract/validate.h"
-#include "server/job/proto_time.h"
 #include "server/job/request_hash.h"
 
 namespace cogwheel {
@@ -62,16 +61,6 @@ Job Intake::MakeJob(v1::GenerateRequest resolved, const std::string& tenant) {
   return job;
 }
 
-JobCost Intake::CostOf(const Job& job) const {
-  const std::string& model = job.request.model();
-  JobCost cost{model, job.tenant, QueuedBytes(job), 0, std::nullopt};
-  cost.seconds = parts_.costs.Seconds(model, SizeOf(job.request)).value_or(0);
-  if (job.request.has_deadline()) {
-    cost.deadline = std::chrono::duration<double>(ToNanoseconds(job.request.deadline())).count();
-  }
-  return cost;
-}
-
 void Intake::Submit(const v1::GenerateRequest& request, const std::string& tenant, Done done) {
   const bool keyed = !request.request_id().empty();
   const std::string hash = keyed ? RequestHash(request) : "";
@@ -89,7 +78,9 @@ void Intake::Submit(const v1::GenerateRequest& request, const std::string& tenan
   if (!resolved.ok()) return done(resolved.status());
   NewJob job{MakeJob(*std::move(resolved), tenant), request.request_id(), hash};
   const std::string name = job.job.name;
-  const absl::Status admitted = parts_.ledger.Reserve(name, CostOf(job.job));
+  const v1::GenerateRequest& accepted = job.job.request;
+  const double seconds = parts_.costs.Seconds(accepted.model(), SizeOf(accepted)).value_or(0);
+  const absl::Status admitted = parts_.ledger.Reserve(name, CostOf(job.job, seconds));
   if (!admitted.ok()) return done(admitted);
   Failpoint("intake.before_store");
   parts_.store.Create(std::move(job),

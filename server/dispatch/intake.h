@@ -39,7 +39,6 @@ class Intake {
  private:
   absl::StatusOr<v1::GenerateRequest> Resolve(const v1::GenerateRequest& request) const;
   Job MakeJob(v1::GenerateRequest resolved, const std::string& tenant);
-  JobCost CostOf(const Job& job) const;
 
   const Parts parts_;
   JobNamer namer_;

@@ -97,6 +97,15 @@ void JobRecorder::Requeue(const Job& job, const JobError& cause, bool charged,
   });
 }
 
+absl::StatusOr<Job> JobRecorder::Delete(const std::string& tenant, const std::string& name) {
+  absl::StatusOr<Job> known = parts_.store.Get(tenant, name);
+  if (!known.ok()) return known;
+  const absl::StatusOr<Removed> removed = parts_.store.Delete(name);
+  if (!removed.ok()) return removed.status();
+  Forget(*removed);
+  return known;
+}
+
 void JobRecorder::Forget(const Removed& removed) {
   for (const std::string& job : removed.jobs) parts_.events.Forget(job);
   for (const Artefact& orphan : removed.orphans) parts_.results.Remove(orphan);

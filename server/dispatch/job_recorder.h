@@ -19,7 +19,8 @@ struct KeepPolicy {
   std::chrono::hours result_age{7 * 24};
 };
 
-// Writes what became of jobs into the store and tells of it once it is there. What the store cannot
+// Writes what became of jobs into the store and tells of it once it is there; removes finished jobs
+// on request, and the oldest beyond what is kept. An end or a requeue that the store cannot
 // take now is tried again on every tick: no end is forgotten. Owned by the dispatcher's thread.
 class JobRecorder {
  public:
@@ -40,8 +41,8 @@ class JobRecorder {
                std::function<void(const Job&)> requeued);
   // False while the store owes an answer: no job may start meanwhile.
   bool settled() const { return unsettled_.empty(); }
-  // Jobs that are gone for good.
-  void Forget(const Removed& removed);
+  // A finished job, as it was. NOT_FOUND, FAILED_PRECONDITION while it is not finished.
+  absl::StatusOr<Job> Delete(const std::string& tenant, const std::string& name);
   void Tick();
 
  private:
@@ -50,6 +51,8 @@ class JobRecorder {
   bool StoreEnd(const Job& job, FinishedJob finished);
   bool Fenced(const absl::Status& status, const std::string& group);
   void ObserveStages(const std::string& model, const StageSeconds& seconds);
+  // Jobs that are gone for good.
+  void Forget(const Removed& removed);
   void Trim();
 
   const Parts parts_;

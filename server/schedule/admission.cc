@@ -7,6 +7,7 @@
 #include <absl/strings/str_cat.h>
 
 #include "proto/contract/status.h"
+#include "server/job/proto_time.h"
 
 namespace cogwheel {
 namespace {
@@ -38,6 +39,14 @@ absl::Status CheckDeadline(const QueueLoad& load, const JobCost& cost) {
 }
 
 }  // namespace
+
+JobCost CostOf(const Job& job, double seconds) {
+  JobCost cost{job.request.model(), job.tenant, QueuedBytes(job), seconds, std::nullopt};
+  if (job.request.has_deadline()) {
+    cost.deadline = std::chrono::duration<double>(ToNanoseconds(job.request.deadline())).count();
+  }
+  return cost;
+}
 
 absl::Status Admit(const QueueLimits& limits, const QueueLoad& load, const JobCost& cost) {
   const double mean = load.jobs > 0 && load.seconds > 0 ? load.seconds / load.jobs : cost.seconds;

@@ -9,6 +9,7 @@
 #include <absl/status/status.h>
 
 #include "base/mutex.h"
+#include "server/job/job.h"
 
 namespace cogwheel {
 
@@ -26,6 +27,9 @@ struct JobCost {
   double seconds = 0;              // 0 = not known yet
   std::optional<double> deadline;  // seconds from now
 };
+
+// Of a resolved request's job that should take `seconds`.
+JobCost CostOf(const Job& job, double seconds);
 
 // How far the queue is filled, as one job sees it.
 struct QueueLoad {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "server/schedule/cost_model.h"
-#include "server/schedule/request_queue.h"
+#include "server/schedule/queued_job.h"
 
 namespace cogwheel {
 

@@ -8,23 +8,9 @@
 #include <utility>
 #include <vector>
 
-#include "server/schedule/cost_model.h"
+#include "server/schedule/queued_job.h"
 
 namespace cogwheel {
-
-struct QueuedJob {
-  using Time = std::chrono::steady_clock::time_point;
-
-  std::string name;
-  std::string model;
-  std::string tenant;
-  int32_t attempt = 0;  // that it has had
-  int priority = 0;     // higher first
-  JobSize size;
-  double seconds = 0;  // that it should take; 0 = not known yet
-  Time arrival{};
-  std::optional<Time> deadline;
-};
 
 // Jobs that wait. Tenants take turns by what they have had (start-time fair queuing, Goyal et al.
 // 1996, over estimated seconds divided by the tenant's weight); a tenant's own jobs go by priority,

@@ -1,0 +1,106 @@
+#include "server/dispatch/running_job.h"
+
+#include <utility>
+
+#include <absl/strings/str_cat.h>
+
+#include "proto/contract/status.h"
+#include "proto/contract/validate.h"
+
+namespace cogwheel {
+namespace {
+
+constexpr int32_t kMaxCharges = 3;  // with the third a job has failed
+
+double Seconds(std::chrono::nanoseconds duration) { return duration.count() * 1e-9; }
+
+}  // namespace
+
+RunningJob::RunningJob(Job job, QueuedJob queued, std::unique_ptr<ResultWriter> writer, Time now)
+    : job_(std::move(job)),
+      queued_(std::move(queued)),
+      writer_(std::move(writer)),
+      started_(now),
+      stage_started_(now) {
+  job_.image = nullptr;
+  queued_.attempt = job_.attempt;
+}
+
+double RunningJob::SecondsSinceStart(Time now) const { return Seconds(now - started_); }
+
+bool RunningJob::Cancel(Time now) {
+  if (cancelled_at_.has_value()) return false;
+  cancelled_at_ = now;
+  return true;
+}
+
+bool RunningJob::Expire(Time now) {
+  const bool late = queued_.deadline.has_value() && *queued_.deadline <= now;
+  return late && !std::exchange(expired_, true);
+}
+
+std::optional<double> RunningJob::SecondsSinceCancel(Time now) const {
+  if (!cancelled_at_.has_value()) return std::nullopt;
+  return Seconds(now - *cancelled_at_);
+}
+
+void RunningJob::OnProgress(const RunProgress& progress, Time now) {
+  if (stage_ == progress.stage) return;
+  stage_ = progress.stage;
+  stage_started_ = now;
+}
+
+std::optional<double> RunningJob::SecondsLeft(const RunProgress& progress, Time now,
+                                              const CostModel& costs) const {
+  if (progress.stage == RunStage::kTextEncode || progress.step < 1) return std::nullopt;
+  const double a_step = Seconds(now - stage_started_) / progress.step;
+  const double of_stage = a_step * (progress.steps - progress.step);
+  if (progress.stage == RunStage::kDecode) return of_stage;
+  return of_stage + costs.SecondsAfterSteps(queued_.model, job_.group, queued_.size);
+}
+
+absl::Status RunningJob::Append(int64_t offset, std::string_view data) {
+  result_error_ = data.size() > kMaxChunkBytes
+                      ? MakeError(absl::StatusCode::kInternal, "RESULT_CHUNK",
+                                  absl::StrCat("a piece of the result has ", data.size(),
+                                               " bytes; the limit is ", kMaxChunkBytes))
+                      : writer_->Append(offset, data);
+  return result_error_;
+}
+
+// What the job's owner or its deadline asked for, if they did.
+std::optional<JobEnd> RunningJob::RequestedEnd() const {
+  if (expired_) return ExpiredEnd(job_);
+  if (cancelled_at_.has_value()) return CancelledEnd();
+  return std::nullopt;
+}
+
+JobEnd RunningJob::EndWhenFinished(const RunOutcome& outcome) {
+  JobEnd end = EndOf(outcome);
+  end.stage_seconds = outcome.stage_seconds;
+  return end;
+}
+
+JobEnd RunningJob::EndOf(const RunOutcome& outcome) {
+  if (result_failed()) return FailedEnd(result_error_);
+  if (outcome.code == absl::StatusCode::kOk) {  // a result that is there wins over a late cancel
+    const absl::Status committed = writer_->Commit(outcome.result);
+    return committed.ok() ? SucceededEnd(outcome) : FailedEnd(committed);
+  }
+  if (outcome.code == absl::StatusCode::kCancelled) return RequestedEnd().value_or(CancelledEnd());
+  return FailedEnd(MakeError(outcome.code, outcome.reason, outcome.message));
+}
+
+JobEnd RunningJob::EndWhenRefused(const absl::Status& why) const {
+  return RequestedEnd().value_or(FailedEnd(why));
+}
+
+std::optional<JobEnd> RunningJob::EndWhenLost(const GroupLoss& loss) const {
+  std::optional<JobEnd> requested = RequestedEnd();
+  if (requested.has_value()) return requested;
+  if (result_failed()) return FailedEnd(result_error_);
+  const bool poison = loss.charged && job_.charges + 1 >= kMaxCharges;
+  return poison ? std::optional(FailedEnd(loss.why)) : std::nullopt;
+}
+
+}  // namespace cogwheel

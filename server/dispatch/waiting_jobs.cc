@@ -1,0 +1,34 @@
+#include "server/dispatch/waiting_jobs.h"
+
+namespace cogwheel {
+
+void WaitingJobs::PushAgain(const Job& job, QueuedJob queued) {
+  ledger_.Take(job.name, CostOf(job, queued.seconds));
+  Push(std::move(queued));
+}
+
+std::optional<QueuedJob> WaitingJobs::Start(const std::string& name) {
+  std::optional<QueuedJob> queued = queue_.Take(name);
+  if (queued.has_value()) ledger_.Release(name);
+  return queued;
+}
+
+std::optional<QueuedJob> WaitingJobs::Remove(const std::string& name) {
+  std::optional<QueuedJob> queued = queue_.Remove(name);
+  if (queued.has_value()) ledger_.Release(name);
+  return queued;
+}
+
+void WaitingJobs::Announce(Placement placement) {
+  std::map<std::string, int> positions;  // by model
+  std::vector<QueueEntry> entries;
+  for (const QueuedJob* job : queue_.InOrder()) {
+    QueueEntry entry{job->name, job->attempt, ++positions[job->model], std::nullopt};
+    const std::optional<Placement::Assignment> assigned = placement.Take(*job);
+    if (assigned.has_value() && job->seconds > 0) entry.start_in = assigned->start_in;
+    entries.push_back(std::move(entry));
+  }
+  announcer_.Queue(entries);
+}
+
+}  // namespace cogwheel

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "server/job/job.h"
+#include "server/schedule/cost_model.h"
+
+namespace cogwheel {
+
+// What the order of the queue depends on.
+struct QueuedJob {
+  using Time = std::chrono::steady_clock::time_point;
+
+  std::string name;
+  std::string model;
+  std::string tenant;
+  int32_t attempt = 0;  // that it has had
+  int priority = 0;     // higher first
+  JobSize size;
+  double seconds = 0;  // that it should take; 0 = not known yet
+  Time arrival{};
+  std::optional<Time> deadline;
+};
+
+QueuedJob ToQueuedJob(const Job& job, const CostModel& costs, const Clock& clock);
+
+}  // namespace cogwheel
