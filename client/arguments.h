@@ -9,7 +9,8 @@
 
 #include "cogwheel/v1/video_service.pb.h"
 
-// The command line as plain values. Only arguments.cc knows the parsing library.
+// The command line as plain values. Only arguments.cc and command_flags.cc know the
+// parsing library.
 namespace cogwheel {
 
 enum class Command {
@@ -45,7 +46,7 @@ struct RequestFlags {
 // Self-contained mode only.
 struct RankFlags {
   std::optional<int32_t> cfg_parallel, ring, ulysses;  // none: the worker chooses, by its GPUs
-  std::string device, dtype;  // empty: the worker chooses
+  std::string device, dtype;                           // empty: the worker chooses
 };
 
 // How to speak to a server that is not open to all: files.

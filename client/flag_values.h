@@ -33,6 +33,24 @@ absl::StatusOr<double> ParseDouble(std::string_view field, std::string_view text
 absl::StatusOr<size_t> ParseWord(std::string_view field, std::string_view text,
                                  const std::vector<std::string_view>& words);
 
+// A word and what it stands for.
+template <typename Value>
+struct Choice {
+  std::string_view word;
+  Value value;
+};
+
+// What `text` stands for in `choices`, or an error that lists their words.
+template <typename Value, size_t kCount>
+absl::StatusOr<Value> ParseChoice(std::string_view field, std::string_view text,
+                                  const Choice<Value> (&choices)[kCount]) {
+  std::vector<std::string_view> words;
+  for (const Choice<Value>& choice : choices) words.push_back(choice.word);
+  const absl::StatusOr<size_t> index = ParseWord(field, text, words);
+  if (!index.ok()) return index.status();
+  return choices[*index].value;
+}
+
 // HOST:PORT, [V6]:PORT or unix:PATH.
 absl::Status CheckAddress(std::string_view text);
 
