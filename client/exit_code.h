@@ -46,9 +46,16 @@ constexpr ExitCode ExitCodeOf(v1::JobState state) {
       return ExitCode::kDone;
     case v1::CANCELLED:
       return ExitCode::kCancelled;
-    default:
-      return ExitCode::kFailed;
+    case v1::QUEUED:
+    case v1::RUNNING:
+    case v1::FAILED:
+    case v1::EXPIRED:
+    case v1::JOB_STATE_UNSPECIFIED:
+    case v1::JobState_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case v1::JobState_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
   }
+  return ExitCode::kFailed;
 }
 
 }  // namespace cogwheel

@@ -34,6 +34,24 @@ std::string RandomId() {
   return absl::StrFormat("cli-%08x%08x%08x%08x", random(), random(), random(), random());
 }
 
+// The state if it is the last of a job.
+v1::JobState IfFinal(v1::JobState state) {
+  switch (state) {
+    case v1::SUCCEEDED:
+    case v1::FAILED:
+    case v1::CANCELLED:
+    case v1::EXPIRED:
+      return state;
+    case v1::QUEUED:
+    case v1::RUNNING:
+    case v1::JOB_STATE_UNSPECIFIED:
+    case v1::JobState_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case v1::JobState_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
+  }
+  return v1::JOB_STATE_UNSPECIFIED;
+}
+
 }  // namespace
 
 v1::JobState FinalState(const v1::JobEvent& event) {
@@ -47,11 +65,16 @@ v1::JobState FinalState(const v1::JobEvent& event) {
     case v1::JobEvent::kExpired:
       return v1::EXPIRED;
     case v1::JobEvent::kSnapshot:
-      return event.snapshot().state() >= v1::SUCCEEDED ? event.snapshot().state()
-                                                       : v1::JOB_STATE_UNSPECIFIED;
-    default:
-      return v1::JOB_STATE_UNSPECIFIED;
+      return IfFinal(event.snapshot().state());
+    case v1::JobEvent::kQueued:
+    case v1::JobEvent::kStarted:
+    case v1::JobEvent::kProgress:
+    case v1::JobEvent::kPreview:
+    case v1::JobEvent::kChunk:
+    case v1::JobEvent::EVENT_NOT_SET:
+      break;
   }
+  return v1::JOB_STATE_UNSPECIFIED;
 }
 
 GenerationClient::GenerationClient(const std::string& address, ServerAccess access)

@@ -19,9 +19,12 @@ const char* StageName(v1::Stage stage) {
       return "denoise";
     case v1::STAGE_DECODE:
       return "decode";
-    default:
-      return "work";
+    case v1::STAGE_UNSPECIFIED:
+    case v1::Stage_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case v1::Stage_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
   }
+  return "work";  // of a newer server
 }
 
 std::string Repeated(const char* piece, int times) {

@@ -188,6 +188,19 @@ TEST_F(FrontendTest, ListsJobsModelsAndGroups) {
   EXPECT_EQ("tiny", groups.groups(0).model());
 }
 
+TEST_F(FrontendTest, AStateThatIsUnknownIsRefusedByItsNumber) {
+  Serve();
+  for (const int state : {0, 7, -1}) {
+    v1::ListJobsRequest request;
+    request.add_states(static_cast<v1::JobState>(state));
+    v1::ListJobsResponse page;
+    grpc::ClientContext context;
+    const grpc::Status status = stub_->ListJobs(&context, request, &page);
+    EXPECT_EQ(grpc::StatusCode::INVALID_ARGUMENT, status.error_code());
+    EXPECT_THAT(status.error_message(), HasSubstr("states holds " + std::to_string(state)));
+  }
+}
+
 TEST_F(FrontendTest, APageStaysWithinWhatClientsTake) {
   config_.set_max_queued_jobs(300);
   FakeRank::Options options;

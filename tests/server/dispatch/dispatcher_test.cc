@@ -206,9 +206,9 @@ TEST_F(DispatcherTest, AnOverdueJobIsNotAboutToEnd) {
   Placement placement(costs_);
   placement.AddBusy({"overdue", "tiny"}, job, /*seconds=*/100);
   placement.AddIdle({"idle", "tiny"});
-  const Placement::Assignment place = placement.Take(job).value();
-  EXPECT_EQ("idle", place.group);  // a tenth of 10 s and 10 s, against 10.5 s
-  EXPECT_TRUE(place.now);
+  const Placement::Assignment assigned = placement.Take(job).value();
+  EXPECT_EQ("idle", assigned.group);  // a tenth of 10 s and 10 s, against 10.5 s
+  EXPECT_TRUE(assigned.now);
 }
 
 TEST_F(DispatcherTest, AFullQueueRefuses) {

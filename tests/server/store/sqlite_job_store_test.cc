@@ -156,6 +156,15 @@ TEST_F(SqliteJobStoreTest, AFileOfANewerProgramIsRefusedByName) {
   EXPECT_NE(std::string::npos, refused.message().find("99")) << refused;
 }
 
+TEST_F(SqliteJobStoreTest, AStateThatIsNotKnownIsAnError) {
+  ASSERT_TRUE(CreateAndWait(*store_, WithImage("jobs/1", "image")).ok());
+  auto connection = Connection::Open(Database(), "", Connection::Mode::kWrite).value();
+  ASSERT_TRUE(connection->Run("UPDATE jobs SET state = 6").ok());
+  const absl::Status status = store_->Get("default", "jobs/1").status();
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_NE(std::string::npos, status.message().find("state 6")) << status;
+}
+
 TEST_F(SqliteJobStoreTest, ADamagedFileIsRefusedByName) {
   for (int i = 0; i < 100; ++i) {
     ASSERT_TRUE(CreateAndWait(*store_, WithImage("jobs/" + std::to_string(i), "image")).ok());
