@@ -1,0 +1,82 @@
+#include "server/dispatch/running_job.h"
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "proto/contract/status.h"
+#include "proto/contract/validate.h"
+#include "tests/support/memory_results.h"
+
+namespace cogwheel {
+namespace {
+
+using std::chrono::seconds;
+
+class RunningJobTest : public testing::Test {
+ protected:
+  static RunningJob::Time At(int second) { return RunningJob::Time(seconds(second)); }
+  RunningJob Make(int32_t charges = 0) {
+    Job job;
+    job.name = "jobs/1";
+    job.attempt = 3;
+    job.charges = charges;
+    job.image = std::make_shared<const std::string>("image");
+    QueuedJob queued;
+    queued.attempt = 2;
+    queued.deadline = At(100);
+    return RunningJob(job, queued, results_.Begin("jobs/1", 1, 3).value(), At(10));
+  }
+  const GroupLoss lost_ = {MakeError(absl::StatusCode::kUnavailable, "GROUP_LOST", "lost"), true};
+
+  MemoryResults results_;
+};
+
+TEST_F(RunningJobTest, GoesBackWithTheAttemptThatItHadAndHoldsNoImage) {
+  const RunningJob running = Make();
+  EXPECT_EQ(3, running.queued().attempt);
+  EXPECT_EQ(nullptr, running.job().image);
+  EXPECT_EQ(5, running.SecondsSinceStart(At(15)));
+  EXPECT_EQ(std::nullopt, running.SecondsSinceCancel(At(15)));
+}
+
+TEST_F(RunningJobTest, RunsAgainUntilItsThirdCharge) {
+  EXPECT_FALSE(Make(/*charges=*/1).EndWhenLost(lost_).has_value());
+  EXPECT_FALSE(Make(/*charges=*/2).EndWhenLost({lost_.why, /*charged=*/false}).has_value());
+  const std::optional<JobEnd> end = Make(/*charges=*/2).EndWhenLost(lost_);
+  ASSERT_TRUE(end.has_value());
+  EXPECT_EQ(JobState::kFailed, end->state);
+  EXPECT_EQ("GROUP_LOST", end->error.reason);
+}
+
+TEST_F(RunningJobTest, WhatWasAskedForIsItsEndWhenTheAttemptIsLostOrRefused) {
+  RunningJob cancelled = Make();
+  EXPECT_TRUE(cancelled.Cancel(At(20)));
+  EXPECT_FALSE(cancelled.Cancel(At(30)));
+  EXPECT_DOUBLE_EQ(15, *cancelled.SecondsSinceCancel(At(35)));
+  EXPECT_EQ(JobState::kCancelled, cancelled.EndWhenLost(lost_)->state);
+  EXPECT_EQ(JobState::kCancelled, cancelled.EndWhenRefused(lost_.why).state);
+  RunningJob late = Make();
+  EXPECT_FALSE(late.Expire(At(99)));
+  EXPECT_TRUE(late.Expire(At(100)));
+  EXPECT_FALSE(late.Expire(At(101)));
+  EXPECT_EQ(JobState::kExpired, late.EndWhenLost(lost_)->state);
+}
+
+TEST_F(RunningJobTest, AResultThatCannotBeTakenFailsItWhateverTheGroupSays) {
+  RunningJob running = Make();
+  EXPECT_TRUE(running.Append(0, "whole").ok());
+  EXPECT_FALSE(running.result_failed());
+  const std::string huge(kMaxChunkBytes + 1, 'x');
+  EXPECT_EQ("RESULT_CHUNK", ErrorReason(running.Append(5, huge)));
+  EXPECT_TRUE(running.result_failed());
+  const std::optional<JobEnd> lost = running.EndWhenLost({lost_.why, /*charged=*/false});
+  ASSERT_TRUE(lost.has_value());
+  EXPECT_EQ("RESULT_CHUNK", lost->error.reason);
+  EXPECT_EQ("RESULT_CHUNK", running.EndWhenFinished({}).error.reason);
+}
+
+}  // namespace
+}  // namespace cogwheel
