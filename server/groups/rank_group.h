@@ -14,10 +14,10 @@
 
 namespace cogwheel {
 
-// A group of ranks that dialled in: gathers them, gives places and an epoch, broadcasts jobs,
+// A group of ranks that dialled in: gathers them, gives world ranks and an epoch, broadcasts jobs,
 // collects answers and ends, and notices the dead. Owned by the dispatcher's thread; sees no gRPC.
 //
-// kGathering -> kForming (all places filled, epoch taken) -> kIdle (all formed) -> kOffered (RunJob
+// kGathering -> kForming (all ranks here, epoch taken) -> kIdle (all formed) -> kOffered (RunJob
 // sent) -> kRunning (all agreed) or kIdle (one refused) -> kIdle. A rank that is lost, falls silent
 // or reports that its collectives cannot go on, in any state after kGathering, ends the epoch: the
 // others are told to leave and come back. So does a rank that was asked to leave, once the running

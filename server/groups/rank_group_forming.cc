@@ -1,4 +1,5 @@
-// How a group comes up: ranks are gathered, get places and an epoch, and say when they have formed.
+// How a group comes up: ranks are gathered, get world ranks and an epoch, and say when they have
+// formed.
 #include <algorithm>
 #include <utility>
 
@@ -27,7 +28,7 @@ std::string RandomToken() {
   return got == static_cast<ssize_t>(kTokenBytes) ? token : "";
 }
 
-bool SamePlace(const Hello& a, const Hello& b) {
+bool SameDevice(const Hello& a, const Hello& b) {
   return a.host() == b.host() && a.local_rank() == b.local_rank() && a.device() == b.device();
 }
 
@@ -35,7 +36,7 @@ bool SamePlace(const Hello& a, const Hello& b) {
 
 absl::Status RankGroup::Join(RankId id, std::shared_ptr<RankLink> link, const Hello& hello) {
   const auto old = std::find_if(members_.begin(), members_.end(), [&hello](const Member& member) {
-    return SamePlace(member.hello, hello);
+    return SameDevice(member.hello, hello);
   });
   if (old != members_.end()) {  // it came back before its old connection was missed
     OnGone(old->id, MakeError(absl::StatusCode::kUnavailable, "RANK_REPLACED", "it joined anew"));

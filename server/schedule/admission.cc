@@ -69,7 +69,7 @@ absl::Status Admit(const QueueLimits& limits, const QueueLoad& load, const JobCo
                   a_place);
   }
   const double excess = load.seconds + cost.seconds - limits.seconds;
-  if (excess > 0 && load.jobs > 0) {  // a job alone is never too dear
+  if (excess > 0 && load.jobs > 0) {  // a job alone is never too costly
     return Refuse("QUEUE_COST",
                   absl::StrCat("the queued jobs should take ", load.seconds, " s and the job ",
                                cost.seconds, " s; the limit is ", limits.seconds, " s"),
@@ -106,7 +106,7 @@ void AdmissionLedger::Add(const JobCost& cost, int sign) {
   jobs += sign;
   if (jobs == 0) tenant_jobs_.erase(cost.tenant);
   if (load_.jobs > 0) return;
-  load_.seconds = 0;  // sums of fractions do not come back to nought
+  load_.seconds = 0;  // sums of fractions do not come back to zero
   for (auto& [name, model] : models_) model.queued_seconds = 0;
 }
 

@@ -26,7 +26,7 @@ class LoadReport {
   AdmissionLedger& ledger_;
   ServerMetrics& metrics_;
   const Clock& clock_;
-  std::set<std::string> models_;  // shown so far: without groups and jobs they are at nought
+  std::set<std::string> models_;  // shown so far: without groups and jobs they are at zero
 };
 
 }  // namespace cogwheel

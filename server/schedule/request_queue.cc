@@ -6,7 +6,7 @@
 namespace cogwheel {
 namespace {
 
-constexpr std::chrono::minutes kAPriority{1};  // of waiting
+constexpr std::chrono::minutes kWaitPerPriority{1};
 
 }  // namespace
 
@@ -20,7 +20,7 @@ void RequestQueue::Push(QueuedJob job) {
   Tenant& tenant = tenants_[job.tenant];
   // Who was away saves nothing up.
   if (tenant.jobs.empty()) tenant.paid = std::max(tenant.paid, turn_);
-  Key key{job.arrival - job.priority * kAPriority, job.name};
+  Key key{job.arrival - job.priority * kWaitPerPriority, job.name};
   index_[job.name] = {job.tenant, key};
   tenant.jobs.emplace(std::move(key), std::move(job));
 }
