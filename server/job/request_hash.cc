@@ -1,6 +1,7 @@
 #include "server/job/request_hash.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include <absl/strings/str_cat.h>
@@ -20,47 +21,77 @@ void Put(const std::string& name, const std::string& value, std::string& out) {
   absl::StrAppend(&out, name, ":", value.size(), ":", value, "\n");
 }
 
-std::string ScalarText(const Message& message, const Reflection& reflection,
-                       const FieldDescriptor* field) {
-  switch (field->cpp_type()) {
-    case FieldDescriptor::CPPTYPE_INT32:
-      return absl::StrCat(reflection.GetInt32(message, field));
-    case FieldDescriptor::CPPTYPE_INT64:
-      return absl::StrCat(reflection.GetInt64(message, field));
-    case FieldDescriptor::CPPTYPE_UINT64:
-      return absl::StrCat(reflection.GetUInt64(message, field));
-    case FieldDescriptor::CPPTYPE_DOUBLE:
-      return absl::StrFormat("%.17g", reflection.GetDouble(message, field));
-    case FieldDescriptor::CPPTYPE_BOOL:
-      return reflection.GetBool(message, field) ? "true" : "false";
-    case FieldDescriptor::CPPTYPE_ENUM:
-      return absl::StrCat(reflection.GetEnumValue(message, field));
-    default:
-      return reflection.GetString(message, field);
-  }
-}
+// A field's value, or the element `index` of a repeated one.
+struct Value {
+  const Message& message;
+  const FieldDescriptor* field;
+  int index;
 
-void PutMessage(const Message& message, std::string& out) {
-  const Reflection& reflection = *message.GetReflection();
-  std::vector<const FieldDescriptor*> fields;
-  reflection.ListFields(message, &fields);  // in the order of field numbers
-  for (const FieldDescriptor* field : fields) {
-    if (field->is_repeated()) continue;  // the one map, below
-    if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
-      std::string nested;
-      PutMessage(reflection.GetMessage(message, field), nested);
-      Put(field->name(), nested, out);
-    } else {
-      Put(field->name(), ScalarText(message, reflection, field), out);
-    }
+  template <typename T>
+  T Get(T (Reflection::*one)(const Message&, const FieldDescriptor*) const,
+        T (Reflection::*nth)(const Message&, const FieldDescriptor*, int) const) const {
+    const Reflection& reflection = *message.GetReflection();
+    return field->is_repeated() ? (reflection.*nth)(message, field, index)
+                                : (reflection.*one)(message, field);
   }
+  const Message& GetMessage() const {
+    const Reflection& reflection = *message.GetReflection();
+    return field->is_repeated() ? reflection.GetRepeatedMessage(message, field, index)
+                                : reflection.GetMessage(message, field);
+  }
+};
+
+std::string TextOf(const Value& value) {
+  switch (value.field->cpp_type()) {
+    case FieldDescriptor::CPPTYPE_INT32:
+      return absl::StrCat(value.Get(&Reflection::GetInt32, &Reflection::GetRepeatedInt32));
+    case FieldDescriptor::CPPTYPE_INT64:
+      return absl::StrCat(value.Get(&Reflection::GetInt64, &Reflection::GetRepeatedInt64));
+    case FieldDescriptor::CPPTYPE_UINT32:
+      return absl::StrCat(value.Get(&Reflection::GetUInt32, &Reflection::GetRepeatedUInt32));
+    case FieldDescriptor::CPPTYPE_UINT64:
+      return absl::StrCat(value.Get(&Reflection::GetUInt64, &Reflection::GetRepeatedUInt64));
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      return absl::StrFormat("%.17g",
+                             value.Get(&Reflection::GetDouble, &Reflection::GetRepeatedDouble));
+    case FieldDescriptor::CPPTYPE_FLOAT:
+      return absl::StrFormat("%.9g",
+                             value.Get(&Reflection::GetFloat, &Reflection::GetRepeatedFloat));
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return value.Get(&Reflection::GetBool, &Reflection::GetRepeatedBool) ? "true" : "false";
+    case FieldDescriptor::CPPTYPE_ENUM:
+      return absl::StrCat(value.Get(&Reflection::GetEnumValue, &Reflection::GetRepeatedEnumValue));
+    case FieldDescriptor::CPPTYPE_STRING:
+      return value.Get(&Reflection::GetString, &Reflection::GetRepeatedString);
+    case FieldDescriptor::CPPTYPE_MESSAGE:
+      return CanonicalText(value.GetMessage());
+  }
+  return "";  // no such type
 }
 
 }  // namespace
 
-std::string RequestHash(const v1::GenerateRequest& request) {
+std::string CanonicalText(const Message& message) {
+  const FieldDescriptor* labels =
+      v1::GenerateRequest::descriptor()->FindFieldByNumber(v1::GenerateRequest::kLabelsFieldNumber);
+  const Reflection& reflection = *message.GetReflection();
+  std::vector<const FieldDescriptor*> fields;
+  reflection.ListFields(message, &fields);  // in the order of field numbers
   std::string text;
-  PutMessage(request, text);
+  for (const FieldDescriptor* field : fields) {
+    if (field == labels) continue;
+    const int count = field->is_repeated() ? reflection.FieldSize(message, field) : 1;
+    std::vector<std::string> values;
+    for (int index = 0; index < count; ++index) values.push_back(TextOf({message, field, index}));
+    if (field->is_map()) std::sort(values.begin(), values.end());
+    for (const std::string& value : values) Put(field->name(), value, text);
+  }
+  return text;
+}
+
+// Labels stand behind all else, in a form of their own: so it was in the first release.
+std::string RequestHash(const v1::GenerateRequest& request) {
+  std::string text = CanonicalText(request);
   std::vector<std::pair<std::string, std::string>> labels(request.labels().begin(),
                                                           request.labels().end());
   std::sort(labels.begin(), labels.end());

@@ -6,6 +6,9 @@
 #include <string>
 #include <vector>
 
+#include <google/protobuf/field_mask.pb.h>
+#include <google/protobuf/struct.pb.h>
+#include <google/protobuf/wrappers.pb.h>
 #include <gtest/gtest.h>
 
 #include "proto/contract/validate.h"
@@ -94,6 +97,35 @@ TEST(RequestHash, IsTheOneOfEarlierBuilds) {
   // sha256("prompt:1:p\nsteps:1:5\n")
   EXPECT_EQ("4957bc6bafb1f552481b12e8f49d93f7e412c0b4f2775d2de2670bb89044083f",
             RequestHash(request));
+  (*request.mutable_labels())["b"] = "";
+  (*request.mutable_labels())["a"] = "c";
+  request.mutable_deadline()->set_seconds(7);
+  // sha256("prompt:1:p\nsteps:1:5\ndeadline:12:seconds:1:7\n\nlabel:1:a\nvalue:1:c\n"
+  //        "label:1:b\nvalue:0:\n")
+  EXPECT_EQ("364d2adfc796786c5daf18da640a9ae26a562bb3d94e5b9d76eb82a533af14dc",
+            RequestHash(request));
+}
+
+// Types that no field of a request has yet.
+TEST(CanonicalText, KnowsEveryTypeOfField) {
+  google::protobuf::FloatValue real;
+  real.set_value(0.1F);
+  EXPECT_EQ("value:11:0.100000001\n", CanonicalText(real));
+  google::protobuf::UInt32Value whole;
+  whole.set_value(4'000'000'000U);
+  EXPECT_EQ("value:10:4000000000\n", CanonicalText(whole));
+  google::protobuf::FieldMask list;
+  list.add_paths("a");
+  list.add_paths("");
+  EXPECT_EQ("paths:1:a\npaths:0:\n", CanonicalText(list));
+  google::protobuf::Struct map;
+  (*map.mutable_fields())["y"].set_bool_value(true);
+  (*map.mutable_fields())["x"].set_number_value(2);
+  const std::string x = "key:1:x\nvalue:17:number_value:1:2\n\n";
+  const std::string y = "key:1:y\nvalue:18:bool_value:4:true\n\n";
+  EXPECT_EQ("fields:" + std::to_string(x.size()) + ":" + x +
+                "\nfields:" + std::to_string(y.size()) + ":" + y + "\n",
+            CanonicalText(map));
 }
 
 }  // namespace
