@@ -8,19 +8,23 @@
 namespace cogwheel {
 
 uint64_t PlanHash(const JobSpec& spec, const Mesh& mesh) {
+  // Every member by name: one more stops the build until it is added below, or left out there with
+  // a reason. Left out: epoch and job_sequence, which are agreed on beside the hash, and the
+  // picture, which is rank 0's alone.
+  const auto& [job, epoch, job_sequence, prompt, negative_prompt, has_image, image_rgb,
+               image_height, image_width, frames, height, width, fps, steps, guidance_scale,
+               dynamic_cfg, scheduler, seed, max_sequence_length, vae_tiling, output,
+               preview_every] = spec;
   Fnv fnv;
-  for (const std::string* text : {&spec.job, &spec.prompt, &spec.negative_prompt}) {
-    fnv.AddText(*text);
-  }
+  for (const std::string* text : {&job, &prompt, &negative_prompt}) fnv.AddText(*text);
   for (const int value :
-       {int{spec.has_image}, spec.frames, spec.height, spec.width, spec.fps, spec.steps,
-        int{spec.dynamic_cfg}, static_cast<int>(spec.scheduler), spec.max_sequence_length,
-        int{spec.vae_tiling}, static_cast<int>(spec.output), spec.preview_every, mesh.cfg,
-        mesh.ring, mesh.ulysses}) {
+       {int{has_image}, frames, height, width, fps, steps, int{dynamic_cfg},
+        static_cast<int>(scheduler), max_sequence_length, int{vae_tiling}, static_cast<int>(output),
+        preview_every, mesh.cfg, mesh.ring, mesh.ulysses}) {
     fnv.AddNumber(value);
   }
-  fnv.AddNumber(spec.guidance_scale);
-  fnv.AddNumber(spec.seed);
+  fnv.AddNumber(guidance_scale);
+  fnv.AddNumber(seed);
   return fnv.hash();
 }
 
