@@ -22,7 +22,11 @@ Failure DescribeFailure(const std::exception_ptr& error) {
   } catch (const JobCancelled& cancelled) {
     return {FailureKind::kCancelled, cancelled.what(), cancelled.stop};
   } catch (const CommError& lost) {
-    return {FailureKind::kComm, FirstLine(lost.what())};
+    // Between ranks it travels as text: the words of step_agreement.cc and
+    // comm/mailbox/lockstep.cc.
+    const std::string message = FirstLine(lost.what());
+    const bool out_of_step = message.find("out of step") != std::string::npos;
+    return {out_of_step ? FailureKind::kOutOfStep : FailureKind::kComm, message};
   } catch (const c10::OutOfMemoryError& memory) {
     return {FailureKind::kOutOfMemory, FirstLine(memory.what_without_backtrace())};
   } catch (const std::bad_alloc&) {

@@ -11,6 +11,7 @@ enum class FailureKind {
   kInvalid,      // std::invalid_argument: the job or checkpoint is wrong
   kOutOfMemory,  // c10::OutOfMemoryError, std::bad_alloc
   kComm,         // CommError: the group is lost
+  kOutOfStep,    // CommError too: ranks stood at different points of the program
   kCancelled,    // JobCancelled
   kInternal,     // everything else: a bug
 };

@@ -12,6 +12,7 @@ absl::StatusCode CodeOf(const Failure& failure) {
     case FailureKind::kOutOfMemory:
       return absl::StatusCode::kResourceExhausted;
     case FailureKind::kComm:
+    case FailureKind::kOutOfStep:
       return absl::StatusCode::kUnavailable;
     case FailureKind::kCancelled:
       return failure.stopping ? absl::StatusCode::kAborted : absl::StatusCode::kCancelled;
@@ -24,7 +25,9 @@ absl::StatusCode CodeOf(const Failure& failure) {
 }  // namespace
 
 absl::Status ToStatus(const Failure& failure) {
-  return absl::Status(CodeOf(failure), failure.message);
+  absl::Status status(CodeOf(failure), failure.message);
+  if (failure.kind == FailureKind::kOutOfStep) status.SetPayload(kOutOfStep, absl::Cord());
+  return status;
 }
 
 absl::Status Guard(const std::function<void()>& work) {

@@ -9,9 +9,14 @@
 // The border between the tensor world, which throws, and the rest, which returns statuses.
 namespace cogwheel {
 
-// kInvalid → INVALID_ARGUMENT, kOutOfMemory → RESOURCE_EXHAUSTED, kComm → UNAVAILABLE,
-// kCancelled → CANCELLED (ABORTED when the group is stopping), kInternal → INTERNAL.
+// kInvalid → INVALID_ARGUMENT, kOutOfMemory → RESOURCE_EXHAUSTED, kComm and kOutOfStep →
+// UNAVAILABLE, kCancelled → CANCELLED (ABORTED when the group is stopping), kInternal → INTERNAL.
 absl::Status ToStatus(const Failure& failure);
+// Of a status from here: the ranks stood at different points of the program (a payload's name).
+inline constexpr char kOutOfStep[] = "cogwheel/out_of_step";
+inline bool IsOutOfStep(const absl::Status& status) {
+  return status.GetPayload(kOutOfStep).has_value();
+}
 
 // Runs `work` and turns whatever it throws into a status. No exception leaves.
 absl::Status Guard(const std::function<void()>& work);

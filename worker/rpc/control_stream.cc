@@ -4,6 +4,7 @@
 #include "proto/contract/status.h"
 #include "proto/contract/validate.h"
 #include "worker/media/image_decoder.h"
+#include "worker/rank/guard.h"
 #include "worker/rpc/result_stream.h"
 
 namespace cogwheel {
@@ -182,7 +183,7 @@ void ControlStream::SendDone(const JobReport& report) {
   done.set_epoch(report.epoch);
   done.set_job_sequence(report.job_sequence);
   done.set_code(static_cast<int>(report.status.code()));
-  done.set_reason(ErrorReason(report.status));
+  done.set_reason(IsOutOfStep(report.status) ? "OUT_OF_STEP" : ErrorReason(report.status));
   done.set_message(std::string(report.status.message()));
   done.set_size_bytes(report.output.size_bytes);
   done.set_sha256(report.output.sha256);

@@ -23,6 +23,7 @@ TEST(GuardTest, EveryKindOfFailureHasItsStatus) {
        absl::StatusCode::kInvalidArgument, "no such tensor"},
       {[] { throw std::bad_alloc(); }, absl::StatusCode::kResourceExhausted, "out of memory"},
       {[] { throw CommError("rank 1 is gone"); }, absl::StatusCode::kUnavailable, "rank 1 is gone"},
+      {[] { throw CommError("out of step: x"); }, absl::StatusCode::kUnavailable, "out of step: x"},
       {[] { throw JobCancelled(/*stop=*/false); }, absl::StatusCode::kCancelled,
        "the job was cancelled"},
       {[] { throw JobCancelled(/*stop=*/true); }, absl::StatusCode::kAborted,
@@ -35,6 +36,12 @@ TEST(GuardTest, EveryKindOfFailureHasItsStatus) {
     EXPECT_EQ(status.code(), row.code);
     EXPECT_EQ(status.message(), row.message);
   }
+}
+
+// Told from a lost peer without a look at the words.
+TEST(GuardTest, OutOfStepIsMarked) {
+  EXPECT_TRUE(IsOutOfStep(Guard([] { throw CommError("out of step: x"); })));
+  EXPECT_FALSE(IsOutOfStep(Guard([] { throw CommError("rank 1 is gone"); })));
 }
 
 }  // namespace
