@@ -48,7 +48,8 @@ RankIdentity Identity(const WorkerSettings& settings, const ModelDescription& mo
           .nccl_version = on_gpu ? NcclVersion() : "",
           .dtype = DtypeName(*settings.dtype),
           .model = model,
-          .peer_address = peer_address};
+          .peer_address = peer_address,
+          .wavefront_on_gpus = settings.wavefront_on_gpus};
 }
 
 RankAdmin::Identity Shown(const WorkerSettings& settings, const ModelDescription& model,

@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <optional>
 #include <string_view>
 #include <tuple>
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 
+#include "proto/contract/protocol.h"
 #include "proto/contract/status.h"
 
 namespace cogwheel {
@@ -19,9 +22,36 @@ using internal::v1::ModelInfo;
 
 constexpr int kMaxRanks = 1024;
 constexpr size_t kMaxNameBytes = 128;
+constexpr int kMaxCapabilities = 1024;
 
 std::string MeshText(const Mesh& mesh) {
   return absl::StrCat("cfg ", mesh.cfg(), " x ring ", mesh.ring(), " x ulysses ", mesh.ulysses());
+}
+
+// Before there were protocols there was one.
+int ProtocolOf(const Hello& hello) { return std::max(hello.protocol(), 1); }
+
+std::string CapabilitiesText(const Hello& hello) {
+  const auto name = [](std::string* out, int each) { out->append(CapabilityName(each)); };
+  return absl::StrCat("[", absl::StrJoin(CapabilitiesOf(hello), ", ", name), "]");
+}
+
+// nullopt for one that this build does not know.
+std::optional<v1::Scheduler> DefaultSchedulerOf(const ModelInfo& model) {
+  switch (model.default_scheduler()) {
+    case internal::v1::SCHEDULER_UNSPECIFIED:
+      if (model.default_scheduler_word() == "ddim") return v1::SCHEDULER_DDIM;
+      if (model.default_scheduler_word() == "dpm") return v1::SCHEDULER_DPM;
+      break;
+    case internal::v1::SCHEDULER_DDIM:
+      return v1::SCHEDULER_DDIM;
+    case internal::v1::SCHEDULER_DPM:
+      return v1::SCHEDULER_DPM;
+    case internal::v1::Scheduler_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case internal::v1::Scheduler_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
+  }
+  return std::nullopt;
 }
 
 struct Property {
@@ -31,6 +61,8 @@ struct Property {
 
 // What all ranks of a group must have in common.
 constexpr std::array kSame = {
+    // First: what follows from it is no reason of its own.
+    Property{"protocol", [](const Hello& hello) { return absl::StrCat(ProtocolOf(hello)); }},
     Property{"mesh", [](const Hello& hello) { return MeshText(hello.mesh()); }},
     Property{"model", [](const Hello& hello) { return hello.model().name(); }},
     Property{"model digest", [](const Hello& hello) { return hello.model().digest(); }},
@@ -39,6 +71,12 @@ constexpr std::array kSame = {
     Property{"code version", [](const Hello& hello) { return hello.code_version(); }},
     Property{"dtype", [](const Hello& hello) { return hello.dtype(); }},
     Property{"NCCL version", [](const Hello& hello) { return hello.nccl_version(); }},
+    Property{"capabilities", CapabilitiesText},
+    // They would decode by different programs and wait for each other.
+    Property{"--wavefront-on-gpus",
+             [](const Hello& hello) -> std::string {
+               return hello.wavefront_on_gpus() ? "true" : "false";
+             }},
 };
 
 absl::Status Refuse(std::string_view what) {
@@ -76,8 +114,10 @@ absl::Status CheckModel(const ModelInfo& model) {
   for (const absl::Status& check : checks) {
     if (!check.ok()) return check;
   }
-  if (model.default_scheduler() != "ddim" && model.default_scheduler() != "dpm") {
-    return Refuse(absl::StrCat("model ", model.name(), ": scheduler ", model.default_scheduler()));
+  if (!DefaultSchedulerOf(model).has_value()) {
+    return Refuse(absl::StrCat("model ", model.name(), ": scheduler ",
+                               static_cast<int>(model.default_scheduler()), " ",
+                               model.default_scheduler_word()));
   }
   return absl::OkStatus();
 }
@@ -90,7 +130,29 @@ std::string RankName(const Hello& hello) {
 
 int WorldSize(const Mesh& mesh) { return mesh.cfg() * mesh.ring() * mesh.ulysses(); }
 
+Capabilities CapabilitiesOf(const Hello& hello) {
+  return {hello.capabilities().begin(), hello.capabilities().end()};
+}
+
+absl::StatusOr<int> SpokenProtocol(const Hello& hello) {
+  const int ranks = ProtocolOf(hello);
+  const int ranks_oldest = hello.oldest_protocol() > 0 ? hello.oldest_protocol() : ranks;
+  const int spoken = std::min(ranks, kProtocol);
+  if (spoken >= kOldestProtocol && spoken >= ranks_oldest) return spoken;
+  const auto range = [](int oldest, int newest) {
+    return oldest < newest ? absl::StrCat(oldest, " to ", newest) : absl::StrCat(newest);
+  };
+  return MakeError(
+      absl::StatusCode::kFailedPrecondition, "PROTOCOL",
+      absl::StrCat("rank ", RankName(hello), " speaks protocol ", range(ranks_oldest, ranks),
+                   ", this server ", range(kOldestProtocol, kProtocol), ": update ",
+                   ranks < kProtocol ? "cogwheel-worker" : "cogwheel-server"));
+}
+
 absl::Status CheckHello(const Hello& hello) {
+  const absl::StatusOr<int> protocol = SpokenProtocol(hello);
+  if (!protocol.ok()) return protocol.status();
+  if (hello.capabilities_size() > kMaxCapabilities) return Refuse("too many capabilities");
   const auto named = [](const std::string& text) {
     return !text.empty() && text.size() <= kMaxNameBytes;
   };
@@ -138,8 +200,7 @@ v1::Model ToModel(const ModelInfo& info) {
   defaults.set_fps(info.default_fps());
   defaults.set_steps(info.default_steps());
   defaults.set_guidance_scale(info.default_guidance_scale());
-  defaults.set_scheduler(info.default_scheduler() == "dpm" ? v1::SCHEDULER_DPM
-                                                           : v1::SCHEDULER_DDIM);
+  defaults.set_scheduler(DefaultSchedulerOf(info).value_or(v1::SCHEDULER_UNSPECIFIED));
   v1::ModelLimits& limits = *model.mutable_limits();
   limits.set_frames_multiple(info.frames_multiple());
   limits.set_max_frames(info.max_frames());

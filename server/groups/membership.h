@@ -4,9 +4,11 @@
 #include <vector>
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include "cogwheel/internal/v1/rank_control.pb.h"
 #include "cogwheel/v1/video_service.pb.h"
+#include "server/job/needs.h"
 
 // Who may be in a group together, and in what order. Pure.
 namespace cogwheel {
@@ -16,7 +18,14 @@ std::string RankName(const internal::v1::Hello& hello);
 
 int WorldSize(const internal::v1::Mesh& mesh);
 
-// A greeting that can be taken at all: names, a mesh of 1 to 1024 ranks, a model with sane limits.
+// Of rank_control.proto, in which the rank is to be spoken to: the later one that both sides know.
+// FAILED_PRECONDITION (PROTOCOL) when there is none, with both numbers and what to update.
+absl::StatusOr<int> SpokenProtocol(const internal::v1::Hello& hello);
+
+Capabilities CapabilitiesOf(const internal::v1::Hello& hello);
+
+// A greeting that can be taken at all: a protocol, names, a mesh of 1 to 1024 ranks, a model with
+// sane limits.
 absl::Status CheckHello(const internal::v1::Hello& hello);
 
 // OK when the two ranks can work together; otherwise FAILED_PRECONDITION naming what differs, both

@@ -6,6 +6,7 @@
 #include <absl/strings/str_cat.h>
 
 #include "base/failpoint.h"
+#include "base/log.h"
 #include "proto/contract/status.h"
 #include "server/groups/job_plan.h"
 #include "server/groups/membership.h"
@@ -84,23 +85,37 @@ void RankGroup::OnMessage(RankId id, const RankMessage& message) {
       return OnAnswer(*member, message.job_answer());
     case RankMessage::kJobDone:
       return OnDone(*member, message.job_done());
-    default:
-      if (phase_ == Phase::kRunning && member == &members_.front()) OnOutput(message);
+    case RankMessage::kProgress:
+    case RankMessage::kPreview:
+    case RankMessage::kResultChunk:
+      if (phase_ == Phase::kRunning && member == &members_.front()) OnOutput(*member, message);
+      return;
+    case RankMessage::kNotUnderstood:
+      return OnNotUnderstood(*member, message.not_understood());
+    case RankMessage::kHello:
+      return OnStrange(*member, message, "a second greeting");
+    case RankMessage::MESSAGE_NOT_SET:
+      return OnStrange(*member, message, "a message that this server does not know");
   }
 }
 
 void RankGroup::OnHeartbeat(Member& member, const internal::v1::Heartbeat& beat) {
   // However long a slow disk takes: weights that keep coming are no reason to give up.
-  if (phase_ == Phase::kForming && beat.step() > member.loaded) {
-    member.loaded = beat.step();
+  if (phase_ == Phase::kForming && beat.step() > member.beat.step()) {
     phase_end_ = parts_.clock.Now() + parts_.limits.forming;
   }
+  member.beat = beat;
   FrontendMessage message;
   message.mutable_beat()->set_epoch(epoch_);
   member.link->Send(message);
 }
 
 void RankGroup::Run(const AttemptOrder& order) {
+  absl::StatusOr<internal::v1::JobPlan> plan = ToJobPlan(order);
+  if (!plan.ok()) {
+    parts_.observer.OnRefused(*this, plan.status());
+    return EnterIdle();
+  }
   ++job_sequence_;
   job_ = order.job;
   cancel_asked_ = false;
@@ -110,7 +125,7 @@ void RankGroup::Run(const AttemptOrder& order) {
   run.set_job_sequence(job_sequence_);
   run.set_job(order.job);
   run.set_attempt(order.attempt);
-  *run.mutable_plan() = ToJobPlan(order);
+  *run.mutable_plan() = *std::move(plan);
   Enter(Phase::kOffered, parts_.limits.answer);
   for (size_t rank = 1; rank < members_.size(); ++rank) members_[rank].link->Send(message);
   if (order.image != nullptr) run.mutable_plan()->set_image(*order.image);
@@ -121,6 +136,7 @@ void RankGroup::Run(const AttemptOrder& order) {
 void RankGroup::OnAnswer(Member& member, const internal::v1::JobAnswer& answer) {
   if (phase_ != Phase::kOffered || member.reported) return;
   member.reported = true;
+  member.planned_bytes = answer.planned_bytes();
   member.answer = answer.code() == 0
                       ? absl::OkStatus()
                       : MakeError(ToStatusCode(answer.code()), answer.reason(),
@@ -136,6 +152,10 @@ void RankGroup::StartOrDrop() {
   if (refused == members_.end() && !cancel_asked_) {
     message.mutable_start_job()->set_epoch(epoch_);
     message.mutable_start_job()->set_job_sequence(job_sequence_);
+    Log(LogLevel::kInfo, "job agreed",
+        {{"group", name_},
+         {"job", job_},
+         {"planned_bytes", absl::StrCat(members_.front().planned_bytes)}});
     Enter(Phase::kRunning, std::chrono::seconds(0));
     Broadcast(message);
     Failpoint("group.after_start");
@@ -160,13 +180,17 @@ void RankGroup::Cancel() {
   Broadcast(message);
 }
 
-void RankGroup::OnOutput(const RankMessage& message) {
+void RankGroup::OnOutput(Member& member, const RankMessage& message) {
   // A result that keeps coming is no reason to give up on the rank that sends it.
   if (phase_end_ != Time::max()) phase_end_ = parts_.clock.Now() + parts_.limits.ending;
   if (message.has_progress()) {
-    parts_.observer.OnProgress(*this, ToRunProgress(message.progress()));
+    const absl::StatusOr<RunProgress> progress = ToRunProgress(message.progress());
+    if (!progress.ok()) return OnStrange(member, message, std::string(progress.status().message()));
+    parts_.observer.OnProgress(*this, *progress);
   } else if (message.has_preview()) {
     const internal::v1::Preview& preview = message.preview();
+    const absl::Status legal = CheckPreview(preview);
+    if (!legal.ok()) return OnStrange(member, message, std::string(legal.message()));
     parts_.observer.OnPreview(*this, preview.step(), preview.steps(), preview.jpeg());
   } else if (message.has_result_chunk()) {
     parts_.observer.OnResultChunk(*this, message.result_chunk().offset(),
@@ -177,7 +201,7 @@ void RankGroup::OnOutput(const RankMessage& message) {
 void RankGroup::OnDone(Member& member, const internal::v1::JobDone& done) {
   if (phase_ != Phase::kRunning || member.reported) return;
   member.reported = true;
-  member.done = done;
+  member.done = CheckedReport(done);
   if (done.epoch_over()) return OnBroken(member);
   if (phase_end_ == Time::max()) phase_end_ = parts_.clock.Now() + parts_.limits.ending;
   if (!AllReported()) return;

@@ -68,8 +68,10 @@ class RankGroup final : public WorkerGroup {
   void OnDone(Member& member, const internal::v1::JobDone& done);
   void OnLeaving(Member& member, bool now);
   void OnFault(Member& member, const internal::v1::RankFault& fault);
+  void OnNotUnderstood(Member& member, const internal::v1::NotUnderstood& answer);
+  void OnStrange(Member& member, const internal::v1::RankMessage& message, const std::string& what);
   void StartOrDrop();
-  void OnOutput(const internal::v1::RankMessage& message);
+  void OnOutput(Member& member, const internal::v1::RankMessage& message);
   bool AllReported() const;
   void OnBroken(const Member& member);
   const Member* FindLeaving() const;
@@ -89,6 +91,7 @@ class RankGroup final : public WorkerGroup {
   Phase phase_ = Phase::kGathering;
   Time phase_end_ = Time::max();
   std::vector<Member> members_;  // by world rank once formed
+  int protocol_ = 0;             // that the members are spoken to in; all speak the same
   int64_t epoch_ = 0;
   int64_t job_sequence_ = 0;
   std::string job_;

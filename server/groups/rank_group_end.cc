@@ -36,8 +36,7 @@ void RankGroup::CountAbort(const char* reason) {
 
 // Its collectives cannot go on. A job that was handed back did nothing wrong.
 void RankGroup::OnBroken(const Member& member) {
-  // The words of worker/comm/mailbox/lockstep.cc and worker/pipeline/step_agreement.cc.
-  const bool out_of_step = member.done.message().find("out of step") != std::string::npos;
+  const bool out_of_step = IsOutOfStep(member.done, protocol_);
   if (out_of_step) {
     parts_.metrics.pipeline_step_agreement_mismatches_total.Increment({name_});
   }
@@ -107,6 +106,7 @@ void RankGroup::EndEpoch(const GroupLoss& loss) {
        {"epoch", absl::StrCat(epoch_)},
        {"job", job_},
        {"charged", loss.charged ? "yes" : "no"},
+       {"ranks", DescribeStand(members_)},
        {"error", std::string(loss.why.message())}});
   parts_.metrics.dispatch_group_losses_total.Increment({name_});
   asked_to_leave_ = FindLeaving() != nullptr;

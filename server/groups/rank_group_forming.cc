@@ -28,6 +28,11 @@ std::string RandomToken() {
   return got == static_cast<ssize_t>(kTokenBytes) ? token : "";
 }
 
+// A second process on a rank's device: the same one anew, or another worker on that host.
+std::string ReplacedBy(const Hello& old, const Hello& hello) {
+  return absl::StrCat("it joined anew as process ", hello.pid(), ", before as ", old.pid());
+}
+
 bool SameDevice(const Hello& a, const Hello& b) {
   return a.host() == b.host() && a.local_rank() == b.local_rank() && a.device() == b.device();
 }
@@ -39,7 +44,8 @@ absl::Status RankGroup::Join(RankId id, std::shared_ptr<RankLink> link, const He
     return SameDevice(member.hello, hello);
   });
   if (old != members_.end()) {  // it came back before its old connection was missed
-    OnGone(old->id, MakeError(absl::StatusCode::kUnavailable, "RANK_REPLACED", "it joined anew"));
+    OnGone(old->id, MakeError(absl::StatusCode::kUnavailable, "RANK_REPLACED",
+                              ReplacedBy(old->hello, hello)));
   }
   if (phase_ != Phase::kGathering) {
     parts_.metrics.dispatch_fenced_messages_total.Increment({name_, "hello"});
@@ -55,6 +61,7 @@ absl::Status RankGroup::Join(RankId id, std::shared_ptr<RankLink> link, const He
   member.id = id;
   member.link = std::move(link);
   member.hello = hello;
+  protocol_ = SpokenProtocol(hello).value_or(0);
   member.last_word = parts_.clock.Now();
   members_.push_back(std::move(member));
   if (static_cast<int>(members_.size()) == WorldSize(hello.mesh())) Form();

@@ -3,6 +3,8 @@
 #include <array>
 #include <chrono>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include <absl/status/status.h>
 
@@ -25,12 +27,17 @@ struct RankMember {
   internal::v1::Hello hello;
   std::chrono::steady_clock::time_point last_word{};
   bool suspect = false;
-  bool leaving = false;   // it was asked to leave (SIGTERM)
-  int64_t loaded = 0;     // bytes, while the group forms
-  bool reported = false;  // Formed, JobAnswer or JobDone of this phase has come
+  bool leaving = false;          // it was asked to leave (SIGTERM)
+  bool strange = false;          // it has said what could not be understood; that was logged
+  internal::v1::Heartbeat beat;  // the last: while the group forms its step is bytes loaded
+  bool reported = false;         // Formed, JobAnswer or JobDone of this phase has come
   internal::v1::JobDone done;
   absl::Status answer;
+  int64_t planned_bytes = 0;  // with an answer that is OK
 };
+
+// Where each stands by its last word, for the log: "a:cpu (local rank 0) job 3, exchange 41; ...".
+std::string DescribeStand(const std::vector<RankMember>& members);
 
 // The state is left to the group.
 v1::Rank DescribeRank(const RankMember& member, int world_rank);

@@ -1,11 +1,60 @@
 #include "server/groups/rank_messages.h"
 
 #include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include <absl/strings/str_cat.h>
+#include <google/protobuf/unknown_field_set.h>
 
 namespace cogwheel {
+namespace {
 
 using internal::v1::JobDone;
+using internal::v1::Progress;
 using internal::v1::RankMessage;
+
+constexpr double kMaxStageSeconds = 1e9;
+
+std::optional<RunStage> FromWord(const std::string& word) {
+  if (word == "text_encode") return RunStage::kTextEncode;
+  if (word == "denoise") return RunStage::kDenoise;
+  if (word == "decode") return RunStage::kDecode;
+  return std::nullopt;
+}
+
+// nullopt for one that this build does not know.
+std::optional<RunStage> StageOf(const Progress& progress) {
+  switch (progress.stage()) {
+    case internal::v1::STAGE_UNSPECIFIED:
+      return FromWord(progress.stage_word());
+    case internal::v1::STAGE_TEXT_ENCODE:
+      return RunStage::kTextEncode;
+    case internal::v1::STAGE_DENOISE:
+      return RunStage::kDenoise;
+    case internal::v1::STAGE_DECODE:
+      return RunStage::kDecode;
+    case internal::v1::Stage_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case internal::v1::Stage_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
+  }
+  return std::nullopt;
+}
+
+absl::Status CheckSteps(int step, int steps) {
+  if (step >= 0 && step <= steps) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("step ", step, " of ", steps));
+}
+
+bool CanBe(const JobDone& done) {
+  const double all[] = {done.text_encode_seconds(), done.denoise_seconds(), done.decode_seconds(),
+                        done.encode_seconds()};
+  return done.size_bytes() >= 0 && std::all_of(std::begin(all), std::end(all), [](double seconds) {
+           return std::isfinite(seconds) && seconds >= 0 && seconds <= kMaxStageSeconds;
+         });
+}
+
+}  // namespace
 
 bool IsCurrent(const RankMessage& message, int64_t epoch, int64_t job_sequence) {
   const auto is = [epoch, job_sequence](const auto& body) {
@@ -28,9 +77,14 @@ bool IsCurrent(const RankMessage& message, int64_t epoch, int64_t job_sequence) 
       return message.leaving().epoch() == epoch;
     case RankMessage::kRankFault:
       return message.rank_fault().epoch() == epoch;
-    default:
-      return true;
+    case RankMessage::kNotUnderstood:  // 0: of a message that named none
+      return message.not_understood().epoch() == epoch || message.not_understood().epoch() == 0;
+    case RankMessage::kHello:
+    case RankMessage::kHeartbeat:
+    case RankMessage::MESSAGE_NOT_SET:
+      break;
   }
+  return true;
 }
 
 std::string KindOf(const RankMessage& message) {
@@ -44,11 +98,44 @@ absl::StatusCode ToStatusCode(int32_t code) {
                                     : absl::StatusCode::kUnknown;
 }
 
-RunProgress ToRunProgress(const internal::v1::Progress& progress) {
-  const RunStage stage = progress.stage() == "denoise"  ? RunStage::kDenoise
-                         : progress.stage() == "decode" ? RunStage::kDecode
-                                                        : RunStage::kTextEncode;
-  return {stage, progress.step(), progress.steps()};
+absl::StatusOr<RunProgress> ToRunProgress(const Progress& progress) {
+  const std::optional<RunStage> stage = StageOf(progress);
+  if (!stage.has_value()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("stage ", static_cast<int>(progress.stage()), " ", progress.stage_word()));
+  }
+  const absl::Status steps = CheckSteps(progress.step(), progress.steps());
+  if (!steps.ok()) return steps;
+  return RunProgress{*stage, progress.step(), progress.steps()};
+}
+
+absl::Status CheckPreview(const internal::v1::Preview& preview) {
+  return CheckSteps(preview.step(), preview.steps());
+}
+
+JobDone CheckedReport(const JobDone& done) {
+  if (CanBe(done)) return done;
+  JobDone checked = done;
+  checked.clear_size_bytes();
+  checked.clear_text_encode_seconds();
+  checked.clear_denoise_seconds();
+  checked.clear_decode_seconds();
+  checked.clear_encode_seconds();
+  if (done.code() != 0) return checked;
+  checked.set_code(static_cast<int32_t>(absl::StatusCode::kInternal));
+  checked.set_reason("BAD_REPORT");
+  checked.set_message("a rank's report of the finished job has numbers that cannot be");
+  return checked;
+}
+
+bool IsOutOfStep(const JobDone& done, int protocol) {
+  if (protocol == 1) return done.message().find("out of step") != std::string::npos;
+  return done.reason() == "OUT_OF_STEP";
+}
+
+int UnknownKind(const RankMessage& message) {
+  const auto& unknown = message.GetReflection()->GetUnknownFields(message);
+  return unknown.empty() ? 0 : unknown.field(0).number();
 }
 
 RunOutcome MergeReports(const std::vector<JobDone>& reports) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include "cogwheel/internal/v1/rank_control.pb.h"
 #include "server/dispatch/worker_group.h"
@@ -22,7 +23,21 @@ std::string KindOf(const internal::v1::RankMessage& message);
 // kUnknown for numbers that are no google.rpc.Code.
 absl::StatusCode ToStatusCode(int32_t code);
 
-RunProgress ToRunProgress(const internal::v1::Progress& progress);
+// INVALID_ARGUMENT for a stage that this build does not know and for steps that cannot be.
+absl::StatusOr<RunProgress> ToRunProgress(const internal::v1::Progress& progress);
+absl::Status CheckPreview(const internal::v1::Preview& preview);
+
+// The report itself; one whose numbers cannot be (not finite, negative) without them, and INTERNAL
+// (BAD_REPORT) if it claims that the job is done.
+internal::v1::JobDone CheckedReport(const internal::v1::JobDone& done);
+
+// The rank left because ranks stood at different points of the program. Protocol 1 says it in
+// prose.
+bool IsOutOfStep(const internal::v1::JobDone& done, int protocol);
+
+// The number of the message's field where it is one that this build does not know; 0 where it is
+// empty.
+int UnknownKind(const internal::v1::RankMessage& message);
 
 // The end of a job from all ranks' reports, by world rank. Rank 0's, unless another rank failed:
 // what one rank could not do is not done.

@@ -127,7 +127,7 @@ void FakeRank::SendProgress(int step, int steps) {
     message.mutable_progress()->set_epoch(epoch_);
     message.mutable_progress()->set_job_sequence(sequence_);
   }
-  message.mutable_progress()->set_stage("denoise");
+  message.mutable_progress()->set_stage(internal::v1::STAGE_DENOISE);
   message.mutable_progress()->set_step(step);
   message.mutable_progress()->set_steps(steps);
   Send(message);

@@ -15,7 +15,7 @@ inline internal::v1::ModelInfo TinyModel() {
   model.set_default_fps(8);
   model.set_default_steps(4);
   model.set_default_guidance_scale(6);
-  model.set_default_scheduler("dpm");
+  model.set_default_scheduler(internal::v1::SCHEDULER_DPM);
   model.set_frames_multiple(8);
   model.set_max_frames(49);
   model.set_max_area(1024);

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
 #include "base/mutex.h"
@@ -24,6 +25,7 @@ struct AssignOrder {
 struct RunOrder {
   JobSpec spec;             // has_image: image_rgb is still empty
   std::string image_bytes;  // PNG or JPEG; world rank 0 only
+  absl::Status problem;     // why this rank can make nothing of the job, where it cannot
 };
 struct StartOrder {
   int64_t epoch = 0;

@@ -1,5 +1,6 @@
 #include "worker/rank/rank_loop.h"
 
+#include <algorithm>
 #include <chrono>
 #include <span>
 #include <utility>
@@ -99,6 +100,7 @@ RankLoop::Verdict RankLoop::Join(const AssignOrder& order) {
 }
 
 absl::Status RankLoop::Prepare(RunOrder& order, int64_t& planned_bytes) {
+  if (!order.problem.ok()) return order.problem;
   if (!order.image_bytes.empty()) {
     const absl::Status decoded = link_.DecodeImage(order);
     if (!decoded.ok()) return decoded;
@@ -135,6 +137,8 @@ RankLoop::Verdict RankLoop::Answer(RunOrder order) {
 
 RankLoop::Verdict RankLoop::Drop(const DropOrder& order) {
   if (waiting_.has_value() && waiting_->job_sequence == order.job_sequence) waiting_.reset();
+  // Of a job whose offer this rank did not understand it hears here first.
+  if (order.epoch == epoch_) next_sequence_ = std::max(next_sequence_, order.job_sequence + 1);
   return std::nullopt;
 }
 

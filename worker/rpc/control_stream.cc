@@ -106,11 +106,22 @@ void ControlStream::OnMessage(FrontendMessage message) {
     if (message.shutdown().epoch() < epoch_) return;
     options_.on_epoch_over(message.shutdown().reason());
   }
+  if (message.message_case() == FrontendMessage::MESSAGE_NOT_SET) return NotUnderstood(message);
   absl::StatusOr<Order> order = ToOrder(std::move(message));
   const absl::Status pushed = order.ok() ? mailbox_.Push(*std::move(order)) : order.status();
   if (!pushed.ok()) {
     Log(LogLevel::kError, "dropped an order", {{"error", std::string(pushed.message())}});
   }
+}
+
+// At once, from gRPC's thread: a frontend that is newer than this rank must not wait for it.
+void ControlStream::NotUnderstood(const FrontendMessage& message) {
+  RankMessage answer;
+  *answer.mutable_not_understood() = ToNotUnderstood(message);
+  const int field = answer.not_understood().field();
+  const absl::Status sent = stream_->Send(std::move(answer), std::chrono::seconds(0));
+  Log(LogLevel::kError, "the frontend's message is of unknown kind",
+      {{"field", std::to_string(field)}, {"answered", sent.ok() ? "yes" : "no"}});
 }
 
 void ControlStream::OnEnd(const grpc::Status& status) {

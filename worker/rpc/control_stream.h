@@ -68,6 +68,7 @@ class ControlStream final : public RankLink {
                 const Options& options, JobMailbox& mailbox);
 
   void OnMessage(internal::v1::FrontendMessage message);
+  void NotUnderstood(const internal::v1::FrontendMessage& message);
   void OnEnd(const grpc::Status& status);
   void OnFrontendGone(const std::string& why, LinkLost::Why kind);
   void SendHeartbeats();

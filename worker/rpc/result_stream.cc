@@ -61,7 +61,7 @@ void ResultStream::OnProgress(Stage stage, int step, int steps) {
   internal::v1::Progress& progress = *message.mutable_progress();
   progress.set_epoch(spec_.epoch);
   progress.set_job_sequence(spec_.job_sequence);
-  progress.set_stage(std::string(StageName(stage)));
+  SetStage(stage, progress);
   progress.set_step(step);
   progress.set_steps(steps);
   // A hint: left out when the stream is busy.

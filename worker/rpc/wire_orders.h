@@ -21,13 +21,19 @@ struct RankIdentity {
   std::string dtype;
   ModelDescription model;
   std::string peer_address;
+  bool wavefront_on_gpus = false;
 };
 
 internal::v1::Hello ToHello(const RankIdentity& identity);
 
-// Every order but CancelJob. INTERNAL for a message that makes no sense.
+// Every order but CancelJob and StopJob. A job of which this build can make nothing (a value that
+// it does not know, numbers that cannot be) comes with its problem, so that it is refused alone.
+// INTERNAL for a message that is no order; UNIMPLEMENTED for one of unknown kind.
 absl::StatusOr<Order> ToOrder(internal::v1::FrontendMessage message);
 
-std::string_view StageName(Stage stage);
+// The answer to a message of unknown kind.
+internal::v1::NotUnderstood ToNotUnderstood(const internal::v1::FrontendMessage& message);
+
+void SetStage(Stage stage, internal::v1::Progress& progress);
 
 }  // namespace cogwheel

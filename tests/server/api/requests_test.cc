@@ -36,8 +36,8 @@ TEST_F(FrontendTest, GeneratesWithEventsAndVideo) {
   EXPECT_EQ(Sha256Hex(options.result), events.events[4].succeeded().sha256());
   const internal::v1::JobPlan plan = rank_->Last(FakeRank::Order::kRunJob).run_job().plan();
   EXPECT_EQ(9, plan.frames());
-  EXPECT_EQ("dpm", plan.scheduler());
-  EXPECT_EQ("video", plan.output_type());
+  EXPECT_EQ(internal::v1::SCHEDULER_DPM, plan.scheduler());
+  EXPECT_EQ(internal::v1::OUTPUT_TYPE_VIDEO, plan.output_type());
 }
 
 TEST_F(FrontendTest, AnswersWithTheJobAsAcceptedAndWithoutItsImage) {

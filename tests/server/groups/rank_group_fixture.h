@@ -109,6 +109,8 @@ class RankGroupTest : public testing::Test {
     AttemptOrder order;
     order.job = "jobs/1";
     order.attempt = 1;
+    order.request.set_scheduler(v1::SCHEDULER_DPM);
+    order.request.set_output_type(v1::OUTPUT_TYPE_VIDEO);
     order.image = std::make_shared<const std::string>("image");
     group_->Run(order);
     sequence_ = a_->last().run_job().job_sequence();
@@ -129,13 +131,15 @@ class RankGroupTest : public testing::Test {
     Answer(2, 0);
     recorder_.told.clear();
   }
-  void Done(RankId id, int code, const std::string& text = "", bool epoch_over = false) {
+  void Done(RankId id, int code, const std::string& text = "", bool epoch_over = false,
+            const std::string& reason = "") {
     internal::v1::RankMessage message;
     auto& done = *message.mutable_job_done();
     done.set_epoch(group_->epoch());
     done.set_job_sequence(sequence_);
     done.set_code(code);
     done.set_message(text);
+    done.set_reason(reason);
     done.set_sha256("s" + std::to_string(id));
     done.set_epoch_over(epoch_over);
     groups_.OnMessage(id, message);
@@ -144,13 +148,14 @@ class RankGroupTest : public testing::Test {
     internal::v1::RankMessage message;
     message.mutable_progress()->set_epoch(epoch);
     message.mutable_progress()->set_job_sequence(sequence);
-    message.mutable_progress()->set_stage("denoise");
+    message.mutable_progress()->set_stage(internal::v1::STAGE_DENOISE);
     message.mutable_progress()->set_step(step);
+    message.mutable_progress()->set_steps(10);
     groups_.OnMessage(id, message);
   }
   // A rank that leaves the group for good with its report.
-  void Broken(RankId id, int code, const std::string& text) {
-    Done(id, code, text, /*epoch_over=*/true);
+  void Broken(RankId id, int code, const std::string& text, const std::string& reason = "") {
+    Done(id, code, text, /*epoch_over=*/true, reason);
   }
   void Leaving(RankId id, bool now = false) {
     internal::v1::RankMessage message;

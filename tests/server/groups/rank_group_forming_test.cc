@@ -75,7 +75,12 @@ TEST_F(RankGroupTest, ABadGreetingIsRefused) {
   EXPECT_TRUE(refused([](Hello& h) { h.mutable_mesh()->set_cfg(3); }));
   EXPECT_TRUE(refused([](Hello& h) { h.mutable_mesh()->set_ulysses(1025); }));
   EXPECT_TRUE(refused([](Hello& h) { h.mutable_model()->set_max_area(0); }));
-  EXPECT_TRUE(refused([](Hello& h) { h.mutable_model()->set_default_scheduler("x"); }));
+  const auto unknown = static_cast<internal::v1::Scheduler>(internal::v1::Scheduler_MAX + 1);
+  EXPECT_TRUE(refused([&](Hello& h) { h.mutable_model()->set_default_scheduler(unknown); }));
+  EXPECT_TRUE(refused([](Hello& h) {
+    h.mutable_model()->clear_default_scheduler();
+    h.mutable_model()->set_default_scheduler_word("x");
+  }));
   EXPECT_TRUE(refused([](Hello& h) { h.clear_peer_address(); }));
   const auto link = std::make_shared<FakeLink>();
   groups_.OnJoin(10, link);

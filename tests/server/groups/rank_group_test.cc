@@ -234,7 +234,7 @@ TEST_F(RankGroupTest, AbortedExchangesAreCountedByReason) {
   begin();
   Broken(1, 13, "illegal address");
   begin();
-  Broken(1, 13, "ranks are out of step");
+  Broken(1, 14, "ranks are out of step");  // as protocol 1 says it
   begin();
   RankMessage fault;
   fault.mutable_rank_fault()->set_epoch(group_->epoch());

@@ -13,6 +13,7 @@
 
 #include "proto/contract/validate.h"
 #include "server/job/job_name.h"
+#include "server/job/needs.h"
 #include "server/job/request_hash.h"
 
 namespace cogwheel {
@@ -126,6 +127,12 @@ TEST(CanonicalText, KnowsEveryTypeOfField) {
   EXPECT_EQ("fields:" + std::to_string(x.size()) + ":" + x +
                 "\nfields:" + std::to_string(y.size()) + ":" + y + "\n",
             CanonicalText(map));
+}
+
+TEST(Needs, NoRequestOfTodayNeedsWhatSomeGroupsLack) {
+  EXPECT_TRUE(NeedsOf(SomeRequest()).empty());
+  EXPECT_EQ("unspecified", CapabilityName(0));
+  EXPECT_EQ("capability 99", CapabilityName(99));
 }
 
 }  // namespace

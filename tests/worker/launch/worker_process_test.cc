@@ -22,7 +22,7 @@ using std::chrono::seconds;
 
 constexpr int kRanks = 2;
 
-internal::v1::JobPlan ShortPlan(const std::string& output_type) {
+internal::v1::JobPlan ShortPlan(internal::v1::OutputType output_type) {
   internal::v1::JobPlan plan;
   plan.set_prompt("a red circle moving to the right");
   plan.set_frames(9);
@@ -31,7 +31,7 @@ internal::v1::JobPlan ShortPlan(const std::string& output_type) {
   plan.set_fps(8);
   plan.set_steps(4);
   plan.set_guidance_scale(3);
-  plan.set_scheduler("dpm");
+  plan.set_scheduler(internal::v1::SCHEDULER_DPM);
   plan.set_seed(11);
   plan.set_max_sequence_length(32);
   plan.set_output_type(output_type);
@@ -75,7 +75,7 @@ TEST_F(WorkerProcessTest, RunsJobsAndStreamsTheResult) {
   EXPECT_EQ(frontend_.hello(0).model().max_frames(), 17);
   std::string digests[2];
   for (int64_t sequence = 1; sequence <= 2; ++sequence) {
-    ASSERT_TRUE(frontend_.StartJob(7, sequence, ShortPlan("video")));
+    ASSERT_TRUE(frontend_.StartJob(7, sequence, ShortPlan(internal::v1::OUTPUT_TYPE_VIDEO)));
     const auto done = frontend_.Wait(0, IsDone, seconds(60));
     ASSERT_NE(done, nullptr);
     EXPECT_EQ(done->job_done().code(), 0) << done->job_done().message();
@@ -90,7 +90,7 @@ TEST_F(WorkerProcessTest, RunsJobsAndStreamsTheResult) {
       }
       previews += message.has_preview() && message.preview().job_sequence() == sequence;
       steps += message.has_progress() && message.progress().job_sequence() == sequence &&
-               message.progress().stage() == "denoise";
+               message.progress().stage() == internal::v1::STAGE_DENOISE;
     }
     EXPECT_EQ(static_cast<int64_t>(file.size()), done->job_done().size_bytes());
     EXPECT_EQ(Sha256Hex(file), done->job_done().sha256());
@@ -107,7 +107,7 @@ TEST_F(WorkerProcessTest, RunsJobsAndStreamsTheResult) {
 
 TEST_F(WorkerProcessTest, CancelsWithinTheJobAndGoesOn) {
   StartAndForm(3);
-  internal::v1::JobPlan plan = ShortPlan("latent");
+  internal::v1::JobPlan plan = ShortPlan(internal::v1::OUTPUT_TYPE_LATENT);
   plan.set_steps(200);
   ASSERT_TRUE(frontend_.StartJob(3, 1, plan));
   ASSERT_NE(
@@ -124,7 +124,7 @@ TEST_F(WorkerProcessTest, CancelsWithinTheJobAndGoesOn) {
     ASSERT_NE(done, nullptr);
     EXPECT_EQ(done->job_done().code(), 1) << done->job_done().message();
   }
-  ASSERT_TRUE(frontend_.StartJob(3, 2, ShortPlan("frames")));
+  ASSERT_TRUE(frontend_.StartJob(3, 2, ShortPlan(internal::v1::OUTPUT_TYPE_FRAMES)));
   const auto done = frontend_.Wait(0, IsDone, seconds(60));
   ASSERT_NE(done, nullptr);
   EXPECT_EQ(done->job_done().code(), 0);
@@ -134,7 +134,7 @@ TEST_F(WorkerProcessTest, CancelsWithinTheJobAndGoesOn) {
 // A job that cannot be fails alone, before anything collective.
 TEST_F(WorkerProcessTest, RefusesWhatItCannotRun) {
   StartAndForm(3);
-  internal::v1::JobPlan plan = ShortPlan("video");
+  internal::v1::JobPlan plan = ShortPlan(internal::v1::OUTPUT_TYPE_VIDEO);
   plan.set_has_image(true);
   plan.set_image("no picture");
   EXPECT_FALSE(frontend_.StartJob(3, 1, plan));
@@ -144,7 +144,7 @@ TEST_F(WorkerProcessTest, RefusesWhatItCannotRun) {
   for (int rank = 0; rank < kRanks; ++rank) frontend_.Send(rank, drop);
   frontend_.Wait(
       1, [](const RankMessage& m) { return m.has_job_answer(); }, seconds(10));
-  ASSERT_TRUE(frontend_.StartJob(3, 2, ShortPlan("latent")));
+  ASSERT_TRUE(frontend_.StartJob(3, 2, ShortPlan(internal::v1::OUTPUT_TYPE_LATENT)));
   const auto done = frontend_.Wait(0, IsDone, seconds(60));
   ASSERT_NE(done, nullptr);
   EXPECT_EQ(done->job_done().code(), 0);
@@ -153,7 +153,7 @@ TEST_F(WorkerProcessTest, RefusesWhatItCannotRun) {
 // A rank is killed in a job: the other leaves within bounds and the launcher starts both again.
 TEST_F(WorkerProcessTest, AKilledRankEndsTheEpochAndAllStartAgain) {
   StartAndForm(5);
-  internal::v1::JobPlan plan = ShortPlan("latent");
+  internal::v1::JobPlan plan = ShortPlan(internal::v1::OUTPUT_TYPE_LATENT);
   plan.set_steps(200);
   ASSERT_TRUE(frontend_.StartJob(5, 1, plan));
   ASSERT_NE(

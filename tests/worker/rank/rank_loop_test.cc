@@ -154,6 +154,38 @@ TEST_F(RankLoopTest, AJobThatCannotBePlannedFailsAlone) {
   EXPECT_EQ(link_.reports.size(), 1);
 }
 
+// The wire's own refusal: answered in the job's turn, so that the next one is the next.
+TEST_F(RankLoopTest, AJobThatTheWireCannotReadFailsAlone) {
+  Put(AssignOrder{.epoch = kEpoch});
+  RunOrder order;
+  order.spec = {.job = "jobs/a", .epoch = kEpoch, .job_sequence = 1, .steps = 3};
+  order.problem = absl::UnimplementedError("scheduler 3");
+  Put(std::move(order));
+  Put(DropOrder{.epoch = kEpoch, .job_sequence = 1});
+  PutJob(2);
+  PutStart(2);
+  Put(ShutdownOrder{});
+  EXPECT_EQ(Run(), kExitGroupLost);
+  ASSERT_EQ(link_.answers.size(), 2);
+  EXPECT_TRUE(absl::IsUnimplemented(link_.answers[0]));
+  ASSERT_EQ(link_.reports.size(), 1);
+  EXPECT_EQ(link_.reports[0].job_sequence, 2);
+}
+
+// Job 2 was offered in a message of unknown kind: this rank hears of it only that it is dropped.
+TEST_F(RankLoopTest, AJobThatWasNeverUnderstoodIsNoGap) {
+  Put(AssignOrder{.epoch = kEpoch});
+  PutJob(1);
+  PutStart(1);
+  Put(DropOrder{.epoch = kEpoch, .job_sequence = 2});
+  PutJob(3);
+  PutStart(3);
+  Put(ShutdownOrder{});
+  EXPECT_EQ(Run(), kExitGroupLost);
+  ASSERT_EQ(link_.reports.size(), 2);
+  EXPECT_EQ(link_.reports[1].job_sequence, 3);
+}
+
 TEST_F(RankLoopTest, ADroppedJobDoesNotRun) {
   Put(AssignOrder{.epoch = kEpoch});
   PutJob(1);

@@ -1,5 +1,6 @@
 #include "worker/rpc/control_stream.h"
 
+#include <google/protobuf/unknown_field_set.h>
 #include <gtest/gtest.h>
 
 #include "base/sha256.h"
@@ -94,9 +95,14 @@ TEST_F(ControlStreamTest, OrdersArriveAsPlainValues) {
   run.set_job("jobs/x");
   run.mutable_plan()->set_prompt("p");
   run.mutable_plan()->set_seed(~uint64_t{0});
+  run.mutable_plan()->set_frames(9);
+  run.mutable_plan()->set_height(64);
+  run.mutable_plan()->set_width(64);
+  run.mutable_plan()->set_fps(8);
+  run.mutable_plan()->set_max_sequence_length(32);
   run.mutable_plan()->set_steps(50);
-  run.mutable_plan()->set_scheduler("dpm");
-  run.mutable_plan()->set_output_type("latent");
+  run.mutable_plan()->set_scheduler(internal::v1::SCHEDULER_DPM);
+  run.mutable_plan()->set_output_type(internal::v1::OUTPUT_TYPE_LATENT);
   run.mutable_plan()->set_image("bytes");
   frontend_.Send(0, message);
   const auto order = Next<RunOrder>();
@@ -115,6 +121,30 @@ TEST_F(ControlStreamTest, OrdersArriveAsPlainValues) {
   frontend_.Send(0, message);
   EXPECT_EQ(Next<ShutdownOrder>().reason, "bye");
   EXPECT_EQ(epoch_over_, "bye");  // told at once, not only when the rank thread looks
+}
+
+// Of a later frontend: it must not wait for this rank.
+TEST_F(ControlStreamTest, AMessageOfUnknownKindIsAnsweredAtOnce) {
+  Connect();
+  Assign(6);
+  Next<AssignOrder>();
+  internal::v1::StartJob body;
+  body.set_epoch(6);
+  body.set_job_sequence(9);
+  FrontendMessage later;
+  later.GetReflection()->MutableUnknownFields(&later)->AddLengthDelimited(31,
+                                                                          body.SerializeAsString());
+  frontend_.Send(0, later);
+  const auto answer = frontend_.Wait(
+      0, [](const RankMessage& m) { return m.has_not_understood(); }, seconds(5));
+  ASSERT_NE(answer, nullptr);
+  EXPECT_EQ(answer->not_understood().field(), 31);
+  EXPECT_EQ(answer->not_understood().epoch(), 6);
+  EXPECT_EQ(answer->not_understood().job_sequence(), 9);
+  FrontendMessage drop;
+  drop.mutable_drop_job()->set_job_sequence(9);
+  frontend_.Send(0, drop);
+  EXPECT_EQ(Next<DropOrder>().job_sequence, 9);  // nothing of it is in the way
 }
 
 TEST_F(ControlStreamTest, TellsWhenItLeavesOrHangs) {
