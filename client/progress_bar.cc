@@ -43,6 +43,7 @@ std::string Bar(double part, int columns, const Terminal& terminal) {
 }
 
 std::string QueuedLine(const v1::Queued& queued) {
+  if (!queued.waiting_for().empty()) return absl::StrCat("queued: ", queued.waiting_for());
   if (queued.position() <= 1) return "queued, next to run";
   return absl::StrCat("queued, ", queued.position() - 1, " before it");
 }

@@ -17,7 +17,9 @@ constexpr size_t kAnnouncedAtOnce = 256;  // jobs; the positions in a longer que
 
 double Seconds(std::chrono::nanoseconds duration) { return duration.count() * 1e-9; }
 
-Placement::Group GroupOf(const WorkerGroup& group) { return {group.name(), group.model()}; }
+Placement::Group GroupOf(const WorkerGroup& group) {
+  return {group.name(), group.model(), group.capabilities()};
+}
 
 }  // namespace
 
@@ -31,7 +33,7 @@ Dispatcher::Dispatcher(const Parts& parts)
 
 void Dispatcher::Accept(const Job& job) {
   parts_.events.Open(job.name);
-  parts_.loop.Post([this, queued = ToQueuedJob(job, parts_.costs, parts_.clock)] {
+  parts_.loop.Post([this, queued = Queued(job)] {
     waiting_.Push(queued);
     if (waiting_.size() <= kAnnouncedAtOnce) waiting_.Announce(PlacementNow());
     Schedule();
@@ -44,7 +46,7 @@ void Dispatcher::Recover(const std::vector<Job>& jobs) {
     if (job.cancel_requested) {
       recorder_.End(job, CancelledEnd());
     } else {
-      waiting_.PushAgain(job, ToQueuedJob(job, parts_.costs, parts_.clock));
+      waiting_.PushAgain(job, Queued(job));
     }
   }
   if (jobs.empty()) return;
@@ -85,6 +87,12 @@ void Dispatcher::Abandon() {
     running_.clear();
     running_jobs_ = 0;
   });
+}
+
+QueuedJob Dispatcher::Queued(const Job& job) const {
+  QueuedJob queued = ToQueuedJob(job, parts_.costs, parts_.clock);
+  queued.needs = parts_.needs_of(job.request);
+  return queued;
 }
 
 Placement Dispatcher::PlacementNow() const {

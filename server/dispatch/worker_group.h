@@ -6,6 +6,7 @@
 
 #include <absl/status/status.h>
 
+#include "server/job/needs.h"
 #include "server/job/run.h"
 
 namespace cogwheel {
@@ -37,7 +38,8 @@ class WorkerGroup {
   virtual ~WorkerGroup() = default;
   virtual const std::string& name() const = 0;
   virtual std::string model() const = 0;  // "" while it has not formed
-  virtual int64_t epoch() const = 0;      // 0 = never formed
+  virtual Capabilities capabilities() const = 0;
+  virtual int64_t epoch() const = 0;  // 0 = never formed
 
   // Only while idle. OnRefused or OnStarted follows, or OnLost.
   virtual void Run(const AttemptOrder& order) = 0;

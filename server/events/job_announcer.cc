@@ -23,16 +23,18 @@ void JobAnnouncer::Queue(const std::vector<QueueEntry>& entries) {
   const Time now = clock_.Now();
   std::map<std::string, Waiting> queued;
   for (const QueueEntry& entry : entries) {
-    running_.erase(
-        entry.name);  // its group was lost: what the attempt had come to is no news any more
-    Waiting waiting{entry.position, now};
+    // Its group was lost: what the attempt had come to is no news any more.
+    running_.erase(entry.name);
+    Waiting waiting{entry.position, entry.waiting_for, now};
     const auto old = queued_.find(entry.name);
     if (old != queued_.end() && old->second.position == entry.position &&
+        old->second.waiting_for == entry.waiting_for &&
         now - old->second.announced < kLongestSilence) {
       waiting = old->second;
     } else {
       v1::JobEvent event = NewEvent();
       event.mutable_queued()->set_position(entry.position);
+      event.mutable_queued()->set_waiting_for(entry.waiting_for);
       if (entry.start_in.has_value()) {
         const auto wait = std::chrono::duration_cast<std::chrono::system_clock::duration>(
             std::chrono::duration<double>(std::max(*entry.start_in, 0.0)));

@@ -21,6 +21,7 @@ struct QueueEntry {
   int32_t attempt = 0;             // that it has had
   int position = 0;                // among the jobs of its model, 1 = next
   std::optional<double> start_in;  // seconds, if it can be told
+  std::string waiting_for;         // why it waits for more than its turn
 };
 
 // Says on the event log what happens to jobs. A job that nothing happens to is mentioned again
@@ -29,7 +30,7 @@ class JobAnnouncer {
  public:
   JobAnnouncer(EventLog& events, const Clock& clock) : events_(events), clock_(clock) {}
 
-  // All that wait, in order: says which positions changed.
+  // All that wait, in order: says which positions or reasons changed.
   void Queue(const std::vector<QueueEntry>& entries);
   void Started(const Job& job);
   void Progress(const Job& job, const RunProgress& progress, std::optional<double> seconds_left);
@@ -47,6 +48,7 @@ class JobAnnouncer {
   using Time = std::chrono::steady_clock::time_point;
   struct Waiting {
     int position = 0;  // as announced
+    std::string waiting_for;
     Time announced{};
   };
   struct Last {

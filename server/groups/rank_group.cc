@@ -36,6 +36,10 @@ std::string RankGroup::model() const {
   return formed ? members_.front().hello.model().name() : "";
 }
 
+Capabilities RankGroup::capabilities() const {
+  return members_.empty() ? Capabilities() : CapabilitiesOf(members_.front().hello);
+}
+
 RankGroup::Member* RankGroup::Find(RankId id) {
   const auto found = std::find_if(members_.begin(), members_.end(),
                                   [id](const Member& member) { return member.id == id; });

@@ -3,10 +3,18 @@
 #include <algorithm>
 #include <utility>
 
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+
 namespace cogwheel {
 namespace {
 
 constexpr double kOverdueShare = 0.1;  // of the estimate: what an overdue job should still take
+
+bool CanDo(const Placement::Group& group, const QueuedJob& job) {
+  return std::includes(group.capabilities.begin(), group.capabilities.end(), job.needs.begin(),
+                       job.needs.end());
+}
 
 }  // namespace
 
@@ -26,7 +34,7 @@ std::optional<Placement::Assignment> Placement::Take(const QueuedJob& job) {
   Slot* best = nullptr;
   double best_end = 0;
   for (Slot& slot : slots_) {
-    if (slot.group.model != job.model) continue;
+    if (slot.group.model != job.model || !CanDo(slot.group, job)) continue;
     const double end = slot.free_in + Estimate(slot.group, job);
     const bool sooner =
         best == nullptr || end < best_end || (end == best_end && slot.idle && !best->idle);
@@ -37,6 +45,19 @@ std::optional<Placement::Assignment> Placement::Take(const QueuedJob& job) {
   if (best == nullptr) return std::nullopt;
   const double start_in = std::exchange(best->free_in, best_end);
   return Assignment{best->group.name, std::exchange(best->idle, false), start_in};
+}
+
+std::string Placement::Lacking(const QueuedJob& job) const {
+  bool served = false;
+  for (const Slot& slot : slots_) {
+    if (slot.group.model != job.model) continue;
+    if (CanDo(slot.group, job)) return "";
+    served = true;
+  }
+  if (!served) return "";
+  const auto name = [](std::string* out, int need) { out->append(CapabilityName(need)); };
+  return absl::StrCat("no group of model ", job.model, " can do ",
+                      absl::StrJoin(job.needs, " and ", name));
 }
 
 }  // namespace cogwheel

@@ -21,6 +21,7 @@ class Placement {
   struct Group {
     std::string name;
     std::string model;
+    Capabilities capabilities;
   };
   void AddIdle(Group group) { slots_.push_back({std::move(group), /*idle=*/true, 0}); }
   // A group whose job has run for `seconds`.
@@ -31,8 +32,11 @@ class Placement {
     bool now = false;     // the group is idle, and this is its first job
     double start_in = 0;  // seconds
   };
-  // The group is taken up by the job from then on; nullopt when none has the job's model.
+  // The group is taken up by the job from then on; nullopt when none has the job's model and can do
+  // what it needs.
   std::optional<Assignment> Take(const QueuedJob& job);
+  // In words, where groups have the job's model and none can do what it needs; else "".
+  std::string Lacking(const QueuedJob& job) const;
 
   struct Slot {
     Group group;

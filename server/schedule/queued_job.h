@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "server/job/job.h"
+#include "server/job/needs.h"
 #include "server/schedule/cost_model.h"
 
 namespace cogwheel {
@@ -20,6 +21,7 @@ struct QueuedJob {
   std::string tenant;
   int32_t attempt = 0;  // that it has had
   int priority = 0;     // higher first
+  Capabilities needs;   // of the group that runs it
   JobSize size;
   double seconds = 0;  // that it should take; 0 = not known yet
   Time arrival{};

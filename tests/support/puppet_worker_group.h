@@ -37,6 +37,7 @@ class PuppetWorkerGroup final : public WorkerGroup {
 
   const std::string& name() const override { return name_; }
   std::string model() const override { return model_; }
+  Capabilities capabilities() const override { return can; }
   int64_t epoch() const override { return epoch_; }
   void Run(const AttemptOrder& order) override {
     orders.push_back(order);
@@ -45,6 +46,7 @@ class PuppetWorkerGroup final : public WorkerGroup {
 
   std::vector<AttemptOrder> orders;  // that it was given
   int cancels = 0;
+  Capabilities can;
 
  private:
   const std::string name_, model_;

@@ -99,7 +99,17 @@ class DispatcherTest : public testing::Test {
   EventLog events_;
   AdmissionLedger ledger_{{.jobs = 3, .bytes = 1000}};
   CostModel costs_;
-  Dispatcher dispatcher_{{loop_, faulty_, results_, events_, ledger_, costs_, clock_, metrics_}};
+  std::function<Capabilities(const v1::GenerateRequest&)> needs_of_ = NeedsOf;
+  Dispatcher dispatcher_{{loop_,
+                          faulty_,
+                          results_,
+                          events_,
+                          ledger_,
+                          costs_,
+                          clock_,
+                          metrics_,
+                          {},
+                          [this](const auto& request) { return needs_of_(request); }}};
   Intake intake_{{faulty_, ledger_, costs_, clock_, [] { return 11U; },
                   [this](const Job& job) { dispatcher_.Accept(job); }}};
   PuppetWorkerGroup group_{"g", "tiny", dispatcher_};

@@ -310,5 +310,42 @@ TEST_F(DispatcherTest, TellsTimeLeftFromThePace) {
   EXPECT_THAT(left, ElementsAre(-1, 16));
 }
 
+// Needs are planted: no field of a request has one yet.
+TEST_F(DispatcherTest, AJobGoesOnlyToAGroupThatCanDoItAndHoldsUpNobody) {
+  needs_of_ = [](const v1::GenerateRequest& request) {
+    return request.priority() == 9 ? Capabilities{7, 8} : Capabilities{};
+  };
+  const auto waiting_for = [this](const std::string& name) {
+    std::string text;
+    EventLog::Next next = events_.ReadAfter(name, 0, /*include_video=*/true);
+    for (; next.found == EventLog::Found::kEvent;
+         next = events_.ReadAfter(name, next.sequence, /*include_video=*/true)) {
+      if (next.event.has_queued()) text = next.event.queued().waiting_for();
+    }
+    return text;
+  };
+  const std::string special = Accepted(/*priority=*/9);
+  EXPECT_EQ(JobState::kQueued, Get(special).state);
+  EXPECT_EQ("no group of model tiny can do capability 7 and capability 8", waiting_for(special));
+  const std::string plain = Accepted();  // of a lower priority, and behind it
+  EXPECT_EQ(JobState::kRunning, Get(plain).state);
+  EXPECT_EQ("", waiting_for(plain));
+
+  PuppetWorkerGroup able("able", "tiny", dispatcher_);
+  able.can = {7, 8, 9};
+  able.Form(/*epoch=*/8);
+  loop_.RunPending();
+  EXPECT_EQ("able", Get(special).group);
+  ASSERT_EQ(1, able.orders.size());
+  const std::string second = Accepted(/*priority=*/9);
+  group_.End(Done(""));  // idle, and no use to it
+  loop_.RunPending();
+  EXPECT_EQ(JobState::kQueued, Get(second).state);
+  EXPECT_EQ("", waiting_for(second));  // its turn will come
+  able.End(Done(""));
+  loop_.RunPending();
+  EXPECT_EQ("able", Get(second).group);
+}
+
 }  // namespace
 }  // namespace cogwheel

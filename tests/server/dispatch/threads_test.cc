@@ -28,6 +28,7 @@ class QuickGroup final : public WorkerGroup {
   }
   const std::string& name() const override { return name_; }
   std::string model() const override { return "tiny"; }
+  Capabilities capabilities() const override { return {}; }
   int64_t epoch() const override { return 1; }
   void Run(const AttemptOrder& order) override {
     cancelled_ = false;

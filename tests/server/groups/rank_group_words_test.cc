@@ -75,6 +75,14 @@ TEST_F(RankGroupTest, RanksOfAGroupAgreeInProtocolCapabilitiesAndDecode) {
   EXPECT_EQ("", refusal([](Hello&) {}));
 }
 
+TEST_F(RankGroupTest, AGroupShowsItsCapabilities) {
+  Hello hello = MakeHello("a", 0, /*ranks=*/1);
+  for (const int each : {9, 7}) hello.add_capabilities(static_cast<internal::v1::Capability>(each));
+  const auto link = Join(1, hello);
+  Formed(1, link->last().assign().epoch());
+  EXPECT_THAT(recorder_.groups.at("g")->capabilities(), ElementsAre(7, 9));
+}
+
 RankMessage NotUnderstood(int64_t epoch, int64_t sequence) {
   RankMessage message;
   message.mutable_not_understood()->set_epoch(epoch);
