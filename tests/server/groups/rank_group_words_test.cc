@@ -4,11 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/sha256.h"
 #include "proto/contract/protocol.h"
 #include "proto/contract/status.h"
 #include "server/groups/membership.h"
 #include "server/groups/rank_messages.h"
 #include "tests/server/groups/rank_group_fixture.h"
+#include "tests/support/conversation.h"
 
 namespace cogwheel {
 namespace {
@@ -202,6 +204,39 @@ TEST_F(RankGroupTest, AnOrderThatThisServerCannotSayIsRefusedBeforeTheRanksHearO
   EXPECT_EQ(sent, a_->sent.size());
   Run();
   EXPECT_EQ(1, sequence_);  // the ranks' next
+}
+
+// The release before, word for word: its ranks' side of a job drives today's group.
+TEST_F(RankGroupTest, RanksOfTheReleaseBeforeRunAJob) {
+  std::string result;
+  std::vector<std::shared_ptr<FakeLink>> links(2, nullptr);
+  for (const Said& said : ReadConversation("protocol1.bin")) {
+    if (!said.by_rank) {
+      // The job is offered where the server of that release offered it.
+      if (said.frontend_message.has_run_job() && said.rank == 0) {
+        ASSERT_FALSE(recorder_.groups.empty());
+        group_ = recorder_.groups.at("default");
+        EXPECT_TRUE(group_->capabilities().empty());
+        a_ = links[0];
+        Run();
+        ASSERT_EQ(said.frontend_message.run_job().job_sequence(), sequence_);
+        ASSERT_EQ(said.frontend_message.run_job().epoch(), group_->epoch());
+      }
+      continue;
+    }
+    if (said.rank_message.has_hello()) {
+      EXPECT_EQ(0, said.rank_message.hello().protocol());
+      links[said.rank] = Join(said.rank + 1, said.rank_message.hello());
+      continue;
+    }
+    if (said.rank_message.has_result_chunk()) result += said.rank_message.result_chunk().data();
+    groups_.OnMessage(said.rank + 1, said.rank_message);
+  }
+  EXPECT_THAT(recorder_.told, testing::Contains("progress 3"));
+  EXPECT_THAT(recorder_.told, testing::Contains("finished"));
+  EXPECT_EQ(absl::StatusCode::kOk, recorder_.outcome.code) << recorder_.outcome.message;
+  EXPECT_EQ(Sha256Hex(result), recorder_.outcome.result.sha256);
+  EXPECT_GT(recorder_.outcome.stage_seconds.denoise, 0);
 }
 
 }  // namespace

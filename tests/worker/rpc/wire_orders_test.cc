@@ -10,6 +10,7 @@
 
 #include "proto/contract/protocol.h"
 #include "proto/contract/status.h"
+#include "tests/support/conversation.h"
 
 namespace cogwheel {
 namespace {
@@ -129,6 +130,27 @@ TEST(WireOrders, HelloSaysWhatIsSpoken) {
   EXPECT_TRUE(hello.wavefront_on_gpus());
   EXPECT_EQ(internal::v1::SCHEDULER_DPM, hello.model().default_scheduler());
   EXPECT_EQ("dpm", hello.model().default_scheduler_word());  // for a frontend of protocol 1
+}
+
+// The release before, word for word: its frontend's side of a job is understood by today's ranks.
+TEST(WireOrders, TheFrontendOfTheReleaseBeforeIsUnderstood) {
+  std::map<int, int> orders;  // by the order's kind
+  for (const Said& said : ReadConversation("protocol1.bin")) {
+    if (said.by_rank || said.frontend_message.has_beat()) continue;
+    ASSERT_NE(FrontendMessage::MESSAGE_NOT_SET, said.frontend_message.message_case());
+    const absl::StatusOr<Order> order = ToOrder(said.frontend_message);
+    ASSERT_TRUE(order.ok()) << order.status();
+    ++orders[static_cast<int>(order->index())];
+    if (const auto* run = std::get_if<RunOrder>(&*order)) {
+      ASSERT_TRUE(run->problem.ok()) << run->problem;
+      EXPECT_EQ("a red circle", run->spec.prompt);
+      EXPECT_EQ(3, run->spec.steps);
+      EXPECT_EQ(64, run->spec.height);
+      EXPECT_EQ(11, run->spec.seed);
+      EXPECT_EQ(OutputKind::kVideo, run->spec.output);
+    }
+  }
+  EXPECT_THAT(orders, testing::ElementsAre(std::pair(0, 2), std::pair(1, 2), std::pair(2, 2)));
 }
 
 }  // namespace
