@@ -11,6 +11,8 @@
 #include "proto/contract/protocol.h"
 #include "proto/contract/status.h"
 #include "tests/support/conversation.h"
+#include "tests/support/request_fields.h"
+#include "worker/pipeline/step_agreement.h"
 
 namespace cogwheel {
 namespace {
@@ -18,6 +20,8 @@ namespace {
 using internal::v1::FrontendMessage;
 using internal::v1::JobPlan;
 using testing::HasSubstr;
+
+constexpr Mesh kMesh{1, 2, 2};
 
 JobPlan SomePlan() {
   JobPlan plan;
@@ -39,6 +43,22 @@ RunOrder OrderOf(const JobPlan& plan) {
   message.mutable_run_job()->set_job("jobs/x");
   *message.mutable_run_job()->mutable_plan() = plan;
   return std::get<RunOrder>(ToOrder(std::move(message)).value());
+}
+
+TEST(PlanFields, EachIsInThePlansHashOrIsAnException) {
+  const RunOrder order = OrderOf(SomePlan());
+  ASSERT_TRUE(order.problem.ok()) << order.problem;
+  const uint64_t hash = PlanHash(order.spec, kMesh);
+  const auto& type = *JobPlan::descriptor();
+  for (int i = 0; i < type.field_count(); ++i) {
+    JobPlan plan = SomePlan();
+    Change(plan, type.field(i));
+    const RunOrder changed = OrderOf(plan);
+    EXPECT_TRUE(changed.problem.ok()) << type.field(i)->name() << ": " << changed.problem;
+    EXPECT_EQ(IsException(kNotInPlanHash, type.field(i)->name()),
+              PlanHash(changed.spec, kMesh) == hash)
+        << type.field(i)->name();
+  }
 }
 
 // The job is refused alone: the order comes, with its number and why.
