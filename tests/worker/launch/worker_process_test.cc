@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <string>
 
+#include <google/protobuf/unknown_field_set.h>
 #include <gtest/gtest.h>
 
 #include "base/child_process.h"
@@ -145,6 +146,47 @@ TEST_F(WorkerProcessTest, RefusesWhatItCannotRun) {
   frontend_.Wait(
       1, [](const RankMessage& m) { return m.has_job_answer(); }, seconds(10));
   ASSERT_TRUE(frontend_.StartJob(3, 2, ShortPlan(internal::v1::OUTPUT_TYPE_LATENT)));
+  const auto done = frontend_.Wait(0, IsDone, seconds(60));
+  ASSERT_NE(done, nullptr);
+  EXPECT_EQ(done->job_done().code(), 0);
+}
+
+// Of a later release: a value, and then a whole message, that these ranks do not know.
+TEST_F(WorkerProcessTest, RefusesWhatItDoesNotKnowAndRunsTheNextJob) {
+  StartAndForm(3);
+  const auto drop = [this](int64_t sequence) {
+    FrontendMessage message;
+    message.mutable_drop_job()->set_epoch(3);
+    message.mutable_drop_job()->set_job_sequence(sequence);
+    for (int rank = 0; rank < kRanks; ++rank) frontend_.Send(rank, message);
+  };
+  FrontendMessage offer;
+  internal::v1::RunJob& run = *offer.mutable_run_job();
+  run.set_epoch(3);
+  run.set_job_sequence(1);
+  *run.mutable_plan() = ShortPlan(internal::v1::OUTPUT_TYPE_LATENT);
+  run.mutable_plan()->set_scheduler(static_cast<internal::v1::Scheduler>(99));
+  for (int rank = 0; rank < kRanks; ++rank) frontend_.Send(rank, offer);
+  for (int rank = 0; rank < kRanks; ++rank) {
+    const auto answer = frontend_.Wait(
+        rank, [](const RankMessage& m) { return m.has_job_answer(); }, seconds(10));
+    ASSERT_NE(answer, nullptr);
+    EXPECT_EQ(answer->job_answer().reason(), "NOT_UNDERSTOOD");
+  }
+  drop(1);
+  run.set_job_sequence(2);
+  FrontendMessage later;
+  later.GetReflection()->MutableUnknownFields(&later)->AddLengthDelimited(31,
+                                                                          run.SerializeAsString());
+  for (int rank = 0; rank < kRanks; ++rank) frontend_.Send(rank, later);
+  for (int rank = 0; rank < kRanks; ++rank) {
+    const auto answer = frontend_.Wait(
+        rank, [](const RankMessage& m) { return m.has_not_understood(); }, seconds(10));
+    ASSERT_NE(answer, nullptr);
+    EXPECT_EQ(answer->not_understood().job_sequence(), 2);
+  }
+  drop(2);
+  ASSERT_TRUE(frontend_.StartJob(3, 3, ShortPlan(internal::v1::OUTPUT_TYPE_LATENT)));
   const auto done = frontend_.Wait(0, IsDone, seconds(60));
   ASSERT_NE(done, nullptr);
   EXPECT_EQ(done->job_done().code(), 0);
