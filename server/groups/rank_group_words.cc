@@ -14,10 +14,10 @@ namespace cogwheel {
 // An offered job that a rank cannot even read is refused alone, and at once.
 void RankGroup::OnNotUnderstood(Member& member, const internal::v1::NotUnderstood& answer) {
   const std::string why =
-      absl::StrCat("rank ", RankName(member.hello), " speaks protocol ", answer.protocol(),
+      absl::StrCat("a rank of group ", name_, " speaks protocol ", answer.protocol(),
                    " and does not know message ", answer.field(), ": update cogwheel-worker");
   Log(LogLevel::kError, "rank does not understand",
-      {{"group", name_}, {"job", job_}, {"why", why}});
+      {{"group", name_}, {"rank", RankName(member.hello)}, {"job", job_}, {"why", why}});
   const bool of_the_offer = phase_ == Phase::kOffered && answer.job_sequence() == job_sequence_;
   if (!of_the_offer || member.reported) return;
   member.reported = true;

@@ -106,9 +106,10 @@ ServerMetrics::ServerMetrics(std::shared_ptr<prometheus::Registry> given)
           *registry, {"cogwheel_dispatch_group_last_step_timestamp_seconds",
                       "when a group last reported progress",
                       {"group"}}),
-      dispatch_fenced_messages_total(*registry, {"cogwheel_dispatch_fenced_messages_total",
-                                                 "messages of an older epoch or job, dropped",
-                                                 {"group", "kind"}}),
+      dispatch_fenced_messages_total(
+          *registry, {"cogwheel_dispatch_fenced_messages_total",
+                      "messages of an older epoch or job, or not understood, dropped",
+                      {"group", "kind"}}),
       rank_watchdog_fires_total(*registry, {"cogwheel_rank_watchdog_fires_total",
                                             "ranks that found themselves hanging",
                                             {"group", "reason"}}),

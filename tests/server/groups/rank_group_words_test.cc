@@ -103,7 +103,7 @@ TEST_F(RankGroupTest, AnOfferThatARankCannotReadIsRefusedAloneAndAtOnce) {
   EXPECT_TRUE(absl::IsUnimplemented(recorder_.status));
   EXPECT_EQ("NOT_UNDERSTOOD", ErrorReason(recorder_.status));
   EXPECT_THAT(std::string(recorder_.status.message()),
-              HasSubstr("b:cpu (local rank 0) speaks protocol 2 and does not know message 12"));
+              HasSubstr("a rank of group g speaks protocol 2 and does not know message 12"));
   EXPECT_TRUE(b_->last().has_drop_job());
   Start();
   groups_.OnMessage(1, NotUnderstood(group_->epoch(), sequence_ - 1));  // of an older job
