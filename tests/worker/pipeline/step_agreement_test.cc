@@ -3,6 +3,7 @@
 #include <functional>
 #include <set>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/support/spawn_ranks.h"
@@ -70,6 +71,17 @@ TEST(StepAgreementTest, ExchangesIssuedSoFarAreCompared) {
     };
     EXPECT_THROW(SpawnRanks(2, work), CommError);
   }
+}
+
+// The words by which failure.cc tells it from a lost peer.
+TEST(StepAgreementTest, SaysThatItIsOutOfStep) {
+  const auto differ = [](Communicator& world) {
+    const CommandSource command;
+    StepAgreement agreement(world, SomeJob(), /*plan_hash=*/world.rank(), command);
+    agreement.Agree();
+  };
+  EXPECT_THAT([&] { SpawnRanks(2, differ); },
+              testing::ThrowsMessage<CommError>(testing::HasSubstr("out of step")));
 }
 
 TEST(PlanHashTest, EveryFieldThatShapesTheProgramCounts) {
