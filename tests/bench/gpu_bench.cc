@@ -203,7 +203,7 @@ void RunSteps(const std::string& name, const Mesh& mesh, int steps, Communicator
   const TransformerJob job = transformer->Prepare(groups.Context(226, layout.latents.row_count()),
                                                   model.frames, model.height, model.width);
   const JobSpec spec{.steps = steps, .guidance_scale = 6, .scheduler = SchedulerKind::kDpm};
-  const CommandSource run = [] { return Command::kRun; };
+  const StepCommandSource run = [] { return StepCommand::kRun; };
   StepAgreement agreement(world, spec, 0, run);
   StepTimes sink;
   std::atomic<int64_t> work{0};
@@ -257,7 +257,8 @@ void RunJob(const char* folder, Dtype dtype, const Mesh& mesh, int steps, Commun
   for (const char* run : {"first", "second"}) {
     StepTimes sink;
     const auto begin = std::chrono::steady_clock::now();
-    const StageSeconds seconds = pipeline->Run(spec, world, sink, [] { return Command::kRun; });
+    const PipelineSeconds seconds =
+        pipeline->Run(spec, world, sink, [] { return StepCommand::kRun; });
     const std::chrono::duration<double> all = std::chrono::steady_clock::now() - begin;
     if (world.rank() != 0) continue;
     std::printf(

@@ -63,8 +63,8 @@ class SimPipeline final : public Pipeline {
   }
   int64_t work_counter() const override { return work_counter_; }
 
-  StageSeconds Run(const JobSpec& spec, Communicator& world, FrameSink& sink,
-                   const CommandSource& command) override {
+  PipelineSeconds Run(const JobSpec& spec, Communicator& world, FrameSink& sink,
+                      const StepCommandSource& command) override {
     if (world.size() != options_.mesh.size()) throw std::logic_error("not the world of this rank");
     StepAgreement agreement(world, spec, PlanHash(spec, options_.mesh), command);
     uint64_t state = ShareText(spec, world, agreement, sink);

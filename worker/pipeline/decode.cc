@@ -39,11 +39,11 @@ class Wavefront {
     if (rank_ == 0) context_.sink.OnProgress(Stage::kDecode, 0, chunk_count());
     context_.agreement.AgreeToRun(BlockKind::kDecode);
     const int rounds = static_cast<int>(DivCeil(chunk_count(), size_));
-    Command next = Command::kRun;
-    for (int round = 0; round < rounds && next == Command::kRun; ++round) {
+    StepCommand next = StepCommand::kRun;
+    for (int round = 0; round < rounds && next == StepCommand::kRun; ++round) {
       const bool final = round + 1 == rounds;
       if (!final) next = context_.agreement.Agree(BlockKind::kDecode);
-      RunRound(round, /*last=*/final || next != Command::kRun);
+      RunRound(round, /*last=*/final || next != StepCommand::kRun);
     }
     collector_.Finish();
     context_.agreement.LeaveUnlessRun(next);

@@ -77,8 +77,8 @@ class CogVideoPipeline final : public Pipeline {
   CogVideoPipeline(const PipelineOptions& options, c10::Stream stream);
 
   int64_t Plan(const JobSpec& spec) override;
-  StageSeconds Run(const JobSpec& spec, Communicator& world, FrameSink& sink,
-                   const CommandSource& command) override;
+  PipelineSeconds Run(const JobSpec& spec, Communicator& world, FrameSink& sink,
+                      const StepCommandSource& command) override;
   int64_t work_counter() const override { return work_counter_; }
   std::vector<ComponentLoad> loads() const override { return loads_; }
 
@@ -92,7 +92,7 @@ class CogVideoPipeline final : public Pipeline {
   SequenceContext ShapeContext(const JobLayout& layout) const;
   GroupCommunicators& Communicators(Communicator& world);
   at::Tensor DenoiseJob(const JobSpec& spec, const JobLayout& layout, Communicator& world,
-                        StepAgreement& agreement, FrameSink& sink, StageSeconds& seconds);
+                        StepAgreement& agreement, FrameSink& sink, PipelineSeconds& seconds);
   void Emit(const JobSpec& spec, const at::Tensor& latents, Communicator& world,
             StepAgreement& agreement, FrameSink& sink);
 
@@ -198,7 +198,7 @@ GroupCommunicators& CogVideoPipeline::Communicators(Communicator& world) {
 
 at::Tensor CogVideoPipeline::DenoiseJob(const JobSpec& spec, const JobLayout& layout,
                                         Communicator& world, StepAgreement& agreement,
-                                        FrameSink& sink, StageSeconds& seconds) {
+                                        FrameSink& sink, PipelineSeconds& seconds) {
   Stopwatch watch;
   agreement.AgreeToRun(BlockKind::kText);
   if (world.rank() == 0) sink.OnProgress(Stage::kTextEncode, 0, 1);
@@ -273,14 +273,14 @@ void CogVideoPipeline::Emit(const JobSpec& spec, const at::Tensor& latents, Comm
                latents);
 }
 
-StageSeconds CogVideoPipeline::Run(const JobSpec& spec, Communicator& world, FrameSink& sink,
-                                   const CommandSource& command) {
+PipelineSeconds CogVideoPipeline::Run(const JobSpec& spec, Communicator& world, FrameSink& sink,
+                                      const StepCommandSource& command) {
   const c10::InferenceMode inference;
   const DeviceScope scope(stream_);
   if (world.size() != options_.mesh.size() || world.rank() != options_.world_rank) {
     throw std::logic_error("the world is not the one the model was loaded for");
   }
-  StageSeconds seconds;
+  PipelineSeconds seconds;
   const JobLayout layout = LayOut(spec);
   StepAgreement agreement(world, spec, PlanHash(spec, layout.mesh), command);
   const at::Tensor latents = DenoiseJob(spec, layout, world, agreement, sink, seconds);

@@ -67,12 +67,12 @@ struct ComponentLoad {
 ModelDescription DescribeModel(const std::string& model_dir, const std::string& model_name,
                                bool random_weights = false);
 
-enum class Command : int32_t { kRun = 0, kCancel = 1, kStop = 2 };
+enum class StepCommand : int32_t { kRun = 0, kCancel = 1, kStop = 2 };
 
 // Asked on world rank 0 before every step and every round of decode chunks; the answer is agreed by
 // all ranks. kCancel ends the job (JobCancelled), kStop ends it because the group is going away
 // (JobCancelled with stop = true).
-using CommandSource = std::function<Command()>;
+using StepCommandSource = std::function<StepCommand()>;
 
 // Thrown by Run on every rank at the same point of the program.
 struct JobCancelled : std::exception {
@@ -84,7 +84,7 @@ struct JobCancelled : std::exception {
 };
 
 // Seconds of each stage on this rank.
-struct StageSeconds {
+struct PipelineSeconds {
   double text_encode = 0, denoise = 0, decode = 0;
 };
 
@@ -102,8 +102,8 @@ class Pipeline {
 
   // Runs the job with all other ranks of `world` (size = the mesh's). `sink` is used on world rank
   // 0 only.
-  virtual StageSeconds Run(const JobSpec& spec, Communicator& world, FrameSink& sink,
-                           const CommandSource& command) = 0;
+  virtual PipelineSeconds Run(const JobSpec& spec, Communicator& world, FrameSink& sink,
+                              const StepCommandSource& command) = 0;
 
   // Rises with every unit of work done (step, chunk): the heartbeat shows it. Thread-safe.
   virtual int64_t work_counter() const = 0;

@@ -29,7 +29,7 @@ uint64_t PlanHash(const JobSpec& spec, const Mesh& mesh) {
 }
 
 StepAgreement::StepAgreement(Communicator& world, const JobSpec& spec, uint64_t plan_hash,
-                             const CommandSource& command)
+                             const StepCommandSource& command)
     : world_(world),
       command_(command),
       next_{.epoch = spec.epoch,
@@ -39,20 +39,20 @@ StepAgreement::StepAgreement(Communicator& world, const JobSpec& spec, uint64_t 
             .point = 0,
             .command = 0} {}
 
-Command StepAgreement::Agree(BlockKind next) {
+StepCommand StepAgreement::Agree(BlockKind next) {
   const int64_t issued = world_.EnterBlock(next);
   if (block_ == BlockKind::kText || block_ == BlockKind::kStep) next_.issued += issued;
   block_ = next;
   Message message = next_;
   if (world_.rank() == 0) {
-    message.command = static_cast<int32_t>(command_ ? command_() : Command::kRun);
+    message.command = static_cast<int32_t>(command_ ? command_() : StepCommand::kRun);
     Announce(message);
   } else {
     message = Hear();
   }
   ++next_.point;
   world_.BlockAgreed();
-  return static_cast<Command>(message.command);
+  return static_cast<StepCommand>(message.command);
 }
 
 void StepAgreement::AgreeToRun(BlockKind next) { LeaveUnlessRun(Agree(next)); }
@@ -95,10 +95,10 @@ void StepAgreement::Close() {
   open_.clear();
 }
 
-void StepAgreement::LeaveUnlessRun(Command agreed) {
-  if (agreed == Command::kRun) return;
+void StepAgreement::LeaveUnlessRun(StepCommand agreed) {
+  if (agreed == StepCommand::kRun) return;
   Close();
-  throw JobCancelled(/*stop=*/agreed == Command::kStop);
+  throw JobCancelled(/*stop=*/agreed == StepCommand::kStop);
 }
 
 }  // namespace cogwheel

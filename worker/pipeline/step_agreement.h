@@ -21,17 +21,17 @@ uint64_t PlanHash(const JobSpec& spec, const Mesh& mesh);
 class StepAgreement {
  public:
   StepAgreement(Communicator& world, const JobSpec& spec, uint64_t plan_hash,
-                const CommandSource& command);
+                const StepCommandSource& command);
   // Rank 0's open sends are finished by Close; after a failure the world is lost and nothing waits.
   ~StepAgreement() = default;
 
   // The command for the next unit, the same on every rank. Throws CommError when a rank stands
   // elsewhere.
-  Command Agree(BlockKind next = BlockKind::kStep);
+  StepCommand Agree(BlockKind next = BlockKind::kStep);
   // Agree, then LeaveUnlessRun.
   void AgreeToRun(BlockKind next = BlockKind::kStep);
   // For an agreed command: nothing for kRun, else Close and JobCancelled.
-  void LeaveUnlessRun(Command agreed);
+  void LeaveUnlessRun(StepCommand agreed);
   // Waits until all announcements have left. Ends every job, cancelled or not.
   void Close();
 
@@ -50,7 +50,7 @@ class StepAgreement {
   Message Hear();
 
   Communicator& world_;
-  const CommandSource& command_;
+  const StepCommandSource& command_;
   Message next_;
   BlockKind block_ = BlockKind::kNone;  // the current one
   std::deque<Announcement> open_;       // rank 0: sends not yet finished

@@ -156,10 +156,11 @@ RankLoop::Verdict RankLoop::Start(const StartOrder& order) {
   return verdict;
 }
 
-Command RankLoop::NextCommand(const JobSpec& spec, const JobOutput* output) const {
-  if (link_.StopRequested(spec.job_sequence)) return Command::kStop;
+StepCommand RankLoop::NextCommand(const JobSpec& spec, const JobOutput* output) const {
+  if (link_.StopRequested(spec.job_sequence)) return StepCommand::kStop;
   const bool failed = output != nullptr && !output->status().ok();
-  return failed || link_.CancelRequested(spec.job_sequence) ? Command::kCancel : Command::kRun;
+  return failed || link_.CancelRequested(spec.job_sequence) ? StepCommand::kCancel
+                                                            : StepCommand::kRun;
 }
 
 RankLoop::Verdict RankLoop::Execute(const JobSpec& spec) {

@@ -8,7 +8,7 @@
 
 #include "worker/comm/communicator.h"
 #include "worker/pipeline/pipeline.h"
-#include "worker/rank/rank_link.h"
+#include "worker/rank/frontend_link.h"
 #include "worker/rank/watchdog.h"
 
 namespace cogwheel {
@@ -31,7 +31,7 @@ struct RankParts {
 // A job that was stopped to be handed back leaves the world whole; what ends the epoch follows.
 class RankLoop {
  public:
-  RankLoop(RankParts parts, JobMailbox& mailbox, RankLink& link, Watchdog& watchdog)
+  RankLoop(RankParts parts, JobMailbox& mailbox, FrontendLink& link, Watchdog& watchdog)
       : parts_(std::move(parts)), mailbox_(mailbox), link_(link), watchdog_(watchdog) {}
   // Heartbeats, which go on, look at the model no more.
   ~RankLoop() { link_.ShowJob(0, nullptr); }
@@ -53,11 +53,11 @@ class RankLoop {
   Verdict Lost(const LinkLost& lost);
   absl::Status Prepare(RunOrder& order, int64_t& planned_bytes);
   Verdict Execute(const JobSpec& spec);
-  Command NextCommand(const JobSpec& spec, const JobOutput* output) const;
+  StepCommand NextCommand(const JobSpec& spec, const JobOutput* output) const;
 
   const RankParts parts_;
   JobMailbox& mailbox_;
-  RankLink& link_;
+  FrontendLink& link_;
   Watchdog& watchdog_;
   std::unique_ptr<Pipeline> pipeline_;
   std::shared_ptr<Communicator> world_;  // shared with the watchdog, which may abort it

@@ -9,7 +9,7 @@
 
 #include <absl/status/statusor.h>
 
-#include "worker/rank/rank_link.h"
+#include "worker/rank/frontend_link.h"
 #include "worker/rpc/frontend_access.h"
 #include "worker/rpc/message_stream.h"
 #include "worker/rpc/wire_orders.h"
@@ -20,7 +20,7 @@ namespace cogwheel {
 // results and a heartbeat a second from then on, and notices a frontend that falls silent. Its
 // methods are the rank thread's, but for SendLeaving and SendFault; what comes in arrives on gRPC's
 // threads.
-class ControlStream final : public RankLink {
+class ControlStream final : public FrontendLink {
  public:
   struct Options {
     std::string frontend;  // HOST:PORT

@@ -10,7 +10,7 @@
 
 #include "base/mutex.h"
 #include "worker/media/video_encoder.h"
-#include "worker/rank/rank_link.h"
+#include "worker/rank/frontend_link.h"
 #include "worker/rpc/chunk_writer.h"
 #include "worker/rpc/message_stream.h"
 

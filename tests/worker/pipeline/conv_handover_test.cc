@@ -59,7 +59,7 @@ at::Tensor Latents(int chunks) {
 }
 
 // Rank 0's frames of a job; the carries go by rendezvous.
-std::vector<uint8_t> DecodeByRendezvous(int size, int chunks, const CommandSource& command) {
+std::vector<uint8_t> DecodeByRendezvous(int size, int chunks, const StepCommandSource& command) {
   const SmallVae vae;
   const auto board = std::make_shared<RendezvousBoard>(kLimit);
   std::vector<uint8_t> decoded;
@@ -111,7 +111,7 @@ TEST(ConvHandoverTest, ACancelLeavesNoExchangeOpen) {
       SCOPED_TRACE(std::to_string(size) + " ranks, question " + std::to_string(cancel_at));
       std::atomic<int> asked{0};
       const auto frames = DecodeByRendezvous(
-          size, 9, [&] { return asked++ == cancel_at ? Command::kCancel : Command::kRun; });
+          size, 9, [&] { return asked++ == cancel_at ? StepCommand::kCancel : StepCommand::kRun; });
       EXPECT_EQ(frames == Serial(9), asked <= cancel_at);
     }
   }

@@ -38,7 +38,8 @@ struct DecodeRun {
 
 // Decodes the same latents on `size` ranks, as often as there are command sources.
 std::vector<DecodeRun> DecodeOn(int size, const Vae& vae, const at::Tensor& latents,
-                                const std::vector<CommandSource>& commands, bool tiling = false) {
+                                const std::vector<StepCommandSource>& commands,
+                                bool tiling = false) {
   const auto world = MakeLocalWorld(size, std::chrono::seconds(60));
   std::vector<DecodeRun> runs(commands.size());
   for (DecodeRun& run : runs) {
@@ -126,8 +127,8 @@ TEST(DecodeTest, CancelLeavesNothingBehind) {
       SCOPED_TRACE(std::to_string(size) + " ranks, cancelled at question " +
                    std::to_string(cancel_at));
       auto asked = std::make_shared<std::atomic<int>>(0);
-      const CommandSource cancel = [asked, cancel_at] {
-        return (*asked)++ == cancel_at ? Command::kCancel : Command::kRun;
+      const StepCommandSource cancel = [asked, cancel_at] {
+        return (*asked)++ == cancel_at ? StepCommand::kCancel : StepCommand::kRun;
       };
       const std::vector<DecodeRun> runs = DecodeOn(size, *golden.vae, latents, {cancel, nullptr});
       const int rounds = (6 + size - 1) / size;
@@ -167,8 +168,8 @@ TEST(DecodeTest, ACancelEndsATiledDecodeBetweenChunks) {
     for (const int cancel_at : {0, 1, 2, 3}) {
       SCOPED_TRACE(std::to_string(size) + " ranks, question " + std::to_string(cancel_at));
       auto asked = std::make_shared<std::atomic<int>>(0);
-      const CommandSource cancel = [asked, cancel_at] {
-        return (*asked)++ == cancel_at ? Command::kCancel : Command::kRun;
+      const StepCommandSource cancel = [asked, cancel_at] {
+        return (*asked)++ == cancel_at ? StepCommand::kCancel : StepCommand::kRun;
       };
       const auto runs = DecodeOn(size, *golden.vae, latents, {cancel, nullptr}, /*tiling=*/true);
       for (const bool cancelled : runs[0].cancelled) EXPECT_TRUE(cancelled);

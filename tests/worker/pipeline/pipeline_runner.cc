@@ -26,7 +26,7 @@ void RecordingSink::OnLatents(std::span<const float> values, int, int, int, int)
 }
 
 RunOutcome RunOnMesh(const std::string& model_dir, const Mesh& mesh, const JobSpec& spec,
-                     const CommandSource& command, Dtype dtype, const WrapWorld& wrap) {
+                     const StepCommandSource& command, Dtype dtype, const WrapWorld& wrap) {
   const int size = mesh.size();
   const auto world = MakeLocalWorld(size, std::chrono::seconds(100));
   RunOutcome outcome;

@@ -42,7 +42,7 @@ struct RunOutcome {
 // `wrap`, if given, stands between a rank and its world.
 using WrapWorld = std::function<Communicator&(int rank, Communicator& world)>;
 RunOutcome RunOnMesh(const std::string& model_dir, const Mesh& mesh, const JobSpec& spec,
-                     const CommandSource& command = {}, Dtype dtype = Dtype::kFp32,
+                     const StepCommandSource& command = {}, Dtype dtype = Dtype::kFp32,
                      const WrapWorld& wrap = {});
 
 }  // namespace cogwheel

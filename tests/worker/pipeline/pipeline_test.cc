@@ -41,7 +41,7 @@ TEST_F(PipelineTest, ACancelEndsAllRanksAtTheSamePoint) {
       SCOPED_TRACE(mesh.ToString() + " at " + std::to_string(cancel_at));
       std::atomic<int> asked{0};
       const RunOutcome outcome = RunOnMesh(folder_.path(), mesh, SmallJob(), [&] {
-        return asked++ == cancel_at ? Command::kCancel : Command::kRun;
+        return asked++ == cancel_at ? StepCommand::kCancel : StepCommand::kRun;
       });
       for (const bool cancelled : outcome.cancelled) EXPECT_TRUE(cancelled);
       int done = 0;
@@ -57,7 +57,7 @@ TEST_F(PipelineTest, ACancelEndsAllRanksAtTheSamePoint) {
 
 TEST_F(PipelineTest, StopIsToldApartFromCancel) {
   const RunOutcome outcome =
-      RunOnMesh(folder_.path(), {1, 1, 2}, SmallJob(), [] { return Command::kStop; });
+      RunOnMesh(folder_.path(), {1, 1, 2}, SmallJob(), [] { return StepCommand::kStop; });
   for (const std::string& error : outcome.errors) EXPECT_EQ(error, "the group is stopping");
 }
 

@@ -17,10 +17,12 @@ JobSpec SomeJob() { return {.job = "jobs/a", .epoch = 4, .job_sequence = 9, .ste
 TEST(StepAgreementTest, AllHearRankZero) {
   SpawnRanks(3, [](Communicator& world) {
     int asked = 0;
-    const CommandSource command = [&] { return ++asked == 3 ? Command::kCancel : Command::kRun; };
+    const StepCommandSource command = [&] {
+      return ++asked == 3 ? StepCommand::kCancel : StepCommand::kRun;
+    };
     StepAgreement agreement(world, SomeJob(), 11, command);
-    EXPECT_EQ(agreement.Agree(), Command::kRun);
-    EXPECT_EQ(agreement.Agree(), Command::kRun);
+    EXPECT_EQ(agreement.Agree(), StepCommand::kRun);
+    EXPECT_EQ(agreement.Agree(), StepCommand::kRun);
     EXPECT_THROW(agreement.AgreeToRun(), JobCancelled);
     EXPECT_EQ(asked, world.rank() == 0 ? 3 : 0);  // one rank decides
   });
@@ -39,7 +41,7 @@ TEST(StepAgreementTest, ARankThatStandsElsewhereEndsTheGroup) {
                                 spec.job_sequence += field == 1;
                                 hash += field == 2;
                               }
-                              const CommandSource command;
+                              const StepCommandSource command;
                               StepAgreement agreement(world, spec, hash, command);
                               if (field == 3 && world.rank() == 0) {
                                 StepAgreement other(world, spec, hash, command);
@@ -62,7 +64,7 @@ TEST(StepAgreementTest, ARankThatStandsElsewhereEndsTheGroup) {
 TEST(StepAgreementTest, ExchangesIssuedSoFarAreCompared) {
   for (const int rank : {0, 1}) {
     const auto work = [rank](Communicator& world) {
-      const CommandSource command;
+      const StepCommandSource command;
       StepAgreement agreement(world, SomeJob(), 11, command);
       agreement.Agree();
       if (world.rank() == rank) Exchange(world, {}, {}, nullptr);
@@ -76,7 +78,7 @@ TEST(StepAgreementTest, ExchangesIssuedSoFarAreCompared) {
 // The words by which failure.cc tells it from a lost peer.
 TEST(StepAgreementTest, SaysThatItIsOutOfStep) {
   const auto differ = [](Communicator& world) {
-    const CommandSource command;
+    const StepCommandSource command;
     StepAgreement agreement(world, SomeJob(), /*plan_hash=*/world.rank(), command);
     agreement.Agree();
   };

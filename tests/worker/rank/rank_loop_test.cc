@@ -20,11 +20,11 @@ class FakePipeline final : public Pipeline {
     if (spec.steps == 0) throw std::invalid_argument("steps 0 cannot be");
     return 100;
   }
-  StageSeconds Run(const JobSpec& spec, Communicator&, FrameSink& sink,
-                   const CommandSource& command) override {
+  PipelineSeconds Run(const JobSpec& spec, Communicator&, FrameSink& sink,
+                      const StepCommandSource& command) override {
     sink.OnProgress(Stage::kDenoise, 0, spec.steps);
-    const Command next = command();
-    if (next != Command::kRun) throw JobCancelled(/*stop=*/next == Command::kStop);
+    const StepCommand next = command();
+    if (next != StepCommand::kRun) throw JobCancelled(/*stop=*/next == StepCommand::kStop);
     if (on_run) on_run();
     return {.denoise = 2};
   }
@@ -43,7 +43,7 @@ class FakeOutput final : public JobOutput {
   absl::Status current;
 };
 
-class FakeLink final : public RankLink {
+class FakeLink final : public FrontendLink {
  public:
   void SendFormed(int64_t epoch) override { formed = epoch; }
   void SendAnswer(const RunOrder&, const absl::Status& status, int64_t planned_bytes) override {

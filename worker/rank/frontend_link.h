@@ -38,13 +38,13 @@ struct JobReport {
   int64_t job_sequence = 0;
   absl::Status status;
   OutputSummary output;  // world rank 0 of a job that is done
-  StageSeconds seconds;
+  PipelineSeconds seconds;
   bool epoch_over = false;  // it failed or stopped among its collectives: the group is lost
 };
 
-class RankLink {
+class FrontendLink {
  public:
-  virtual ~RankLink() = default;
+  virtual ~FrontendLink() = default;
 
   virtual void SendFormed(int64_t epoch) = 0;
   // OK: ready to start, with planned_bytes; else why this rank cannot run the job.
