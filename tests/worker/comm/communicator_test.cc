@@ -156,7 +156,7 @@ TEST_P(CommunicatorTest, AMessageOfAnotherSizeNamesBothSides) {
   Send(*sender, 1, Filled(4096, 1));
   Take(*receiver, 0, 8);
   EXPECT_EQ(ErrorOf([&] { Take(*receiver, 0, 2048); }),
-            "rank 2 sent 4096 bytes where rank 0 expects 2048 (context ring, message 1)");
+            "rank 2 sent 4096 bytes where rank 0 expects 2048 (channel ring, message 1)");
 }
 
 TEST_P(CommunicatorTest, FinishHasATimeLimit) {
@@ -164,7 +164,7 @@ TEST_P(CommunicatorTest, FinishHasATimeLimit) {
   Bytes got(1);
   const auto start = Clock::now();
   EXPECT_EQ(ErrorOf([&] { world[0]->Finish(Receive(*world[0], 1, got)); }),
-            "rank 0 waited 50 ms for rank 1's message 0 (context world) in vain");
+            "rank 0 waited 50 ms for rank 1's message 0 (channel world) in vain");
   EXPECT_GE(Clock::now() - start, milliseconds(50));
   EXPECT_LT(Clock::now() - start, seconds(5));
 }
@@ -306,7 +306,7 @@ TEST_P(CommunicatorTest, ARankThatLeavesInGoodOrderDisturbsNobody) {
   EXPECT_EQ(Take(*world[1], 2, 10), other);
   Bytes got(1);
   EXPECT_EQ(ErrorOf([&] { world[1]->Finish(Receive(*world[1], 0, got)); }),
-            "rank 0 left the world; rank 1 still wants rank 0's message 1 (context world)");
+            "rank 0 left the world; rank 1 still wants rank 0's message 1 (channel world)");
   EXPECT_THAT(ErrorOf([&] { world[1]->Done(Receive(*world[1], 0, got)); }),
               HasSubstr("rank 0 left the world"));
 }
@@ -352,23 +352,23 @@ TEST_P(CommunicatorTest, NobodyPassesABarrierBeforeAllHaveEntered) {
 // Exchanges of random sizes on three communicators at once, every byte compared.
 TEST_P(CommunicatorTest, ManyExchangesArriveWhole) {
   constexpr int kSize = 4, kRounds = 60;
-  const auto size_of = [](int round, int context, int from, int to) {
-    return (round * 131 + context * 31 + from * 7 + to * 3) % 5 == 0
+  const auto size_of = [](int round, int channel, int from, int to) {
+    return (round * 131 + channel * 31 + from * 7 + to * 3) % 5 == 0
                ? 0
-               : (round * 7919 + context * 104729 + from * 1299709 + to * 15485863) % 20000;
+               : (round * 7919 + channel * 104729 + from * 1299709 + to * 15485863) % 20000;
   };
-  const auto seed_of = [](int round, int context, int from, int to) {
-    return ((round * 3 + context) * kSize + from) * kSize + to;
+  const auto seed_of = [](int round, int channel, int from, int to) {
+    return ((round * 3 + channel) * kSize + from) * kSize + to;
   };
   SpawnRanks(Make(kSize), [&](Communicator& world) {
     const std::array<int, kSize> reversed{3, 2, 1, 0}, same{0, 1, 2, 3};
     const auto a = world.Split(reversed, "a"), b = world.Split(same, "b");
-    const std::array<Communicator*, 3> contexts{&world, a.get(), b.get()};
+    const std::array<Communicator*, 3> channels{&world, a.get(), b.get()};
     for (int round = 0; round < kRounds; ++round) {
       std::array<std::vector<Bytes>, 3> sent, got;
       std::array<Communicator::Ticket, 3> tickets{};
       for (int c = 0; c < 3; ++c) {
-        Communicator& comm = *contexts[c];
+        Communicator& comm = *channels[c];
         std::vector<SendPiece> sends;
         std::vector<RecvPiece> recvs;
         sent[c].resize(kSize);
@@ -383,10 +383,10 @@ TEST_P(CommunicatorTest, ManyExchangesArriveWhole) {
         tickets[c] = comm.Start(sends, recvs, nullptr);
       }
       for (const int c : {2, 0, 1}) {
-        contexts[c]->Finish(tickets[c]);
+        channels[c]->Finish(tickets[c]);
         for (int peer = 0; peer < kSize; ++peer) {
           ASSERT_EQ(got[c][peer],
-                    Filled(got[c][peer].size(), seed_of(round, c, peer, contexts[c]->rank())));
+                    Filled(got[c][peer].size(), seed_of(round, c, peer, channels[c]->rank())));
         }
       }
     }

@@ -25,7 +25,7 @@ TEST_F(LockstepTest, TheSameProgramIsInStepWhoeverIsAhead) {
   EXPECT_EQ(lockstep_.HearEntered(1, 2, 2), "");
   EXPECT_EQ(lockstep_.Hear(1, {.block = 2, .number = 0}, kUlysses), "");
   EXPECT_EQ(lockstep_.EnterBlock(BlockKind::kStep), "");
-  EXPECT_EQ(lockstep_.left(), 2);
+  EXPECT_EQ(lockstep_.issued_before(), 2);
   EXPECT_EQ(lockstep_.HearEntered(2, 2, 2), "");
   EXPECT_EQ(lockstep_.Issue(kUlysses), "");
 }
@@ -62,7 +62,7 @@ TEST_F(LockstepTest, DecodeBlocksAreNotCompared) {
   EXPECT_EQ(lockstep_.Hear(1, {}, kUlysses), "");
   EXPECT_EQ(lockstep_.HearEntered(1, 3, 5), "");
   EXPECT_EQ(lockstep_.EnterBlock(BlockKind::kStep), "");
-  EXPECT_EQ(lockstep_.left(), 1);
+  EXPECT_EQ(lockstep_.issued_before(), 1);
 }
 
 }  // namespace

@@ -311,7 +311,7 @@ std::string WaitForRank1(Communicator& rank0) {
 }
 
 TEST(SocketWorldTest, GarbageFromARankFailsTheWorld) {
-  // Frame: kind, context, sequence, bytes and a place of two numbers, 8 bytes each.
+  // Frame: kind, channel, sequence, bytes and a place of two numbers, 8 bytes each.
   const std::array<uint64_t, 6> unknown_kind = {99}, huge = {1, 0, 0, uint64_t{1} << 60};
   for (const auto& frame : {unknown_kind, huge}) {
     PuppetWorld world = MeetPuppet();

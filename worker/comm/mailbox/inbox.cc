@@ -6,9 +6,9 @@
 
 namespace cogwheel {
 
-std::string DescribeMessage(const MessageKey& key, std::string_view context_name) {
+std::string DescribeMessage(const MessageKey& key, std::string_view channel_name) {
   return "rank " + std::to_string(key.from) + "'s message " + std::to_string(key.sequence) +
-         " (context " + std::string(context_name) + ")";
+         " (channel " + std::string(channel_name) + ")";
 }
 
 Inbox::Inbox(int rank, int64_t held_bytes_per_peer)
@@ -24,25 +24,25 @@ std::pair<int64_t, int64_t> Inbox::EnterBlock(BlockKind kind) {
   const MutexLock lock(mutex_);
   FailIfWrong(lockstep_.EnterBlock(kind));
   if (!failure_.empty()) throw CommError(failure_);
-  return {lockstep_.block(), lockstep_.left()};
+  return {lockstep_.block(), lockstep_.issued_before()};
 }
 
-ProgramPlace Inbox::Issue(uint64_t context) {
+ProgramPlace Inbox::Issue(uint64_t channel_id) {
   const MutexLock lock(mutex_);
-  FailIfWrong(lockstep_.Issue(context));
+  FailIfWrong(lockstep_.Issue(channel_id));
   if (!failure_.empty()) throw CommError(failure_);
   return lockstep_.place();
 }
 
-void Inbox::PeerEntered(int peer, int64_t block, int64_t left) {
+void Inbox::PeerEntered(int peer, int64_t block, int64_t issued_before) {
   const MutexLock lock(mutex_);
-  FailIfWrong(lockstep_.HearEntered(peer, block, left));
+  FailIfWrong(lockstep_.HearEntered(peer, block, issued_before));
 }
 
 bool Inbox::Deliver(const MessageKey& key, std::vector<std::byte> data, const ProgramPlace& place) {
   const MutexLock lock(mutex_);
-  if (!failure_.empty() || closed_.contains(key.context)) return true;
-  FailIfWrong(lockstep_.Hear(key.from, place, key.context));
+  if (!failure_.empty() || closed_.contains(key.channel_id)) return true;
+  FailIfWrong(lockstep_.Hear(key.from, place, key.channel_id));
   if (!failure_.empty()) return true;
   int64_t& held_bytes = held_bytes_[key.from];
   held_bytes += static_cast<int64_t>(data.size());
@@ -57,29 +57,29 @@ bool Inbox::Deliver(const MessageKey& key, std::vector<std::byte> data, const Pr
   return fits;
 }
 
-std::string Inbox::LostBecause(const MessageKey& key, std::string_view context_name) const {
+std::string Inbox::LostBecause(const MessageKey& key, std::string_view channel_name) const {
   if (!failure_.empty()) return failure_;
   if (!left_.contains(key.from)) return "";
   return "rank " + std::to_string(key.from) + " left the world; rank " + std::to_string(rank_) +
-         " still wants " + DescribeMessage(key, context_name);
+         " still wants " + DescribeMessage(key, channel_name);
 }
 
-std::vector<std::byte> Inbox::Take(const MessageKey& key, std::string_view context_name,
+std::vector<std::byte> Inbox::Take(const MessageKey& key, std::string_view channel_name,
                                    std::chrono::steady_clock::time_point since,
                                    std::chrono::milliseconds limit) {
   const MutexLock lock(mutex_);
   const auto decided = [&] {
-    return held_.contains(key) || !LostBecause(key, context_name).empty();
+    return held_.contains(key) || !LostBecause(key, channel_name).empty();
   };
   const bool in_time =
       changed_.WaitFor(mutex_, since + limit - std::chrono::steady_clock::now(), decided);
   if (!failure_.empty()) throw CommError(failure_);
   const auto found = held_.find(key);
   if (found == held_.end()) {
-    throw CommError(in_time ? LostBecause(key, context_name)
+    throw CommError(in_time ? LostBecause(key, channel_name)
                             : "rank " + std::to_string(rank_) + " waited " +
                                   std::to_string(limit.count()) + " ms for " +
-                                  DescribeMessage(key, context_name) + " in vain");
+                                  DescribeMessage(key, channel_name) + " in vain");
   }
   std::vector<std::byte> data = std::move(found->second);
   held_.erase(found);
@@ -87,11 +87,11 @@ std::vector<std::byte> Inbox::Take(const MessageKey& key, std::string_view conte
   return data;
 }
 
-bool Inbox::Has(const MessageKey& key, std::string_view context_name) {
+bool Inbox::Has(const MessageKey& key, std::string_view channel_name) {
   const MutexLock lock(mutex_);
   if (!failure_.empty()) throw CommError(failure_);
   if (held_.contains(key)) return true;
-  const std::string lost = LostBecause(key, context_name);
+  const std::string lost = LostBecause(key, channel_name);
   if (!lost.empty()) throw CommError(lost);
   return false;
 }
@@ -118,12 +118,12 @@ void Inbox::PeerLeft(int peer) {
   changed_.NotifyAll();
 }
 
-void Inbox::Close(uint64_t context) {
+void Inbox::Close(uint64_t channel_id) {
   const MutexLock lock(mutex_);
-  closed_.insert(context);
-  const auto first = held_.lower_bound({.context = context});
+  closed_.insert(channel_id);
+  const auto first = held_.lower_bound({.channel_id = channel_id});
   auto last = first;
-  while (last != held_.end() && last->first.context == context) {
+  while (last != held_.end() && last->first.channel_id == channel_id) {
     held_bytes_[last->first.from] -= static_cast<int64_t>(last->second.size());
     ++last;
   }

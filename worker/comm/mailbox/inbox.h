@@ -16,7 +16,7 @@ namespace cogwheel {
 
 // Names one message between two ranks: which communicator, from whom, the how-manieth.
 struct MessageKey {
-  uint64_t context = 0;
+  uint64_t channel_id = 0;
   int from = 0;  // world rank
   uint64_t sequence = 0;
   auto operator<=>(const MessageKey&) const = default;
@@ -43,17 +43,17 @@ class Inbox {
   // Step agreement (lockstep.h). All three may fail the inbox; the first two then throw CommError.
   // EnterBlock returns the number of the block and how many exchanges the one before had.
   std::pair<int64_t, int64_t> EnterBlock(BlockKind kind) COGWHEEL_EXCLUDES(mutex_);
-  ProgramPlace Issue(uint64_t context) COGWHEEL_EXCLUDES(mutex_);
-  void PeerEntered(int peer, int64_t block, int64_t left) COGWHEEL_EXCLUDES(mutex_);
+  ProgramPlace Issue(uint64_t channel_id) COGWHEEL_EXCLUDES(mutex_);
+  void PeerEntered(int peer, int64_t block, int64_t issued_before) COGWHEEL_EXCLUDES(mutex_);
 
   // Waits for the message, at most for `limit` from `since`. Throws CommError when the world
-  // failed, the sender left or the time is over; context_name and both ranks are in its text.
-  std::vector<std::byte> Take(const MessageKey& key, std::string_view context_name,
+  // failed, the sender left or the time is over; channel_name and both ranks are in its text.
+  std::vector<std::byte> Take(const MessageKey& key, std::string_view channel_name,
                               std::chrono::steady_clock::time_point since,
                               std::chrono::milliseconds limit) COGWHEEL_EXCLUDES(mutex_);
 
   // True when Take would not wait. Throws CommError as Take does, but for the time.
-  bool Has(const MessageKey& key, std::string_view context_name) COGWHEEL_EXCLUDES(mutex_);
+  bool Has(const MessageKey& key, std::string_view channel_name) COGWHEEL_EXCLUDES(mutex_);
 
   // The world is lost: wakes every waiter, now and later. The first reason stays.
   void Fail(const std::string& reason) COGWHEEL_EXCLUDES(mutex_);
@@ -65,11 +65,11 @@ class Inbox {
 
   // Forgets a communicator: what it left and what still comes for it. Its number is kept (8 bytes
   // for each communicator ever closed; a group makes a few in its life).
-  void Close(uint64_t context) COGWHEEL_EXCLUDES(mutex_);
+  void Close(uint64_t channel_id) COGWHEEL_EXCLUDES(mutex_);
 
  private:
   // Why a message that is not held will never come; empty while it may.
-  std::string LostBecause(const MessageKey& key, std::string_view context_name) const
+  std::string LostBecause(const MessageKey& key, std::string_view channel_name) const
       COGWHEEL_REQUIRES(mutex_);
 
   void FailIfWrong(const std::string& wrong) COGWHEEL_REQUIRES(mutex_);
@@ -86,7 +86,7 @@ class Inbox {
   std::string failure_ COGWHEEL_GUARDED_BY(mutex_);
 };
 
-// "rank 2's message 17 (context ring)", for the texts of errors.
-std::string DescribeMessage(const MessageKey& key, std::string_view context_name);
+// "rank 2's message 17 (channel ring)", for the texts of errors.
+std::string DescribeMessage(const MessageKey& key, std::string_view channel_name);
 
 }  // namespace cogwheel

@@ -19,15 +19,16 @@ class LocalTransport final : public Transport {
 
   int world_rank() const override { return rank_; }
   Inbox& inbox() override { return *inboxes_->at(rank_); }
-  void PostEntered(int64_t block, int64_t left) override {
+  void PostEntered(int64_t block, int64_t issued_before) override {
     for (size_t peer = 0; peer < inboxes_->size(); ++peer) {
-      if (static_cast<int>(peer) != rank_) inboxes_->at(peer)->PeerEntered(rank_, block, left);
+      if (static_cast<int>(peer) != rank_)
+        inboxes_->at(peer)->PeerEntered(rank_, block, issued_before);
     }
   }
-  void Post(int to, uint64_t context, uint64_t sequence, const ProgramPlace& place,
+  void Post(int to, uint64_t channel_id, uint64_t sequence, const ProgramPlace& place,
             std::span<const std::byte> data) override {
     const bool fits =
-        inboxes_->at(to)->Deliver({.context = context, .from = rank_, .sequence = sequence},
+        inboxes_->at(to)->Deliver({.channel_id = channel_id, .from = rank_, .sequence = sequence},
                                   {data.begin(), data.end()}, place);
     if (!fits) {
       const std::string reason =

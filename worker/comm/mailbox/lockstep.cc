@@ -10,25 +10,26 @@ std::string Name(int rank) { return "rank " + std::to_string(rank); }
 }  // namespace
 
 std::string Lockstep::EnterBlock(BlockKind kind) {
-  left_ = std::exchange(count_, 0);
-  left_compared_ = compared_;
+  issued_before_ = std::exchange(count_, 0);
+  compared_before_ = compared_;
   compared_ = kind == BlockKind::kText || kind == BlockKind::kStep;
   issued_.clear();
   ++block_;
   for (auto& [peer, places] : heard_) places.erase(places.begin(), places.lower_bound({block_, 0}));
-  if (!left_compared_) return "";
+  if (!compared_before_) return "";
   for (const auto& [peer, entered] : entered_) {
     const bool same_block = entered.block == block_;
-    std::string wrong = same_block ? CheckLeft(peer, entered, left_, /*whole=*/true) : "";
+    std::string wrong =
+        same_block ? CheckIssuedBefore(peer, entered, issued_before_, /*whole=*/true) : "";
     if (!wrong.empty()) return wrong;
   }
   return "";
 }
 
-std::string Lockstep::Issue(uint64_t context) {
+std::string Lockstep::Issue(uint64_t channel_id) {
   ++count_;
   if (!compared_) return "";
-  issued_.push_back(context);
+  issued_.push_back(channel_id);
   for (const auto& [peer, places] : heard_) {
     const auto same = places.find({block_, place().number});
     if (same == places.end()) continue;
@@ -38,7 +39,7 @@ std::string Lockstep::Issue(uint64_t context) {
   for (const auto& [peer, entered] : entered_) {
     if (entered.block != block_ + 1) continue;
     std::string wrong =
-        CheckLeft(peer, entered, static_cast<int64_t>(issued_.size()), /*whole=*/false);
+        CheckIssuedBefore(peer, entered, static_cast<int64_t>(issued_.size()), /*whole=*/false);
     if (!wrong.empty()) return wrong;
   }
   return "";
@@ -49,36 +50,37 @@ ProgramPlace Lockstep::place() const {
   return {.block = block_, .number = static_cast<int64_t>(issued_.size()) - 1};
 }
 
-std::string Lockstep::Hear(int peer, const ProgramPlace& place, uint64_t context) {
+std::string Lockstep::Hear(int peer, const ProgramPlace& place, uint64_t channel_id) {
   if (place.block == 0 || place.block < block_) return "";
-  heard_[peer][{place.block, place.number}] = context;
+  heard_[peer][{place.block, place.number}] = channel_id;
   const bool issued = place.block == block_ && place.number < static_cast<int64_t>(issued_.size());
-  return issued ? CheckHeard(peer, place.number, context) : "";
+  return issued ? CheckHeard(peer, place.number, channel_id) : "";
 }
 
-std::string Lockstep::HearEntered(int peer, int64_t block, int64_t left) {
-  const Entered entered{.block = block, .left = left};
+std::string Lockstep::HearEntered(int peer, int64_t block, int64_t issued_before) {
+  const Entered entered{.block = block, .issued_before = issued_before};
   entered_[peer] = entered;
-  if (block == block_ && left_compared_) return CheckLeft(peer, entered, left_, /*whole=*/true);
+  if (block == block_ && compared_before_)
+    return CheckIssuedBefore(peer, entered, issued_before_, /*whole=*/true);
   if (block == block_ + 1 && compared_) {
-    return CheckLeft(peer, entered, static_cast<int64_t>(issued_.size()), /*whole=*/false);
+    return CheckIssuedBefore(peer, entered, static_cast<int64_t>(issued_.size()), /*whole=*/false);
   }
   return "";
 }
 
-std::string Lockstep::CheckHeard(int peer, int64_t number, uint64_t context) const {
-  if (issued_[number] == context) return "";
+std::string Lockstep::CheckHeard(int peer, int64_t number, uint64_t channel_id) const {
+  if (issued_[number] == channel_id) return "";
   return "out of step: exchange " + std::to_string(number) + " of block " + std::to_string(block_) +
          " is on different communicators of " + Name(peer) + " and " + Name(rank_);
 }
 
 // `whole`: both have left the block; else this rank is still in it, and may not pass the peer.
-std::string Lockstep::CheckLeft(int peer, const Entered& entered, int64_t issued,
-                                bool whole) const {
-  if (issued == entered.left || (!whole && issued < entered.left)) return "";
+std::string Lockstep::CheckIssuedBefore(int peer, const Entered& entered, int64_t issued,
+                                        bool whole) const {
+  if (issued == entered.issued_before || (!whole && issued < entered.issued_before)) return "";
   return "out of step: " + Name(peer) + " left block " + std::to_string(entered.block - 1) +
-         " after " + std::to_string(entered.left) + " exchanges, " + Name(rank_) + " has issued " +
-         std::to_string(issued);
+         " after " + std::to_string(entered.issued_before) + " exchanges, " + Name(rank_) +
+         " has issued " + std::to_string(issued);
 }
 
 }  // namespace cogwheel

@@ -26,32 +26,32 @@ class Lockstep {
  public:
   explicit Lockstep(int rank) : rank_(rank) {}
 
-  // This rank begins its next block; left() says how many exchanges the one before had.
+  // This rank begins its next block; issued_before() says how many exchanges the one before had.
   std::string EnterBlock(BlockKind kind);
   int64_t block() const { return block_; }
-  int64_t left() const { return left_; }
+  int64_t issued_before() const { return issued_before_; }
   // This rank issues an exchange on a communicator.
-  std::string Issue(uint64_t context);
+  std::string Issue(uint64_t channel_id);
   ProgramPlace place() const;  // of the last exchange issued
   // A peer's message came.
-  std::string Hear(int peer, const ProgramPlace& place, uint64_t context);
+  std::string Hear(int peer, const ProgramPlace& place, uint64_t channel_id);
   // A peer has left block `block` - 1 after so many exchanges.
-  std::string HearEntered(int peer, int64_t block, int64_t left);
+  std::string HearEntered(int peer, int64_t block, int64_t issued_before);
 
  private:
   struct Entered {
     int64_t block = 0;
-    int64_t left = 0;
+    int64_t issued_before = 0;
   };
-  std::string CheckHeard(int peer, int64_t number, uint64_t context) const;
-  std::string CheckLeft(int peer, const Entered& entered, int64_t issued, bool whole) const;
+  std::string CheckHeard(int peer, int64_t number, uint64_t channel_id) const;
+  std::string CheckIssuedBefore(int peer, const Entered& entered, int64_t issued, bool whole) const;
 
   const int rank_;
   int64_t block_ = 0;
-  int64_t left_ = 0;
-  int64_t count_ = 0;           // of this block's exchanges so far
-  bool compared_ = false;       // this block
-  bool left_compared_ = false;  // the one before
+  int64_t issued_before_ = 0;
+  int64_t count_ = 0;             // of this block's exchanges so far
+  bool compared_ = false;         // this block
+  bool compared_before_ = false;  // the one before
   // The communicators of this block's exchanges, if it is compared: the host exchanges of a world
   // of GPUs are one block that never ends.
   std::vector<uint64_t> issued_;

@@ -24,47 +24,47 @@ MailboxCommunicator::MailboxCommunicator(std::shared_ptr<Transport> transport, i
     : MailboxCommunicator(std::move(transport),
                           {.name = "world", .id = 0, .members = AllRanks(size)}, time_limit) {}
 
-MailboxCommunicator::MailboxCommunicator(std::shared_ptr<Transport> transport, Context context,
+MailboxCommunicator::MailboxCommunicator(std::shared_ptr<Transport> transport, Channel channel,
                                          std::chrono::milliseconds time_limit)
     : transport_(std::move(transport)),
-      context_(std::move(context)),
+      channel_(std::move(channel)),
       time_limit_(time_limit),
-      next_send_(context_.members.size()),
-      next_recv_(context_.members.size()) {
-  const auto self = std::ranges::find(context_.members, transport_->world_rank());
-  if (self == context_.members.end()) {
+      next_send_(channel_.members.size()),
+      next_recv_(channel_.members.size()) {
+  const auto self = std::ranges::find(channel_.members, transport_->world_rank());
+  if (self == channel_.members.end()) {
     throw std::invalid_argument("rank " + std::to_string(transport_->world_rank()) +
-                                " is not a member of communicator '" + context_.name + "'");
+                                " is not a member of communicator '" + channel_.name + "'");
   }
-  rank_ = static_cast<int>(self - context_.members.begin());
+  rank_ = static_cast<int>(self - channel_.members.begin());
 }
 
-MailboxCommunicator::~MailboxCommunicator() { transport_->inbox().Close(context_.id); }
+MailboxCommunicator::~MailboxCommunicator() { transport_->inbox().Close(channel_.id); }
 
 int MailboxCommunicator::WorldRank(int member) const {
   if (member < 0 || member >= size()) {
-    throw std::invalid_argument("communicator '" + context_.name + "' has no rank " +
+    throw std::invalid_argument("communicator '" + channel_.name + "' has no rank " +
                                 std::to_string(member));
   }
-  return context_.members[member];
+  return channel_.members[member];
 }
 
 Communicator::Ticket MailboxCommunicator::Start(std::span<const SendPiece> sends,
                                                 std::span<const RecvPiece> recvs,
                                                 StreamHandle /*stream*/) {
-  const ProgramPlace place = transport_->inbox().Issue(context_.id);
+  const ProgramPlace place = transport_->inbox().Issue(channel_.id);
   for (const SendPiece& piece : sends) {
     if (piece.data.empty()) continue;
     const int to = WorldRank(piece.peer);
     if (piece.peer != rank_) *sent_bytes_ += static_cast<int64_t>(piece.data.size());
-    transport_->Post(to, context_.id, next_send_[piece.peer]++, place, piece.data);
+    transport_->Post(to, channel_.id, next_send_[piece.peer]++, place, piece.data);
   }
   std::vector<Expected> expected;
   for (const RecvPiece& piece : recvs) {
     if (piece.data.empty()) continue;
     const int from = WorldRank(piece.peer);
     expected.push_back(
-        {.key = {.context = context_.id, .from = from, .sequence = next_recv_[piece.peer]++},
+        {.key = {.channel_id = channel_.id, .from = from, .sequence = next_recv_[piece.peer]++},
          .target = piece.data});
   }
   open_[next_ticket_] = std::move(expected);
@@ -77,12 +77,12 @@ void MailboxCommunicator::Finish(Ticket ticket) {
   if (node.empty()) throw std::logic_error("a ticket is finished that is not open");
   for (const Expected& message : node.mapped()) {
     const std::vector<std::byte> data =
-        transport_->inbox().Take(message.key, context_.name, since, time_limit_);
+        transport_->inbox().Take(message.key, channel_.name, since, time_limit_);
     if (data.size() != message.target.size()) {
       throw CommError("rank " + std::to_string(message.key.from) + " sent " +
                       std::to_string(data.size()) + " bytes where rank " +
                       std::to_string(transport_->world_rank()) + " expects " +
-                      std::to_string(message.target.size()) + " (context " + context_.name +
+                      std::to_string(message.target.size()) + " (channel " + channel_.name +
                       ", message " + std::to_string(message.key.sequence) + ")");
     }
     std::memcpy(message.target.data(), data.data(), data.size());
@@ -90,9 +90,9 @@ void MailboxCommunicator::Finish(Ticket ticket) {
 }
 
 int64_t MailboxCommunicator::EnterBlock(BlockKind kind) {
-  const auto [block, left] = transport_->inbox().EnterBlock(kind);
-  transport_->PostEntered(block, left);
-  return left;
+  const auto [block, issued_before] = transport_->inbox().EnterBlock(kind);
+  transport_->PostEntered(block, issued_before);
+  return issued_before;
 }
 
 bool MailboxCommunicator::Done(Ticket ticket) {
@@ -100,7 +100,7 @@ bool MailboxCommunicator::Done(Ticket ticket) {
   if (open == open_.end()) throw std::logic_error("a ticket is asked for that is not open");
   transport_->inbox().ThrowIfFailed();
   return std::ranges::all_of(open->second, [this](const Expected& message) {
-    return transport_->inbox().Has(message.key, context_.name);
+    return transport_->inbox().Has(message.key, channel_.name);
   });
 }
 
@@ -108,9 +108,9 @@ std::unique_ptr<Communicator> MailboxCommunicator::Split(std::span<const int> me
                                                          const std::string& name) {
   // The members compute the same number for the split without talking.
   Fnv id;
-  id.AddNumber(context_.id);
+  id.AddNumber(channel_.id);
   id.AddText(name);
-  Context split = {.name = name, .id = 0, .members = {}};
+  Channel split = {.name = name, .id = 0, .members = {}};
   for (const int member : members) {
     split.members.push_back(WorldRank(member));
     id.AddNumber(split.members.back());

@@ -22,10 +22,10 @@ class Transport {
   virtual Inbox& inbox() = 0;
   // Hands a message over without waiting for the receiver; the bytes are copied. Throws CommError
   // when the receiver is too far behind.
-  virtual void Post(int to, uint64_t context, uint64_t sequence, const ProgramPlace& place,
+  virtual void Post(int to, uint64_t channel_id, uint64_t sequence, const ProgramPlace& place,
                     std::span<const std::byte> data) = 0;
   // Tells all others that this rank is in block `block`, after so many exchanges in the one before.
-  virtual void PostEntered(int64_t block, int64_t left) = 0;
+  virtual void PostEntered(int64_t block, int64_t issued_before) = 0;
   // Fails this rank's inbox and lets the others know.
   virtual void Abort(const std::string& reason) = 0;
 };
@@ -36,12 +36,12 @@ class MailboxCommunicator final : public Communicator {
  public:
   // What messages of one communicator are told apart by. members: world ranks in its order, this
   // one among them.
-  struct Context {
+  struct Channel {
     std::string name;
     uint64_t id = 0;
     std::vector<int> members;
   };
-  MailboxCommunicator(std::shared_ptr<Transport> transport, Context context,
+  MailboxCommunicator(std::shared_ptr<Transport> transport, Channel channel,
                       std::chrono::milliseconds time_limit);
   // The world of `size` ranks.
   MailboxCommunicator(std::shared_ptr<Transport> transport, int size,
@@ -49,7 +49,7 @@ class MailboxCommunicator final : public Communicator {
   ~MailboxCommunicator() override;
 
   int rank() const override { return rank_; }
-  int size() const override { return static_cast<int>(context_.members.size()); }
+  int size() const override { return static_cast<int>(channel_.members.size()); }
   Ticket Start(std::span<const SendPiece> sends, std::span<const RecvPiece> recvs,
                StreamHandle stream) override;
   void Finish(Ticket ticket) override;
@@ -69,7 +69,7 @@ class MailboxCommunicator final : public Communicator {
   int WorldRank(int member) const;
 
   const std::shared_ptr<Transport> transport_;
-  const Context context_;
+  const Channel channel_;
   const std::chrono::milliseconds time_limit_;
   int rank_ = 0;
   std::vector<uint64_t> next_send_;  // by member

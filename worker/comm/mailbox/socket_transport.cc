@@ -107,9 +107,9 @@ void SocketTransport::Wake() {
   [[maybe_unused]] const ssize_t written = write(wake_.fd(), &one, sizeof(one));
 }
 
-void SocketTransport::PostEntered(int64_t block, int64_t left) {
-  const Frame frame =
-      MakeFrame({.kind = FrameKind::kEntered, .place = {.block = block, .number = left}}, {});
+void SocketTransport::PostEntered(int64_t block, int64_t issued_before) {
+  const Frame frame = MakeFrame(
+      {.kind = FrameKind::kEntered, .place = {.block = block, .number = issued_before}}, {});
   {
     const MutexLock lock(mutex_);
     for (int peer = 0; peer < peer_count(); ++peer) {
@@ -119,16 +119,16 @@ void SocketTransport::PostEntered(int64_t block, int64_t left) {
   Wake();
 }
 
-void SocketTransport::Post(int to, uint64_t context, uint64_t sequence, const ProgramPlace& place,
-                           std::span<const std::byte> data) {
+void SocketTransport::Post(int to, uint64_t channel_id, uint64_t sequence,
+                           const ProgramPlace& place, std::span<const std::byte> data) {
   if (to == world_rank_) {
-    const bool fits = inbox_.Deliver({.context = context, .from = to, .sequence = sequence},
+    const bool fits = inbox_.Deliver({.channel_id = channel_id, .from = to, .sequence = sequence},
                                      {data.begin(), data.end()});
     if (!fits) inbox_.ThrowIfFailed();
     return;
   }
   Frame frame = MakeFrame({.kind = FrameKind::kMessage,
-                           .context = context,
+                           .channel_id = channel_id,
                            .sequence = sequence,
                            .bytes = data.size(),
                            .place = place},
@@ -217,7 +217,7 @@ std::optional<std::string> SocketTransport::TakeFrame(int peer) {
     case FrameKind::kMessage: {
       // Beyond the bound the inbox has failed and says so.
       [[maybe_unused]] const bool fits = inbox_.Deliver(
-          {.context = in.header.context, .from = peer, .sequence = in.header.sequence},
+          {.channel_id = in.header.channel_id, .from = peer, .sequence = in.header.sequence},
           std::exchange(in.body, {}), in.header.place);
       return std::nullopt;
     }

@@ -27,9 +27,9 @@ class SocketTransport final : public Transport {
 
   int world_rank() const override { return world_rank_; }
   Inbox& inbox() override { return inbox_; }
-  void Post(int to, uint64_t context, uint64_t sequence, const ProgramPlace& place,
+  void Post(int to, uint64_t channel_id, uint64_t sequence, const ProgramPlace& place,
             std::span<const std::byte> data) override;
-  void PostEntered(int64_t block, int64_t left) override;
+  void PostEntered(int64_t block, int64_t issued_before) override;
   // Also tells the peers, in place of what was still to be sent to them.
   void Abort(const std::string& reason) override;
 
@@ -38,7 +38,7 @@ class SocketTransport final : public Transport {
   // In the byte order of the host: all ranks of a world run on the same kind of machine.
   struct FrameHeader {
     FrameKind kind = FrameKind::kMessage;
-    uint64_t context = 0;
+    uint64_t channel_id = 0;
     uint64_t sequence = 0;
     uint64_t bytes = 0;
     ProgramPlace place;  // of kEntered: the block, and the count of the one before
