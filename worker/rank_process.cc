@@ -18,6 +18,7 @@
 #include "worker/comm/nccl/nccl_communicator.h"
 #include "worker/device/gpu_count.h"
 #include "worker/device/gpu_peak.h"
+#include "worker/journal/journaled_world.h"
 #include "worker/metrics/rank_admin.h"
 #include "worker/rank/exit_code.h"
 #include "worker/rank/guard.h"
@@ -68,21 +69,29 @@ RankAdmin::Identity Shown(const WorkerSettings& settings, const ModelDescription
   return shown;
 }
 
-std::unique_ptr<Communicator> JoinWorld(const WorkerSettings& settings, PeerListener listener,
-                                        const AssignOrder& order, int local_rank,
-                                        RankAdmin& admin) {
+JournaledWorld ConnectWorld(const WorkerSettings& settings, PeerListener listener,
+                            const AssignOrder& order, int local_rank, FlightRecorder& recorder) {
+  const std::chrono::seconds limit(settings.step_timeout_seconds);
+  SocketWorldOptions options = {.rank = order.world_rank,
+                                .addresses = order.peer_addresses,
+                                .token = order.token,
+                                .time_limit = limit};
+  if (settings.device == DeviceKind::kCuda) {
+    NcclWorld world = ConnectNcclWorld(ConnectSocketWorld(std::move(listener), options),
+                                       {.device_idx = local_rank, .time_limit = limit});
+    return Journaled(std::move(world.communicator), std::move(world.stream_waits), recorder);
+  }
+  const auto lockstep = std::make_shared<Lockstep>(order.world_rank);
+  options.marks = lockstep;
+  return Journaled(ConnectSocketWorld(std::move(listener), options), lockstep, recorder);
+}
+
+JournaledWorld JoinWorld(const WorkerSettings& settings, PeerListener listener,
+                         const AssignOrder& order, int local_rank, RankAdmin& admin,
+                         FlightRecorder& recorder) {
   SetLogField("epoch", std::to_string(order.epoch));
   SetLogField("rank", std::to_string(order.world_rank));
-  std::unique_ptr<Communicator> world = ConnectSocketWorld(
-      std::move(listener), {.rank = order.world_rank,
-                            .addresses = order.peer_addresses,
-                            .token = order.token,
-                            .time_limit = std::chrono::seconds(settings.step_timeout_seconds)});
-  if (settings.device == DeviceKind::kCuda) {
-    world = ConnectNcclWorld(std::move(world),
-                             {.device_idx = local_rank,
-                              .time_limit = std::chrono::seconds(settings.step_timeout_seconds)});
-  }
+  JournaledWorld world = ConnectWorld(settings, std::move(listener), order, local_rank, recorder);
   admin.Formed(order.epoch, order.world_rank);
   std::printf("{\"ready\":true,\"listen\":\"\",\"admin\":\"%s\"}\n", admin.address().c_str());
   std::fflush(stdout);
@@ -168,7 +177,8 @@ ControlStream::Options RankProcess::LinkOptions() {
 RankParts RankProcess::MakeParts() {
   return {.connect =
               [this](const AssignOrder& order) {
-                return JoinWorld(settings_, *std::move(listener_), order, local_rank_, admin_);
+                return JoinWorld(settings_, *std::move(listener_), order, local_rank_, admin_,
+                                 watchdog_.recorder());
               },
           .load = [this](int world_rank) { return Load(world_rank); },
           .drain_requested = [this] { return watchdog_.stops() > 0; }};

@@ -184,7 +184,8 @@ void PrintSteps(const std::string& name, const Mesh& mesh, const StepTimes& sink
 }
 
 // The denoising loop as the pipeline runs it, guided, with the model's scheduler.
-void RunSteps(const std::string& name, const Mesh& mesh, int steps, Communicator& world) {
+void RunSteps(const std::string& name, const Mesh& mesh, int steps, Communicator& world,
+              ProgramJournal& journal) {
   const Model model = ModelNamed(name);
   const auto begin = std::chrono::steady_clock::now();
   const auto transformer =
@@ -204,7 +205,7 @@ void RunSteps(const std::string& name, const Mesh& mesh, int steps, Communicator
                                                   model.frames, model.height, model.width);
   const JobSpec spec{.steps = steps, .guidance_scale = 6, .scheduler = SchedulerKind::kDpm};
   const StepCommandSource run = [] { return StepCommand::kRun; };
-  StepAgreement agreement(world, spec, 0, run);
+  StepAgreement agreement(world, journal, spec, 0, run);
   StepTimes sink;
   std::atomic<int64_t> work{0};
   std::atomic<double> operations{0};
@@ -233,7 +234,8 @@ void RunSteps(const std::string& name, const Mesh& mesh, int steps, Communicator
   PrintSteps(name, mesh, sink);
 }
 
-void RunJob(const char* folder, Dtype dtype, const Mesh& mesh, int steps, Communicator& world) {
+void RunJob(const char* folder, Dtype dtype, const Mesh& mesh, int steps, Communicator& world,
+            ProgramJournal& journal) {
   const auto pipeline = Pipeline::Create({.model_dir = folder,
                                           .mesh = mesh,
                                           .world_rank = world.rank(),
@@ -258,7 +260,7 @@ void RunJob(const char* folder, Dtype dtype, const Mesh& mesh, int steps, Commun
     StepTimes sink;
     const auto begin = std::chrono::steady_clock::now();
     const PipelineSeconds seconds =
-        pipeline->Run(spec, world, sink, [] { return StepCommand::kRun; });
+        pipeline->Run(spec, world, journal, sink, [] { return StepCommand::kRun; });
     const std::chrono::duration<double> all = std::chrono::steady_clock::now() - begin;
     if (world.rank() != 0) continue;
     std::printf(
@@ -280,13 +282,16 @@ int Main(const std::vector<std::string>& args) {
     const Mesh mesh = MeshNamed(args[2].c_str());
     SpawnGpuRanks(
         mesh.size(),
-        [&](Communicator& world) { RunSteps(args[1], mesh, std::stoi(args[3]), world); }, kLimit);
+        [&](Communicator& world, ProgramJournal& journal) {
+          RunSteps(args[1], mesh, std::stoi(args[3]), world, journal);
+        },
+        kLimit);
   } else if (args.size() == 5 && args[0] == "job") {
     const Mesh mesh = MeshNamed(args[3].c_str());
     SpawnGpuRanks(
         mesh.size(),
-        [&](Communicator& world) {
-          RunJob(args[1].c_str(), DtypeNamed(args[2]), mesh, std::stoi(args[4]), world);
+        [&](Communicator& world, ProgramJournal& journal) {
+          RunJob(args[1].c_str(), DtypeNamed(args[2]), mesh, std::stoi(args[4]), world, journal);
         },
         kLimit);
   } else if (!args.empty() && (args[0] == "ops" || args[0] == "vae")) {

@@ -63,10 +63,10 @@ class SimPipeline final : public Pipeline {
   }
   int64_t work_counter() const override { return work_counter_; }
 
-  PipelineSeconds Run(const JobSpec& spec, Communicator& world, FrameSink& sink,
-                      const StepCommandSource& command) override {
+  PipelineSeconds Run(const JobSpec& spec, Communicator& world, ProgramJournal& journal,
+                      FrameSink& sink, const StepCommandSource& command) override {
     if (world.size() != options_.mesh.size()) throw std::logic_error("not the world of this rank");
-    StepAgreement agreement(world, spec, PlanHash(spec, options_.mesh), command);
+    StepAgreement agreement(world, journal, spec, PlanHash(spec, options_.mesh), command);
     uint64_t state = ShareText(spec, world, agreement, sink);
     for (int step = 0; step < spec.steps; ++step) {
       agreement.AgreeToRun();

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/gpu/gpu_ranks.h"
+#include "tests/support/barrier.h"
 #include "tests/support/plain_attention.h"
 #include "worker/comm/nccl/nccl_communicator.h"
 #include "worker/device/device.h"

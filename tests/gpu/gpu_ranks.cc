@@ -20,6 +20,7 @@
 #include "worker/comm/mailbox/socket_communicator.h"
 #include "worker/comm/nccl/nccl_communicator.h"
 #include "worker/device/device.h"
+#include "worker/journal/journaled_world.h"
 
 namespace cogwheel {
 namespace {
@@ -28,7 +29,7 @@ constexpr int kFailed = 1;
 
 // A rank's life; never returns.
 [[noreturn]] void RunRank(int rank, PeerListener listener, SocketWorldOptions options,
-                          const std::function<void(Communicator&)>& fn) {
+                          const GpuRankProgram& fn) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   int code = 0;
   try {
@@ -37,10 +38,12 @@ constexpr int kFailed = 1;
     const c10::InferenceMode inference;
     at::set_num_threads(4);
     const DeviceScope scope(OpenStream(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(rank))));
-    auto hosts = ConnectSocketWorld(std::move(listener), options);
-    const auto world =
-        ConnectNcclWorld(std::move(hosts), {.device_idx = rank, .time_limit = options.time_limit});
-    fn(*world);
+    FlightRecorder recorder;
+    NcclWorld connected = ConnectNcclWorld(ConnectSocketWorld(std::move(listener), options),
+                                           {.device_idx = rank, .time_limit = options.time_limit});
+    const JournaledWorld world =
+        Journaled(std::move(connected.communicator), std::move(connected.stream_waits), recorder);
+    fn(*world.communicator, *world.journal);
     if (testing::Test::HasFailure()) code = kFailed;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "rank %d: %.2000s\n", rank, error.what());
@@ -74,6 +77,12 @@ void ComputeOnOneThread() { at::set_num_threads(1); }
 
 void SpawnGpuRanks(int size, const std::function<void(Communicator& world)>& fn,
                    std::chrono::seconds limit, std::chrono::milliseconds time_limit) {
+  const GpuRankProgram without = [&fn](Communicator& world, ProgramJournal&) { fn(world); };
+  SpawnGpuRanks(size, without, limit, time_limit);
+}
+
+void SpawnGpuRanks(int size, const GpuRankProgram& fn, std::chrono::seconds limit,
+                   std::chrono::milliseconds time_limit) {
   std::vector<PeerListener> listeners;
   SocketWorldOptions options{.token = "gpu test", .time_limit = time_limit};
   for (int rank = 0; rank < size; ++rank) {

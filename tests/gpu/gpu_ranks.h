@@ -6,6 +6,7 @@
 #include <span>
 
 #include "worker/comm/communicator.h"
+#include "worker/journal/program_journal.h"
 
 // Ranks as they are in production: a process and a GPU each, connected by sockets and NCCL.
 namespace cogwheel {
@@ -22,6 +23,11 @@ void ComputeOnOneThread();
 // the calling test when fn throws or has a failed expectation. Ranks that are not done within
 // `limit` are killed.
 void SpawnGpuRanks(int size, const std::function<void(Communicator& world)>& fn,
+                   std::chrono::seconds limit = std::chrono::seconds(120),
+                   std::chrono::milliseconds time_limit = std::chrono::seconds(60));
+// For programs that keep a journal.
+using GpuRankProgram = std::function<void(Communicator& world, ProgramJournal& journal)>;
+void SpawnGpuRanks(int size, const GpuRankProgram& fn,
                    std::chrono::seconds limit = std::chrono::seconds(120),
                    std::chrono::milliseconds time_limit = std::chrono::seconds(60));
 

@@ -29,22 +29,22 @@ std::unique_ptr<Pipeline> LoadOnGpu(const Communicator& world, const std::string
                            .cpu_threads = 2});
 }
 
-RecordingSink Run(Pipeline& pipeline, Communicator& world, JobSpec spec, OutputKind output) {
+RecordingSink Run(Pipeline& pipeline, const JobWorld::View& rank, JobSpec spec, OutputKind output) {
   spec.output = output;
-  if (world.rank() != 0) spec.image_rgb.clear();
+  if (rank.world.rank() != 0) spec.image_rgb.clear();
   pipeline.Plan(spec);
   RecordingSink sink;
-  pipeline.Run(spec, world, sink, {});
+  pipeline.Run(spec, rank.world, rank.journal, sink, {});
   return sink;
 }
 
-void ExpectReference(Communicator& world, const ParityCase& parity_case, const std::string& folder,
-                     const nlohmann::json& description) {
+void ExpectReference(const JobWorld::View& rank, const ParityCase& parity_case,
+                     const std::string& folder, const nlohmann::json& description) {
   const JobSpec spec = ToSpec(description["request"]);
-  const auto pipeline = LoadOnGpu(world, folder, parity_case.mesh, Dtype::kFp32);
-  const RecordingSink latents = Run(*pipeline, world, spec, OutputKind::kLatent);
-  const RecordingSink frames = Run(*pipeline, world, spec, OutputKind::kFrames);
-  if (world.rank() != 0) return;
+  const auto pipeline = LoadOnGpu(rank.world, folder, parity_case.mesh, Dtype::kFp32);
+  const RecordingSink latents = Run(*pipeline, rank, spec, OutputKind::kLatent);
+  const RecordingSink frames = Run(*pipeline, rank, spec, OutputKind::kFrames);
+  if (rank.world.rank() != 0) return;
   const SafetensorsFile expected(GoldenPath(description["expected"]));
   const at::Tensor expected_latents = ReadTensor(expected, "latents");
   const at::Tensor expected_frames = ReadTensor(expected, "frames");
@@ -69,13 +69,13 @@ TEST(GpuPipeline, MatchesTheReference) {
     if (!known && parity_case.mesh.size() <= GpusForTests()) meshes.push_back(parity_case.mesh);
   }
   for (const Mesh& mesh : meshes) {
-    SpawnGpuRanks(mesh.size(), [&](Communicator& world) {
+    SpawnGpuRanks(mesh.size(), [&](Communicator& world, ProgramJournal& journal) {
       for (const ParityCase& parity_case : AllCases()) {
         if (!(parity_case.mesh == mesh)) continue;
         const nlohmann::json description = ReadCase(parity_case.name);
         TemporaryFolder folder;
         BuildCheckpoint(description["checkpoint"], folder.path());
-        ExpectReference(world, parity_case, folder.path(), description);
+        ExpectReference({world, journal}, parity_case, folder.path(), description);
       }
     });
   }
@@ -84,15 +84,15 @@ TEST(GpuPipeline, MatchesTheReference) {
 // Half precision: the GPU's run is no further from the CPU's than three times what another order of
 // the CPU's own arithmetic is, a mesh of two. The kernels round once where the CPU's operations
 // round three or four times, so every operation differs, not attention alone.
-void ExpectCpus(Communicator& world, const char* name, Dtype dtype) {
+void ExpectCpus(const JobWorld::View& rank, const char* name, Dtype dtype) {
   const nlohmann::json description = ReadCase(name);
   TemporaryFolder folder;
   BuildCheckpoint(description["checkpoint"], folder.path());
   JobSpec spec = ToSpec(description["request"]);
   spec.output = OutputKind::kLatent;
-  const auto pipeline = LoadOnGpu(world, folder.path(), {}, dtype);
-  const RecordingSink gpu = Run(*pipeline, world, spec, OutputKind::kLatent);
-  const RecordingSink again = Run(*pipeline, world, spec, OutputKind::kLatent);
+  const auto pipeline = LoadOnGpu(rank.world, folder.path(), {}, dtype);
+  const RecordingSink gpu = Run(*pipeline, rank, spec, OutputKind::kLatent);
+  const RecordingSink again = Run(*pipeline, rank, spec, OutputKind::kLatent);
   EXPECT_EQ(gpu.latents, again.latents) << name;
   const RunOutcome cpu = RunOnMesh(folder.path(), {}, spec, {}, dtype);
   const RunOutcome other = RunOnMesh(folder.path(), {.ring = 2}, spec, {}, dtype);
@@ -105,10 +105,10 @@ void ExpectCpus(Communicator& world, const char* name, Dtype dtype) {
 }
 
 TEST(GpuPipeline, HalfPrecisionMatchesTheCpu) {
-  SpawnGpuRanks(1, [](Communicator& world) {
+  SpawnGpuRanks(1, [](Communicator& world, ProgramJournal& journal) {
     for (const char* name : {"sincos-ddim", "rope-dpm", "rope15-i2v-dpm", "learned-ddim"}) {
-      ExpectCpus(world, name, Dtype::kBf16);
-      ExpectCpus(world, name, Dtype::kFp16);
+      ExpectCpus({world, journal}, name, Dtype::kBf16);
+      ExpectCpus({world, journal}, name, Dtype::kFp16);
     }
   });
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "worker/comm/communicator.h"
+#include "worker/journal/program_journal.h"
 
 namespace cogwheel {
 
@@ -69,17 +70,17 @@ class FaultCommunicator final : public Communicator {
     if (ticket != kNothing) inner_.Finish(ticket);
   }
   bool Done(Ticket ticket) override { return ticket == kNothing || inner_.Done(ticket); }
-  int64_t EnterBlock(BlockKind kind) override {
-    ++plan_->blocks;
-    return inner_.EnterBlock(kind);
-  }
-  void BlockAgreed() override { inner_.BlockAgreed(); }
   std::unique_ptr<Communicator> Split(std::span<const int> members,
                                       const std::string& name) override {
     return std::make_unique<FaultCommunicator>(inner_.Split(members, name), plan_);
   }
   void Abort(const std::string& reason) override { inner_.Abort(reason); }
   int64_t sent_bytes() const override { return inner_.sent_bytes(); }
+
+  // The rank's journal with the blocks counted. Borrows the world's.
+  std::unique_ptr<ProgramJournal> Journal(ProgramJournal& inner) {
+    return std::make_unique<CountedJournal>(inner, plan_);
+  }
 
   // How many exchanges were started, splits included.
   int starts() const { return plan_->starts; }
@@ -95,6 +96,21 @@ class FaultCommunicator final : public Communicator {
     const Fault fault;
     std::atomic<int> starts{0}, blocks{0}, fault_block{-1};
     std::function<void()> deferred;
+  };
+
+  class CountedJournal final : public ProgramJournal {
+   public:
+    CountedJournal(ProgramJournal& inner, std::shared_ptr<Plan> plan)
+        : inner_(inner), plan_(std::move(plan)) {}
+    int64_t EnterBlock(BlockKind kind) override {
+      ++plan_->blocks;
+      return inner_.EnterBlock(kind);
+    }
+    void BlockAgreed() override { inner_.BlockAgreed(); }
+
+   private:
+    ProgramJournal& inner_;
+    const std::shared_ptr<Plan> plan_;
   };
 
   // Once the next exchange was started; with copies, as the buffers may be gone then.

@@ -6,7 +6,6 @@
 #include <thread>
 #include <utility>
 
-#include "worker/comm/mailbox/local_communicator.h"
 #include "worker/comm/mailbox/socket_communicator.h"
 
 namespace cogwheel {
@@ -31,23 +30,16 @@ class FirstError {
 
 }  // namespace
 
-void SpawnRanks(int size, const std::function<void(Communicator&)>& fn,
-                std::chrono::milliseconds time_limit) {
-  SpawnRanks(MakeLocalWorld(size, time_limit), fn);
-}
-
-void SpawnRanks(std::vector<std::unique_ptr<Communicator>> world,
-                const std::function<void(Communicator&)>& fn) {
+void RunRanks(std::vector<RankWork> ranks) {
   FirstError error;
   std::vector<std::thread> threads;
-  for (std::unique_ptr<Communicator>& member : world) {
-    // A rank leaves the world when its work is done, as a process does.
-    threads.emplace_back([&, comm = std::move(member)] {
+  for (RankWork& rank : ranks) {
+    threads.emplace_back([&error, work = std::move(rank)] {
       try {
-        fn(*comm);
+        work.run();
       } catch (...) {
         error.Keep();
-        comm->Abort("another rank of the test failed");
+        work.abort();
       }
     });
   }
@@ -55,15 +47,30 @@ void SpawnRanks(std::vector<std::unique_ptr<Communicator>> world,
   error.Rethrow();
 }
 
-std::vector<std::unique_ptr<Communicator>> MakeSocketWorld(int size,
-                                                           std::chrono::milliseconds time_limit,
-                                                           int64_t held_bytes_per_peer) {
+void SpawnRanks(int size, const std::function<void(Communicator&)>& fn,
+                std::chrono::milliseconds time_limit) {
+  SpawnRanks(MakeLocalWorld(size, time_limit), fn);
+}
+
+void SpawnRanks(std::vector<std::unique_ptr<MailboxCommunicator>> world,
+                const std::function<void(Communicator&)>& fn) {
+  std::vector<RankWork> ranks;
+  for (std::unique_ptr<MailboxCommunicator>& member : world) {
+    const std::shared_ptr<Communicator> comm = std::move(member);
+    ranks.push_back({.run = [&fn, comm] { fn(*comm); },
+                     .abort = [comm] { comm->Abort("another rank of the test failed"); }});
+  }
+  RunRanks(std::move(ranks));
+}
+
+std::vector<std::unique_ptr<MailboxCommunicator>> MakeSocketWorld(
+    int size, std::chrono::milliseconds time_limit, const LocalWorldOptions& options) {
   std::vector<PeerListener> listeners;
   std::vector<std::string> addresses;
   for (int rank = 0; rank < size; ++rank) {
     addresses.push_back(listeners.emplace_back("127.0.0.1").address());
   }
-  std::vector<std::unique_ptr<Communicator>> world(size);
+  std::vector<std::unique_ptr<MailboxCommunicator>> world(size);
   FirstError error;
   std::vector<std::thread> threads;
   for (int rank = 0; rank < size; ++rank) {
@@ -75,7 +82,8 @@ std::vector<std::unique_ptr<Communicator>> MakeSocketWorld(int size,
                                           .token = "test",
                                           .connect_limit = std::chrono::seconds(20),
                                           .time_limit = time_limit,
-                                          .held_bytes_per_peer = held_bytes_per_peer});
+                                          .held_bytes_per_peer = options.held_bytes_per_peer,
+                                          .marks = options.marks ? options.marks(rank) : nullptr});
       } catch (...) {
         error.Keep();
       }

@@ -3,15 +3,19 @@
 #include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 
-#include "tests/support/spawn_ranks.h"
+#include "tests/support/journaled_ranks.h"
 
 namespace cogwheel {
 
 void SpawnTensorRanks(int size, const std::function<void(Communicator&)>& fn) {
-  SpawnRanks(size, [&](Communicator& comm) {
+  SpawnTensorRanks(size, [&](Communicator& world, ProgramJournal&) { fn(world); });
+}
+
+void SpawnTensorRanks(int size, const std::function<void(Communicator&, ProgramJournal&)>& fn) {
+  SpawnJournaledRanks(size, [&](Communicator& world, ProgramJournal& journal) {
     at::set_num_threads(1);
     const c10::InferenceMode inference;
-    fn(comm);
+    fn(world, journal);
   });
 }
 

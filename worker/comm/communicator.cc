@@ -41,12 +41,4 @@ void AllGather(Communicator& comm, std::span<const std::byte> mine,
   Exchange(comm, sends, recvs, stream);
 }
 
-void Barrier(Communicator& comm, StreamHandle stream) {
-  std::byte token{1};
-  std::vector<std::byte> tokens(comm.size());
-  std::vector<std::span<std::byte>> parts;
-  for (std::byte& slot : tokens) parts.emplace_back(&slot, 1);
-  AllGather(comm, {&token, 1}, parts, stream);
-}
-
 }  // namespace cogwheel

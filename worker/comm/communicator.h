@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -9,7 +8,8 @@
 #include <string>
 #include <vector>
 
-// The one seam to other ranks. Works on bytes, counts and an opaque stream; knows no tensor type.
+// The one seam to other ranks. Works on bytes, counts and an opaque stream; knows no tensor type
+// and not what the exchanges are for (worker/journal/ does).
 namespace cogwheel {
 
 // A peer died, hung past the time limit, sent something else than expected, or the communicator was
@@ -27,10 +27,6 @@ struct RecvPiece {
   int peer = 0;
   std::span<std::byte> data;
 };
-
-// Work between two points where the ranks agree to go on. Within kText and kStep all ranks issue
-// the same exchanges in the same order; in kDecode (a wavefront) each has its own.
-enum class BlockKind { kNone, kText, kStep, kDecode };
 
 // Where the bytes of an exchange lie: nullptr for host memory, else the CUDA stream that makes and
 // uses them on this rank's GPU. All members agree in it.
@@ -64,20 +60,6 @@ class Communicator {
   // True when Finish would not block. Throws CommError if the group is lost.
   virtual bool Done(Ticket ticket) = 0;
 
-  // On the world only: a block of exchanges begins, on this communicator and its splits. Returns
-  // how many were issued in the block before, for step agreement to compare. A transport between
-  // hosts tells the peers, so that those still in that block need not wait in vain (lockstep.h).
-  // The default counts nothing.
-  virtual int64_t EnterBlock(BlockKind /*kind*/) { return 0; }
-
-  // The ranks have agreed on the block: its own exchanges follow. For what it took.
-  virtual void BlockAgreed() {}
-
-  // On the world only: how long exchanges held streams back since the last call, on it and its
-  // splits, as far as the device has come. Never waits, for the device neither. The default has no
-  // streams.
-  virtual std::chrono::nanoseconds TakeStreamWaits() { return std::chrono::nanoseconds(0); }
-
   // A communicator over some members, in the order given; every rank in `members` calls it with the
   // same list and the same name, in the same order as its other splits. Ranks outside do not call.
   // Shares the parent's connections.
@@ -104,7 +86,5 @@ void Gather(Communicator& comm, int root, std::span<const std::byte> mine,
 // Piece i of `parts` receives rank i's `mine` on every rank; sizes may differ by rank.
 void AllGather(Communicator& comm, std::span<const std::byte> mine,
                std::span<const std::span<std::byte>> parts, StreamHandle stream);
-// Nobody returns before all have entered.
-void Barrier(Communicator& comm, StreamHandle stream);
 
 }  // namespace cogwheel

@@ -6,12 +6,11 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/mutex.h"
-#include "worker/comm/communicator.h"
+#include "worker/journal/program_journal.h"
 
 namespace cogwheel {
 
@@ -77,14 +76,7 @@ class FlightRecorder {
   std::chrono::nanoseconds waited_ COGWHEEL_GUARDED_BY(mutex_){0};  // in block_
 };
 
-std::string_view BlockName(BlockKind kind);
-
 // One line an entry: "#17 ulysses 4096 B, block 3, 1.204 s ago, open".
 std::string DescribeEntry(const FlightRecorder::Entry& entry, FlightRecorder::Time now);
-
-// The same communicator, each exchange of it and of its splits written down. Owns `inner`;
-// `recorder` outlives it.
-std::unique_ptr<Communicator> Recorded(std::unique_ptr<Communicator> inner,
-                                       FlightRecorder& recorder);
 
 }  // namespace cogwheel

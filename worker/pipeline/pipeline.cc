@@ -77,8 +77,8 @@ class CogVideoPipeline final : public Pipeline {
   CogVideoPipeline(const PipelineOptions& options, c10::Stream stream);
 
   int64_t Plan(const JobSpec& spec) override;
-  PipelineSeconds Run(const JobSpec& spec, Communicator& world, FrameSink& sink,
-                      const StepCommandSource& command) override;
+  PipelineSeconds Run(const JobSpec& spec, Communicator& world, ProgramJournal& journal,
+                      FrameSink& sink, const StepCommandSource& command) override;
   int64_t work_counter() const override { return work_counter_; }
   std::vector<ComponentLoad> loads() const override { return loads_; }
 
@@ -273,7 +273,8 @@ void CogVideoPipeline::Emit(const JobSpec& spec, const at::Tensor& latents, Comm
                latents);
 }
 
-PipelineSeconds CogVideoPipeline::Run(const JobSpec& spec, Communicator& world, FrameSink& sink,
+PipelineSeconds CogVideoPipeline::Run(const JobSpec& spec, Communicator& world,
+                                      ProgramJournal& journal, FrameSink& sink,
                                       const StepCommandSource& command) {
   const c10::InferenceMode inference;
   const DeviceScope scope(stream_);
@@ -282,7 +283,7 @@ PipelineSeconds CogVideoPipeline::Run(const JobSpec& spec, Communicator& world, 
   }
   PipelineSeconds seconds;
   const JobLayout layout = LayOut(spec);
-  StepAgreement agreement(world, spec, PlanHash(spec, layout.mesh), command);
+  StepAgreement agreement(world, journal, spec, PlanHash(spec, layout.mesh), command);
   const at::Tensor latents = DenoiseJob(spec, layout, world, agreement, sink, seconds);
   Stopwatch watch;
   Emit(spec, latents, world, agreement, sink);

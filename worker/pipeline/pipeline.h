@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "worker/comm/communicator.h"
+#include "worker/journal/program_journal.h"
 #include "worker/pipeline/frame_sink.h"
 #include "worker/pipeline/job_spec.h"
 #include "worker/sequence/mesh.h"
@@ -100,10 +101,10 @@ class Pipeline {
   // shapes; throws std::invalid_argument when this rank cannot run the job. No communication.
   virtual int64_t Plan(const JobSpec& spec) = 0;
 
-  // Runs the job with all other ranks of `world` (size = the mesh's). `sink` is used on world rank
-  // 0 only.
-  virtual PipelineSeconds Run(const JobSpec& spec, Communicator& world, FrameSink& sink,
-                              const StepCommandSource& command) = 0;
+  // Runs the job with all other ranks of `world` (size = the mesh's); `journal` is the world's.
+  // `sink` is used on world rank 0 only.
+  virtual PipelineSeconds Run(const JobSpec& spec, Communicator& world, ProgramJournal& journal,
+                              FrameSink& sink, const StepCommandSource& command) = 0;
 
   // Rises with every unit of work done (step, chunk): the heartbeat shows it. Thread-safe.
   virtual int64_t work_counter() const = 0;

@@ -3,7 +3,7 @@
 #include <cstring>
 #include <string>
 
-#include "worker/comm/fnv.h"
+#include "base/fnv.h"
 
 namespace cogwheel {
 
@@ -28,9 +28,10 @@ uint64_t PlanHash(const JobSpec& spec, const Mesh& mesh) {
   return fnv.hash();
 }
 
-StepAgreement::StepAgreement(Communicator& world, const JobSpec& spec, uint64_t plan_hash,
-                             const StepCommandSource& command)
+StepAgreement::StepAgreement(Communicator& world, ProgramJournal& journal, const JobSpec& spec,
+                             uint64_t plan_hash, const StepCommandSource& command)
     : world_(world),
+      journal_(journal),
       command_(command),
       next_{.epoch = spec.epoch,
             .job_sequence = spec.job_sequence,
@@ -40,7 +41,7 @@ StepAgreement::StepAgreement(Communicator& world, const JobSpec& spec, uint64_t 
             .command = 0} {}
 
 StepCommand StepAgreement::Agree(BlockKind next) {
-  const int64_t issued = world_.EnterBlock(next);
+  const int64_t issued = journal_.EnterBlock(next);
   if (block_ == BlockKind::kText || block_ == BlockKind::kStep) next_.issued += issued;
   block_ = next;
   Message message = next_;
@@ -51,7 +52,7 @@ StepCommand StepAgreement::Agree(BlockKind next) {
     message = Hear();
   }
   ++next_.point;
-  world_.BlockAgreed();
+  journal_.BlockAgreed();
   return static_cast<StepCommand>(message.command);
 }
 

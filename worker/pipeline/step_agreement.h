@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "worker/comm/communicator.h"
+#include "worker/journal/program_journal.h"
 #include "worker/pipeline/pipeline.h"
 
 namespace cogwheel {
@@ -20,8 +21,9 @@ uint64_t PlanHash(const JobSpec& spec, const Mesh& mesh);
 // for the others here, so a wavefront keeps running. Owned by the rank thread.
 class StepAgreement {
  public:
-  StepAgreement(Communicator& world, const JobSpec& spec, uint64_t plan_hash,
-                const StepCommandSource& command);
+  // `journal` is the world's.
+  StepAgreement(Communicator& world, ProgramJournal& journal, const JobSpec& spec,
+                uint64_t plan_hash, const StepCommandSource& command);
   // Rank 0's open sends are finished by Close; after a failure the world is lost and nothing waits.
   ~StepAgreement() = default;
 
@@ -50,6 +52,7 @@ class StepAgreement {
   Message Hear();
 
   Communicator& world_;
+  ProgramJournal& journal_;
   const StepCommandSource& command_;
   Message next_;
   BlockKind block_ = BlockKind::kNone;  // the current one

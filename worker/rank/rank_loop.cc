@@ -76,7 +76,7 @@ RankLoop::Verdict RankLoop::Lost(const LinkLost& lost) {
 
 RankLoop::Verdict RankLoop::Join(const AssignOrder& order) {
   if (order.epoch <= epoch_) return std::nullopt;
-  if (world_ != nullptr) {
+  if (world_.communicator != nullptr) {
     // A process belongs to one epoch; a fresh one joins the next.
     Log(LogLevel::kError, "leaving: the frontend formed a later epoch",
         {{"epoch", std::to_string(order.epoch)}});
@@ -86,13 +86,13 @@ RankLoop::Verdict RankLoop::Join(const AssignOrder& order) {
   Failpoint("rank.join");
   const absl::Status status = Guard([&] {
     pipeline_ = parts_.load(order.world_rank);
-    world_ = Recorded(parts_.connect(order), watchdog_.recorder());
+    world_ = parts_.connect(order);
   });
   if (!status.ok()) {
     Log(LogLevel::kError, "cannot join the group", {{"error", std::string(status.message())}});
     return ExitCodeOf(status);
   }
-  watchdog_.Guard(world_);
+  watchdog_.Guard(world_.communicator);
   Log(LogLevel::kInfo, "joined the group", {{"epoch", std::to_string(epoch_)}});
   link_.SendFormed(epoch_);
   link_.ShowJob(0, pipeline_.get());
@@ -110,13 +110,13 @@ absl::Status RankLoop::Prepare(RunOrder& order, int64_t& planned_bytes) {
 
 RankLoop::Verdict RankLoop::Answer(RunOrder order) {
   const int64_t sequence = order.spec.job_sequence;
-  if (world_ == nullptr || order.spec.epoch < epoch_) return std::nullopt;
+  if (world_.communicator == nullptr || order.spec.epoch < epoch_) return std::nullopt;
   if (order.spec.epoch > epoch_ || (next_sequence_ != 0 && sequence != next_sequence_)) {
     Log(LogLevel::kError, "the frontend skipped a job",
         {{"job", order.spec.job},
          {"got", std::to_string(order.spec.epoch) + "/" + std::to_string(sequence)},
          {"expected", std::to_string(epoch_) + "/" + std::to_string(next_sequence_)}});
-    world_->Abort("the frontend skipped a job");
+    world_.communicator->Abort("the frontend skipped a job");
     return kExitGroupLost;
   }
   next_sequence_ = sequence + 1;
@@ -143,9 +143,9 @@ RankLoop::Verdict RankLoop::Drop(const DropOrder& order) {
 }
 
 RankLoop::Verdict RankLoop::Start(const StartOrder& order) {
-  if (order.epoch < epoch_ || world_ == nullptr) return std::nullopt;
+  if (order.epoch < epoch_ || world_.communicator == nullptr) return std::nullopt;
   if (!waiting_.has_value() || waiting_->job_sequence != order.job_sequence) {
-    world_->Abort("asked to start a job that was not planned");
+    world_.communicator->Abort("asked to start a job that was not planned");
     return kExitGroupLost;
   }
   const JobSpec spec = *std::move(waiting_);
@@ -166,14 +166,15 @@ StepCommand RankLoop::NextCommand(const JobSpec& spec, const JobOutput* output) 
 RankLoop::Verdict RankLoop::Execute(const JobSpec& spec) {
   Log(LogLevel::kInfo, "job started", {{"job", spec.job}});
   NoSink nothing;
-  const std::unique_ptr<JobOutput> output = world_->rank() == 0 ? link_.OpenOutput(spec) : nullptr;
+  const std::unique_ptr<JobOutput> output =
+      world_.communicator->rank() == 0 ? link_.OpenOutput(spec) : nullptr;
   FrameSink& sink = output != nullptr ? static_cast<FrameSink&>(*output) : nothing;
   JobReport report{.epoch = spec.epoch, .job_sequence = spec.job_sequence};
   SetLogField("job", spec.job);
   watchdog_.BeginJob(spec);
   const absl::Status ran = Guard([&] {
-    report.seconds =
-        pipeline_->Run(spec, *world_, sink, [&] { return NextCommand(spec, output.get()); });
+    report.seconds = pipeline_->Run(spec, *world_.communicator, *world_.journal, sink,
+                                    [&] { return NextCommand(spec, output.get()); });
   });
   watchdog_.EndJob(/*finished=*/ran.ok());
   Failpoint("rank.stream");
@@ -190,7 +191,7 @@ RankLoop::Verdict RankLoop::Execute(const JobSpec& spec) {
   const bool stopped = absl::IsAborted(ran);
   const bool group_lives = ran.ok() || absl::IsCancelled(ran);
   report.epoch_over = !group_lives;
-  if (!group_lives && !stopped) world_->Abort(std::string(ran.message()));
+  if (!group_lives && !stopped) world_.communicator->Abort(std::string(ran.message()));
   link_.SendDone(report);
   if (group_lives || stopped) return std::nullopt;
   link_.Flush();

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "worker/comm/communicator.h"
+#include "worker/journal/journaled_world.h"
 #include "worker/pipeline/pipeline.h"
 #include "worker/rank/frontend_link.h"
 #include "worker/rank/watchdog.h"
@@ -16,7 +16,7 @@ namespace cogwheel {
 // The parts of a rank that a test replaces.
 struct RankParts {
   // Joins the group; throws CommError.
-  std::function<std::unique_ptr<Communicator>(const AssignOrder&)> connect;
+  std::function<JournaledWorld(const AssignOrder&)> connect;
   // Loads the model for a place in the group; throws like Pipeline::Create.
   std::function<std::unique_ptr<Pipeline>(int world_rank)> load;
   // True once this process was asked to leave (SIGTERM): the running job ends first.
@@ -60,7 +60,7 @@ class RankLoop {
   FrontendLink& link_;
   Watchdog& watchdog_;
   std::unique_ptr<Pipeline> pipeline_;
-  std::shared_ptr<Communicator> world_;  // shared with the watchdog, which may abort it
+  JournaledWorld world_;  // the watchdog shares the communicator and may abort it
   int64_t epoch_ = 0;
   int64_t next_sequence_ = 0;       // 0: any
   std::optional<JobSpec> waiting_;  // answered, not yet started

@@ -5,7 +5,7 @@
 #include <map>
 #include <optional>
 
-#include "worker/comm/communicator.h"
+#include "worker/journal/program_journal.h"
 
 namespace cogwheel {
 

@@ -4,8 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/fnv.h"
 #include "base/log.h"
-#include "worker/comm/fnv.h"
 #include "worker/rank/exit_code.h"
 
 namespace cogwheel {

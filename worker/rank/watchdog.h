@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "worker/comm/communicator.h"
 #include "worker/journal/flight_recorder.h"
 #include "worker/pipeline/job_spec.h"
 #include "worker/rank/step_deadline.h"

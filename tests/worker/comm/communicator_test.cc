@@ -15,6 +15,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/barrier.h"
 #include "tests/support/fault_communicator.h"
 #include "tests/support/spawn_ranks.h"
 #include "worker/comm/mailbox/local_communicator.h"
@@ -27,7 +28,7 @@ using std::chrono::seconds;
 using testing::AllOf;
 using testing::HasSubstr;
 using Clock = std::chrono::steady_clock;
-using World = std::vector<std::unique_ptr<Communicator>>;
+using World = std::vector<std::unique_ptr<MailboxCommunicator>>;
 using Bytes = std::vector<std::byte>;
 
 Bytes Filled(size_t size, int seed) {
@@ -65,14 +66,14 @@ std::string ErrorOf(Action action) {
 
 struct Kind {
   const char* name;
-  World (*make)(int size, milliseconds time_limit, int64_t held_bytes_per_peer);
+  World (*make)(int size, milliseconds time_limit, const LocalWorldOptions& options);
 };
 
 class CommunicatorTest : public testing::TestWithParam<Kind> {
  protected:
   static World Make(int size, milliseconds time_limit = seconds(20),
                     int64_t held_bytes_per_peer = int64_t{1} << 30) {
-    return GetParam().make(size, time_limit, held_bytes_per_peer);
+    return GetParam().make(size, time_limit, {.held_bytes_per_peer = held_bytes_per_peer});
   }
 };
 
@@ -246,9 +247,11 @@ TEST_P(CommunicatorTest, LeftoversAreFreed) {
     Send(*job0, 1, data);
     Bytes got(4000);
     job1->Finish(Receive(*job1, 0, got));
+    EXPECT_EQ(got, Filled(4000, job));
     Send(*job0, 1, Filled(4000, job));  // never taken
   }
-  SUCCEED();
+  Send(*world[0], 1, Filled(4000, 20));
+  EXPECT_EQ(Take(*world[1], 0, 4000), Filled(4000, 20));
 }
 
 TEST_P(CommunicatorTest, ARankTooFarAheadFailsTheWorld) {

@@ -22,6 +22,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/barrier.h"
 #include "worker/comm/mailbox/peer_socket.h"
 
 namespace cogwheel {

@@ -4,7 +4,8 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/support/spawn_ranks.h"
+#include "tests/support/barrier.h"
+#include "tests/support/journaled_ranks.h"
 
 namespace cogwheel {
 namespace {
@@ -65,24 +66,20 @@ bool HasBeenOpen(const FlightRecorder& recorder, std::chrono::nanoseconds time) 
 TEST(FlightRecorderTest, NotesHowLongABlockWaitedForOthers) {
   constexpr milliseconds kLate{200};
   std::vector<std::chrono::nanoseconds> waited[2];
-  std::vector<std::unique_ptr<FlightRecorder>> recorders;
-  auto world = MakeSocketWorld(2, seconds(20));
-  for (int rank = 0; rank < 2; ++rank) {
-    recorders.push_back(std::make_unique<FlightRecorder>(
-        FlightRecorder::Hooks{.on_block_end = [&own = waited[rank]](const auto& block) {
-          EXPECT_LT(block.waited, block.took);
-          own.push_back(block.waited);
-        }}));
-    world[rank] = Recorded(std::move(world[rank]), *recorders[rank]);
-  }
-  SpawnRanks(std::move(world), [&](Communicator& comm) {
+  auto ranks = MakeJournaledWorld(2, seconds(20), Wire::kSockets, [&](int rank) {
+    return FlightRecorder::Hooks{.on_block_end = [&own = waited[rank]](const auto& block) {
+      EXPECT_LT(block.waited, block.took);
+      own.push_back(block.waited);
+    }};
+  });
+  SpawnJournaledRanks(ranks, [&](Communicator& comm, ProgramJournal& journal) {
     Barrier(comm, nullptr);
-    comm.EnterBlock(BlockKind::kStep);
-    while (comm.rank() == 1 && !HasBeenOpen(*recorders[0], kLate)) std::this_thread::yield();
+    journal.EnterBlock(BlockKind::kStep);
+    while (comm.rank() == 1 && !HasBeenOpen(*ranks[0].recorder, kLate)) std::this_thread::yield();
     Barrier(comm, nullptr);
-    comm.EnterBlock(BlockKind::kStep);
+    journal.EnterBlock(BlockKind::kStep);
     Exchange(comm, {}, {}, nullptr);  // with nobody
-    comm.EnterBlock(BlockKind::kNone);
+    journal.EnterBlock(BlockKind::kNone);
   });
   ASSERT_EQ(waited[0].size(), 2);
   ASSERT_EQ(waited[1].size(), 2);
@@ -93,18 +90,15 @@ TEST(FlightRecorderTest, NotesHowLongABlockWaitedForOthers) {
 }
 
 TEST(FlightRecorderTest, SeesSplitsAndBytesToOthers) {
-  FlightRecorder recorders[2];
-  auto world = MakeSocketWorld(2, seconds(20));
-  for (int rank = 0; rank < 2; ++rank) {
-    world[rank] = Recorded(std::move(world[rank]), recorders[rank]);
-  }
-  SpawnRanks(std::move(world), [](Communicator& comm) {
+  auto ranks = MakeJournaledWorld(2, seconds(20), Wire::kSockets);
+  SpawnJournaledRanks(ranks, [](Communicator& comm, ProgramJournal&) {
     const std::array<int, 2> all = {0, 1};
     const auto ring = comm.Split(all, "ring");
     Barrier(comm, nullptr);
     Barrier(*ring, nullptr);
   });
-  for (const FlightRecorder& recorder : recorders) {
+  for (const JournaledRank& rank : ranks) {
+    const FlightRecorder& recorder = *rank.recorder;
     const auto entries = recorder.Entries();
     ASSERT_EQ(entries.size(), 2);
     EXPECT_EQ(entries[0].op, "world");

@@ -63,13 +63,13 @@ std::vector<uint8_t> DecodeByRendezvous(int size, int chunks, const StepCommandS
   const SmallVae vae;
   const auto board = std::make_shared<RendezvousBoard>(kLimit);
   std::vector<uint8_t> decoded;
-  SpawnTensorRanks(size, [&](Communicator& world) {
+  SpawnTensorRanks(size, [&](Communicator& world, ProgramJournal& journal) {
     std::vector<int> all(size);
     for (int rank = 0; rank < size; ++rank) all[rank] = rank;
     RendezvousCommunicator carries(world.Split(all, "carries"), "carries", board);
     RecordingSink sink;
     std::atomic<int64_t> work{0};
-    StepAgreement agreement(world, JobSpec{}, /*plan_hash=*/1, command);
+    StepAgreement agreement(world, journal, JobSpec{}, /*plan_hash=*/1, command);
     try {
       DecodeFrames({.vae = vae,
                     .carries = carries,

@@ -10,8 +10,8 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/checkpoint_builder.h"
+#include "tests/support/journaled_ranks.h"
 #include "tests/worker/pipeline/pipeline_runner.h"
-#include "worker/comm/mailbox/local_communicator.h"
 #include "worker/weights/weights.h"
 
 namespace cogwheel {
@@ -40,7 +40,7 @@ struct DecodeRun {
 std::vector<DecodeRun> DecodeOn(int size, const Vae& vae, const at::Tensor& latents,
                                 const std::vector<StepCommandSource>& commands,
                                 bool tiling = false) {
-  const auto world = MakeLocalWorld(size, std::chrono::seconds(60));
+  const auto ranks = MakeJournaledWorld(size, std::chrono::seconds(60));
   std::vector<DecodeRun> runs(commands.size());
   for (DecodeRun& run : runs) {
     run.cancelled.resize(size);
@@ -51,12 +51,14 @@ std::vector<DecodeRun> DecodeOn(int size, const Vae& vae, const at::Tensor& late
     at::set_num_threads(1);
     std::vector<int> all(size);
     for (int i = 0; i < size; ++i) all[i] = i;
-    const auto carries = world[rank]->Split(all, "carries");
-    const auto frames = world[rank]->Split(all, "frames");
+    Communicator& world = *ranks[rank].world.communicator;
+    const auto carries = world.Split(all, "carries");
+    const auto frames = world.Split(all, "frames");
     for (size_t i = 0; i < commands.size(); ++i) {
       RecordingSink sink;
       std::atomic<int64_t> work{0};
-      StepAgreement agreement(*world[rank], JobSpec{}, /*plan_hash=*/1, commands[i]);
+      StepAgreement agreement(world, *ranks[rank].world.journal, JobSpec{}, /*plan_hash=*/1,
+                              commands[i]);
       bool cancelled = false;
       try {
         DecodeFrames({.vae = vae,
@@ -74,7 +76,7 @@ std::vector<DecodeRun> DecodeOn(int size, const Vae& vae, const at::Tensor& late
       const std::lock_guard lock(mutex);
       runs[i].cancelled[rank] = cancelled;
       runs[i].chunks_run[rank] = work;
-      runs[i].sent_bytes = std::max(runs[i].sent_bytes, world[rank]->sent_bytes());
+      runs[i].sent_bytes = std::max(runs[i].sent_bytes, world.sent_bytes());
       if (rank == 0) runs[i].sink = std::move(sink);
     }
   };

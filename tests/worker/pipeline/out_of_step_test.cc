@@ -16,7 +16,11 @@ namespace {
 constexpr Mesh kMesh{1, 2, 2};
 constexpr int kSteps = 3;
 
-using Faults = std::vector<std::unique_ptr<FaultCommunicator>>;
+struct FaultyRank {
+  std::unique_ptr<FaultCommunicator> world;
+  std::unique_ptr<ProgramJournal> journal;
+};
+using Faults = std::vector<FaultyRank>;
 
 JobSpec Job() {
   return {.job = "jobs/r8",
@@ -38,12 +42,13 @@ JobSpec Job() {
 RunOutcome RunWith(const std::string& model, Faults& faults, int faulty_rank, const Fault& fault) {
   faults.clear();
   faults.resize(kMesh.size());
-  const auto wrap = [&](int rank, Communicator& world) -> Communicator& {
+  const auto wrap = [&](int rank, const JobWorld::View& own) -> JobWorld::View {
     const Fault mine = rank == faulty_rank ? fault : Fault{.at_start = -1};
-    faults[rank] = std::make_unique<FaultCommunicator>(world, mine);
-    return *faults[rank];
+    faults[rank].world = std::make_unique<FaultCommunicator>(own.world, mine);
+    faults[rank].journal = faults[rank].world->Journal(own.journal);
+    return {*faults[rank].world, *faults[rank].journal};
   };
-  return RunOnMesh(model, kMesh, Job(), {}, Dtype::kFp32, wrap);
+  return RunOnMesh(model, kMesh, Job(), {}, Dtype::kFp32, {.wrap = wrap});
 }
 
 class OutOfStepTest : public testing::TestWithParam<Fault::Kind> {
@@ -56,7 +61,7 @@ TEST_P(OutOfStepTest, IsFoundBeforeTheNextBlockIsThrough) {
   Faults faults;
   const RunOutcome undisturbed = RunWith(folder_.path(), faults, /*faulty_rank=*/-1, {});
   EXPECT_EQ(undisturbed.errors, std::vector<std::string>(4));
-  const int starts = faults[0]->starts();
+  const int starts = faults[0].world->starts();
   for (const int seed : {1, 2, 3}) {
     std::mt19937 chance(seed);
     const int rank = static_cast<int>(chance() % 4);
@@ -68,11 +73,11 @@ TEST_P(OutOfStepTest, IsFoundBeforeTheNextBlockIsThrough) {
     const RunOutcome outcome =
         RunWith(folder_.path(), faults, rank, {.kind = GetParam(), .at_start = at});
     EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
-    const int fault_block = faults[rank]->fault_block();
+    const int fault_block = faults[rank].world->fault_block();
     ASSERT_GT(fault_block, 0);
     for (int each = 0; each < kMesh.size(); ++each) {
       EXPECT_NE(outcome.errors[each], "");
-      EXPECT_LE(faults[each]->blocks(), fault_block + 1);
+      EXPECT_LE(faults[each].world->blocks(), fault_block + 1);
     }
     RecordProperty("seed" + std::to_string(seed), outcome.errors[0]);
   }

@@ -3,7 +3,6 @@
 #include <chrono>
 #include <thread>
 
-#include "worker/comm/mailbox/local_communicator.h"
 #include "worker/pipeline/failure.h"
 
 namespace cogwheel {
@@ -26,9 +25,9 @@ void RecordingSink::OnLatents(std::span<const float> values, int, int, int, int)
 }
 
 RunOutcome RunOnMesh(const std::string& model_dir, const Mesh& mesh, const JobSpec& spec,
-                     const StepCommandSource& command, Dtype dtype, const WrapWorld& wrap) {
+                     const StepCommandSource& command, Dtype dtype, const JobWorld& on) {
   const int size = mesh.size();
-  const auto world = MakeLocalWorld(size, std::chrono::seconds(100));
+  const auto ranks = MakeJournaledWorld(size, std::chrono::seconds(100), on.wire, on.hooks);
   RunOutcome outcome;
   outcome.errors.resize(size);
   outcome.planned_bytes.resize(size);
@@ -46,19 +45,24 @@ RunOutcome RunOnMesh(const std::string& model_dir, const Mesh& mesh, const JobSp
       JobSpec own = spec;
       if (rank != 0) own.image_rgb.clear();
       outcome.planned_bytes[rank] = pipeline->Plan(own);
-      pipeline->Run(own, wrap ? wrap(rank, *world[rank]) : *world[rank], sinks[rank], command);
+      const JournaledWorld& world = ranks[rank].world;
+      const JobWorld::View own_view{*world.communicator, *world.journal};
+      const JobWorld::View view = on.wrap ? on.wrap(rank, own_view) : own_view;
+      pipeline->Run(own, view.world, view.journal, sinks[rank], command);
       outcome.operations[rank] = *options.operations;
     } catch (...) {
       const Failure failure = DescribeFailure(std::current_exception());
       outcome.errors[rank] = failure.message;
       cancelled[rank] = failure.kind == FailureKind::kCancelled;
-      if (!cancelled[rank]) world[rank]->Abort(failure.message);
+      if (!cancelled[rank]) ranks[rank].world.communicator->Abort(failure.message);
     }
   };
   std::vector<std::thread> threads;
   for (int rank = 0; rank < size; ++rank) threads.emplace_back(run, rank);
   for (std::thread& thread : threads) thread.join();
-  for (const auto& comm : world) outcome.sent_bytes.push_back(comm->sent_bytes());
+  for (const JournaledRank& rank : ranks) {
+    outcome.sent_bytes.push_back(rank.world.communicator->sent_bytes());
+  }
   outcome.cancelled.assign(cancelled.begin(), cancelled.end());
   outcome.sink = std::move(sinks[0]);
   return outcome;

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
+#include "tests/support/journaled_ranks.h"
 #include "worker/pipeline/pipeline.h"
 
 namespace cogwheel {
@@ -37,12 +39,22 @@ struct RunOutcome {
   std::vector<double> operations;
 };
 
+// The world that a job runs on.
+struct JobWorld {
+  Wire wire = Wire::kThreads;
+  std::function<FlightRecorder::Hooks(int rank)> hooks = {};
+  // Stands between a rank and its world, or does not: returns what the pipeline gets.
+  struct View {
+    Communicator& world;
+    ProgramJournal& journal;
+  };
+  std::function<View(int rank, const View& own)> wrap = {};
+};
+
 // Loads the model on every rank of the mesh, threads of this process, and runs one job. An image of
 // the job stays with rank 0 alone.
-// `wrap`, if given, stands between a rank and its world.
-using WrapWorld = std::function<Communicator&(int rank, Communicator& world)>;
 RunOutcome RunOnMesh(const std::string& model_dir, const Mesh& mesh, const JobSpec& spec,
                      const StepCommandSource& command = {}, Dtype dtype = Dtype::kFp32,
-                     const WrapWorld& wrap = {});
+                     const JobWorld& on = {});
 
 }  // namespace cogwheel

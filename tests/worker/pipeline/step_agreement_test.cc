@@ -6,7 +6,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/support/spawn_ranks.h"
+#include "tests/support/barrier.h"
+#include "tests/support/journaled_ranks.h"
 #include "worker/pipeline/failure.h"
 
 namespace cogwheel {
@@ -15,12 +16,12 @@ namespace {
 JobSpec SomeJob() { return {.job = "jobs/a", .epoch = 4, .job_sequence = 9, .steps = 5}; }
 
 TEST(StepAgreementTest, AllHearRankZero) {
-  SpawnRanks(3, [](Communicator& world) {
+  SpawnJournaledRanks(3, [](Communicator& world, ProgramJournal& journal) {
     int asked = 0;
     const StepCommandSource command = [&] {
       return ++asked == 3 ? StepCommand::kCancel : StepCommand::kRun;
     };
-    StepAgreement agreement(world, SomeJob(), 11, command);
+    StepAgreement agreement(world, journal, SomeJob(), 11, command);
     EXPECT_EQ(agreement.Agree(), StepCommand::kRun);
     EXPECT_EQ(agreement.Agree(), StepCommand::kRun);
     EXPECT_THROW(agreement.AgreeToRun(), JobCancelled);
@@ -32,29 +33,29 @@ TEST(StepAgreementTest, AllHearRankZero) {
 TEST(StepAgreementTest, ARankThatStandsElsewhereEndsTheGroup) {
   for (const int field : {0, 1, 2, 3}) {
     SCOPED_TRACE(field);
-    EXPECT_THROW(SpawnRanks(2,
-                            [field](Communicator& world) {
-                              JobSpec spec = SomeJob();
-                              uint64_t hash = 11;
-                              if (world.rank() == 1) {
-                                spec.epoch += field == 0;
-                                spec.job_sequence += field == 1;
-                                hash += field == 2;
-                              }
-                              const StepCommandSource command;
-                              StepAgreement agreement(world, spec, hash, command);
-                              if (field == 3 && world.rank() == 0) {
-                                StepAgreement other(world, spec, hash, command);
-                                other.Agree();
-                                other.Agree();
-                                other.Close();
-                                return;
-                              }
-                              agreement.Agree();
-                              if (field != 3) return;
-                              StepAgreement again(world, spec, hash, command);
-                              again.Agree();  // hears point 1, stands at point 0
-                            }),
+    EXPECT_THROW(SpawnJournaledRanks(2,
+                                     [field](Communicator& world, ProgramJournal& journal) {
+                                       JobSpec spec = SomeJob();
+                                       uint64_t hash = 11;
+                                       if (world.rank() == 1) {
+                                         spec.epoch += field == 0;
+                                         spec.job_sequence += field == 1;
+                                         hash += field == 2;
+                                       }
+                                       const StepCommandSource command;
+                                       StepAgreement agreement(world, journal, spec, hash, command);
+                                       if (field == 3 && world.rank() == 0) {
+                                         StepAgreement other(world, journal, spec, hash, command);
+                                         other.Agree();
+                                         other.Agree();
+                                         other.Close();
+                                         return;
+                                       }
+                                       agreement.Agree();
+                                       if (field != 3) return;
+                                       StepAgreement again(world, journal, spec, hash, command);
+                                       again.Agree();  // hears point 1, stands at point 0
+                                     }),
                  CommError);
   }
 }
@@ -63,26 +64,26 @@ TEST(StepAgreementTest, ARankThatStandsElsewhereEndsTheGroup) {
 // point.
 TEST(StepAgreementTest, ExchangesIssuedSoFarAreCompared) {
   for (const int rank : {0, 1}) {
-    const auto work = [rank](Communicator& world) {
+    const auto work = [rank](Communicator& world, ProgramJournal& journal) {
       const StepCommandSource command;
-      StepAgreement agreement(world, SomeJob(), 11, command);
+      StepAgreement agreement(world, journal, SomeJob(), 11, command);
       agreement.Agree();
       if (world.rank() == rank) Exchange(world, {}, {}, nullptr);
       agreement.Agree();
       Barrier(world, nullptr);
     };
-    EXPECT_THROW(SpawnRanks(2, work), CommError);
+    EXPECT_THROW(SpawnJournaledRanks(2, work), CommError);
   }
 }
 
 // The words by which failure.cc tells it from a lost peer.
 TEST(StepAgreementTest, SaysThatItIsOutOfStep) {
-  const auto differ = [](Communicator& world) {
+  const auto differ = [](Communicator& world, ProgramJournal& journal) {
     const StepCommandSource command;
-    StepAgreement agreement(world, SomeJob(), /*plan_hash=*/world.rank(), command);
+    StepAgreement agreement(world, journal, SomeJob(), /*plan_hash=*/world.rank(), command);
     agreement.Agree();
   };
-  EXPECT_THAT([&] { SpawnRanks(2, differ); },
+  EXPECT_THAT([&] { SpawnJournaledRanks(2, differ); },
               testing::ThrowsMessage<CommError>(testing::HasSubstr("out of step")));
 }
 

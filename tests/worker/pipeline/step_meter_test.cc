@@ -2,10 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/checkpoint_builder.h"
-#include "tests/support/fault_communicator.h"
-#include "tests/support/spawn_ranks.h"
 #include "tests/worker/pipeline/pipeline_runner.h"
-#include "worker/journal/flight_recorder.h"
 
 namespace cogwheel {
 namespace {
@@ -32,49 +29,36 @@ constexpr double kJobOperations = 3. * 2 * 2 * (24. * 61 * 320 * 320 + 4. * 61 *
 
 // The steps of one rank.
 struct Metered {
-  explicit Metered(std::unique_ptr<Communicator> inner)
-      : world(Recorded(std::move(inner), recorder)) {}
-
   int steps = 0;
   nanoseconds took{0}, waited{0};
-  FlightRecorder recorder{{.on_block_end = [this](const FlightRecorder::EndedBlock& block) {
-    if (block.kind != BlockKind::kStep) return;
-    ++steps;
-    took += block.took;
-    waited += block.waited;
-  }}};
-  const std::unique_ptr<Communicator> world;
+
+  FlightRecorder::Hooks Hooks() {
+    return {.on_block_end = [this](const FlightRecorder::EndedBlock& block) {
+      if (block.kind != BlockKind::kStep) return;
+      ++steps;
+      took += block.took;
+      waited += block.waited;
+    }};
+  }
 };
 
 class StepMeterTest : public testing::Test {
  protected:
   StepMeterTest() { BuildCheckpoint("t2v-rope", folder_.path()); }
 
-  void ExpectMetered(const Mesh& mesh, bool sockets) {
-    SCOPED_TRACE(mesh.ToString() + (sockets ? " over sockets" : " over threads"));
-    std::vector<std::unique_ptr<Metered>> ranks(mesh.size());
-    if (sockets) {
-      auto world = MakeSocketWorld(mesh.size(), seconds(60));
-      for (int rank = 0; rank < mesh.size(); ++rank) {
-        ranks[rank] = std::make_unique<Metered>(std::move(world[rank]));
-      }
-    }
-    const auto meter = [&](int rank, Communicator& threads) -> Communicator& {
-      if (!sockets) {
-        ranks[rank] = std::make_unique<Metered>(
-            std::make_unique<FaultCommunicator>(threads, Fault{.at_start = -1}));
-      }
-      return *ranks[rank]->world;
-    };
+  void ExpectMetered(const Mesh& mesh, Wire wire) {
+    SCOPED_TRACE(mesh.ToString() + (wire == Wire::kSockets ? " over sockets" : " over threads"));
+    std::vector<Metered> ranks(mesh.size());
     const RunOutcome outcome =
-        RunOnMesh(folder_.path(), mesh, GuidedJob(), {}, Dtype::kFp32, meter);
+        RunOnMesh(folder_.path(), mesh, GuidedJob(), {}, Dtype::kFp32,
+                  {.wire = wire, .hooks = [&](int rank) { return ranks[rank].Hooks(); }});
     EXPECT_EQ(outcome.errors, std::vector<std::string>(mesh.size()));
     double operations = 0;
     for (int rank = 0; rank < mesh.size(); ++rank) {
       operations += outcome.operations[rank];
-      EXPECT_EQ(ranks[rank]->steps, 3);
-      EXPECT_LT(ranks[rank]->waited, ranks[rank]->took);
-      EXPECT_EQ(ranks[rank]->waited > nanoseconds(0), mesh.size() > 1) << "rank " << rank;
+      EXPECT_EQ(ranks[rank].steps, 3);
+      EXPECT_LT(ranks[rank].waited, ranks[rank].took);
+      EXPECT_EQ(ranks[rank].waited > nanoseconds(0), mesh.size() > 1) << "rank " << rank;
     }
     EXPECT_EQ(operations, kJobOperations);
   }
@@ -83,10 +67,10 @@ class StepMeterTest : public testing::Test {
 };
 
 TEST_F(StepMeterTest, CountsOperationsAndWaits) {
-  ExpectMetered({1, 1, 1}, /*sockets=*/false);
+  ExpectMetered({1, 1, 1}, Wire::kThreads);
   for (const Mesh& mesh : {Mesh{1, 1, 2}, Mesh{1, 2, 1}, Mesh{2, 1, 2}}) {
-    ExpectMetered(mesh, /*sockets=*/false);
-    ExpectMetered(mesh, /*sockets=*/true);
+    ExpectMetered(mesh, Wire::kThreads);
+    ExpectMetered(mesh, Wire::kSockets);
   }
 }
 

@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "worker/comm/mailbox/local_communicator.h"
+#include "tests/support/journaled_ranks.h"
 #include "worker/rank/exit_code.h"
 
 namespace cogwheel {
@@ -20,7 +20,7 @@ class FakePipeline final : public Pipeline {
     if (spec.steps == 0) throw std::invalid_argument("steps 0 cannot be");
     return 100;
   }
-  PipelineSeconds Run(const JobSpec& spec, Communicator&, FrameSink& sink,
+  PipelineSeconds Run(const JobSpec& spec, Communicator&, ProgramJournal&, FrameSink& sink,
                       const StepCommandSource& command) override {
     sink.OnProgress(Stage::kDenoise, 0, spec.steps);
     const StepCommand next = command();
@@ -87,11 +87,11 @@ class RankLoopTest : public testing::Test {
   }
   void PutStart(int64_t sequence) { Put(StartOrder{.epoch = kEpoch, .job_sequence = sequence}); }
   int Run() {
-    auto world = MakeLocalWorld(1, std::chrono::seconds(5));
+    auto world = MakeJournaledWorld(1, std::chrono::seconds(5));
     RankLoop loop({.connect =
                        [&](const AssignOrder&) {
                          if (connect_fails_) throw CommError("no peer");
-                         return std::move(world[0]);
+                         return std::move(world[0].world);
                        },
                    .load =
                        [&](int) {

@@ -6,6 +6,7 @@
 
 #include "tests/support/fake_clock.h"
 #include "worker/comm/mailbox/local_communicator.h"
+#include "worker/journal/recorded_communicator.h"
 #include "worker/rank/exit_code.h"
 
 namespace cogwheel {

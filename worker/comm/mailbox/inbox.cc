@@ -11,8 +11,8 @@ std::string DescribeMessage(const MessageKey& key, std::string_view channel_name
          " (channel " + std::string(channel_name) + ")";
 }
 
-Inbox::Inbox(int rank, int64_t held_bytes_per_peer)
-    : rank_(rank), held_bytes_per_peer_(held_bytes_per_peer), lockstep_(rank) {}
+Inbox::Inbox(int rank, int64_t held_bytes_per_peer, std::shared_ptr<MessageMarks> marks)
+    : rank_(rank), held_bytes_per_peer_(held_bytes_per_peer), marks_(std::move(marks)) {}
 
 void Inbox::FailIfWrong(const std::string& wrong) {
   if (wrong.empty() || !failure_.empty()) return;
@@ -20,29 +20,23 @@ void Inbox::FailIfWrong(const std::string& wrong) {
   changed_.NotifyAll();
 }
 
-std::pair<int64_t, int64_t> Inbox::EnterBlock(BlockKind kind) {
+MessageMark Inbox::Issue(uint64_t channel_id) {
   const MutexLock lock(mutex_);
-  FailIfWrong(lockstep_.EnterBlock(kind));
+  MessageMark mark{};
+  if (marks_ != nullptr) FailIfWrong(marks_->Issue(channel_id, mark));
   if (!failure_.empty()) throw CommError(failure_);
-  return {lockstep_.block(), lockstep_.issued_before()};
+  return mark;
 }
 
-ProgramPlace Inbox::Issue(uint64_t channel_id) {
+void Inbox::HearNote(int peer, const MessageMark& note) {
   const MutexLock lock(mutex_);
-  FailIfWrong(lockstep_.Issue(channel_id));
-  if (!failure_.empty()) throw CommError(failure_);
-  return lockstep_.place();
+  if (marks_ != nullptr) FailIfWrong(marks_->HeardNote(peer, note));
 }
 
-void Inbox::PeerEntered(int peer, int64_t block, int64_t issued_before) {
-  const MutexLock lock(mutex_);
-  FailIfWrong(lockstep_.HearEntered(peer, block, issued_before));
-}
-
-bool Inbox::Deliver(const MessageKey& key, std::vector<std::byte> data, const ProgramPlace& place) {
+bool Inbox::Deliver(const MessageKey& key, std::vector<std::byte> data, const MessageMark& mark) {
   const MutexLock lock(mutex_);
   if (!failure_.empty() || closed_.contains(key.channel_id)) return true;
-  FailIfWrong(lockstep_.Hear(key.from, place, key.channel_id));
+  if (marks_ != nullptr) FailIfWrong(marks_->Heard(key.from, mark, key.channel_id));
   if (!failure_.empty()) return true;
   int64_t& held_bytes = held_bytes_[key.from];
   held_bytes += static_cast<int64_t>(data.size());

@@ -4,13 +4,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/mutex.h"
-#include "worker/comm/mailbox/lockstep.h"
+#include "worker/comm/mailbox/message_marks.h"
 
 namespace cogwheel {
 
@@ -33,18 +34,19 @@ class Inbox {
   // at 768 x 1360, before rank 1 asks for any of it.
   static constexpr int64_t kHeldBytesPerPeer = int64_t{24} << 30;
 
-  explicit Inbox(int rank, int64_t held_bytes_per_peer = kHeldBytesPerPeer);
+  // Without `marks` messages carry none, and those of peers are not looked at.
+  explicit Inbox(int rank, int64_t held_bytes_per_peer = kHeldBytesPerPeer,
+                 std::shared_ptr<MessageMarks> marks = nullptr);
 
   // Never waits. False when the sender is further ahead than the bound: the inbox has then failed.
-  // A sender that is out of step (`place`, its exchange's) fails the inbox too.
+  // A message whose mark is wrong fails the inbox too.
   [[nodiscard]] bool Deliver(const MessageKey& key, std::vector<std::byte> data,
-                             const ProgramPlace& place = {}) COGWHEEL_EXCLUDES(mutex_);
+                             const MessageMark& mark = {}) COGWHEEL_EXCLUDES(mutex_);
 
-  // Step agreement (lockstep.h). All three may fail the inbox; the first two then throw CommError.
-  // EnterBlock returns the number of the block and how many exchanges the one before had.
-  std::pair<int64_t, int64_t> EnterBlock(BlockKind kind) COGWHEEL_EXCLUDES(mutex_);
-  ProgramPlace Issue(uint64_t channel_id) COGWHEEL_EXCLUDES(mutex_);
-  void PeerEntered(int peer, int64_t block, int64_t issued_before) COGWHEEL_EXCLUDES(mutex_);
+  // The mark of the messages of an exchange that this rank issues now. Throws CommError when the
+  // world has failed.
+  MessageMark Issue(uint64_t channel_id) COGWHEEL_EXCLUDES(mutex_);
+  void HearNote(int peer, const MessageMark& note) COGWHEEL_EXCLUDES(mutex_);
 
   // Waits for the message, at most for `limit` from `since`. Throws CommError when the world
   // failed, the sender left or the time is over; channel_name and both ranks are in its text.
@@ -76,8 +78,8 @@ class Inbox {
 
   const int rank_;
   const int64_t held_bytes_per_peer_;
+  const std::shared_ptr<MessageMarks> marks_;  // may be null; asked under mutex_
   Mutex mutex_;
-  Lockstep lockstep_ COGWHEEL_GUARDED_BY(mutex_);
   CondVar changed_;
   std::map<MessageKey, std::vector<std::byte>> held_ COGWHEEL_GUARDED_BY(mutex_);
   std::map<int, int64_t> held_bytes_ COGWHEEL_GUARDED_BY(mutex_);  // by sender

@@ -2,7 +2,9 @@
 
 #include <utility>
 
-#include "worker/comm/mailbox/mailbox_communicator.h"
+#include "worker/comm/communicator.h"
+#include "worker/comm/mailbox/inbox.h"
+#include "worker/comm/mailbox/transport.h"
 
 namespace cogwheel {
 namespace {
@@ -19,17 +21,16 @@ class LocalTransport final : public Transport {
 
   int world_rank() const override { return rank_; }
   Inbox& inbox() override { return *inboxes_->at(rank_); }
-  void PostEntered(int64_t block, int64_t issued_before) override {
+  void PostNote(const MessageMark& note) override {
     for (size_t peer = 0; peer < inboxes_->size(); ++peer) {
-      if (static_cast<int>(peer) != rank_)
-        inboxes_->at(peer)->PeerEntered(rank_, block, issued_before);
+      if (static_cast<int>(peer) != rank_) inboxes_->at(peer)->HearNote(rank_, note);
     }
   }
-  void Post(int to, uint64_t channel_id, uint64_t sequence, const ProgramPlace& place,
+  void Post(int to, uint64_t channel_id, uint64_t sequence, const MessageMark& mark,
             std::span<const std::byte> data) override {
     const bool fits =
         inboxes_->at(to)->Deliver({.channel_id = channel_id, .from = rank_, .sequence = sequence},
-                                  {data.begin(), data.end()}, place);
+                                  {data.begin(), data.end()}, mark);
     if (!fits) {
       const std::string reason =
           "rank " + std::to_string(rank_) + " is too far ahead of rank " + std::to_string(to);
@@ -48,14 +49,14 @@ class LocalTransport final : public Transport {
 
 }  // namespace
 
-std::vector<std::unique_ptr<Communicator>> MakeLocalWorld(int size,
-                                                          std::chrono::milliseconds time_limit,
-                                                          int64_t held_bytes_per_peer) {
+std::vector<std::unique_ptr<MailboxCommunicator>> MakeLocalWorld(
+    int size, std::chrono::milliseconds time_limit, const LocalWorldOptions& options) {
   auto inboxes = std::make_shared<Inboxes>();
   for (int rank = 0; rank < size; ++rank) {
-    inboxes->push_back(std::make_unique<Inbox>(rank, held_bytes_per_peer));
+    inboxes->push_back(std::make_unique<Inbox>(rank, options.held_bytes_per_peer,
+                                               options.marks ? options.marks(rank) : nullptr));
   }
-  std::vector<std::unique_ptr<Communicator>> world;
+  std::vector<std::unique_ptr<MailboxCommunicator>> world;
   for (int rank = 0; rank < size; ++rank) {
     world.push_back(std::make_unique<MailboxCommunicator>(
         std::make_shared<LocalTransport>(inboxes, rank), size, time_limit));

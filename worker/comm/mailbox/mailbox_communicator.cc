@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "worker/comm/fnv.h"
+#include "base/fnv.h"
 
 namespace cogwheel {
 namespace {
@@ -52,12 +52,12 @@ int MailboxCommunicator::WorldRank(int member) const {
 Communicator::Ticket MailboxCommunicator::Start(std::span<const SendPiece> sends,
                                                 std::span<const RecvPiece> recvs,
                                                 StreamHandle /*stream*/) {
-  const ProgramPlace place = transport_->inbox().Issue(channel_.id);
+  const MessageMark mark = transport_->inbox().Issue(channel_.id);
   for (const SendPiece& piece : sends) {
     if (piece.data.empty()) continue;
     const int to = WorldRank(piece.peer);
     if (piece.peer != rank_) *sent_bytes_ += static_cast<int64_t>(piece.data.size());
-    transport_->Post(to, channel_.id, next_send_[piece.peer]++, place, piece.data);
+    transport_->Post(to, channel_.id, next_send_[piece.peer]++, mark, piece.data);
   }
   std::vector<Expected> expected;
   for (const RecvPiece& piece : recvs) {
@@ -89,10 +89,9 @@ void MailboxCommunicator::Finish(Ticket ticket) {
   }
 }
 
-int64_t MailboxCommunicator::EnterBlock(BlockKind kind) {
-  const auto [block, issued_before] = transport_->inbox().EnterBlock(kind);
-  transport_->PostEntered(block, issued_before);
-  return issued_before;
+void MailboxCommunicator::PostNote(const MessageMark& note) {
+  transport_->inbox().ThrowIfFailed();
+  transport_->PostNote(note);
 }
 
 bool MailboxCommunicator::Done(Ticket ticket) {

@@ -10,25 +10,10 @@
 
 #include "worker/comm/communicator.h"
 #include "worker/comm/mailbox/inbox.h"
+#include "worker/comm/mailbox/message_marks.h"
+#include "worker/comm/mailbox/transport.h"
 
 namespace cogwheel {
-
-// How messages reach another rank's inbox: a function call between threads, a socket between
-// processes. Thread-safe.
-class Transport {
- public:
-  virtual ~Transport() = default;
-  virtual int world_rank() const = 0;
-  virtual Inbox& inbox() = 0;
-  // Hands a message over without waiting for the receiver; the bytes are copied. Throws CommError
-  // when the receiver is too far behind.
-  virtual void Post(int to, uint64_t channel_id, uint64_t sequence, const ProgramPlace& place,
-                    std::span<const std::byte> data) = 0;
-  // Tells all others that this rank is in block `block`, after so many exchanges in the one before.
-  virtual void PostEntered(int64_t block, int64_t issued_before) = 0;
-  // Fails this rank's inbox and lets the others know.
-  virtual void Abort(const std::string& reason) = 0;
-};
 
 // The CPU communicator: matching, splitting and time limits over any Transport. Owned by the rank
 // thread; Abort is thread-safe.
@@ -54,11 +39,16 @@ class MailboxCommunicator final : public Communicator {
                StreamHandle stream) override;
   void Finish(Ticket ticket) override;
   bool Done(Ticket ticket) override;
-  int64_t EnterBlock(BlockKind kind) override;
   std::unique_ptr<Communicator> Split(std::span<const int> members,
                                       const std::string& name) override;
   void Abort(const std::string& reason) override { transport_->Abort(reason); }
   int64_t sent_bytes() const override { return *sent_bytes_; }
+
+  // For whoever marks this world's messages (MessageMarks). Hands a note to all others, without
+  // waiting; throws CommError when the world has failed.
+  void PostNote(const MessageMark& note);
+  // What the marks say is wrong: fails this rank's side, unless it has failed already.
+  void Fail(const std::string& wrong) { transport_->inbox().Fail(wrong); }
 
  private:
   struct Expected {

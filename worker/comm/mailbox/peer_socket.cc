@@ -2,12 +2,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
-#include <memory>
 #include <utility>
 
-#include <arpa/inet.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -16,25 +12,10 @@
 #include <unistd.h>
 
 #include "worker/comm/communicator.h"
-#include "worker/comm/mailbox/socket_communicator.h"
+#include "worker/comm/mailbox/peer_address.h"
 
 namespace cogwheel {
 namespace {
-
-using AddressList = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
-
-AddressList Resolve(const std::string& address, bool passive) {
-  const HostPort parts = SplitAddress(address);
-  addrinfo hints = {};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = passive ? AI_PASSIVE : 0;
-  addrinfo* list = nullptr;
-  const int error = getaddrinfo(parts.host.c_str(), parts.port.c_str(), &hints, &list);
-  if (error != 0) {
-    throw CommError("cannot resolve peer address '" + address + "': " + gai_strerror(error));
-  }
-  return {list, &freeaddrinfo};
-}
 
 // Waits for `events`; false when the deadline passed.
 bool WaitReady(int fd, short events, Deadline deadline) {
@@ -76,19 +57,6 @@ Socket::Socket(Socket&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
 Socket& Socket::operator=(Socket&& other) noexcept {
   std::swap(fd_, other.fd_);
   return *this;
-}
-int Socket::Release() { return std::exchange(fd_, -1); }
-
-HostPort SplitAddress(const std::string& address) {
-  const size_t colon = address.rfind(':');
-  if (colon == std::string::npos) {
-    throw CommError("peer address '" + address + "' has no port");
-  }
-  std::string host = address.substr(0, colon);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
-    host = host.substr(1, host.size() - 2);
-  }
-  return {.host = host, .port = address.substr(colon + 1)};
 }
 
 Socket ConnectTo(const std::string& address, Deadline deadline) {
@@ -141,36 +109,6 @@ bool RecvAll(const Socket& socket, std::span<std::byte> data, Deadline deadline)
     }
   }
   return true;
-}
-
-PeerListener::PeerListener(const std::string& host) {
-  const bool v6 = host.find(':') != std::string::npos;
-  const std::string shown = v6 ? "[" + host + "]" : host;
-  const AddressList list = Resolve(shown + ":0", /*passive=*/true);
-  Socket socket(::socket(list->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!socket.valid() || bind(socket.fd(), list->ai_addr, list->ai_addrlen) != 0 ||
-      listen(socket.fd(), /*backlog=*/64) != 0) {
-    throw CommError("cannot listen for peers on " + host + ": " + std::strerror(errno));
-  }
-  sockaddr_storage bound = {};
-  socklen_t length = sizeof(bound);
-  getsockname(socket.fd(), reinterpret_cast<sockaddr*>(&bound), &length);
-  const in_port_t port = bound.ss_family == AF_INET6
-                             ? reinterpret_cast<sockaddr_in6*>(&bound)->sin6_port
-                             : reinterpret_cast<sockaddr_in*>(&bound)->sin_port;
-  address_ = shown + ":" + std::to_string(ntohs(port));
-  fd_ = socket.Release();
-}
-
-PeerListener::~PeerListener() {
-  if (fd_ >= 0) close(fd_);
-}
-PeerListener::PeerListener(PeerListener&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), address_(std::move(other.address_)) {}
-PeerListener& PeerListener::operator=(PeerListener&& other) noexcept {
-  std::swap(fd_, other.fd_);
-  std::swap(address_, other.address_);
-  return *this;
 }
 
 }  // namespace cogwheel

@@ -23,7 +23,6 @@ class Socket {
   Socket& operator=(Socket&& other) noexcept;
   int fd() const { return fd_; }
   bool valid() const { return fd_ >= 0; }
-  int Release();
 
  private:
   int fd_ = -1;
@@ -40,12 +39,5 @@ int MillisecondsTo(Deadline deadline);
 // Both return false when the peer closed, failed or was too slow.
 bool SendAll(const Socket& socket, std::span<const std::byte> data, Deadline deadline);
 bool RecvAll(const Socket& socket, std::span<std::byte> data, Deadline deadline);
-
-// HOST:PORT. IPv6 hosts stand in brackets.
-struct HostPort {
-  std::string host;
-  std::string port;
-};
-HostPort SplitAddress(const std::string& address);
 
 }  // namespace cogwheel

@@ -158,8 +158,8 @@ bool Doorman::Admit(Caller& caller, std::vector<Socket>& peers) const {
 
 }  // namespace
 
-std::unique_ptr<Communicator> ConnectSocketWorld(PeerListener listener,
-                                                 const SocketWorldOptions& options) {
+std::unique_ptr<MailboxCommunicator> ConnectSocketWorld(PeerListener listener,
+                                                        const SocketWorldOptions& options) {
   const int size = static_cast<int>(options.addresses.size());
   const Deadline deadline = std::chrono::steady_clock::now() + options.connect_limit;
   std::vector<Socket> peers(size);
@@ -168,8 +168,8 @@ std::unique_ptr<Communicator> ConnectSocketWorld(PeerListener listener,
   }
   Doorman(listener, options, deadline).AdmitHigher(peers);
   return std::make_unique<MailboxCommunicator>(
-      std::make_shared<SocketTransport>(options.rank, std::move(peers),
-                                        options.held_bytes_per_peer),
+      std::make_shared<SocketTransport>(options.rank, std::move(peers), options.held_bytes_per_peer,
+                                        options.marks),
       size, options.time_limit);
 }
 

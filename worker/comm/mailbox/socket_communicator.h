@@ -6,27 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "worker/comm/communicator.h"
 #include "worker/comm/mailbox/inbox.h"
+#include "worker/comm/mailbox/mailbox_communicator.h"
+#include "worker/comm/mailbox/message_marks.h"
+#include "worker/comm/mailbox/peer_listener.h"
 
 namespace cogwheel {
-
-// Listens for the other ranks of one host or several. Made before the rank says Hello, so that its
-// address is known. Move-only owner of the listening socket.
-class PeerListener {
- public:
-  explicit PeerListener(const std::string& host);  // binds HOST:0
-  ~PeerListener();
-  PeerListener(PeerListener&&) noexcept;
-  PeerListener& operator=(PeerListener&&) noexcept;
-
-  const std::string& address() const { return address_; }  // HOST:PORT
-  int fd() const { return fd_; }
-
- private:
-  int fd_ = -1;
-  std::string address_;
-};
 
 struct SocketWorldOptions {
   int rank = 0;
@@ -36,13 +21,14 @@ struct SocketWorldOptions {
   std::chrono::milliseconds time_limit{600'000};  // of any Finish
   // How far a rank may run ahead of one that does not take its messages, then CommError.
   int64_t held_bytes_per_peer = Inbox::kHeldBytesPerPeer;
+  std::shared_ptr<MessageMarks> marks;  // null: messages carry none
 };
 
 // The world communicator between CPU processes: one TCP connection per pair, one I/O thread per
 // process that alone reads and writes them. A peer's death (its connection ends without a goodbye)
 // fails every wait at once; a peer that ends in good order fails only waits for what it never sent.
 // Throws CommError when a rank cannot be reached, is not of this epoch, or does not come in time.
-std::unique_ptr<Communicator> ConnectSocketWorld(PeerListener listener,
-                                                 const SocketWorldOptions& options);
+std::unique_ptr<MailboxCommunicator> ConnectSocketWorld(PeerListener listener,
+                                                        const SocketWorldOptions& options);
 
 }  // namespace cogwheel

@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "worker/comm/communicator.h"
+
 namespace cogwheel {
 namespace {
 
@@ -53,12 +55,12 @@ std::optional<std::string> ReadSome(const Socket& socket, std::span<std::byte> t
 }  // namespace
 
 SocketTransport::SocketTransport(int world_rank, std::vector<Socket> peers,
-                                 int64_t held_bytes_per_peer)
+                                 int64_t held_bytes_per_peer, std::shared_ptr<MessageMarks> marks)
     : world_rank_(world_rank),
       held_bytes_per_peer_(held_bytes_per_peer),
       peers_(std::move(peers)),
       wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
-      inbox_(world_rank, held_bytes_per_peer),
+      inbox_(world_rank, held_bytes_per_peer, std::move(marks)),
       incoming_(peers_.size()),
       outgoing_(peers_.size()) {
   if (!wake_.valid()) throw CommError("no eventfd: " + std::string(std::strerror(errno)));
@@ -107,9 +109,8 @@ void SocketTransport::Wake() {
   [[maybe_unused]] const ssize_t written = write(wake_.fd(), &one, sizeof(one));
 }
 
-void SocketTransport::PostEntered(int64_t block, int64_t issued_before) {
-  const Frame frame = MakeFrame(
-      {.kind = FrameKind::kEntered, .place = {.block = block, .number = issued_before}}, {});
+void SocketTransport::PostNote(const MessageMark& note) {
+  const Frame frame = MakeFrame({.kind = FrameKind::kNote, .mark = note}, {});
   {
     const MutexLock lock(mutex_);
     for (int peer = 0; peer < peer_count(); ++peer) {
@@ -119,8 +120,8 @@ void SocketTransport::PostEntered(int64_t block, int64_t issued_before) {
   Wake();
 }
 
-void SocketTransport::Post(int to, uint64_t channel_id, uint64_t sequence,
-                           const ProgramPlace& place, std::span<const std::byte> data) {
+void SocketTransport::Post(int to, uint64_t channel_id, uint64_t sequence, const MessageMark& mark,
+                           std::span<const std::byte> data) {
   if (to == world_rank_) {
     const bool fits = inbox_.Deliver({.channel_id = channel_id, .from = to, .sequence = sequence},
                                      {data.begin(), data.end()});
@@ -131,7 +132,7 @@ void SocketTransport::Post(int to, uint64_t channel_id, uint64_t sequence,
                            .channel_id = channel_id,
                            .sequence = sequence,
                            .bytes = data.size(),
-                           .place = place},
+                           .mark = mark},
                           data);
   {
     const MutexLock lock(mutex_);
@@ -218,11 +219,11 @@ std::optional<std::string> SocketTransport::TakeFrame(int peer) {
       // Beyond the bound the inbox has failed and says so.
       [[maybe_unused]] const bool fits = inbox_.Deliver(
           {.channel_id = in.header.channel_id, .from = peer, .sequence = in.header.sequence},
-          std::exchange(in.body, {}), in.header.place);
+          std::exchange(in.body, {}), in.header.mark);
       return std::nullopt;
     }
-    case FrameKind::kEntered:
-      inbox_.PeerEntered(peer, in.header.place.block, in.header.place.number);
+    case FrameKind::kNote:
+      inbox_.HearNote(peer, in.header.mark);
       return std::nullopt;
     case FrameKind::kGoodbye:
       in.said_goodbye = true;

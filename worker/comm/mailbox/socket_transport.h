@@ -2,14 +2,15 @@
 
 #include <chrono>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "base/mutex.h"
-#include "worker/comm/mailbox/mailbox_communicator.h"
 #include "worker/comm/mailbox/peer_socket.h"
+#include "worker/comm/mailbox/transport.h"
 
 namespace cogwheel {
 
@@ -20,28 +21,29 @@ namespace cogwheel {
 class SocketTransport final : public Transport {
  public:
   // peers[i] is the connection to world rank i; peers[world_rank] is invalid.
-  SocketTransport(int world_rank, std::vector<Socket> peers, int64_t held_bytes_per_peer);
+  SocketTransport(int world_rank, std::vector<Socket> peers, int64_t held_bytes_per_peer,
+                  std::shared_ptr<MessageMarks> marks);
   // Says goodbye and waits until all that was posted has reached the peers' machines, at most 2 s;
   // at once when the world has failed.
   ~SocketTransport() override;
 
   int world_rank() const override { return world_rank_; }
   Inbox& inbox() override { return inbox_; }
-  void Post(int to, uint64_t channel_id, uint64_t sequence, const ProgramPlace& place,
+  void Post(int to, uint64_t channel_id, uint64_t sequence, const MessageMark& mark,
             std::span<const std::byte> data) override;
-  void PostEntered(int64_t block, int64_t issued_before) override;
+  void PostNote(const MessageMark& note) override;
   // Also tells the peers, in place of what was still to be sent to them.
   void Abort(const std::string& reason) override;
 
  private:
-  enum class FrameKind : uint64_t { kMessage = 1, kGoodbye = 2, kAbort = 3, kEntered = 4 };
+  enum class FrameKind : uint64_t { kMessage = 1, kGoodbye = 2, kAbort = 3, kNote = 4 };
   // In the byte order of the host: all ranks of a world run on the same kind of machine.
   struct FrameHeader {
     FrameKind kind = FrameKind::kMessage;
     uint64_t channel_id = 0;
     uint64_t sequence = 0;
     uint64_t bytes = 0;
-    ProgramPlace place;  // of kEntered: the block, and the count of the one before
+    MessageMark mark = {};
   };
   using Frame = std::vector<std::byte>;
   struct Outgoing {

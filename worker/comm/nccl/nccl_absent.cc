@@ -5,8 +5,8 @@
 
 namespace cogwheel {
 
-std::unique_ptr<Communicator> ConnectNcclWorld(std::unique_ptr<Communicator> /*hosts*/,
-                                               const NcclWorldOptions& /*options*/) {
+NcclWorld ConnectNcclWorld(std::unique_ptr<Communicator> /*hosts*/,
+                           const NcclWorldOptions& /*options*/) {
   throw std::invalid_argument("built without CUDA");
 }
 

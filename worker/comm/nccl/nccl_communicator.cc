@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "worker/comm/nccl/nccl_handle.h"
+#include "worker/comm/nccl/nccl_stream_waits.h"
 #include "worker/comm/nccl/nccl_watch.h"
-#include "worker/comm/nccl/stream_waits.h"
 
 namespace cogwheel {
 namespace {
@@ -38,7 +38,7 @@ class NcclCommunicator final : public Communicator {
     std::shared_ptr<Communicator> hosts;  // of the same members
     std::shared_ptr<NcclWatch> watch;
     std::shared_ptr<int64_t> sent_bytes;  // these two are shared with splits
-    std::shared_ptr<StreamWaits> waits;
+    std::shared_ptr<NcclStreamWaits> waits;
     NcclWorldOptions options;
   };
 
@@ -77,8 +77,6 @@ class NcclCommunicator final : public Communicator {
     parts_.watch->ThrowIfFailed();
     parts_.waits->Wait(open.stream, open.done);
   }
-
-  std::chrono::nanoseconds TakeStreamWaits() override { return parts_.waits->Take(); }
 
   bool Done(Ticket ticket) override {
     const auto open = open_.find(ticket);
@@ -163,17 +161,18 @@ class NcclCommunicator final : public Communicator {
 
 }  // namespace
 
-std::unique_ptr<Communicator> ConnectNcclWorld(std::unique_ptr<Communicator> hosts,
-                                               const NcclWorldOptions& options) {
+NcclWorld ConnectNcclWorld(std::unique_ptr<Communicator> hosts, const NcclWorldOptions& options) {
   CheckCuda(cudaSetDevice(options.device_idx), "cudaSetDevice");
   const std::shared_ptr<Communicator> shared = std::move(hosts);
-  return std::make_unique<NcclCommunicator>(NcclCommunicator::Parts{
+  const auto waits = std::make_shared<NcclStreamWaits>();
+  auto communicator = std::make_unique<NcclCommunicator>(NcclCommunicator::Parts{
       .name = "world",
       .hosts = shared,
       .watch = std::make_shared<NcclWatch>(shared, options.device_idx, options.time_limit),
       .sent_bytes = std::make_shared<int64_t>(0),
-      .waits = std::make_shared<StreamWaits>(),
+      .waits = waits,
       .options = options});
+  return {.communicator = std::move(communicator), .stream_waits = waits};
 }
 
 std::string NcclVersion() {

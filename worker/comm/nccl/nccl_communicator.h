@@ -5,6 +5,7 @@
 #include <string>
 
 #include "worker/comm/communicator.h"
+#include "worker/comm/stream_waits.h"
 
 namespace cogwheel {
 
@@ -12,6 +13,11 @@ struct NcclWorldOptions {
   int device_idx = 0;
   std::chrono::milliseconds connect_limit{60'000};
   std::chrono::milliseconds time_limit{600'000};  // of any exchange, from its start
+};
+
+struct NcclWorld {
+  std::unique_ptr<Communicator> communicator;
+  std::shared_ptr<StreamWaits> stream_waits;  // of it and its splits
 };
 
 // The world communicator of ranks with a GPU each. Exchanges that name a stream carry device memory
@@ -27,8 +33,7 @@ struct NcclWorldOptions {
 //
 // Throws CommError when the ranks do not connect in time, std::invalid_argument in a build without
 // CUDA.
-std::unique_ptr<Communicator> ConnectNcclWorld(std::unique_ptr<Communicator> hosts,
-                                               const NcclWorldOptions& options);
+NcclWorld ConnectNcclWorld(std::unique_ptr<Communicator> hosts, const NcclWorldOptions& options);
 
 // Of the library in use, "2.28.9"; empty in a build without CUDA.
 std::string NcclVersion();

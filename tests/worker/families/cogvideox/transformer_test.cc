@@ -87,7 +87,7 @@ at::Tensor Predict(const Model& model, const Recorded& recorded, int ring, int u
   const at::Tensor patches =
       Patchify(Input(recorded), model.config.patch_size_t.value_or(1), model.config.patch_size);
   const int ranks = ring * ulysses;
-  std::vector<std::vector<std::unique_ptr<Communicator>>> rings, heads;
+  std::vector<std::vector<std::unique_ptr<MailboxCommunicator>>> rings, heads;
   for (int i = 0; i < ulysses; ++i) rings.push_back(MakeLocalWorld(ring, kTimeLimit));
   for (int i = 0; i < ring; ++i) heads.push_back(MakeLocalWorld(ulysses, kTimeLimit));
   std::vector<at::Tensor> parts(ranks);

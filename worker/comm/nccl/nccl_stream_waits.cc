@@ -1,14 +1,14 @@
-#include "worker/comm/nccl/stream_waits.h"
+#include "worker/comm/nccl/nccl_stream_waits.h"
 
 namespace cogwheel {
 
-void StreamWaits::Wait(cudaStream_t stream, const CudaEvent& done) {
+void NcclStreamWaits::Wait(cudaStream_t stream, const CudaEvent& done) {
   CudaEvent begin = RecordTimedEvent(stream);
   CheckCuda(cudaStreamWaitEvent(stream, done.get()), "cudaStreamWaitEvent");
   noted_.push_back({.begin = std::move(begin), .end = RecordTimedEvent(stream)});
 }
 
-std::chrono::nanoseconds StreamWaits::Take() {
+std::chrono::nanoseconds NcclStreamWaits::Take() {
   std::chrono::duration<double, std::milli> waited(0);
   while (!noted_.empty()) {
     const cudaError_t state = cudaEventQuery(noted_.front().end.get());

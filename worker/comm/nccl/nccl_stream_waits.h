@@ -4,17 +4,17 @@
 #include <deque>
 
 #include "worker/comm/nccl/nccl_handle.h"
+#include "worker/comm/stream_waits.h"
 
 namespace cogwheel {
 
-// How long exchanges held a rank's stream back: an event before and one behind each wait of it,
-// read when both have passed. Nothing here waits for the device. Owned by the rank thread.
-class StreamWaits {
+// Reads them from events, one before and one behind each wait of a stream,
+// when both have passed. Owned by the rank thread.
+class NcclStreamWaits final : public StreamWaits {
  public:
   // Lets `stream` wait for `done` and notes how long it will have.
   void Wait(cudaStream_t stream, const CudaEvent& done);
-  // Of the waits that are over and were not taken yet. Throws CommError on a fault of the device.
-  std::chrono::nanoseconds Take();
+  std::chrono::nanoseconds Take() override;
 
  private:
   struct Noted {

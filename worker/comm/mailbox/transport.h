@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "worker/comm/mailbox/inbox.h"
+#include "worker/comm/mailbox/message_marks.h"
+
+namespace cogwheel {
+
+// How messages reach another rank's inbox: a function call between threads, a socket between
+// processes. Thread-safe.
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  virtual int world_rank() const = 0;
+  virtual Inbox& inbox() = 0;
+  // Hands a message over without waiting for the receiver; the bytes are copied. Throws CommError
+  // when the receiver is too far behind.
+  virtual void Post(int to, uint64_t channel_id, uint64_t sequence, const MessageMark& mark,
+                    std::span<const std::byte> data) = 0;
+  // To all others.
+  virtual void PostNote(const MessageMark& note) = 0;
+  // Fails this rank's inbox and lets the others know.
+  virtual void Abort(const std::string& reason) = 0;
+};
+
+}  // namespace cogwheel
