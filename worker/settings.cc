@@ -104,16 +104,11 @@ absl::Status CheckAdminListen(const std::string& address, int rank_count) {
                                                  kLastPort - rank_count + 1));
 }
 
-}  // namespace
-
-absl::StatusOr<WorkerSettings> CheckSettings(const config::v1::WorkerConfig& config,
-                                             const Machine& machine) {
-  if (config.model().empty()) {
-    return absl::InvalidArgumentError("model is missing: a checkpoint folder is required");
-  }
+// Which part of the group this host's ranks are, and what they compute on.
+absl::Status TakePlace(const config::v1::WorkerConfig& config, const Machine& machine,
+                       WorkerSettings& settings) {
   const absl::StatusOr<Mesh> mesh = CheckMesh(config, machine);
   if (!mesh.ok()) return mesh.status();
-  WorkerSettings settings;
   settings.mesh = *mesh;
   settings.rank_count = config.has_ranks() ? config.ranks() : mesh->size();
   settings.peer_host = config.has_peer_host() ? config.peer_host() : kLoopback;
@@ -124,11 +119,15 @@ absl::StatusOr<WorkerSettings> CheckSettings(const config::v1::WorkerConfig& con
       CheckDevice(config.device(), settings.rank_count, machine);
   if (!device.ok()) return device.status();
   settings.device = *device;
-  settings.random_weights = config.random_weights();
-  settings.wavefront_on_gpus = config.wavefront_on_gpus();
   const absl::StatusOr<std::optional<Dtype>> dtype = CheckDtype(config.dtype());
   if (!dtype.ok()) return dtype.status();
   settings.dtype = *dtype;
+  settings.cpu_threads = std::max(1, machine.cores / settings.rank_count);
+  return absl::OkStatus();
+}
+
+// Who this host's ranks speak to, and where they may be asked.
+absl::Status TakeAddresses(const config::v1::WorkerConfig& config, WorkerSettings& settings) {
   settings.frontend = config.has_frontend() ? config.frontend() : "127.0.0.1:50051";
   const absl::Status frontend = CheckFrontend(settings.frontend);
   if (!frontend.ok()) return frontend;
@@ -136,12 +135,11 @@ absl::StatusOr<WorkerSettings> CheckSettings(const config::v1::WorkerConfig& con
   settings.tls_certificate = config.tls_certificate();
   settings.tls_key = config.tls_key();
   settings.rank_token_file = config.rank_token_file();
-  settings.model_dir = config.model();
-  settings.model_name = config.model_name();
-  settings.group = config.group().empty() ? "default" : config.group();
   settings.admin_listen = config.admin_listen();
-  const absl::Status admin = CheckAdminListen(settings.admin_listen, settings.rank_count);
-  if (!admin.ok()) return admin;
+  return CheckAdminListen(settings.admin_listen, settings.rank_count);
+}
+
+absl::Status TakeLimits(const config::v1::WorkerConfig& config, WorkerSettings& settings) {
   settings.step_timeout_seconds = config.has_step_timeout_seconds() ? config.step_timeout_seconds()
                                                                     : kDefaultStepTimeoutSeconds;
   if (settings.step_timeout_seconds < 1) {
@@ -155,14 +153,30 @@ absl::StatusOr<WorkerSettings> CheckSettings(const config::v1::WorkerConfig& con
     return absl::InvalidArgumentError(absl::StrCat(
         "shutdown_grace_seconds ", settings.shutdown_grace_seconds, " is not 0 or more"));
   }
-  if (config.has_device_peak_teraflops()) {
-    settings.device_peak_teraflops = config.device_peak_teraflops();
-    if (!(*settings.device_peak_teraflops > 0)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "device_peak_teraflops ", *settings.device_peak_teraflops, " is not above 0"));
-    }
+  if (!config.has_device_peak_teraflops()) return absl::OkStatus();
+  settings.device_peak_teraflops = config.device_peak_teraflops();
+  if (*settings.device_peak_teraflops > 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("device_peak_teraflops ", *settings.device_peak_teraflops, " is not above 0"));
+}
+
+}  // namespace
+
+absl::StatusOr<WorkerSettings> CheckSettings(const config::v1::WorkerConfig& config,
+                                             const Machine& machine) {
+  if (config.model().empty()) {
+    return absl::InvalidArgumentError("model is missing: a checkpoint folder is required");
   }
-  settings.cpu_threads = std::max(1, machine.cores / settings.rank_count);
+  WorkerSettings settings;
+  settings.model_dir = config.model();
+  settings.model_name = config.model_name();
+  settings.group = config.group().empty() ? "default" : config.group();
+  settings.random_weights = config.random_weights();
+  settings.wavefront_on_gpus = config.wavefront_on_gpus();
+  absl::Status legal = TakePlace(config, machine, settings);
+  if (legal.ok()) legal = TakeAddresses(config, settings);
+  if (legal.ok()) legal = TakeLimits(config, settings);
+  if (!legal.ok()) return legal;
   return settings;
 }
 

@@ -34,6 +34,12 @@ int ExitCodeOf(const absl::Status& status) {
 }  // namespace
 
 int RankLoop::Run() {
+  const int code = Serve();
+  life_.Enter(RankState::kLeaving);
+  return code;
+}
+
+int RankLoop::Serve() {
   while (true) {
     absl::StatusOr<Order> order = mailbox_.Pop(kPollInterval);
     if (order.ok()) {
@@ -42,7 +48,7 @@ int RankLoop::Run() {
     } else if (absl::IsCancelled(order.status())) {
       return kExitLeft;
     }
-    if (!waiting_.has_value() && parts_.drain_requested()) {
+    if (life_.state() != RankState::kPlanned && parts_.drain_requested()) {
       Log(LogLevel::kInfo, "leaving: asked to drain");
       return kExitLeft;
     }
@@ -74,29 +80,40 @@ RankLoop::Verdict RankLoop::Lost(const LinkLost& lost) {
   return kExitFrontendLost;
 }
 
+int RankLoop::Abort(const std::string& why) {
+  place_->world.communicator->Abort(why);
+  return kExitGroupLost;
+}
+
 RankLoop::Verdict RankLoop::Join(const AssignOrder& order) {
-  if (order.epoch <= epoch_) return std::nullopt;
-  if (world_.communicator != nullptr) {
+  if (order.epoch <= (place_.has_value() ? place_->epoch : 0)) return std::nullopt;
+  if (place_.has_value()) {
     // A process belongs to one epoch; a fresh one joins the next.
     Log(LogLevel::kError, "leaving: the frontend formed a later epoch",
         {{"epoch", std::to_string(order.epoch)}});
     return kExitGroupLost;
   }
-  epoch_ = order.epoch;
+  life_.Enter(RankState::kJoining);
   Failpoint("rank.join");
-  const absl::Status status = Guard([&] {
-    pipeline_ = parts_.load(order.world_rank);
-    world_ = parts_.connect(order);
-  });
+  const absl::Status status = Load(order);
   if (!status.ok()) {
     Log(LogLevel::kError, "cannot join the group", {{"error", std::string(status.message())}});
     return ExitCodeOf(status);
   }
-  watchdog_.Guard(world_.communicator);
-  Log(LogLevel::kInfo, "joined the group", {{"epoch", std::to_string(epoch_)}});
-  link_.SendFormed(epoch_);
-  link_.ShowJob(0, pipeline_.get());
+  life_.Enter(RankState::kIdle);
+  watchdog_.Guard(place_->world.communicator);
+  Log(LogLevel::kInfo, "joined the group", {{"epoch", std::to_string(order.epoch)}});
+  link_.SendFormed(order.epoch);
+  link_.ShowJob(0, place_->pipeline.get());
   return std::nullopt;
+}
+
+absl::Status RankLoop::Load(const AssignOrder& order) {
+  return Guard([&] {
+    Place place{.epoch = order.epoch, .pipeline = parts_.load(order.world_rank)};
+    place.world = parts_.connect(order);
+    place_ = std::move(place);
+  });
 }
 
 absl::Status RankLoop::Prepare(RunOrder& order, int64_t& planned_bytes) {
@@ -105,21 +122,21 @@ absl::Status RankLoop::Prepare(RunOrder& order, int64_t& planned_bytes) {
     const absl::Status decoded = link_.DecodeImage(order);
     if (!decoded.ok()) return decoded;
   }
-  return Guard([&] { planned_bytes = pipeline_->Plan(order.spec); });
+  return Guard([&] { planned_bytes = place_->pipeline->Plan(order.spec); });
 }
 
 RankLoop::Verdict RankLoop::Answer(RunOrder order) {
   const int64_t sequence = order.spec.job_sequence;
-  if (world_.communicator == nullptr || order.spec.epoch < epoch_) return std::nullopt;
-  if (order.spec.epoch > epoch_ || (next_sequence_ != 0 && sequence != next_sequence_)) {
+  if (!place_.has_value() || order.spec.epoch < place_->epoch) return std::nullopt;
+  const int64_t expected = place_->next_sequence;
+  if (order.spec.epoch > place_->epoch || (expected != 0 && sequence != expected)) {
     Log(LogLevel::kError, "the frontend skipped a job",
         {{"job", order.spec.job},
          {"got", std::to_string(order.spec.epoch) + "/" + std::to_string(sequence)},
-         {"expected", std::to_string(epoch_) + "/" + std::to_string(next_sequence_)}});
-    world_.communicator->Abort("the frontend skipped a job");
-    return kExitGroupLost;
+         {"expected", std::to_string(place_->epoch) + "/" + std::to_string(expected)}});
+    return Abort("the frontend skipped a job");
   }
-  next_sequence_ = sequence + 1;
+  place_->next_sequence = sequence + 1;
   Failpoint("rank.broadcast");
   int64_t planned_bytes = 0;
   const absl::Status status = Prepare(order, planned_bytes);
@@ -131,28 +148,34 @@ RankLoop::Verdict RankLoop::Answer(RunOrder order) {
         {{"job", order.spec.job}, {"error", std::string(status.message())}});
   }
   link_.SendAnswer(order, status, planned_bytes);
-  if (status.ok()) waiting_ = std::move(order.spec);
+  if (!status.ok()) return std::nullopt;
+  life_.Enter(RankState::kPlanned);
+  place_->planned = std::move(order.spec);
   return std::nullopt;
 }
 
 RankLoop::Verdict RankLoop::Drop(const DropOrder& order) {
-  if (waiting_.has_value() && waiting_->job_sequence == order.job_sequence) waiting_.reset();
+  const bool is_planned =
+      life_.state() == RankState::kPlanned && place_->planned.job_sequence == order.job_sequence;
+  if (is_planned) life_.Enter(RankState::kIdle);
   // Of a job whose offer this rank did not understand it hears here first.
-  if (order.epoch == epoch_) next_sequence_ = std::max(next_sequence_, order.job_sequence + 1);
+  if (place_.has_value() && order.epoch == place_->epoch) {
+    place_->next_sequence = std::max(place_->next_sequence, order.job_sequence + 1);
+  }
   return std::nullopt;
 }
 
 RankLoop::Verdict RankLoop::Start(const StartOrder& order) {
-  if (order.epoch < epoch_ || world_.communicator == nullptr) return std::nullopt;
-  if (!waiting_.has_value() || waiting_->job_sequence != order.job_sequence) {
-    world_.communicator->Abort("asked to start a job that was not planned");
-    return kExitGroupLost;
+  if (!place_.has_value() || order.epoch < place_->epoch) return std::nullopt;
+  if (life_.state() != RankState::kPlanned || place_->planned.job_sequence != order.job_sequence) {
+    return Abort("asked to start a job that was not planned");
   }
-  const JobSpec spec = *std::move(waiting_);
-  waiting_.reset();
-  link_.ShowJob(spec.job_sequence, pipeline_.get());
+  const JobSpec spec = std::move(place_->planned);
+  life_.Enter(RankState::kRunning);
+  link_.ShowJob(spec.job_sequence, place_->pipeline.get());
   const Verdict verdict = Execute(spec);
-  link_.ShowJob(0, pipeline_.get());
+  link_.ShowJob(0, place_->pipeline.get());
+  if (!verdict.has_value()) life_.Enter(RankState::kIdle);
   return verdict;
 }
 
@@ -163,20 +186,27 @@ StepCommand RankLoop::NextCommand(const JobSpec& spec, const JobOutput* output) 
                                                             : StepCommand::kRun;
 }
 
-RankLoop::Verdict RankLoop::Execute(const JobSpec& spec) {
-  Log(LogLevel::kInfo, "job started", {{"job", spec.job}});
+absl::Status RankLoop::RunProgram(const JobSpec& spec, JobOutput* output,
+                                  PipelineSeconds& seconds) {
   NoSink nothing;
-  const std::unique_ptr<JobOutput> output =
-      world_.communicator->rank() == 0 ? link_.OpenOutput(spec) : nullptr;
   FrameSink& sink = output != nullptr ? static_cast<FrameSink&>(*output) : nothing;
-  JobReport report{.epoch = spec.epoch, .job_sequence = spec.job_sequence};
-  SetLogField("job", spec.job);
+  const JournaledWorld& world = place_->world;
   watchdog_.BeginJob(spec);
   const absl::Status ran = Guard([&] {
-    report.seconds = pipeline_->Run(spec, *world_.communicator, *world_.journal, sink,
-                                    [&] { return NextCommand(spec, output.get()); });
+    seconds = place_->pipeline->Run(spec, *world.communicator, *world.journal, sink,
+                                    [&] { return NextCommand(spec, output); });
   });
   watchdog_.EndJob(/*finished=*/ran.ok());
+  return ran;
+}
+
+RankLoop::Verdict RankLoop::Execute(const JobSpec& spec) {
+  Log(LogLevel::kInfo, "job started", {{"job", spec.job}});
+  Communicator& world = *place_->world.communicator;
+  const std::unique_ptr<JobOutput> output = world.rank() == 0 ? link_.OpenOutput(spec) : nullptr;
+  JobReport report{.epoch = spec.epoch, .job_sequence = spec.job_sequence};
+  SetLogField("job", spec.job);
+  const absl::Status ran = RunProgram(spec, output.get(), report.seconds);
   Failpoint("rank.stream");
   report.status = ran;
   if (output != nullptr && !output->status().ok()) report.status = output->status();
@@ -191,7 +221,7 @@ RankLoop::Verdict RankLoop::Execute(const JobSpec& spec) {
   const bool stopped = absl::IsAborted(ran);
   const bool group_lives = ran.ok() || absl::IsCancelled(ran);
   report.epoch_over = !group_lives;
-  if (!group_lives && !stopped) world_.communicator->Abort(std::string(ran.message()));
+  if (!group_lives && !stopped) world.Abort(std::string(ran.message()));
   link_.SendDone(report);
   if (group_lives || stopped) return std::nullopt;
   link_.Flush();

@@ -9,6 +9,7 @@
 #include "worker/journal/journaled_world.h"
 #include "worker/pipeline/pipeline.h"
 #include "worker/rank/frontend_link.h"
+#include "worker/rank/rank_state.h"
 #include "worker/rank/watchdog.h"
 
 namespace cogwheel {
@@ -45,25 +46,37 @@ class RankLoop {
   // Nothing: go on. A value: leave with it.
   using Verdict = std::optional<int>;
 
+  // A rank in its group: what it has from kIdle on.
+  struct Place {
+    int64_t epoch = 0;
+    std::unique_ptr<Pipeline> pipeline;
+    JournaledWorld world;       // the watchdog shares the communicator and may abort it
+    int64_t next_sequence = 0;  // 0: any
+    JobSpec planned;            // in kPlanned: answered, not yet started
+  };
+
+  int Serve();
   Verdict Handle(Order order);
   Verdict Join(const AssignOrder& order);
   Verdict Answer(RunOrder order);
   Verdict Start(const StartOrder& order);
   Verdict Drop(const DropOrder& order);
   Verdict Lost(const LinkLost& lost);
+  absl::Status Load(const AssignOrder& order);
   absl::Status Prepare(RunOrder& order, int64_t& planned_bytes);
   Verdict Execute(const JobSpec& spec);
+  // Runs the job's program; its output may still be under way.
+  absl::Status RunProgram(const JobSpec& spec, JobOutput* output, PipelineSeconds& seconds);
   StepCommand NextCommand(const JobSpec& spec, const JobOutput* output) const;
+  // Among ranks that do not agree on what is ordered: nobody can go on.
+  int Abort(const std::string& why);
 
   const RankParts parts_;
   JobMailbox& mailbox_;
   FrontendLink& link_;
   Watchdog& watchdog_;
-  std::unique_ptr<Pipeline> pipeline_;
-  JournaledWorld world_;  // the watchdog shares the communicator and may abort it
-  int64_t epoch_ = 0;
-  int64_t next_sequence_ = 0;       // 0: any
-  std::optional<JobSpec> waiting_;  // answered, not yet started
+  RankLife life_;
+  std::optional<Place> place_;  // nothing in kWaiting and kJoining
 };
 
 }  // namespace cogwheel

@@ -5,6 +5,7 @@
 #include "proto/contract/validate.h"
 #include "worker/media/image_decoder.h"
 #include "worker/rank/guard.h"
+#include "worker/rank/link_rules.h"
 #include "worker/rpc/result_stream.h"
 
 namespace cogwheel {
@@ -29,16 +30,29 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& frontend,
   return grpc::CreateCustomChannel(frontend, access.channel, arguments);
 }
 
-LinkLost::Why WhyEnded(const grpc::Status& status) {
-  if (status.error_code() == grpc::StatusCode::INVALID_ARGUMENT ||
-      status.error_code() == grpc::StatusCode::FAILED_PRECONDITION ||
-      status.error_code() == grpc::StatusCode::UNAUTHENTICATED) {
-    return LinkLost::Why::kRefused;
+OrderHead HeadOf(const FrontendMessage& message) {
+  using Kind = OrderHead::Kind;
+  switch (message.message_case()) {
+    case FrontendMessage::kAssign:
+      return {.kind = Kind::kAssign, .epoch = message.assign().epoch()};
+    case FrontendMessage::kRunJob:
+      return {.kind = Kind::kRun, .epoch = message.run_job().epoch()};
+    case FrontendMessage::kStartJob:
+      return {.kind = Kind::kStart, .epoch = message.start_job().epoch()};
+    case FrontendMessage::kDropJob:
+      return {.kind = Kind::kDrop, .epoch = message.drop_job().epoch()};
+    case FrontendMessage::kCancelJob:
+      return {.kind = Kind::kCancel, .epoch = message.cancel_job().epoch()};
+    case FrontendMessage::kStopJob:
+      return {.kind = Kind::kStop, .epoch = message.stop_job().epoch()};
+    case FrontendMessage::kShutdown:
+      return {.kind = Kind::kShutdown, .epoch = message.shutdown().epoch()};
+    case FrontendMessage::kBeat:
+      return {.kind = Kind::kBeat};
+    case FrontendMessage::MESSAGE_NOT_SET:
+      break;
   }
-  // gRPC's own errors give no reason.
-  const std::string reason = ErrorReason(FromGrpc(status));
-  const bool sent_away = reason.starts_with("RANK_") || reason.starts_with("GROUP_");
-  return sent_away ? LinkLost::Why::kSentAway : LinkLost::Why::kFrontendGone;
+  return {};
 }
 
 }  // namespace
@@ -90,21 +104,24 @@ ControlStream::~ControlStream() {
 
 void ControlStream::OnMessage(FrontendMessage message) {
   last_word_ = std::chrono::steady_clock::now();
-  if (message.has_beat()) return;
-  if (message.has_cancel_job()) {
-    if (message.cancel_job().epoch() == epoch_) {
+  const OrderHead head = HeadOf(message);
+  switch (OnArrival(head, epoch_)) {
+    case Arrival::kIgnored:
+      return;
+    case Arrival::kCancelsJob:
       cancelled_sequence_ = message.cancel_job().job_sequence();
-    }
-    return;
-  }
-  if (message.has_stop_job()) {
-    if (message.stop_job().epoch() == epoch_) stopped_sequence_ = message.stop_job().job_sequence();
-    return;
-  }
-  if (message.has_assign()) epoch_ = message.assign().epoch();
-  if (message.has_shutdown()) {
-    if (message.shutdown().epoch() < epoch_) return;
-    options_.on_epoch_over(message.shutdown().reason());
+      return;
+    case Arrival::kStopsJob:
+      stopped_sequence_ = message.stop_job().job_sequence();
+      return;
+    case Arrival::kNewEpoch:
+      epoch_ = head.epoch;
+      break;
+    case Arrival::kEpochOver:
+      options_.on_epoch_over(message.shutdown().reason());
+      break;
+    case Arrival::kQueued:
+      break;
   }
   if (message.message_case() == FrontendMessage::MESSAGE_NOT_SET) return NotUnderstood(message);
   absl::StatusOr<Order> order = ToOrder(std::move(message));
@@ -125,8 +142,9 @@ void ControlStream::NotUnderstood(const FrontendMessage& message) {
 }
 
 void ControlStream::OnEnd(const grpc::Status& status) {
-  OnFrontendGone(status.ok() ? "the frontend closed it" : FromGrpc(status).ToString(),
-                 WhyEnded(status));
+  const absl::Status why = FromGrpc(status);
+  OnFrontendGone(status.ok() ? "the frontend closed it" : why.ToString(),
+                 WhyLost(why.code(), ErrorReason(why)));
 }
 
 void ControlStream::OnFrontendGone(const std::string& why, LinkLost::Why kind) {
