@@ -101,7 +101,8 @@ RankLoop::Verdict RankLoop::Join(const AssignOrder& order) {
     return ExitCodeOf(status);
   }
   life_.Enter(RankState::kIdle);
-  watchdog_.Guard(place_->world.communicator);
+  watchdog_.Guard(
+      [world = place_->world.communicator](const std::string& why) { world->Abort(why); });
   Log(LogLevel::kInfo, "joined the group", {{"epoch", std::to_string(order.epoch)}});
   link_.SendFormed(order.epoch);
   link_.ShowJob(0, place_->pipeline.get());

@@ -104,7 +104,7 @@ std::optional<std::string> Watchdog::FindFault(Time now) const {
 
 void Watchdog::StartLeaving(Leaving leaving) {
   auto limit = leaving.aborted ? options_.leave_limit : options_.leave_limit / 2;
-  if (world_ == nullptr) {  // still loading: there is nothing to bring to an end
+  if (!abort_world_) {  // there is nothing to bring to an end
     leaving.aborted = true;
     limit = kNothingToEnd;
   }
@@ -115,14 +115,14 @@ void Watchdog::StartLeaving(Leaving leaving) {
 void Watchdog::AbortAside(const std::string& why, bool is_fault) {
   std::vector<FlightRecorder::Entry> entries;
   if (is_fault) entries = recorder_.Entries();
-  std::thread([why, entries = std::move(entries), world = world_, now = options_.clock.Now(),
+  std::thread([why, entries = std::move(entries), abort = abort_world_, now = options_.clock.Now(),
                report = is_fault ? options_.report : nullptr] {
     if (report) {
       Log(LogLevel::kError, "watchdog: this rank hangs", {{"error", why}});
       LogFlight(entries, now);
       report(why);
     }
-    if (world != nullptr) world->Abort(why);
+    if (abort) abort(why);
   }).detach();
 }
 
@@ -133,9 +133,9 @@ void Watchdog::Leave(const std::string& why, int exit_code, bool abort) {
   if (abort) AbortAside(why, /*is_fault=*/false);
 }
 
-void Watchdog::Guard(std::shared_ptr<Communicator> world) {
+void Watchdog::Guard(AbortWorld abort) {
   const MutexLock lock(mutex_);
-  world_ = std::move(world);
+  abort_world_ = std::move(abort);
 }
 
 void Watchdog::BeginJob(const JobSpec& spec) {

@@ -4,14 +4,12 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 #include <thread>
 
 #include "base/clock.h"
 #include "base/mutex.h"
-#include "worker/comm/communicator.h"
 #include "worker/journal/flight_recorder.h"
 #include "worker/pipeline/job_spec.h"
 #include "worker/rank/step_deadline.h"
@@ -48,8 +46,9 @@ class Watchdog {
   void Poll() COGWHEEL_EXCLUDES(mutex_);
 
   FlightRecorder& recorder() { return recorder_; }
-  // What to abort from now on.
-  void Guard(std::shared_ptr<Communicator> world) COGWHEEL_EXCLUDES(mutex_);
+  // How to abort the world from now on. Called on other threads; may hang.
+  using AbortWorld = std::function<void(const std::string& why)>;
+  void Guard(AbortWorld abort) COGWHEEL_EXCLUDES(mutex_);
   // Around the part of a job that has exchanges.
   void BeginJob(const JobSpec& spec) COGWHEEL_EXCLUDES(mutex_);
   // `finished`: the job's last block was done. One that the job was left in, cancelled or failed,
@@ -87,7 +86,7 @@ class Watchdog {
   mutable Mutex mutex_;
   CondVar changed_;
   StepDeadline deadline_ COGWHEEL_GUARDED_BY(mutex_);
-  std::shared_ptr<Communicator> world_ COGWHEEL_GUARDED_BY(mutex_);
+  AbortWorld abort_world_ COGWHEEL_GUARDED_BY(mutex_);  // empty: still loading
   std::optional<Leaving> leaving_ COGWHEEL_GUARDED_BY(mutex_);
   bool stopping_ COGWHEEL_GUARDED_BY(mutex_) = false;
   std::atomic<int> stops_{0};

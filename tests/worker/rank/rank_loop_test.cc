@@ -255,6 +255,23 @@ TEST_F(RankLoopTest, RefusesAnyJobButTheNext) {
   EXPECT_EQ(link_.answers.size(), 1);
 }
 
+TEST_F(RankLoopTest, StartsNoJobThatItHasNotAgreedTo) {
+  Put(AssignOrder{.epoch = kEpoch});
+  PutStart(1);
+  EXPECT_EQ(Run(), kExitGroupLost);
+  EXPECT_TRUE(link_.reports.empty());
+}
+
+// Not in a group yet, it lets pass what is meant for one.
+TEST_F(RankLoopTest, OrdersForAGroupMeanNothingToARankWithoutOne) {
+  PutJob(1);
+  PutStart(1);
+  Put(DropOrder{.epoch = kEpoch, .job_sequence = 1});
+  Put(ShutdownOrder{});
+  EXPECT_EQ(Run(), kExitGroupLost);
+  EXPECT_TRUE(link_.answers.empty());
+}
+
 TEST_F(RankLoopTest, LowerEpochsAreDroppedHigherOnesEndTheRank) {
   Put(AssignOrder{.epoch = kEpoch});
   Put(StartOrder{.epoch = kEpoch - 1, .job_sequence = 1});

@@ -6,7 +6,6 @@
 
 #include "tests/support/fake_clock.h"
 #include "worker/comm/mailbox/local_communicator.h"
-#include "worker/journal/recorded_communicator.h"
 #include "worker/rank/exit_code.h"
 
 namespace cogwheel {
@@ -20,10 +19,13 @@ class WatchdogTest : public testing::Test {
  protected:
   WatchdogTest() {
     auto world = MakeLocalWorld(2, seconds(100));
-    mine_ = Recorded(std::move(world[0]), watchdog_.recorder());
+    mine_ = std::move(world[0]);
     peer_ = std::move(world[1]);
-    watchdog_.Guard(mine_);
+    watchdog_.Guard(AbortMine());
     watchdog_.BeginJob({.frames = 9});
+  }
+  Watchdog::AbortWorld AbortMine() const {
+    return [world = mine_](const std::string& why) { world->Abort(why); };
   }
   void Pass(milliseconds time) {
     clock_.Advance(time);
@@ -88,7 +90,7 @@ TEST_F(WatchdogTest, AReportThatHangsHoldsUpNothing) {
                            reported_.set_value("");
                          },
                      .exit = [this](int code) { exits_.push_back(code); }});
-  watchdog.Guard(mine_);
+  watchdog.Guard(AbortMine());
   watchdog.recorder().EnterBlock(BlockKind::kStep, clock_.Now());
   clock_.Advance(seconds(10));
   watchdog.Poll();

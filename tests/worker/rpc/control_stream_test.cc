@@ -287,10 +287,33 @@ TEST_F(ControlStreamTest, AResultThatIsNotTakenFailsAsSuch) {
   EXPECT_EQ(ErrorReason(summary.status()), "RESULT_NOT_TAKEN");
 }
 
+// Of a job that ends without its result nothing more is sent; the next one's is whole.
 TEST_F(ControlStreamTest, AnUnfinishedResultIsLeftCleanly) {
   Connect();
-  const auto output = link_->OpenOutput({.epoch = 6, .fps = 8});
-  output->OnFrames(std::vector<uint8_t>(2 * 16 * 16 * 3), 2, 16, 16);
+  const std::pair<int64_t, OutputKind> rows[] = {{1, OutputKind::kVideo}, {2, OutputKind::kFrames}};
+  for (const auto& [sequence, kind] : rows) {
+    const auto left =
+        link_->OpenOutput({.epoch = 6, .job_sequence = sequence, .fps = 8, .output = kind});
+    left->OnFrames(std::vector<uint8_t>(2 * 16 * 16 * 3), 2, 16, 16);
+  }
+  const auto next =
+      link_->OpenOutput({.epoch = 6, .job_sequence = 3, .output = OutputKind::kLatent});
+  next->OnLatents(std::vector<float>(1000, 0.25f), 1, 10, 10, 10);
+  const auto summary = next->Finish();
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  link_->SendDone({.epoch = 6, .job_sequence = 3, .output = *summary});
+  ASSERT_NE(frontend_.Wait(
+                0, [](const RankMessage& m) { return m.has_job_done(); }, seconds(5)),
+            nullptr);
+  std::string file;
+  for (const RankMessage& message : frontend_.Seen(0)) {
+    if (!message.has_result_chunk()) continue;
+    const internal::v1::ResultChunk& chunk = message.result_chunk();
+    if (chunk.job_sequence() == 3) file += chunk.data();
+    EXPECT_NE(chunk.job_sequence(), 2) << "less than a chunk, which only the end sends";
+    EXPECT_TRUE(chunk.job_sequence() == 3 || file.empty()) << "late, of a job left behind";
+  }
+  EXPECT_EQ(Sha256Hex(file), summary->sha256);
 }
 
 }  // namespace
