@@ -23,7 +23,7 @@ Failure DescribeFailure(const std::exception_ptr& error) {
     return {FailureKind::kCancelled, cancelled.what(), cancelled.stop};
   } catch (const CommError& lost) {
     // Between ranks it travels as text: the words of step_agreement.cc and
-    // comm/mailbox/lockstep.cc.
+    // worker/journal/lockstep.cc.
     const std::string message = FirstLine(lost.what());
     const bool out_of_step = message.find("out of step") != std::string::npos;
     return {out_of_step ? FailureKind::kOutOfStep : FailureKind::kComm, message};
