@@ -25,7 +25,7 @@
 #include "worker/kernels/gated_residual.h"
 #include "worker/kernels/qkv_heads.h"
 #include "worker/pipeline/denoise_loop.h"
-#include "worker/sequence/groups.h"
+#include "worker/sequence/links.h"
 #include "worker/weights/weights.h"
 
 namespace cogwheel {
@@ -132,7 +132,7 @@ void TimeOps(const Model& model) {
   Print("feed-forward in, GELU", Time([&] { LinearGelu(rows, in); }), 4 * square, 0);
   const at::Tensor hidden = LinearGelu(rows, in);
   Print("feed-forward out", Time([&] { Linear(hidden, out); }), 4 * square, 0);
-  const QkvHeads h = ProjectHeads(rows, qkv, N, 226, rotation);
+  const Heads h = ProjectHeads(rows, qkv, N, 226, rotation);
   const at::Tensor q = h.q.transpose(1, 2), k = h.k.transpose(1, 2), v = h.v.transpose(1, 2);
   for (const auto& [kernel, name] :
        {std::pair(AttentionKernel::kHopper, "attention (CUTLASS, Hopper)"),
@@ -192,17 +192,15 @@ void RunSteps(const std::string& name, const Mesh& mesh, int steps, Communicator
       Transformer::Load(model.config, Weights::Random(), at::Device(at::kCUDA), model.dtype);
   WaitFor(at::Device(at::kCUDA));
   const std::chrono::duration<double> loaded = std::chrono::steady_clock::now() - begin;
-  const JobLayout layout{.mesh = mesh,
-                         .text_count = 226,
-                         .latents = {.frames = model.frames,
-                                     .channels = 16,
-                                     .height = model.height,
-                                     .width = model.width,
-                                     .patch_size_t = model.config.patch_frames(),
-                                     .patch_size = 2}};
-  const SequenceGroups groups(world, mesh);
-  const TransformerJob job = transformer->Prepare(groups.Context(226, layout.latents.row_count()),
-                                                  model.frames, model.height, model.width);
+  const LatentLayout layout{.frames = model.frames,
+                            .channels = 16,
+                            .height = model.height,
+                            .width = model.width,
+                            .patch_size_t = model.config.patch_frames(),
+                            .patch_size = 2};
+  const Geometry geometry(mesh, world.rank(), {.text_count = 226, .video = layout.grid()});
+  const Links links = MakeLinks(world, mesh);
+  const auto job = transformer->Prepare(geometry, links);
   const JobSpec spec{.steps = steps, .guidance_scale = 6, .scheduler = SchedulerKind::kDpm};
   const StepCommandSource run = [] { return StepCommand::kRun; };
   StepAgreement agreement(world, journal, spec, 0, run);
@@ -211,13 +209,13 @@ void RunSteps(const std::string& name, const Mesh& mesh, int steps, Communicator
   std::atomic<double> operations{0};
   NoiseStream noise(1, model.dtype, at::Device(at::kCUDA));
   const at::Tensor text =
-      at::randn({BranchCount(spec, mesh), layout.TextRows(world.rank()).size(), 4096},
+      at::randn({geometry.branch_count(spec.guided()), geometry.text_rows().size(), 4096},
                 at::TensorOptions(model.dtype).device(at::kCUDA));
   const at::Tensor rows =
       Denoise({.spec = spec,
+               .geometry = geometry,
                .layout = layout,
-               .transformer = *transformer,
-               .transformer_job = job,
+               .transformer = *job,
                .scheduler = {.prediction_type = "v_prediction", .rescale_betas_zero_snr = true},
                .preview = MakePreviewMap(std::nullopt, 16),
                .dtype = model.dtype,

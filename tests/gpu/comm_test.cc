@@ -11,8 +11,9 @@
 #include "tests/support/plain_attention.h"
 #include "worker/comm/nccl/nccl_communicator.h"
 #include "worker/device/device.h"
-#include "worker/sequence/groups.h"
-#include "worker/sequence/sequence.h"
+#include "worker/sequence/exchange.h"
+#include "worker/sequence/links.h"
+#include "worker/sequence/ring.h"
 #include "worker/sequence/tensor_bytes.h"
 
 namespace cogwheel {
@@ -145,18 +146,23 @@ TEST_P(GpuSequence, ShardedEqualsWhole) {
   const double roundoff = dtype == at::kHalf ? 0x1p-11 : dtype == at::kFloat ? 0x1p-22 : 0x1p-8;
   for (const Mesh& mesh : {Mesh{1, 1, 2}, Mesh{1, 2, 1}}) {
     SpawnGpuRanks(2, [&](Communicator& world) {
-      const SequenceGroups groups(world, mesh);
-      const SequenceContext context = groups.Context(text, video);
-      const Range rows = context.shard().rows;
+      const Links links = MakeLinks(world, mesh);
+      const Geometry geometry(mesh, world.rank(), {.text_count = text, .video = {1, 1, video}});
+      const HeadExchange exchange(geometry, *links.ulysses, heads);
+      const Ring ring(geometry, *links.ring);
+      const Range rows = geometry.rows();
       const auto mine = [&](int i) {
         return operands[i].narrow(1, rows.begin, rows.size()).to(at::kCUDA);
       };
-      const at::Tensor out = SequenceAttention(mine(0), mine(1), mine(2), context);
+      const auto attend = [&] {
+        return exchange.ToRows(
+            ring.Attend(exchange.ToHeads({.q = mine(0), .k = mine(1), .v = mine(2)})));
+      };
+      const at::Tensor out = attend();
       EXPECT_LE(LargestDifference(out.cpu(), plain.narrow(1, rows.begin, rows.size())),
                 3 * roundoff * largest + 0x1p-16)
           << mesh.ToString() << " rank " << world.rank();
-      const at::Tensor again = SequenceAttention(mine(0), mine(1), mine(2), context);
-      EXPECT_TRUE(at::equal(out, again));
+      EXPECT_TRUE(at::equal(out, attend()));
     });
   }
 }

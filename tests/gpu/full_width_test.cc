@@ -12,7 +12,7 @@
 #include "tests/support/plain_attention.h"
 #include "worker/device/device.h"
 #include "worker/families/cogvideox/transformer.h"
-#include "worker/sequence/groups.h"
+#include "worker/sequence/links.h"
 #include "worker/weights/weights.h"
 
 namespace cogwheel {
@@ -40,22 +40,22 @@ Variant FiveB() {
 
 // One prediction of this rank's rows, [1, V_local, features] fp32 on the CPU. Text and input have
 // been rounded to the half type, so that fp32 sees the same numbers.
-at::Tensor Predict(const Variant& variant, at::ScalarType dtype, const SequenceContext& context) {
+at::Tensor Predict(const Variant& variant, at::ScalarType dtype, const Geometry& geometry,
+                   const Links& links) {
   const auto model =
       Transformer::Load(variant.config, Weights::Random(), at::Device(at::kCUDA), dtype);
-  const TransformerJob job = model->Prepare(context, kFrames, kHeight, kWidth);
-  const JointShard shard = context.shard();
+  const auto job = model->Prepare(geometry, links);
   const auto rows = [&](int64_t count, int64_t width, uint64_t seed, Range range) {
     return SeededNormal({1, count, width}, seed)
         .to(variant.dtype)
         .narrow(1, range.begin, range.size())
         .to(at::kCUDA, dtype);
   };
-  const at::Tensor text = rows(kText, variant.config.text_embed_dim, 1, shard.text);
-  const at::Tensor video = rows(kVideo, kFeatures, 2, shard.video);
-  const at::Tensor first = model->Forward(job, text, video, /*timestep=*/499);
+  const at::Tensor text = rows(kText, variant.config.text_embed_dim, 1, geometry.text_rows());
+  const at::Tensor video = rows(kVideo, kFeatures, 2, geometry.video_rows());
+  const at::Tensor first = job->Predict(text, video, /*timestep=*/499);
   if (dtype == at::kFloat) return first.cpu();
-  const at::Tensor second = model->Forward(job, text, video, /*timestep=*/499);
+  const at::Tensor second = job->Predict(text, video, /*timestep=*/499);
   EXPECT_TRUE(at::equal(first, second)) << "the same bits twice";
   return first.to(at::kCPU, at::kFloat);
 }
@@ -83,9 +83,10 @@ class GpuFullWidth : public testing::TestWithParam<Variant> {
   void Run(const Mesh& mesh, at::ScalarType dtype, const SharedBytes& result) const {
     const auto begin = std::chrono::steady_clock::now();
     SpawnGpuRanks(mesh.size(), [&](Communicator& world) {
-      const SequenceGroups groups(world, mesh);
-      const SequenceContext context = groups.Context(kText, kVideo);
-      Keep(result, Predict(GetParam(), dtype, context), context.shard().video.begin);
+      const Links links = MakeLinks(world, mesh);
+      const Geometry geometry(mesh, world.rank(),
+                              {.text_count = kText, .video = {kFrames, kHeight / 2, kWidth / 2}});
+      Keep(result, Predict(GetParam(), dtype, geometry, links), geometry.video_rows().begin);
     });
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
     std::printf("%s %s %s: %.1f s\n", GetParam().name, mesh.ToString().c_str(), at::toString(dtype),

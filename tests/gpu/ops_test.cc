@@ -130,13 +130,13 @@ TEST_P(GpuOps, ProjectHeads) {
     const Rotation turn = {.cos = angles.cos().to(kGpu), .sin = angles.sin().to(kGpu)};
     const at::Tensor rows = Make({B, S, E}, 13);
     for (const Rotation& rotation : {turn, Rotation{}}) {
-      const QkvHeads got = ProjectHeads(rows, weights, heads, text_count, rotation);
+      const Heads got = ProjectHeads(rows, weights, heads, text_count, rotation);
       const QkvWeights wide = {.linear = {Wide(weights.linear.weight), Wide(weights.linear.bias)},
                                .norm_q = Wide(weights.norm_q),
                                .norm_k = Wide(weights.norm_k)};
       const Rotation wide_rotation =
           rotation.cos.defined() ? Rotation{Wide(rotation.cos), Wide(rotation.sin)} : Rotation{};
-      const QkvHeads expected = ProjectHeadsCpu(Wide(rows), wide, heads, text_count, wide_rotation);
+      const Heads expected = ProjectHeadsCpu(Wide(rows), wide, heads, text_count, wide_rotation);
       // q and k: the product is rounded once more before the norm, which scales it to about 1 and
       // then by the weight (up to 4); four more roundings where ATen's operations norm and rotate.
       const double size = expected.q.abs().max().item<double>();

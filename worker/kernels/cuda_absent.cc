@@ -29,9 +29,8 @@ at::Tensor AddGatedNormModulateCuda(at::Tensor& /*residual*/, at::Tensor& /*upda
   Absent();
 }
 at::Tensor LinearGeluCuda(const at::Tensor& /*x*/, const LinearWeights& /*linear*/) { Absent(); }
-QkvHeads ProjectHeadsCuda(at::Tensor /*rows*/, const QkvWeights& /*weights*/,
-                          int64_t /*head_count*/, int64_t /*text_count*/,
-                          const Rotation& /*rotation*/) {
+Heads ProjectHeadsCuda(at::Tensor /*rows*/, const QkvWeights& /*weights*/, int64_t /*head_count*/,
+                       int64_t /*text_count*/, const Rotation& /*rotation*/) {
   Absent();
 }
 

@@ -8,8 +8,8 @@
 
 namespace cogwheel {
 
-QkvHeads ProjectHeads(at::Tensor rows, const QkvWeights& weights, int64_t head_count,
-                      int64_t text_count, const Rotation& rotation) {
+Heads ProjectHeads(at::Tensor rows, const QkvWeights& weights, int64_t head_count,
+                   int64_t text_count, const Rotation& rotation) {
   TORCH_CHECK(rows.dim() == 3, "rows are ", rows.sizes(), ", expected [B, S, E]");
   const int64_t E = rows.size(2);
   CheckShape(weights.linear.weight, {3 * E, E}, "qkv weight");

@@ -16,20 +16,21 @@ struct QkvWeights {
 };
 
 // What attention takes: [B, S, N, D], the last stride 1.
-struct QkvHeads {
+struct Heads {
   at::Tensor q, k, v;
+  at::Tensor kv;  // [2, B, S, N, D]: k and v where they lie in one buffer, else undefined
 };
 
 // The heads of a shard's rows [B, S, E]: the projections, then QkNormRope of q and k. `rows` is
 // given up once the heads are made: hand it over with std::move.
-QkvHeads ProjectHeads(at::Tensor rows, const QkvWeights& weights, int64_t head_count,
-                      int64_t text_count, const Rotation& rotation);
+Heads ProjectHeads(at::Tensor rows, const QkvWeights& weights, int64_t head_count,
+                   int64_t text_count, const Rotation& rotation);
 
 // The CPU's: three projections. The GPU's: one, q and k worked on in place between the others'
 // columns, so the heads are strided.
-QkvHeads ProjectHeadsCpu(at::Tensor rows, const QkvWeights& weights, int64_t head_count,
-                         int64_t text_count, const Rotation& rotation);
-QkvHeads ProjectHeadsCuda(at::Tensor rows, const QkvWeights& weights, int64_t head_count,
-                          int64_t text_count, const Rotation& rotation);
+Heads ProjectHeadsCpu(at::Tensor rows, const QkvWeights& weights, int64_t head_count,
+                      int64_t text_count, const Rotation& rotation);
+Heads ProjectHeadsCuda(at::Tensor rows, const QkvWeights& weights, int64_t head_count,
+                       int64_t text_count, const Rotation& rotation);
 
 }  // namespace cogwheel

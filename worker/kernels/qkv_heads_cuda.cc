@@ -48,12 +48,12 @@ void NormAndRotate(const at::Tensor& qkv, const QkvWeights& weights, int64_t tex
 
 }  // namespace
 
-QkvHeads ProjectHeadsCuda(at::Tensor rows, const QkvWeights& weights, int64_t head_count,
-                          int64_t text_count, const Rotation& rotation) {
+Heads ProjectHeadsCuda(at::Tensor rows, const QkvWeights& weights, int64_t head_count,
+                       int64_t text_count, const Rotation& rotation) {
   const int64_t D = rows.size(2) / head_count;
   const at::Tensor qkv = Linear(rows, weights.linear).unflatten(-1, {3, head_count, D});
   rows.reset();
-  QkvHeads heads = {.q = qkv.select(2, 0), .k = qkv.select(2, 1), .v = qkv.select(2, 2)};
+  Heads heads = {.q = qkv.select(2, 0), .k = qkv.select(2, 1), .v = qkv.select(2, 2)};
   CheckShape(weights.norm_q.weight, {D}, "q norm weight");
   CheckLike(weights.norm_q.weight, qkv, "q norm weight");
   CheckShape(weights.norm_k.weight, {D}, "k norm weight");

@@ -3,13 +3,13 @@
 #include <ATen/ATen.h>
 
 #include "worker/device/device.h"
-#include "worker/pipeline/denoise_loop.h"
 #include "worker/sequence/tensor_bytes.h"
 
 namespace cogwheel {
+
 at::Tensor ShareText(const TextRequest& request, Communicator& world) {
   const JobSpec& spec = request.spec;
-  const int64_t tokens = request.layout.text_count;
+  const int64_t tokens = request.geometry.text_count();
   at::Tensor all = at::empty({spec.guided() ? 2 : 1, tokens, request.embed_dim},
                              at::TensorOptions(request.dtype).device(request.device));
   if (world.rank() == 0) {
@@ -20,10 +20,10 @@ at::Tensor ShareText(const TextRequest& request, Communicator& world) {
               : positive.contiguous();
   }
   Broadcast(world, /*root=*/0, TensorBytes(all), StreamOf(all));
-  const Range rows = request.layout.TextRows(world.rank());
-  const int64_t branches = BranchCount(spec, request.layout.mesh);
-  const int64_t first = request.layout.mesh.At(world.rank()).cfg;
-  return all.narrow(0, first, branches).narrow(1, rows.begin, rows.size()).clone();
+  const Range rows = request.geometry.text_rows();
+  return all.narrow(0, request.geometry.branch(), request.geometry.branch_count(spec.guided()))
+      .narrow(1, rows.begin, rows.size())
+      .clone();
 }
 
 }  // namespace cogwheel

@@ -5,8 +5,10 @@
 #include "worker/comm/communicator.h"
 #include "worker/families/cogvideox/prompt_encoder.h"
 #include "worker/families/cogvideox/vae.h"
-#include "worker/pipeline/job_layout.h"
+#include "worker/families/latent_layout.h"
 #include "worker/pipeline/job_spec.h"
+#include "worker/pipeline/noise.h"
+#include "worker/sequence/geometry.h"
 
 namespace cogwheel {
 
@@ -15,7 +17,7 @@ namespace cogwheel {
 //   them on a guidance half; the positive alone for an unguided job).
 struct TextRequest {
   const JobSpec& spec;
-  const JobLayout& layout;
+  const Geometry& geometry;
   const PromptEncoder* encoder = nullptr;  // null on other ranks
   int64_t embed_dim = 0;
   at::ScalarType dtype = at::kFloat;
@@ -29,7 +31,8 @@ at::Tensor ShareText(const TextRequest& request, Communicator& world);
 //   → [1, V_local, C·pt·p·p].
 struct ImageRequest {
   const JobSpec& spec;
-  const JobLayout& layout;
+  const Geometry& geometry;
+  const LatentLayout& layout;
   const Vae& vae;
   at::ScalarType dtype = at::kFloat;
   at::Device device = at::kCPU;

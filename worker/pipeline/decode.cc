@@ -8,6 +8,7 @@
 #include "worker/pipeline/frame_collector.h"
 #include "worker/pipeline/tiled_decode.h"
 #include "worker/sequence/shard.h"
+#include "worker/sequence/wavefront.h"
 
 namespace cogwheel {
 namespace {
@@ -20,14 +21,14 @@ int64_t PixelFrames(int64_t latent_frames) {
 // One job's decode on one rank.
 class Wavefront {
  public:
-  Wavefront(const DecodeContext& context, const at::Tensor& latents)
-      : context_(context),
+  Wavefront(const DecodeJob& job, const at::Tensor& latents)
+      : job_(job),
         latents_(latents),
         chunks_(Vae::DecodeChunks(latents.size(2))),
-        size_(context.frames.size()),
-        rank_(context.frames.rank()),
-        collector_(context.frames, context.sink, chunk_count()),
-        handover_(context.carries, [this] { collector_.EmitReady(); }) {
+        size_(job.frames.size()),
+        rank_(job.frames.rank()),
+        collector_(job.frames, job.sink, chunk_count()),
+        handover_(job.carries, [this] { collector_.EmitReady(); }) {
     int64_t begin = 0;
     for (const int64_t frames : chunks_) {
       begins_.push_back(begin);
@@ -36,17 +37,17 @@ class Wavefront {
   }
 
   void Run() {
-    if (rank_ == 0) context_.sink.OnProgress(Stage::kDecode, 0, chunk_count());
-    context_.agreement.AgreeToRun(BlockKind::kDecode);
+    if (rank_ == 0) job_.sink.OnProgress(Stage::kDecode, 0, chunk_count());
+    job_.agreement.AgreeToRun(BlockKind::kDecode);
     const int rounds = static_cast<int>(DivCeil(chunk_count(), size_));
     StepCommand next = StepCommand::kRun;
     for (int round = 0; round < rounds && next == StepCommand::kRun; ++round) {
       const bool final = round + 1 == rounds;
-      if (!final) next = context_.agreement.Agree(BlockKind::kDecode);
+      if (!final) next = job_.agreement.Agree(BlockKind::kDecode);
       RunRound(round, /*last=*/final || next != StepCommand::kRun);
     }
     collector_.Finish();
-    context_.agreement.LeaveUnlessRun(next);
+    job_.agreement.LeaveUnlessRun(next);
   }
 
  private:
@@ -66,12 +67,12 @@ class Wavefront {
     const bool has_next = mine + 1 < end || (!last && mine + 1 < chunk_count());
     handover_.BeginChunk(has_next, last);
     const at::Tensor pixels =
-        context_.vae.DecodeChunk(latents_.narrow(2, begins_[mine], chunks_[mine]), handover_);
+        job_.vae.DecodeChunk(latents_.narrow(2, begins_[mine], chunks_[mine]), handover_);
     collector_.Add(mine, ToBytes(pixels));
-    ++context_.work_counter;
+    ++job_.work_counter;
   }
 
-  const DecodeContext& context_;
+  const DecodeJob& job_;
   const at::Tensor latents_;  // [1, C, F, h, w], divided by the scaling factor
   const std::vector<int64_t> chunks_;
   std::vector<int64_t> begins_;
@@ -82,21 +83,21 @@ class Wavefront {
 };
 
 // Rank 0 decodes alone, chunk after chunk.
-void DecodeChunksOnRoot(const DecodeContext& context, const at::Tensor& latents) {
+void DecodeChunksOnRoot(const DecodeJob& job, const at::Tensor& latents) {
   const std::vector<int64_t> chunks = Vae::DecodeChunks(latents.size(2));
   const int count = static_cast<int>(chunks.size());
-  const bool root = context.frames.rank() == 0;
-  if (root) context.sink.OnProgress(Stage::kDecode, 0, count);
-  FrameCollector collector(context.frames, context.sink, count);
+  const bool root = job.frames.rank() == 0;
+  if (root) job.sink.OnProgress(Stage::kDecode, 0, count);
+  FrameCollector collector(job.frames, job.sink, count);
   CarryTable carry;
   int64_t begin = 0;
   for (int chunk = 0; chunk < count; ++chunk) {
-    context.agreement.AgreeToRun(BlockKind::kDecode);
+    job.agreement.AgreeToRun(BlockKind::kDecode);
     if (root) {
-      collector.Add(
-          chunk, ToBytes(context.vae.DecodeChunk(latents.narrow(2, begin, chunks[chunk]), carry)));
+      collector.Add(chunk,
+                    ToBytes(job.vae.DecodeChunk(latents.narrow(2, begin, chunks[chunk]), carry)));
     }
-    ++context.work_counter;
+    ++job.work_counter;
     begin += chunks[chunk];
   }
 }
@@ -113,16 +114,16 @@ at::Tensor ToBytes(const at::Tensor& pixels) {
       .to(at::kCPU);
 }
 
-void DecodeFrames(const DecodeContext& context, const at::Tensor& latents) {
+void DecodeFrames(const DecodeJob& job, const at::Tensor& latents) {
   Failpoint("rank.decode");
   const at::Tensor scaled =
-      (latents.permute({0, 2, 1, 3, 4}) * (1 / context.vae.config().scaling_factor)).contiguous();
-  if (context.tiling && context.vae.TilesDecode(scaled.size(3), scaled.size(4))) {
-    DecodeTiles(context, scaled);
-  } else if (scaled.is_cuda() && !context.wavefront_on_gpus) {
-    DecodeChunksOnRoot(context, scaled);
+      (latents.permute({0, 2, 1, 3, 4}) * (1 / job.vae.config().scaling_factor)).contiguous();
+  if (job.tiling && job.vae.TilesDecode(scaled.size(3), scaled.size(4))) {
+    DecodeTiles(job, scaled);
+  } else if (scaled.is_cuda() && !job.wavefront_on_gpus) {
+    DecodeChunksOnRoot(job, scaled);
   } else {
-    Wavefront(context, scaled).Run();
+    Wavefront(job, scaled).Run();
   }
 }
 

@@ -7,15 +7,15 @@
 
 #include "worker/comm/communicator.h"
 #include "worker/families/cogvideox/vae.h"
-#include "worker/pipeline/conv_handover.h"
 #include "worker/pipeline/frame_sink.h"
 #include "worker/pipeline/step_agreement.h"
 
 namespace cogwheel {
 
-struct DecodeContext {
+// One job as the decode works on it; borrowed.
+struct DecodeJob {
   const Vae& vae;
-  Communicator& carries;  // over the world's ranks: for ConvHandover alone
+  Communicator& carries;  // over the world's ranks: for the carries alone
   Communicator& frames;   // over the world's ranks: finished frames to rank 0
   StepAgreement& agreement;
   FrameSink& sink;
@@ -28,7 +28,7 @@ struct DecodeContext {
 // autoencoder_kl_cogvideox.py _decode, video_processor.py postprocess_video).
 //
 // A wavefront: chunk i runs on rank i mod W, W chunks a round, and each causal convolution hands
-// its last two frames to the rank of chunk i + 1 before it runs (conv_handover.h), so that all
+// its last two frames to the rank of chunk i + 1 before it runs (sequence/wavefront.h), so that all
 // ranks of a round go through the convolutions together. The numbers are the serial decode's. Rank
 // 0 hands finished chunks to the sink in order while later ones run. At the start of round j the
 // ranks agree whether round j + 1 runs, so no carry is left without a taker when a job is
@@ -40,7 +40,7 @@ struct DecodeContext {
 //
 // latents: [1, F, C, h, w], whole on every rank, padding frames dropped, as the transformer left
 // them.
-void DecodeFrames(const DecodeContext& context, const at::Tensor& latents);
+void DecodeFrames(const DecodeJob& job, const at::Tensor& latents);
 
 // [B, 3, F, H, W] in the VAE's dtype → [F, H, W, 3] uint8 on the CPU: clamp(0.5 y + 0.5, 0, 1) in
 // that dtype, then round half even of 255 times it in fp32. B = 1.

@@ -6,19 +6,19 @@
 #include <ATen/core/Tensor.h>
 
 #include "worker/families/cogvideox/transformer.h"
-#include "worker/pipeline/job_layout.h"
+#include "worker/pipeline/noise.h"
 #include "worker/pipeline/preview.h"
 #include "worker/pipeline/scheduler.h"
 #include "worker/pipeline/step_agreement.h"
 
 namespace cogwheel {
 
-// What the loop works with; borrowed for one job.
-struct DenoiseContext {
+// One job as the loop works on it; borrowed.
+struct DenoiseJob {
   const JobSpec& spec;
-  const JobLayout& layout;
-  const Transformer& transformer;
-  const TransformerJob& transformer_job;
+  const Geometry& geometry;
+  const LatentLayout& layout;
+  const Transformer::Job& transformer;
   const SchedulerConfig& scheduler;
   const PreviewMap& preview;
   at::ScalarType dtype = at::kFloat;
@@ -38,10 +38,7 @@ struct DenoiseContext {
 //   image_rows: [1, V_local, C·pt·p·p], the image's half of the model input; undefined without one.
 //   noise: stands before the latents' draw; consumed like the reference does.
 //   → [1, V_local, C·pt·p·p], model dtype.
-at::Tensor Denoise(const DenoiseContext& context, const at::Tensor& text,
-                   const at::Tensor& image_rows, NoiseStream& noise);
-
-// Branches that one rank computes: 2 for a guided job on a mesh without a guidance axis, else 1.
-int64_t BranchCount(const JobSpec& spec, const Mesh& mesh);
+at::Tensor Denoise(const DenoiseJob& job, const at::Tensor& text, const at::Tensor& image_rows,
+                   NoiseStream& noise);
 
 }  // namespace cogwheel

@@ -2,7 +2,6 @@
 
 #include "worker/device/device.h"
 #include "worker/families/cogvideox/image_input.h"
-#include "worker/families/cogvideox/transformer.h"
 #include "worker/pipeline/conditioning.h"
 #include "worker/sequence/tensor_bytes.h"
 
@@ -23,8 +22,8 @@ at::Tensor SampleLatent(const VaeConfig& config, const at::Tensor& posterior,
 
 at::Tensor ShareImage(const ImageRequest& request, NoiseStream& noise, Communicator& world) {
   const JobSpec& spec = request.spec;
-  const LatentShape& shape = request.layout.latents;
-  at::Tensor posterior = at::empty({1, 2 * shape.channels, 1, shape.height, shape.width},
+  const LatentLayout& layout = request.layout;
+  at::Tensor posterior = at::empty({1, 2 * layout.channels, 1, layout.height, layout.width},
                                    at::TensorOptions(request.dtype).device(request.device));
   if (world.rank() == 0) {
     const at::Tensor pixels =
@@ -33,14 +32,12 @@ at::Tensor ShareImage(const ImageRequest& request, NoiseStream& noise, Communica
     posterior = request.vae.Encode(pixels, spec.vae_tiling).contiguous();
   }
   Broadcast(world, /*root=*/0, TensorBytes(posterior), StreamOf(posterior));
-  const at::Tensor drawn = noise.Draw({1, shape.channels, 1, shape.height, shape.width});
+  const at::Tensor drawn = noise.Draw({1, layout.channels, 1, layout.height, layout.width});
   const at::Tensor first = SampleLatent(request.vae.config(), posterior, drawn);
-  const at::Tensor rest =
-      at::zeros({1, shape.frames - 1, shape.channels, shape.height, shape.width}, first.options());
-  const Range rows = request.layout.VideoRows(world.rank());
-  return Patchify(at::cat({first, rest}, 1), shape.patch_size_t, shape.patch_size)
-      .narrow(1, rows.begin, rows.size())
-      .clone();
+  const at::Tensor rest = at::zeros(
+      {1, layout.frames - 1, layout.channels, layout.height, layout.width}, first.options());
+  const Range rows = request.geometry.video_rows();
+  return Patchify(at::cat({first, rest}, 1), layout).narrow(1, rows.begin, rows.size()).clone();
 }
 
 }  // namespace cogwheel

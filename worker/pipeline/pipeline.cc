@@ -17,8 +17,9 @@
 #include "worker/pipeline/conditioning.h"
 #include "worker/pipeline/decode.h"
 #include "worker/pipeline/denoise_loop.h"
+#include "worker/pipeline/latent_gather.h"
 #include "worker/pipeline/step_operations.h"
-#include "worker/sequence/groups.h"
+#include "worker/sequence/links.h"
 #include "worker/weights/weights.h"
 
 namespace cogwheel {
@@ -62,14 +63,16 @@ class GroupCommunicators {
   const Communicator& world() const { return world_; }
   Communicator& carries() { return *carries_; }
   Communicator& frames() { return *frames_; }
-  const SequenceGroups& ForMesh(const Mesh& mesh) {
-    return meshes_.try_emplace(mesh.ToString(), world_, mesh).first->second;
+  const Links& ForMesh(const Mesh& mesh) {
+    const auto known = links_.find(mesh.ToString());
+    if (known != links_.end()) return known->second;
+    return links_.emplace(mesh.ToString(), MakeLinks(world_, mesh)).first->second;
   }
 
  private:
   Communicator& world_;
   std::unique_ptr<Communicator> carries_, frames_;
-  std::map<std::string, SequenceGroups> meshes_;
+  std::map<std::string, Links> links_;  // by mesh
 };
 
 class CogVideoPipeline final : public Pipeline {
@@ -87,12 +90,11 @@ class CogVideoPipeline final : public Pipeline {
   // Calls load(weights) for a component and notes what it took.
   template <typename Load>
   void LoadComponent(const std::string& component, const Load& load);
-  JobLayout LayOut(const JobSpec& spec) const;
-  // Without communicators: shapes only.
-  SequenceContext ShapeContext(const JobLayout& layout) const;
+  LatentLayout LayOut(const JobSpec& spec) const;
+  Geometry MakeGeometry(const JobSpec& spec, const LatentLayout& layout) const;
   GroupCommunicators& Communicators(Communicator& world);
-  at::Tensor DenoiseJob(const JobSpec& spec, const JobLayout& layout, Communicator& world,
-                        StepAgreement& agreement, FrameSink& sink, PipelineSeconds& seconds);
+  at::Tensor MakeLatents(const JobSpec& spec, const Geometry& geometry, Communicator& world,
+                         StepAgreement& agreement, FrameSink& sink, PipelineSeconds& seconds);
   void Emit(const JobSpec& spec, const at::Tensor& latents, Communicator& world,
             StepAgreement& agreement, FrameSink& sink);
 
@@ -140,28 +142,24 @@ void CogVideoPipeline::LoadComponent(const std::string& component, const Load& l
   loads_.push_back({component, *options_.read_bytes - before, watch.Lap()});
 }
 
-JobLayout CogVideoPipeline::LayOut(const JobSpec& spec) const {
+LatentLayout CogVideoPipeline::LayOut(const JobSpec& spec) const {
   const TransformerConfig& config = configs_.transformer;
   const int64_t patch_size_t = config.patch_frames();
   const int64_t latent_frames = (spec.frames - 1) / config.temporal_compression_ratio + 1;
-  return {.mesh = options_.mesh.ForGuidance(spec.guided()),
-          .text_count = spec.max_sequence_length,
-          .latents = {.frames = DivCeil(latent_frames, patch_size_t) * patch_size_t,
-                      .channels = configs_.vae.latent_channels,
-                      .height = spec.height / kPixelsPerLatent,
-                      .width = spec.width / kPixelsPerLatent,
-                      .patch_size_t = patch_size_t,
-                      .patch_size = config.patch_size}};
+  const int64_t padded = DivCeil(latent_frames, patch_size_t) * patch_size_t;
+  return {.frames = padded,
+          .channels = configs_.vae.latent_channels,
+          .height = spec.height / kPixelsPerLatent,
+          .width = spec.width / kPixelsPerLatent,
+          .leading_padding = padded - latent_frames,
+          .patch_size_t = patch_size_t,
+          .patch_size = config.patch_size};
 }
 
-SequenceContext CogVideoPipeline::ShapeContext(const JobLayout& layout) const {
-  const MeshCoord coord = layout.mesh.At(options_.world_rank);
-  return {.text_count = layout.text_count,
-          .video_count = layout.latents.row_count(),
-          .ring_size = layout.mesh.ring,
-          .ring_rank = coord.ring,
-          .ulysses_size = layout.mesh.ulysses,
-          .ulysses_rank = coord.ulysses};
+Geometry CogVideoPipeline::MakeGeometry(const JobSpec& spec, const LatentLayout& layout) const {
+  return {options_.mesh.ForGuidance(spec.guided()),
+          options_.world_rank,
+          {.text_count = spec.max_sequence_length, .video = layout.grid()}};
 }
 
 int64_t CogVideoPipeline::Plan(const JobSpec& spec) {
@@ -171,22 +169,19 @@ int64_t CogVideoPipeline::Plan(const JobSpec& spec) {
     throw std::invalid_argument(wants_image ? "the model needs an image"
                                             : "the model takes no image");
   }
-  const JobLayout layout = LayOut(spec);
-  const SequenceContext context = ShapeContext(layout);
-  // Refuses sizes that the model cannot compute.
-  transformer_->Prepare(context, layout.latents.frames, layout.latents.height,
-                        layout.latents.width);
-  const int64_t branches = BranchCount(spec, layout.mesh);
+  const LatentLayout layout = LayOut(spec);
+  const Geometry geometry = MakeGeometry(spec, layout);
+  transformer_->Check(geometry);
+  const int64_t branches = geometry.branch_count(spec.guided());
   const int64_t element = static_cast<int64_t>(at::elementSize(dtype_));
   const int64_t fp32 = sizeof(float);
-  const int64_t latents =
-      layout.VideoRows(options_.world_rank).size() * layout.latents.row_features();
+  const int64_t latents = geometry.video_rows().size() * layout.row_features();
   // The sample, the image's half and the step's result; the prediction, two clean predictions and
   // the sum in fp32.
   const int64_t loop = latents * (3 * element + 4 * fp32);
-  const int64_t text = branches * layout.TextRows(options_.world_rank).size() *
-                       configs_.transformer.text_embed_dim * element;
-  return transformer_->ActivationBytes(context, branches) + loop + text;
+  const int64_t text =
+      branches * geometry.text_rows().size() * configs_.transformer.text_embed_dim * element;
+  return transformer_->ActivationBytes(geometry, branches) + loop + text;
 }
 
 GroupCommunicators& CogVideoPipeline::Communicators(Communicator& world) {
@@ -196,15 +191,15 @@ GroupCommunicators& CogVideoPipeline::Communicators(Communicator& world) {
   return *communicators_;
 }
 
-at::Tensor CogVideoPipeline::DenoiseJob(const JobSpec& spec, const JobLayout& layout,
-                                        Communicator& world, StepAgreement& agreement,
-                                        FrameSink& sink, PipelineSeconds& seconds) {
+at::Tensor CogVideoPipeline::MakeLatents(const JobSpec& spec, const Geometry& geometry,
+                                         Communicator& world, StepAgreement& agreement,
+                                         FrameSink& sink, PipelineSeconds& seconds) {
   Stopwatch watch;
   agreement.AgreeToRun(BlockKind::kText);
   if (world.rank() == 0) sink.OnProgress(Stage::kTextEncode, 0, 1);
   Failpoint("rank.text");
   const at::Tensor text = ShareText({.spec = spec,
-                                     .layout = layout,
+                                     .geometry = geometry,
                                      .encoder = text_encoder_.get(),
                                      .embed_dim = configs_.transformer.text_embed_dim,
                                      .dtype = dtype_,
@@ -212,43 +207,44 @@ at::Tensor CogVideoPipeline::DenoiseJob(const JobSpec& spec, const JobLayout& la
                                     world);
   ++work_counter_;
   if (world.rank() == 0) sink.OnProgress(Stage::kTextEncode, 1, 1);
+  const LatentLayout layout = LayOut(spec);
   NoiseStream noise(spec.seed, dtype_, device());
   at::Tensor image_rows;
   if (spec.has_image) {
-    image_rows = ShareImage(
-        {.spec = spec, .layout = layout, .vae = *vae_, .dtype = dtype_, .device = device()}, noise,
-        world);
+    image_rows = ShareImage({.spec = spec,
+                             .geometry = geometry,
+                             .layout = layout,
+                             .vae = *vae_,
+                             .dtype = dtype_,
+                             .device = device()},
+                            noise, world);
   }
   WaitFor(device());
   seconds.text_encode = watch.Lap();
 
-  const SequenceContext sequence = Communicators(world)
-                                       .ForMesh(layout.mesh)
-                                       .Context(layout.text_count, layout.latents.row_count());
-  const TransformerJob job = transformer_->Prepare(sequence, layout.latents.frames,
-                                                   layout.latents.height, layout.latents.width);
-  const at::Tensor rows = Denoise(
-      {.spec = spec,
-       .layout = layout,
-       .transformer = *transformer_,
-       .transformer_job = job,
-       .scheduler = configs_.scheduler,
-       .preview = preview_,
-       .dtype = dtype_,
-       .world = world,
-       .agreement = agreement,
-       .sink = sink,
-       .work_counter = work_counter_,
-       .step_operations = StepOperations(configs_.transformer, layout.mesh, options_.world_rank,
-                                         sequence.joint_count(), BranchCount(spec, layout.mesh)),
-       .operations = *options_.operations},
-      text, image_rows, noise);
-  const at::Tensor latents = GatherLatents(layout, rows, world);
+  const auto transformer =
+      transformer_->Prepare(geometry, Communicators(world).ForMesh(geometry.mesh()));
+  const at::Tensor rows =
+      Denoise({.spec = spec,
+               .geometry = geometry,
+               .layout = layout,
+               .transformer = *transformer,
+               .scheduler = configs_.scheduler,
+               .preview = preview_,
+               .dtype = dtype_,
+               .world = world,
+               .agreement = agreement,
+               .sink = sink,
+               .work_counter = work_counter_,
+               .step_operations = StepOperations(configs_.transformer, geometry,
+                                                 geometry.branch_count(spec.guided())),
+               .operations = *options_.operations},
+              text, image_rows, noise);
+  const at::Tensor latents = GatherLatents(geometry, layout, rows, world);
   WaitFor(device());
   seconds.denoise = watch.Lap();
   // The reference pads 1.5's frames at the front.
-  const int64_t kept = (spec.frames - 1) / configs_.transformer.temporal_compression_ratio + 1;
-  return latents.narrow(1, latents.size(1) - kept, kept);
+  return latents.narrow(1, layout.leading_padding, layout.frames - layout.leading_padding);
 }
 
 void CogVideoPipeline::Emit(const JobSpec& spec, const at::Tensor& latents, Communicator& world,
@@ -282,9 +278,9 @@ PipelineSeconds CogVideoPipeline::Run(const JobSpec& spec, Communicator& world,
     throw std::logic_error("the world is not the one the model was loaded for");
   }
   PipelineSeconds seconds;
-  const JobLayout layout = LayOut(spec);
-  StepAgreement agreement(world, journal, spec, PlanHash(spec, layout.mesh), command);
-  const at::Tensor latents = DenoiseJob(spec, layout, world, agreement, sink, seconds);
+  const Geometry geometry = MakeGeometry(spec, LayOut(spec));
+  StepAgreement agreement(world, journal, spec, PlanHash(spec, geometry.mesh()), command);
+  const at::Tensor latents = MakeLatents(spec, geometry, world, agreement, sink, seconds);
   Stopwatch watch;
   Emit(spec, latents, world, agreement, sink);
   agreement.Close();

@@ -4,7 +4,6 @@
 
 #include <ATen/ATen.h>
 
-#include "worker/families/cogvideox/transformer.h"
 #include "worker/sequence/tensor_bytes.h"
 
 namespace cogwheel {
@@ -13,16 +12,16 @@ namespace {
 constexpr int64_t kColours = 3;
 
 // Video rows of the clip's middle patched frame.
-Range MiddleFrameRows(const LatentShape& shape) {
-  const int64_t rows_per_frame = DivExact(shape.row_count(), shape.frames / shape.patch_size_t);
-  const int64_t begin = shape.frames / 2 / shape.patch_size_t * rows_per_frame;
+Range MiddleFrameRows(const LatentLayout& layout) {
+  const int64_t rows_per_frame = DivExact(layout.row_count(), layout.frames / layout.patch_size_t);
+  const int64_t begin = layout.frames / 2 / layout.patch_size_t * rows_per_frame;
   return {.begin = begin, .end = begin + rows_per_frame};
 }
 
 // [1, rows, C·pt·p·p] fp32 → [1, rows, 3·pt·p·p]: the map on every latent pixel.
-at::Tensor Project(const PreviewMap& map, const LatentShape& shape, const at::Tensor& clean) {
-  const int64_t pixel_count = shape.row_features() / shape.channels;
-  const at::Tensor pixels = clean.reshape({clean.size(1), shape.channels, pixel_count});
+at::Tensor Project(const PreviewMap& map, const LatentLayout& layout, const at::Tensor& clean) {
+  const int64_t pixel_count = layout.row_features() / layout.channels;
+  const at::Tensor pixels = clean.reshape({clean.size(1), layout.channels, pixel_count});
   return (at::matmul(map.matrix, pixels) + map.bias.view({kColours, 1}))
       .reshape({1, clean.size(1), kColours * pixel_count})
       .contiguous();
@@ -53,19 +52,18 @@ PreviewMap MakePreviewMap(const std::optional<CogwheelJson::Preview>& preview, i
 
 void SendPreview(const PreviewRound& round, const at::Tensor& clean, Communicator& world,
                  FrameSink& sink) {
-  const LatentShape& shape = round.layout.latents;
-  const Range frame = MiddleFrameRows(shape);
+  const LatentLayout& layout = round.layout;
+  const Range frame = MiddleFrameRows(layout);
   const auto rows_of = [&](int world_rank) {
-    const bool sends = round.layout.mesh.At(world_rank).cfg == 0;
-    return sends ? Intersect(frame, round.layout.VideoRows(world_rank)) : Range{};
+    return Intersect(frame, round.geometry.given_video_rows_of(world_rank));
   };
   const Range mine = rows_of(world.rank());
-  const int64_t first_row = round.layout.VideoRows(world.rank()).begin;
+  const int64_t first_row = round.geometry.video_rows().begin;
   const at::Tensor colours =
-      Project(round.map, shape,
+      Project(round.map, layout,
               clean.narrow(1, mine.empty() ? 0 : mine.begin - first_row, mine.size()).to(at::kCPU));
 
-  const int64_t features = kColours * shape.row_features() / shape.channels;
+  const int64_t features = kColours * layout.row_features() / layout.channels;
   const bool root = world.rank() == 0;
   const at::Tensor all = at::empty({1, root ? frame.size() : 0, features}, colours.options());
   std::vector<std::span<std::byte>> parts;
@@ -78,8 +76,8 @@ void SendPreview(const PreviewRound& round, const at::Tensor& clean, Communicato
   if (!root) return;
 
   const at::Tensor rgb =  // [pt, 3, h, w] → the middle frame, [h, w, 3]
-      Unpatchify(all, shape.patch_size_t, shape.height, shape.width, shape.patch_size_t,
-                 shape.patch_size)[0][shape.frames / 2 % shape.patch_size_t]
+      Unpatchify(all, layout.patch_size_t, layout.height, layout.width, layout.patch_size_t,
+                 layout.patch_size)[0][layout.frames / 2 % layout.patch_size_t]
           .permute({1, 2, 0});
   const at::Tensor bytes = at::round(at::clamp(rgb, 0, 1) * 255)
                                .to(at::kByte)

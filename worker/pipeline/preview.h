@@ -7,8 +7,9 @@
 
 #include "worker/comm/communicator.h"
 #include "worker/families/cogvideox/config.h"
+#include "worker/families/latent_layout.h"
 #include "worker/pipeline/frame_sink.h"
-#include "worker/pipeline/job_layout.h"
+#include "worker/sequence/geometry.h"
 
 namespace cogwheel {
 
@@ -29,7 +30,8 @@ PreviewMap MakePreviewMap(const std::optional<CogwheelJson::Preview>& preview, i
 // by nearest. clean: [1, V_local, C·pt·p·p] fp32, this rank's predicted clean rows.
 struct PreviewRound {
   const PreviewMap& map;
-  const JobLayout& layout;
+  const Geometry& geometry;
+  const LatentLayout& layout;
   int step = 0;  // done
   int steps = 0;
 };

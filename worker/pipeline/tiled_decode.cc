@@ -12,23 +12,23 @@ namespace {
 
 class TiledDecode {
  public:
-  TiledDecode(const DecodeContext& context, const at::Tensor& latents)
-      : context_(context),
+  TiledDecode(const DecodeJob& job, const at::Tensor& latents)
+      : job_(job),
         latents_(latents),
         chunks_(Vae::DecodeChunks(latents.size(2))),
-        grid_(CutTiles(latents.size(3), latents.size(4), context.vae.DecodePlan())),
-        size_(context.frames.size()),
-        rank_(context.frames.rank()),
-        blender_(context.vae.DecodePlan(), grid_.columns) {}
+        grid_(CutTiles(latents.size(3), latents.size(4), job.vae.DecodePlan())),
+        size_(job.frames.size()),
+        rank_(job.frames.rank()),
+        blender_(job.vae.DecodePlan(), grid_.columns) {}
 
   void Run() {
-    if (rank_ == 0) context_.sink.OnProgress(Stage::kDecode, 0, 1);
+    if (rank_ == 0) job_.sink.OnProgress(Stage::kDecode, 0, 1);
     for (int first = 0; first < tile_count(); first += size_) {
       const at::Tensor mine = DecodeMine(first + rank_);
       Collect(first, mine);
     }
     if (rank_ != 0) return;
-    FrameCollector collector(context_.frames, context_.sink, /*chunk_count=*/1);
+    FrameCollector collector(job_.frames, job_.sink, /*chunk_count=*/1);
     collector.Add(0, ToBytes(blender_.Result()));
   }
 
@@ -42,11 +42,11 @@ class TiledDecode {
     std::vector<at::Tensor> parts;
     int64_t begin = 0;
     for (const int64_t frames : chunks_) {
-      context_.agreement.AgreeToRun(BlockKind::kDecode);
+      job_.agreement.AgreeToRun(BlockKind::kDecode);
       if (tile < tile_count()) {
         const at::Tensor input = TileOf(latents_.narrow(2, begin, frames), grid_.tiles[tile]);
-        parts.push_back(context_.vae.DecodeChunk(input, carry));
-        ++context_.work_counter;
+        parts.push_back(job_.vae.DecodeChunk(input, carry));
+        ++job_.work_counter;
       }
       begin += frames;
     }
@@ -59,7 +59,7 @@ class TiledDecode {
       if (!mine.defined()) return;
       const at::Tensor host = mine.to(at::kCPU).contiguous();
       const SendPiece send{.peer = 0, .data = TensorBytes(host)};
-      return Exchange(context_.frames, {&send, 1}, {}, nullptr);
+      return Exchange(job_.frames, {&send, 1}, {}, nullptr);
     }
     blender_.Add(mine);
     const int end = std::min(first + size_, tile_count());
@@ -70,12 +70,12 @@ class TiledDecode {
                      rect.width * kPixelsPerLatent},
                     mine.options().device(at::kCPU));
       const RecvPiece recv{.peer = tile - first, .data = TensorBytes(host)};
-      Exchange(context_.frames, {}, {&recv, 1}, nullptr);
+      Exchange(job_.frames, {}, {&recv, 1}, nullptr);
       blender_.Add(host.to(mine.device()));
     }
   }
 
-  const DecodeContext& context_;
+  const DecodeJob& job_;
   const at::Tensor latents_;
   const std::vector<int64_t> chunks_;
   const TileGrid grid_;
@@ -86,8 +86,8 @@ class TiledDecode {
 
 }  // namespace
 
-void DecodeTiles(const DecodeContext& context, const at::Tensor& latents) {
-  TiledDecode(context, latents).Run();
+void DecodeTiles(const DecodeJob& job, const at::Tensor& latents) {
+  TiledDecode(job, latents).Run();
 }
 
 }  // namespace cogwheel

@@ -12,6 +12,6 @@ namespace cogwheel {
 // The ranks agree before every chunk of their tiles.
 //
 // latents: [1, C, F, h, w], whole on every rank, divided by the scaling factor.
-void DecodeTiles(const DecodeContext& context, const at::Tensor& latents);
+void DecodeTiles(const DecodeJob& job, const at::Tensor& latents);
 
 }  // namespace cogwheel

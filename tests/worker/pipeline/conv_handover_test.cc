@@ -1,5 +1,5 @@
 // The decode wavefront where no exchange may wait for one that comes later.
-#include "worker/pipeline/conv_handover.h"
+#include "worker/sequence/wavefront.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>

@@ -14,8 +14,10 @@
 
 #include "tests/support/plain_attention.h"
 #include "tests/support/spawn_tensor_ranks.h"
-#include "worker/sequence/groups.h"
-#include "worker/sequence/sequence.h"
+#include "worker/sequence/exchange.h"
+#include "worker/sequence/footprint.h"
+#include "worker/sequence/links.h"
+#include "worker/sequence/ring.h"
 
 namespace cogwheel {
 namespace {
@@ -26,6 +28,9 @@ struct Sizes {
   int64_t text = 0, video = 0, heads = 0;
   int64_t batch = 1;
   int64_t rows() const { return text + video; }
+  Geometry At(const Mesh& mesh, int world_rank) const {
+    return {mesh, world_rank, {.text_count = text, .video = {1, 1, video}}};
+  }
 };
 
 struct Operands {
@@ -41,16 +46,40 @@ Operands MakeOperands(const Sizes& sizes, at::ScalarType dtype = at::kFloat) {
 
 at::Tensor HeadsFirst(const at::Tensor& x) { return x.transpose(1, 2); }
 
-// Each rank's rows of SequenceAttention, put together: [B, S, N, D].
+// The four lines of a block, on one rank. What is handed over with std::move is freed once used.
+class ShardAttention {
+ public:
+  ShardAttention(Communicator& world, const Mesh& mesh, const Sizes& sizes)
+      : links_(MakeLinks(world, mesh)),
+        geometry_(sizes.At(mesh, world.rank())),
+        exchange_(geometry_, *links_.ulysses, sizes.heads),
+        ring_(geometry_, *links_.ring) {}
+
+  const Geometry& geometry() const { return geometry_; }
+  at::Tensor Mine(const at::Tensor& x) const {
+    return x.narrow(1, geometry_.rows().begin, geometry_.rows().size());
+  }
+  at::Tensor Attend(Heads h) const {
+    h = exchange_.ToHeads(std::move(h));
+    at::Tensor out = ring_.Attend(std::move(h));
+    return exchange_.ToRows(std::move(out));
+  }
+
+ private:
+  const Links links_;
+  const Geometry geometry_;
+  const HeadExchange exchange_;
+  const Ring ring_;
+};
+
+// Each rank's rows of the attention, put together: [B, S, N, D].
 at::Tensor AttendOnMesh(const Mesh& mesh, const Sizes& sizes, const Operands& x) {
   std::vector<at::Tensor> shards(mesh.size());
   SpawnTensorRanks(mesh.size(), [&](Communicator& world) {
-    const SequenceGroups groups(world, mesh);
-    const SequenceContext context = groups.Context(sizes.text, sizes.video);
-    const Range rows = context.shard().rows;
-    const auto mine = [&](const at::Tensor& t) { return t.narrow(1, rows.begin, rows.size()); };
-    shards[world.rank()] = SequenceAttention(mine(x.q), mine(x.k), mine(x.v), context);
-    EXPECT_EQ(shards[world.rank()].size(1), rows.size());
+    const ShardAttention shard(world, mesh, sizes);
+    at::Tensor& out = shards[world.rank()];
+    out = shard.Attend({.q = shard.Mine(x.q), .k = shard.Mine(x.k), .v = shard.Mine(x.v)});
+    EXPECT_EQ(out.size(1), shard.geometry().rows().size());
   });
   return at::cat(shards, 1);
 }
@@ -117,12 +146,10 @@ TEST(SequenceAttentionCfgTest, HalvesDoNotMix) {
   const Operands x = MakeOperands(sizes);
   std::vector<at::Tensor> shards(mesh.size());
   SpawnTensorRanks(mesh.size(), [&](Communicator& world) {
-    const SequenceGroups groups(world, mesh);
-    const SequenceContext context = groups.Context(sizes.text, sizes.video);
-    const double sign = mesh.At(world.rank()).cfg == 0 ? 1 : -1;
-    const Range rows = context.shard().rows;
-    const auto mine = [&](const at::Tensor& t) { return t.narrow(1, rows.begin, rows.size()); };
-    shards[world.rank()] = SequenceAttention(mine(x.q), mine(x.k), mine(x.v) * sign, context);
+    const ShardAttention shard(world, mesh, sizes);
+    const double sign = shard.geometry().branch() == 0 ? 1 : -1;
+    shards[world.rank()] =
+        shard.Attend({.q = shard.Mine(x.q), .k = shard.Mine(x.k), .v = shard.Mine(x.v) * sign});
   });
   const at::Tensor plain =
       HeadsFirst(AttendPlainly(HeadsFirst(x.q), HeadsFirst(x.k), HeadsFirst(x.v)).out);
@@ -137,11 +164,8 @@ int64_t SentBytes(const Mesh& mesh, const Sizes& sizes, int of_rank) {
   const Operands x = MakeOperands(sizes);
   int64_t sent_bytes = 0;
   SpawnTensorRanks(mesh.size(), [&](Communicator& world) {
-    const SequenceGroups groups(world, mesh);
-    const SequenceContext context = groups.Context(sizes.text, sizes.video);
-    const Range rows = context.shard().rows;
-    const auto mine = [&](const at::Tensor& t) { return t.narrow(1, rows.begin, rows.size()); };
-    SequenceAttention(mine(x.q), mine(x.k), mine(x.v), context);
+    const ShardAttention shard(world, mesh, sizes);
+    shard.Attend({.q = shard.Mine(x.q), .k = shard.Mine(x.k), .v = shard.Mine(x.v)});
     if (world.rank() == of_rank) sent_bytes = world.sent_bytes();
   });
   return sent_bytes;
@@ -207,20 +231,20 @@ TEST(SequenceAttentionBytesTest, PlanBoundsTheTensorsHeld) {
     for (const auto& [mesh, sizes] : cases) {
       const Operands x = MakeOperands(sizes, dtype);
       SpawnTensorRanks(mesh.size(), [&](Communicator& world) {
-        const SequenceGroups groups(world, mesh);
-        const SequenceContext context = groups.Context(sizes.text, sizes.video);
-        const Range rows = context.shard().rows;
-        const auto mine = [&](const at::Tensor& t) {
-          return t.narrow(1, rows.begin, rows.size()).clone();
-        };
+        const ShardAttention shard(world, mesh, sizes);
+        const auto mine = [&](const at::Tensor& t) { return shard.Mine(t).clone(); };
         const auto held = std::make_shared<PeakBytes>();
         {
           const c10::DebugInfoGuard guard(c10::DebugInfoKind::PROFILER_STATE, held);
-          SequenceAttention(mine(x.q), mine(x.k), mine(x.v), context);
+          shard.Attend({.q = mine(x.q), .k = mine(x.k), .v = mine(x.v)});
         }
         const int64_t planned =
-            SequenceAttentionBytes(context, sizes.batch, sizes.heads, kDim, x.q.element_size());
-        EXPECT_LE(held->peak(), planned + TileBytes(rows.size() * mesh.ulysses + 1))
+            AttentionBytes(shard.geometry(), {.batch = sizes.batch,
+                                              .heads = sizes.heads,
+                                              .head_dim = kDim,
+                                              .element_bytes = x.q.element_size()});
+        const int64_t rows = shard.geometry().rows().size();
+        EXPECT_LE(held->peak(), planned + TileBytes(rows * mesh.ulysses + 1))
             << mesh.ToString() << " " << dtype;
         // Blocks differ by one row of k and v, the plan takes the largest for all, and two are held
         // while one travels.

@@ -6,7 +6,7 @@
 
 #include "worker/families/cogvideox/config.h"
 #include "worker/families/cogvideox/rope.h"
-#include "worker/sequence/shard.h"
+#include "worker/sequence/geometry.h"
 
 namespace cogwheel {
 

@@ -6,15 +6,9 @@
 
 #include "worker/families/cogvideox/config.h"
 #include "worker/kernels/qk_norm_rope.h"
-#include "worker/sequence/shard.h"
+#include "worker/sequence/geometry.h"
 
 namespace cogwheel {
-
-// Patched latent grid of a job.
-struct PatchGrid {
-  int64_t frames = 0, rows = 0, columns = 0;  // F, Y, X
-  int64_t token_count() const { return frames * rows * columns; }
-};
 
 // Frame, row and column of each video token of a range, [tokens] int64; tokens run in t, row,
 // column order.

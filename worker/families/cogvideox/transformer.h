@@ -6,19 +6,13 @@
 #include <ATen/core/Tensor.h>
 
 #include "worker/families/cogvideox/config.h"
-#include "worker/sequence/sequence.h"
+#include "worker/families/cogvideox/transformer_weights.h"
+#include "worker/sequence/exchange.h"
+#include "worker/sequence/geometry.h"
+#include "worker/sequence/links.h"
+#include "worker/sequence/ring.h"
 
 namespace cogwheel {
-
-class Weights;
-
-// What changes once a job: made by Transformer::Prepare, kept for all its steps.
-struct TransformerJob {
-  SequenceContext sequence;
-  // [V_local, D] fp32, this rank's video rows; undefined without RoPE.
-  at::Tensor rope_cos, rope_sin;
-  at::Tensor position;  // [S_local, E] additive table of this rank's rows; undefined without one
-};
 
 // CogVideoXTransformer3DModel on one shard of the joint sequence (diffusers
 // models/transformers/cogvideox_transformer_3d.py). Owned by the rank thread.
@@ -27,27 +21,58 @@ class Transformer {
   // Checks every tensor of the table against the file, loads, converts to dtype on device.
   static std::unique_ptr<Transformer> Load(const TransformerConfig& config, const Weights& weights,
                                            at::Device device, at::ScalarType dtype);
-  virtual ~Transformer() = default;
+  Transformer(const TransformerConfig& config, TransformerWeights weights, at::Device device,
+              at::ScalarType dtype)
+      : config_(config), weights_(std::move(weights)), device_(device), dtype_(dtype) {}
 
-  // latent_frames is already a multiple of patch_size_t. Throws std::invalid_argument for sizes the
-  // model refuses.
-  virtual TransformerJob Prepare(const SequenceContext& sequence, int64_t latent_frames,
-                                 int64_t latent_height, int64_t latent_width) const = 0;
+  class Job;
+
+  // Throws std::invalid_argument for a sequence that the model refuses.
+  void Check(const Geometry& geometry) const { MakeTables(geometry); }
+  // Throws like Check. The job borrows transformer and links.
+  std::unique_ptr<Job> Prepare(const Geometry& geometry, const Links& links) const;
+
+  // Bytes of the activations of one prediction on this rank, for the plan; counted from the shapes.
+  int64_t ActivationBytes(const Geometry& geometry, int64_t batch) const;
+
+ private:
+  // Of this rank's rows, the same in all steps.
+  struct Tables {
+    Rotation rotation;    // [V_local, D] fp32; undefined without RoPE
+    at::Tensor position;  // [S_local, E] to be added; undefined without such a table
+  };
+
+  void CheckGrid(const PatchGrid& grid) const;
+  Tables MakeTables(const Geometry& geometry) const;
+  at::Tensor PositionTable(const Geometry& geometry) const;
+  at::Tensor TimeEmbedding(int64_t timestep) const;
+  at::Tensor EmbedRows(const at::Tensor& text, const at::Tensor& video,
+                       const at::Tensor& position) const;
+  at::Tensor Head(const at::Tensor& video_rows, const at::Tensor& time) const;
+
+  const TransformerConfig config_;
+  const TransformerWeights weights_;
+  const at::Device device_;
+  const at::ScalarType dtype_;
+};
+
+// One job on one rank.
+class Transformer::Job {
+ public:
+  Job(const Transformer& model, const Geometry& geometry, const Links& links);
 
   // One prediction for this rank's video rows; it may have no text rows, or no video rows.
   //   text: [B, T_local, text_embed_dim], of the encoder's output.
-  //   video: [B, V_local, C_in·pt·p·p], features in the order ((c·pt + dt)·p + dy)·p + dx.
+  //   video: [B, V_local, C_in·pt·p·p], as Patchify cuts them.
   //   → [B, V_local, C_out·pt·p·p], the same order, model dtype.
-  virtual at::Tensor Forward(const TransformerJob& job, const at::Tensor& text,
-                             const at::Tensor& video, int64_t timestep) const = 0;
+  at::Tensor Predict(const at::Tensor& text, const at::Tensor& video, int64_t timestep) const;
 
-  // Bytes of the activations of one Forward on this rank, for the plan; counted from the shapes.
-  virtual int64_t ActivationBytes(const SequenceContext& sequence, int64_t batch) const = 0;
+ private:
+  const Transformer& model_;
+  const Geometry geometry_;
+  const HeadExchange exchange_;
+  const Ring ring_;
+  const Tables tables_;
 };
-
-// [B, F, C, H, W] ↔ [B, F·H·W/(pt·p·p), C·pt·p·p], tokens in t, row, column order.
-at::Tensor Patchify(const at::Tensor& latents, int64_t patch_size_t, int64_t patch_size);
-at::Tensor Unpatchify(const at::Tensor& patches, int64_t frames, int64_t height, int64_t width,
-                      int64_t patch_size_t, int64_t patch_size);
 
 }  // namespace cogwheel

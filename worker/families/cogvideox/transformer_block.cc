@@ -26,14 +26,14 @@ Modulation Modulate(const at::Tensor& time, const LinearWeights& linear, int64_t
           .gates = {.text = parts[5], .video = parts[2]}};
 }
 
-// normed: [B, S, E], given up once the heads are made.
-at::Tensor Attention(at::Tensor normed, const BlockWeights& weights, const BlockContext& context) {
-  QkvHeads heads = ProjectHeads(std::move(normed), weights.qkv, context.head_count,
-                                context.text_count, context.rotation);
-  // Handed over, not lent: they are freed once packed, as the plan counts.
-  const at::Tensor out = SequenceAttention(std::move(heads.q), std::move(heads.k),
-                                           std::move(heads.v), context.sequence);  // [B, S, N, D]
-  return Linear(out.flatten(2), weights.to_out);                                   // [B, S, E]
+// normed: [B, S/(u·r), E], given up once the heads are made. sequence/geometry.h has the picture.
+at::Tensor Attention(at::Tensor normed, const BlockWeights& weights, const BlockShard& shard) {
+  Heads h = ProjectHeads(std::move(normed), weights.qkv, shard.head_count, shard.text_count,
+                         shard.rotation);            // q k v  [B, S/(u·r), N,   D]   own rows
+  h = shard.exchange.ToHeads(std::move(h));          //        [B, S/r,     N/u, D]   own heads
+  at::Tensor out = shard.ring.Attend(std::move(h));  //        K/V blocks travel, parts merge
+  out = shard.exchange.ToRows(std::move(out));       //        [B, S/(u·r), N,   D]
+  return Linear(out.flatten(2), weights.to_out);     //        [B, S/(u·r), E]
 }
 
 // normed: [B, S, E], given up once the hidden rows are made.
@@ -48,13 +48,13 @@ at::Tensor FeedForward(at::Tensor normed, const BlockWeights& weights) {
 // Each half of a block is a norm, its work and a gated sum; a sum and the norm that follows are one
 // operation.
 void RunBlocks(at::Tensor& rows, const at::Tensor& time, const std::vector<BlockWeights>& blocks,
-               const BlockContext& context) {
-  const int64_t B = rows.size(0), text_count = context.text_count;
+               const BlockShard& shard) {
+  const int64_t B = rows.size(0), text_count = shard.text_count;
   Modulation first = Modulate(time, blocks.front().norm1.linear, B);
   at::Tensor normed = LayerNormModulate(rows, text_count, blocks.front().norm1.norm, first.rows);
   for (size_t i = 0; i < blocks.size(); ++i) {
     const BlockWeights& block = blocks[i];
-    at::Tensor update = Attention(std::move(normed), block, context);
+    at::Tensor update = Attention(std::move(normed), block, shard);
     const Modulation second = Modulate(time, block.norm2.linear, B);
     normed =
         AddGatedNormModulate(rows, update, text_count, first.gates, block.norm2.norm, second.rows);

@@ -8,7 +8,8 @@
 #include "worker/kernels/layer_norm_modulate.h"
 #include "worker/kernels/linear.h"
 #include "worker/kernels/qkv_heads.h"
-#include "worker/sequence/sequence.h"
+#include "worker/sequence/exchange.h"
+#include "worker/sequence/ring.h"
 
 namespace cogwheel {
 
@@ -26,9 +27,10 @@ struct BlockWeights {
   LinearWeights ff_in, ff_out;
 };
 
-// What all blocks of one forward share. Borrowed.
-struct BlockContext {
-  const SequenceContext& sequence;
+// The shard of the joint sequence that all blocks of one forward work on. Borrowed.
+struct BlockShard {
+  const HeadExchange& exchange;
+  const Ring& ring;
   const Rotation& rotation;  // of this rank's video rows
   int64_t text_count = 0;    // of this rank's rows
   int64_t head_count = 0;    // N
@@ -38,6 +40,6 @@ struct BlockContext {
 // one after the other, on one shard: rows [B, S_local, E], text first, are updated in place. time:
 // silu of the embedding, [1, time_embed_dim].
 void RunBlocks(at::Tensor& rows, const at::Tensor& time, const std::vector<BlockWeights>& blocks,
-               const BlockContext& context);
+               const BlockShard& shard);
 
 }  // namespace cogwheel

@@ -76,10 +76,6 @@ class LoadedVae final : public Vae {
 
 }  // namespace
 
-at::Tensor CarryTable::Swap(int conv_idx, const at::Tensor& frames) {
-  return std::exchange(frames_[conv_idx], frames.clone());
-}
-
 std::unique_ptr<Vae> Vae::Load(const VaeConfig& config, const Weights& weights, at::Device device,
                                at::ScalarType dtype, bool with_encoder) {
   const VaeLoader loader{.weights = weights,

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <vector>
 
@@ -9,31 +8,11 @@
 
 #include "worker/families/cogvideox/config.h"
 #include "worker/families/cogvideox/vae_tiling.h"
+#include "worker/sequence/wavefront.h"
 
 namespace cogwheel {
 
 class Weights;
-
-// Carries the last two frames of each causal convolution's padded input from one chunk to the next.
-// Implementations: a plain table (serial decode), and one that hands frames to the rank of the next
-// chunk (pipeline/conv_handover.h).
-class ConvCarry {
- public:
-  virtual ~ConvCarry() = default;
-  // Leaves `frames`, [B, C, 2, H, W], for the next chunk and returns those that the previous one
-  // left, in the same layout; undefined when this is the first chunk. Called before the convolution
-  // itself runs. conv_idx counts the convolutions in the order they run, from 0.
-  virtual at::Tensor Swap(int conv_idx, const at::Tensor& frames) = 0;
-};
-
-// The carry of a serial run.
-class CarryTable final : public ConvCarry {
- public:
-  at::Tensor Swap(int conv_idx, const at::Tensor& frames) override;
-
- private:
-  std::map<int, at::Tensor> frames_;
-};
 
 // AutoencoderKLCogVideoX (diffusers models/autoencoders/autoencoder_kl_cogvideox.py). Owned by the
 // rank thread.

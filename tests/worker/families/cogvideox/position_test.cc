@@ -14,6 +14,7 @@
 #include "worker/families/cogvideox/embeddings.h"
 #include "worker/families/cogvideox/rope.h"
 #include "worker/families/cogvideox/transformer.h"
+#include "worker/families/latent_layout.h"
 
 namespace cogwheel {
 namespace {

@@ -19,6 +19,7 @@
 
 #include "tests/support/checkpoint_builder.h"
 #include "worker/comm/mailbox/local_communicator.h"
+#include "worker/families/latent_layout.h"
 #include "worker/weights/weights.h"
 
 namespace cogwheel {
@@ -73,39 +74,29 @@ struct Model {
   std::unique_ptr<Transformer> transformer;
 };
 
-SequenceContext ContextOf(const Recorded& recorded, const TransformerConfig& config) {
+Segments SegmentsOf(const Recorded& recorded, const TransformerConfig& config) {
   const std::vector<int64_t>& shape = recorded.input_shape;
-  const int64_t pt = config.patch_size_t.value_or(1), p = config.patch_size;
+  const int64_t pt = config.patch_frames(), p = config.patch_size;
   return {.text_count = recorded.text.size(1),
-          .video_count = (shape[1] / pt) * (shape[3] / p) * (shape[4] / p)};
+          .video = {shape[1] / pt, shape[3] / p, shape[4] / p}};
 }
 
 // The prediction [B, V, features] of the whole sequence, put together from all shards; each rank is
 // a thread.
-at::Tensor Predict(const Model& model, const Recorded& recorded, int ring, int ulysses) {
-  const std::vector<int64_t>& shape = recorded.input_shape;
+at::Tensor Predict(const Model& model, const Recorded& recorded, const Mesh& mesh) {
   const at::Tensor patches =
-      Patchify(Input(recorded), model.config.patch_size_t.value_or(1), model.config.patch_size);
-  const int ranks = ring * ulysses;
-  std::vector<std::vector<std::unique_ptr<MailboxCommunicator>>> rings, heads;
-  for (int i = 0; i < ulysses; ++i) rings.push_back(MakeLocalWorld(ring, kTimeLimit));
-  for (int i = 0; i < ring; ++i) heads.push_back(MakeLocalWorld(ulysses, kTimeLimit));
-  std::vector<at::Tensor> parts(ranks);
+      Patchify(Input(recorded), model.config.patch_frames(), model.config.patch_size);
+  const auto world = MakeLocalWorld(mesh.size(), kTimeLimit);
+  std::vector<at::Tensor> parts(mesh.size());
   std::vector<std::thread> threads;
-  for (int rank = 0; rank < ranks; ++rank) {
+  for (int rank = 0; rank < mesh.size(); ++rank) {
     threads.emplace_back([&, rank] {
-      SequenceContext context = ContextOf(recorded, model.config);
-      context.ring_size = ring;
-      context.ring_rank = rank / ulysses;
-      context.ulysses_size = ulysses;
-      context.ulysses_rank = rank % ulysses;
-      context.ring = rings[context.ulysses_rank][context.ring_rank].get();
-      context.ulysses = heads[context.ring_rank][context.ulysses_rank].get();
-      const TransformerJob job = model.transformer->Prepare(context, shape[1], shape[3], shape[4]);
-      const JointShard shard = context.shard();
-      parts[rank] = model.transformer->Forward(
-          job, recorded.text.narrow(1, shard.text.begin, shard.text.size()),
-          patches.narrow(1, shard.video.begin, shard.video.size()), recorded.timestep);
+      const Geometry geometry(mesh, rank, SegmentsOf(recorded, model.config));
+      const Links links = MakeLinks(*world[rank], mesh);
+      const Range text = geometry.text_rows(), video = geometry.video_rows();
+      parts[rank] = model.transformer->Prepare(geometry, links)
+                        ->Predict(recorded.text.narrow(1, text.begin, text.size()),
+                                  patches.narrow(1, video.begin, video.size()), recorded.timestep);
     });
   }
   for (std::thread& thread : threads) thread.join();
@@ -126,29 +117,26 @@ TEST_P(TransformerForward, EqualsTheReferenceOnEveryMesh) {
   const Recorded recorded = ReadRecorded(GetParam());
   const Model model(recorded.checkpoint);
   const std::vector<int64_t>& shape = recorded.input_shape;
-  for (const auto& [ring, ulysses] :
-       std::vector<std::pair<int, int>>{{1, 1}, {1, 2}, {2, 2}, {3, 1}}) {
-    const at::Tensor patches = Predict(model, recorded, ring, ulysses);
+  for (const Mesh& mesh : {Mesh{1, 1, 1}, Mesh{1, 1, 2}, Mesh{1, 2, 2}, Mesh{1, 3, 1}}) {
+    const at::Tensor patches = Predict(model, recorded, mesh);
     const at::Tensor prediction =
-        Unpatchify(patches, shape[1], shape[3], shape[4], model.config.patch_size_t.value_or(1), 2);
+        Unpatchify(patches, shape[1], shape[3], shape[4], model.config.patch_frames(), 2);
     ASSERT_EQ(prediction.sizes(), recorded.prediction.sizes());
-    EXPECT_LT(LargestDifference(prediction, recorded.prediction), kTolerance)
-        << "ring " << ring << ", ulysses " << ulysses;
+    EXPECT_LT(LargestDifference(prediction, recorded.prediction), kTolerance) << mesh.ToString();
   }
 }
 
 TEST_P(TransformerForward, StaysNearTheReferenceInHalfPrecision) {
   const Recorded recorded = ReadRecorded(GetParam());
-  const std::vector<int64_t>& shape = recorded.input_shape;
   const Model model(recorded.checkpoint, at::kBFloat16);
-  SequenceContext context = ContextOf(recorded, model.config);
-  auto alone = MakeLocalWorld(1, kTimeLimit);
-  context.ring = context.ulysses = alone[0].get();
-  const TransformerJob job = model.transformer->Prepare(context, shape[1], shape[3], shape[4]);
-  const int64_t pt = model.config.patch_size_t.value_or(1);
-  const at::Tensor prediction = model.transformer->Forward(
-      job, recorded.text.to(at::kBFloat16), Patchify(Input(recorded), pt, 2).to(at::kBFloat16),
-      recorded.timestep);
+  const auto alone = MakeLocalWorld(1, kTimeLimit);
+  const Links links = MakeLinks(*alone[0], {});
+  const Geometry geometry({}, 0, SegmentsOf(recorded, model.config));
+  const int64_t pt = model.config.patch_frames();
+  const at::Tensor prediction =
+      model.transformer->Prepare(geometry, links)
+          ->Predict(recorded.text.to(at::kBFloat16),
+                    Patchify(Input(recorded), pt, 2).to(at::kBFloat16), recorded.timestep);
   EXPECT_EQ(prediction.scalar_type(), at::kBFloat16);
   // 2^-8 per rounding; a few dozen roundings on the way to an output add up as a random walk.
   const at::Tensor expected = Patchify(recorded.prediction, pt, 2);
@@ -167,35 +155,41 @@ INSTANTIATE_TEST_SUITE_P(Variants, TransformerForward,
 
 TEST(Transformer, RefusesSizesThatTheModelCannotTake) {
   const Model learned("i2v-learned"), ruler("t2v-rope15");
-  SequenceContext context{.text_count = 17, .video_count = 3 * 4 * 5};
-  EXPECT_THAT([&] { learned.transformer->Prepare(context, 3, 8, 10); },
-              testing::ThrowsMessage<std::invalid_argument>(testing::HasSubstr("6 x 10 only")));
-  context = {.text_count = 16, .video_count = 3 * 3 * 5};
-  EXPECT_THAT([&] { learned.transformer->Prepare(context, 3, 6, 10); },
-              testing::ThrowsMessage<std::invalid_argument>(testing::HasSubstr("17 text tokens")));
-  EXPECT_THAT([&] { ruler.transformer->Prepare(context, 3, 6, 10); },
-              testing::ThrowsMessage<std::invalid_argument>(testing::HasSubstr("multiple of 2")));
-  const int64_t rows = ruler.config.sample_height / 2 + 1;
-  context = {.text_count = 5, .video_count = rows};
-  EXPECT_THAT([&] { ruler.transformer->Prepare(context, 2, 2 * rows, 2); },
-              testing::ThrowsMessage<std::invalid_argument>(testing::HasSubstr("rotary range")));
-  context = {.text_count = 1000, .video_count = 4};
+  const auto check = [](const Model& model, int64_t text_count, const PatchGrid& grid) {
+    model.transformer->Check({{}, 0, {.text_count = text_count, .video = grid}});
+  };
   EXPECT_THAT(
-      [&] { ruler.transformer->Prepare(context, 2, 4, 4); },
+      [&] {
+        check(learned, 17, {3, 4, 5});
+      },
+      testing::ThrowsMessage<std::invalid_argument>(testing::HasSubstr("6 x 10 only")));
+  EXPECT_THAT(
+      [&] {
+        check(learned, 16, {3, 3, 5});
+      },
+      testing::ThrowsMessage<std::invalid_argument>(testing::HasSubstr("17 text tokens")));
+  const int64_t rows = ruler.config.sample_height / 2 + 1;
+  EXPECT_THAT(
+      [&] {
+        check(ruler, 5, {1, rows, 1});
+      },
+      testing::ThrowsMessage<std::invalid_argument>(testing::HasSubstr("rotary range")));
+  EXPECT_THAT(
+      [&] {
+        check(ruler, 1000, {1, 2, 2});
+      },
       testing::ThrowsMessage<std::invalid_argument>(testing::HasSubstr("1000 text tokens")));
 }
 
 TEST(Transformer, ActivationBytesShrinkWithTheMesh) {
   const Model model("i2v-learned");  // 2 heads: an even split
-  const SequenceContext whole{.text_count = 31, .video_count = 4000};
-  SequenceContext quarter = whole;
-  quarter.ring_size = quarter.ulysses_size = 2;
-  const auto bytes = [&](const SequenceContext& context) {
-    return static_cast<double>(model.transformer->ActivationBytes(context, 2));
+  const auto bytes = [&](const Mesh& mesh) {
+    const Geometry geometry(mesh, 0, {.text_count = 31, .video = {1, 1, 4000}});
+    return static_cast<double>(model.transformer->ActivationBytes(geometry, 2));
   };
-  EXPECT_LT(bytes(quarter), 1.1 / 4 * bytes(whole));
+  EXPECT_LT(bytes({1, 2, 2}), 1.1 / 4 * bytes({}));
   // At least the residual, q, k, v of both samples.
-  EXPECT_GT(bytes(whole), 2.0 * 4031 * model.config.width() * 4 * sizeof(float));
+  EXPECT_GT(bytes({}), 2.0 * 4031 * model.config.width() * 4 * sizeof(float));
 }
 
 }  // namespace

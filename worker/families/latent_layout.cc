@@ -1,7 +1,6 @@
-#include <ATen/ATen.h>
+#include "worker/families/latent_layout.h"
 
-#include "worker/families/cogvideox/transformer.h"
-#include "worker/sequence/shard.h"
+#include <ATen/ATen.h>
 
 namespace cogwheel {
 

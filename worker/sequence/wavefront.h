@@ -2,14 +2,31 @@
 
 #include <functional>
 #include <map>
-#include <memory>
 
 #include <ATen/core/Tensor.h>
 
 #include "worker/comm/communicator.h"
-#include "worker/families/cogvideox/vae.h"
 
 namespace cogwheel {
+
+// Carries the last two frames of each causal convolution's padded input from one chunk to the next.
+class ConvCarry {
+ public:
+  virtual ~ConvCarry() = default;
+  // Leaves `frames`, [B, C, 2, H, W], for the next chunk and returns those that the previous one
+  // left, in the same layout; undefined when this is the first chunk. Called before the convolution
+  // itself runs. conv_idx counts the convolutions in the order they run, from 0.
+  virtual at::Tensor Swap(int conv_idx, const at::Tensor& frames) = 0;
+};
+
+// The carry of a serial run.
+class CarryTable final : public ConvCarry {
+ public:
+  at::Tensor Swap(int conv_idx, const at::Tensor& frames) override;
+
+ private:
+  std::map<int, at::Tensor> frames_;
+};
 
 // The carry of one rank in the decode wavefront, whose rounds run a chunk on each rank. At
 // convolution k of a round every rank sends what its chunk leaves to the next rank and receives

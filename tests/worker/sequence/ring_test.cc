@@ -1,4 +1,4 @@
-#include "worker/sequence/ring_attention.h"
+#include "worker/sequence/ring.h"
 
 #include <atomic>
 #include <memory>
@@ -10,8 +10,8 @@
 
 #include "tests/support/fault_communicator.h"
 #include "tests/support/spawn_tensor_ranks.h"
-#include "worker/sequence/groups.h"
-#include "worker/sequence/sequence.h"
+#include "worker/sequence/exchange.h"
+#include "worker/sequence/links.h"
 
 namespace cogwheel {
 namespace {
@@ -55,17 +55,13 @@ class RecordingCommunicator final : public Communicator {
 
 // 10 rows in blocks of 2, 3, 2, 3; K and V of a row, 2 heads of 4 numbers, are 64 bytes. Rank 1
 // sends its own block, then those of ranks 0 and 3, always to rank 2, and never gathers.
-TEST(RingAttentionTest, BlocksTravelFromRankToRank) {
+TEST(RingTest, BlocksTravelFromRankToRank) {
   std::vector<std::string> calls;
   SpawnTensorRanks(4, [&](Communicator& world) {
     RecordingCommunicator recording(world);
-    const SequenceContext context = {.text_count = 3,
-                                     .video_count = 7,
-                                     .ring_size = 4,
-                                     .ring_rank = world.rank(),
-                                     .ring = &recording};
-    const int64_t rows = context.shard().rows.size();
-    RingAttention(at::ones({1, rows, 2, 4}), at::ones({2, 1, rows, 2, 4}), context);
+    const Geometry geometry({.ring = 4}, world.rank(), {.text_count = 3, .video = {1, 1, 7}});
+    const at::Tensor x = at::ones({1, geometry.rows().size(), 2, 4});
+    Ring(geometry, recording).Attend({.q = x, .k = x, .v = x});
     if (world.rank() == 1) calls = recording.calls;
   });
   EXPECT_EQ(calls, (std::vector<std::string>{"send 192 to 2", "receive 128 from 0", "finish",     //
@@ -74,24 +70,22 @@ TEST(RingAttentionTest, BlocksTravelFromRankToRank) {
 }
 
 // The mean of the values when all logits are equal, each block weighted by its rows.
-TEST(RingAttentionTest, BlocksCountByTheirRows) {
+TEST(RingTest, BlocksCountByTheirRows) {
   SpawnTensorRanks(3, [&](Communicator& world) {
-    const SequenceContext context = {.text_count = 1,
-                                     .video_count = 9,
-                                     .ring_size = 3,
-                                     .ring_rank = world.rank(),
-                                     .ring = &world};
-    const Range rows = context.shard().rows;
-    at::Tensor kv = at::zeros({2, 1, rows.size(), 1, 4});
-    kv[1] = at::arange(rows.begin, rows.end, at::kFloat).reshape({1, rows.size(), 1, 1});
-    const at::Tensor out = RingAttention(at::ones({1, rows.size(), 1, 4}), kv, context);
+    const Geometry geometry({.ring = 3}, world.rank(), {.text_count = 1, .video = {1, 1, 9}});
+    const Range rows = geometry.rows();
+    const at::Tensor k = at::zeros({1, rows.size(), 1, 4});
+    const at::Tensor v = at::arange(rows.begin, rows.end, at::kFloat)
+                             .reshape({1, rows.size(), 1, 1})
+                             .repeat({1, 1, 1, 4});
+    const at::Tensor out = Ring(geometry, world).Attend({.q = at::ones_like(k), .k = k, .v = v});
     // 0 + 1 + ... + 9 over 10, to a few roundings in fp32.
     EXPECT_LT((out - 4.5).abs().max().item<float>(), 1e-5);
   });
 }
 
 // A rank that fails between two exchanges of one attention takes the others out of their waits.
-TEST(RingAttentionTest, AFailingRankEndsTheAttentionOfAll) {
+TEST(RingTest, AFailingRankEndsTheAttentionOfAll) {
   const Mesh mesh = {.cfg = 1, .ring = 2, .ulysses = 2};
   for (const int at_start : {0, 1, 2}) {
     std::atomic<int> failed = 0;
@@ -99,12 +93,16 @@ TEST(RingAttentionTest, AFailingRankEndsTheAttentionOfAll) {
       SpawnTensorRanks(mesh.size(), [&](Communicator& world) {
         FaultCommunicator faulty(
             world, {.kind = Fault::Kind::kFail, .at_start = world.rank() == 3 ? at_start : -1});
-        const SequenceGroups groups(faulty, mesh);
-        const SequenceContext context = groups.Context(5, 12);
-        const at::Tensor x = at::ones({1, context.shard().rows.size(), 3, 8});
+        const Links links = MakeLinks(faulty, mesh);
+        const Geometry geometry(mesh, world.rank(), {.text_count = 5, .video = {1, 1, 12}});
+        const HeadExchange exchange(geometry, *links.ulysses, 3);
+        const Ring ring(geometry, *links.ring);
+        const at::Tensor x = at::ones({1, geometry.rows().size(), 3, 8});
         try {
           // More than once: another rank may have all it needs for the first.
-          for (int layer = 0; layer < 3; ++layer) SequenceAttention(x, x, x, context);
+          for (int layer = 0; layer < 3; ++layer) {
+            exchange.ToRows(ring.Attend(exchange.ToHeads({.q = x, .k = x, .v = x})));
+          }
         } catch (const CommError&) {
           ++failed;
           throw;

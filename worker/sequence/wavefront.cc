@@ -1,4 +1,4 @@
-#include "worker/pipeline/conv_handover.h"
+#include "worker/sequence/wavefront.h"
 
 #include <utility>
 #include <vector>
@@ -9,6 +9,10 @@
 #include "worker/sequence/tensor_bytes.h"
 
 namespace cogwheel {
+
+at::Tensor CarryTable::Swap(int conv_idx, const at::Tensor& frames) {
+  return std::exchange(frames_[conv_idx], frames.clone());
+}
 
 void ConvHandover::BeginChunk(bool has_taker, bool last_round) {
   has_taker_ = has_taker;
