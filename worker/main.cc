@@ -15,6 +15,7 @@
 #include "worker/rank/exit_code.h"
 #include "worker/rank/guard.h"
 #include "worker/rank_process.h"
+#include "worker/served_family.h"
 #include "worker/settings.h"
 #include "worker/version.h"
 
@@ -83,7 +84,8 @@ int Main(int argc, char** argv) {
 
   ModelDescription model;
   const absl::Status described = Guard([&] {
-    model = DescribeModel(settings->model_dir, settings->model_name, settings->random_weights);
+    model = ServedFamily()->Describe(settings->model_dir, settings->model_name,
+                                     settings->random_weights);
   });
   if (!described.ok()) return Refuse(described);
   if (!settings->dtype.has_value()) settings->dtype = DefaultDtype(settings->device, model);

@@ -25,6 +25,7 @@
 #include "worker/rank/rank_loop.h"
 #include "worker/rank/watchdog.h"
 #include "worker/rpc/control_stream.h"
+#include "worker/served_family.h"
 
 namespace cogwheel {
 namespace {
@@ -186,18 +187,18 @@ RankParts RankProcess::MakeParts() {
 
 std::unique_ptr<Pipeline> RankProcess::Load(int world_rank) {
   const auto begin = clock_.Now();
-  auto pipeline = Pipeline::Create({.model_dir = settings_.model_dir,
-                                    .model_name = settings_.model_name,
-                                    .mesh = settings_.mesh,
-                                    .world_rank = world_rank,
-                                    .device = settings_.device,
-                                    .device_idx = local_rank_,
-                                    .dtype = *settings_.dtype,
-                                    .cpu_threads = settings_.cpu_threads,
-                                    .random_weights = settings_.random_weights,
-                                    .wavefront_on_gpus = settings_.wavefront_on_gpus,
-                                    .operations = admin_.operations(),
-                                    .read_bytes = read_bytes_});
+  auto pipeline =
+      Pipeline::Create(*ServedFamily(), {.model_dir = settings_.model_dir,
+                                         .mesh = settings_.mesh,
+                                         .world_rank = world_rank,
+                                         .device = settings_.device,
+                                         .device_idx = local_rank_,
+                                         .dtype = *settings_.dtype,
+                                         .cpu_threads = settings_.cpu_threads,
+                                         .random_weights = settings_.random_weights,
+                                         .wavefront_on_gpus = settings_.wavefront_on_gpus,
+                                         .operations = admin_.operations(),
+                                         .read_bytes = read_bytes_});
   std::vector<ComponentLoad> loads = pipeline->loads();
   loads.push_back({.component = "all",
                    .bytes = *read_bytes_,

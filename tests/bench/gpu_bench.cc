@@ -19,12 +19,17 @@
 #include <gtest/gtest.h>
 
 #include "tests/gpu/gpu_ranks.h"
+#include "tests/support/serial_decode.h"
 #include "worker/device/device.h"
+#include "worker/families/cogvideox/cogvideox_family.h"
+#include "worker/families/cogvideox/preview_map.h"
+#include "worker/families/cogvideox/transformer.h"
 #include "worker/families/cogvideox/vae.h"
 #include "worker/kernels/attention.h"
 #include "worker/kernels/gated_residual.h"
 #include "worker/kernels/qkv_heads.h"
 #include "worker/pipeline/denoise_loop.h"
+#include "worker/pipeline/pipeline.h"
 #include "worker/sequence/links.h"
 #include "worker/weights/weights.h"
 
@@ -147,7 +152,7 @@ void TimeVae(int64_t frames, int64_t height, int64_t width) {
   const auto vae = Vae::Load({}, Weights::Random(), kGpu, at::kBFloat16, /*with_encoder=*/false);
   const at::Tensor latents = Normal({1, 16, frames, height, width}, at::kBFloat16);
   std::printf("{\"vae_decode\":\"%ldx%ldx%ld\",\"ms\":%.1f}\n", (frames - 1) * 4 + 1, height * 8,
-              width * 8, Time([&] { vae->Decode(latents); }, 3, 1));
+              width * 8, Time([&] { DecodeSerially(*vae, latents); }, 3, 1));
 }
 
 // When each denoising step was done.
@@ -215,7 +220,7 @@ void RunSteps(const std::string& name, const Mesh& mesh, int steps, Communicator
       Denoise({.spec = spec,
                .geometry = geometry,
                .layout = layout,
-               .transformer = *job,
+               .denoiser = *job,
                .scheduler = {.prediction_type = "v_prediction", .rescale_betas_zero_snr = true},
                .preview = MakePreviewMap(std::nullopt, 16),
                .dtype = model.dtype,
@@ -234,15 +239,15 @@ void RunSteps(const std::string& name, const Mesh& mesh, int steps, Communicator
 
 void RunJob(const char* folder, Dtype dtype, const Mesh& mesh, int steps, Communicator& world,
             ProgramJournal& journal) {
-  const auto pipeline = Pipeline::Create({.model_dir = folder,
-                                          .mesh = mesh,
-                                          .world_rank = world.rank(),
-                                          .device = DeviceKind::kCuda,
-                                          .device_idx = world.rank(),
-                                          .dtype = dtype,
-                                          .cpu_threads = 8,
-                                          .random_weights = true});
-  const ModelDescription model = DescribeModel(folder, "", /*random_weights=*/true);
+  const auto pipeline = Pipeline::Create(*CogVideoXFamily(), {.model_dir = folder,
+                                                              .mesh = mesh,
+                                                              .world_rank = world.rank(),
+                                                              .device = DeviceKind::kCuda,
+                                                              .device_idx = world.rank(),
+                                                              .dtype = dtype,
+                                                              .cpu_threads = 8,
+                                                              .random_weights = true});
+  const ModelDescription model = CogVideoXFamily()->Describe(folder, "", /*random_weights=*/true);
   const JobSpec spec{.job = "jobs/bench",
                      .prompt = "a red circle",
                      .frames = model.default_frames,

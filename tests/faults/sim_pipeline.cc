@@ -13,6 +13,7 @@
 #include "base/failpoint.h"
 #include "worker/pipeline/pipeline.h"
 #include "worker/pipeline/step_agreement.h"
+#include "worker/served_family.h"
 
 // A pipeline without a model for the rank program of tests/faults: it takes time, talks to its
 // peers and agrees on steps like the real one, and its frames are a pure function of prompt, seed,
@@ -58,8 +59,8 @@ class SimPipeline final : public Pipeline {
  public:
   explicit SimPipeline(const PipelineOptions& options) : options_(options) {}
 
-  int64_t Plan(const JobSpec& spec) override {
-    return int64_t{spec.frames} * spec.height * spec.width * 3;
+  JobFootprint Plan(const JobSpec& spec) override {
+    return {.denoise = int64_t{spec.frames} * spec.height * spec.width * 3};
   }
   int64_t work_counter() const override { return work_counter_; }
 
@@ -170,32 +171,42 @@ class SimPipeline final : public Pipeline {
   std::atomic<int64_t> work_counter_{0};
 };
 
+// Serves a folder that it never opens.
+class SimFamily final : public Family {
+ public:
+  ModelDescription Describe(const std::string& /*model_dir*/, const std::string& model_name,
+                            bool /*random_weights*/) const override {
+    return {.name = model_name.empty() ? "sim" : model_name,
+            .digest = std::string(64, '5'),
+            .default_frames = 9,
+            .default_height = 16,
+            .default_width = 16,
+            .default_fps = 8,
+            .default_steps = 4,
+            .default_guidance_scale = 1,
+            .frames_multiple = 8,
+            .max_frames = 49,
+            .max_area = 1 << 20,
+            .max_height = 1024,
+            .max_width = 1024,
+            .max_steps = 200,
+            .max_text_tokens = 64};
+  }
+  std::unique_ptr<Model> Load(const Placement& /*placement*/) const override {
+    throw std::logic_error("a simulated model has no tensors");
+  }
+};
+
 }  // namespace
 
-std::unique_ptr<Pipeline> Pipeline::Create(const PipelineOptions& options) {
+std::unique_ptr<Pipeline> Pipeline::Create(const Family& /*family*/,
+                                           const PipelineOptions& options) {
   Failpoint("rank.load");
   Work(FromEnvironment("SIM_LOAD_MS", 20));
   Failpoint("rank.warm_up");
   return std::make_unique<SimPipeline>(options);
 }
 
-ModelDescription DescribeModel(const std::string& /*model_dir*/, const std::string& model_name,
-                               bool /*random_weights*/) {
-  return {.name = model_name.empty() ? "sim" : model_name,
-          .digest = std::string(64, '5'),
-          .default_frames = 9,
-          .default_height = 16,
-          .default_width = 16,
-          .default_fps = 8,
-          .default_steps = 4,
-          .default_guidance_scale = 1,
-          .frames_multiple = 8,
-          .max_frames = 49,
-          .max_area = 1 << 20,
-          .max_height = 1024,
-          .max_width = 1024,
-          .max_steps = 200,
-          .max_text_tokens = 64};
-}
+std::unique_ptr<Family> ServedFamily() { return std::make_unique<SimFamily>(); }
 
 }  // namespace cogwheel

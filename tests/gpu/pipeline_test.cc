@@ -9,6 +9,7 @@
 #include "tests/support/checkpoint_builder.h"
 #include "tests/worker/pipeline/parity_case.h"
 #include "tests/worker/pipeline/pipeline_runner.h"
+#include "worker/families/cogvideox/cogvideox_family.h"
 
 namespace cogwheel {
 namespace {
@@ -20,13 +21,13 @@ constexpr int kFrameLimit = 2;
 
 std::unique_ptr<Pipeline> LoadOnGpu(const Communicator& world, const std::string& folder,
                                     const Mesh& mesh, Dtype dtype) {
-  return Pipeline::Create({.model_dir = folder,
-                           .mesh = mesh,
-                           .world_rank = world.rank(),
-                           .device = DeviceKind::kCuda,
-                           .device_idx = world.rank(),
-                           .dtype = dtype,
-                           .cpu_threads = 2});
+  return Pipeline::Create(*CogVideoXFamily(), {.model_dir = folder,
+                                               .mesh = mesh,
+                                               .world_rank = world.rank(),
+                                               .device = DeviceKind::kCuda,
+                                               .device_idx = world.rank(),
+                                               .dtype = dtype,
+                                               .cpu_threads = 2});
 }
 
 RecordingSink Run(Pipeline& pipeline, const JobWorld::View& rank, JobSpec spec, OutputKind output) {

@@ -10,7 +10,7 @@ namespace cogwheel {
 at::Tensor ShareText(const TextRequest& request, Communicator& world) {
   const JobSpec& spec = request.spec;
   const int64_t tokens = request.geometry.text_count();
-  at::Tensor all = at::empty({spec.guided() ? 2 : 1, tokens, request.embed_dim},
+  at::Tensor all = at::empty({spec.guided() ? 2 : 1, tokens, request.text_width},
                              at::TensorOptions(request.dtype).device(request.device));
   if (world.rank() == 0) {
     TORCH_CHECK(request.encoder != nullptr, "world rank 0 has no text encoder");

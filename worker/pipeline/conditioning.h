@@ -3,9 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "worker/comm/communicator.h"
-#include "worker/families/cogvideox/prompt_encoder.h"
-#include "worker/families/cogvideox/vae.h"
-#include "worker/families/latent_layout.h"
+#include "worker/families/model.h"
 #include "worker/pipeline/job_spec.h"
 #include "worker/pipeline/noise.h"
 #include "worker/sequence/geometry.h"
@@ -13,19 +11,19 @@
 namespace cogwheel {
 
 // Encodes on world rank 0 (the only one with an encoder) and hands every rank its rows.
-//   → [B, T_local, text_embed_dim], B the branches of this rank ([negative; positive], or one of
+//   → [B, T_local, text_width], B the branches of this rank ([negative; positive], or one of
 //   them on a guidance half; the positive alone for an unguided job).
 struct TextRequest {
   const JobSpec& spec;
   const Geometry& geometry;
   const PromptEncoder* encoder = nullptr;  // null on other ranks
-  int64_t embed_dim = 0;
+  int64_t text_width = 0;
   at::ScalarType dtype = at::kFloat;
   at::Device device = at::kCPU;
 };
 at::Tensor ShareText(const TextRequest& request, Communicator& world);
 
-// The image half of the model input (reference: pipeline_cogvideox_image2video.py,
+// The picture's half of the model input (reference: pipeline_cogvideox_image2video.py,
 // prepare_latents): the first latent frame is the encoded image, all others are zero. Rank 0
 // encodes and shares the posterior; every rank draws its noise, the first of the job's stream.
 //   → [1, V_local, C·pt·p·p].
@@ -33,7 +31,7 @@ struct ImageRequest {
   const JobSpec& spec;
   const Geometry& geometry;
   const LatentLayout& layout;
-  const Vae& vae;
+  const Codec& codec;
   at::ScalarType dtype = at::kFloat;
   at::Device device = at::kCPU;
 };

@@ -13,18 +13,13 @@
 namespace cogwheel {
 namespace {
 
-// The first frame of an odd chunk stands for itself, every other latent frame for four.
-int64_t PixelFrames(int64_t latent_frames) {
-  return latent_frames % 2 == 1 ? 4 * (latent_frames - 1) + 1 : 4 * latent_frames;
-}
-
 // One job's decode on one rank.
 class Wavefront {
  public:
   Wavefront(const DecodeJob& job, const at::Tensor& latents)
       : job_(job),
         latents_(latents),
-        chunks_(Vae::DecodeChunks(latents.size(2))),
+        chunks_(job.codec.DecodeChunks(latents.size(2))),
         size_(job.frames.size()),
         rank_(job.frames.rank()),
         collector_(job.frames, job.sink, chunk_count()),
@@ -57,18 +52,18 @@ class Wavefront {
   void RunRound(int round, bool last) {
     const int first = round * size_;
     const int end = std::min(first + size_, chunk_count());
+    const int64_t pixels = job_.codec.pixels_per_latent();
     for (int chunk = first; chunk < end; ++chunk) {
       collector_.Expect(chunk, chunk - first,
-                        {PixelFrames(chunks_[chunk]), latents_.size(3) * kPixelsPerLatent,
-                         latents_.size(4) * kPixelsPerLatent, 3});
+                        {job_.codec.PixelFrames(chunks_[chunk]), latents_.size(3) * pixels,
+                         latents_.size(4) * pixels, 3});
     }
     const int mine = first + rank_;
     if (mine >= end) return;
     const bool has_next = mine + 1 < end || (!last && mine + 1 < chunk_count());
     handover_.BeginChunk(has_next, last);
-    const at::Tensor pixels =
-        job_.vae.DecodeChunk(latents_.narrow(2, begins_[mine], chunks_[mine]), handover_);
-    collector_.Add(mine, ToBytes(pixels));
+    collector_.Add(mine, ToBytes(job_.codec.DecodeChunk(
+                             latents_.narrow(2, begins_[mine], chunks_[mine]), handover_)));
     ++job_.work_counter;
   }
 
@@ -84,7 +79,7 @@ class Wavefront {
 
 // Rank 0 decodes alone, chunk after chunk.
 void DecodeChunksOnRoot(const DecodeJob& job, const at::Tensor& latents) {
-  const std::vector<int64_t> chunks = Vae::DecodeChunks(latents.size(2));
+  const std::vector<int64_t> chunks = job.codec.DecodeChunks(latents.size(2));
   const int count = static_cast<int>(chunks.size());
   const bool root = job.frames.rank() == 0;
   if (root) job.sink.OnProgress(Stage::kDecode, 0, count);
@@ -95,7 +90,7 @@ void DecodeChunksOnRoot(const DecodeJob& job, const at::Tensor& latents) {
     job.agreement.AgreeToRun(BlockKind::kDecode);
     if (root) {
       collector.Add(chunk,
-                    ToBytes(job.vae.DecodeChunk(latents.narrow(2, begin, chunks[chunk]), carry)));
+                    ToBytes(job.codec.DecodeChunk(latents.narrow(2, begin, chunks[chunk]), carry)));
     }
     ++job.work_counter;
     begin += chunks[chunk];
@@ -116,9 +111,8 @@ at::Tensor ToBytes(const at::Tensor& pixels) {
 
 void DecodeFrames(const DecodeJob& job, const at::Tensor& latents) {
   Failpoint("rank.decode");
-  const at::Tensor scaled =
-      (latents.permute({0, 2, 1, 3, 4}) * (1 / job.vae.config().scaling_factor)).contiguous();
-  if (job.tiling && job.vae.TilesDecode(scaled.size(3), scaled.size(4))) {
+  const at::Tensor scaled = job.codec.Unscale(latents);
+  if (job.tiling && job.codec.TilesDecode(scaled.size(3), scaled.size(4))) {
     DecodeTiles(job, scaled);
   } else if (scaled.is_cuda() && !job.wavefront_on_gpus) {
     DecodeChunksOnRoot(job, scaled);

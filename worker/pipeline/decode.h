@@ -6,7 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "worker/comm/communicator.h"
-#include "worker/families/cogvideox/vae.h"
+#include "worker/families/model.h"
 #include "worker/pipeline/frame_sink.h"
 #include "worker/pipeline/step_agreement.h"
 
@@ -14,7 +14,7 @@ namespace cogwheel {
 
 // One job as the decode works on it; borrowed.
 struct DecodeJob {
-  const Vae& vae;
+  const Codec& codec;
   Communicator& carries;  // over the world's ranks: for the carries alone
   Communicator& frames;   // over the world's ranks: finished frames to rank 0
   StepAgreement& agreement;
@@ -42,7 +42,7 @@ struct DecodeJob {
 // them.
 void DecodeFrames(const DecodeJob& job, const at::Tensor& latents);
 
-// [B, 3, F, H, W] in the VAE's dtype → [F, H, W, 3] uint8 on the CPU: clamp(0.5 y + 0.5, 0, 1) in
+// [B, 3, F, H, W] in the codec's dtype → [F, H, W, 3] uint8 on the CPU: clamp(0.5 y + 0.5, 0, 1) in
 // that dtype, then round half even of 255 times it in fp32. B = 1.
 at::Tensor ToBytes(const at::Tensor& pixels);
 

@@ -28,7 +28,7 @@ at::Tensor Predict(const DenoiseJob& job, const at::Tensor& text, const at::Tens
   const JobSpec& spec = job.spec;
   const int64_t branches = text.size(0);
   const at::Tensor output =
-      job.transformer
+      job.denoiser
           .Predict(text, input.expand({branches, input.size(1), input.size(2)}).contiguous(),
                    timestep)
           .contiguous();

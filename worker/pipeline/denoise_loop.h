@@ -5,7 +5,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "worker/families/cogvideox/transformer.h"
+#include "worker/families/model.h"
 #include "worker/pipeline/noise.h"
 #include "worker/pipeline/preview.h"
 #include "worker/pipeline/scheduler.h"
@@ -18,7 +18,7 @@ struct DenoiseJob {
   const JobSpec& spec;
   const Geometry& geometry;
   const LatentLayout& layout;
-  const Transformer::Job& transformer;
+  const Denoiser::Job& denoiser;
   const SchedulerConfig& scheduler;
   const PreviewMap& preview;
   at::ScalarType dtype = at::kFloat;
@@ -34,7 +34,7 @@ struct DenoiseJob {
 // pipeline_cogvideox.py, pipeline_cogvideox_image2video.py, the loop of __call__).
 // Guided jobs run the batch [negative; positive], or one branch on each guidance half with one
 // exchange of the prediction a step. Every step is agreed first.
-//   text: [B, T_local, text_embed_dim], this rank's rows of its branches.
+//   text: [B, T_local, text_width], this rank's rows of its branches.
 //   image_rows: [1, V_local, C·pt·p·p], the image's half of the model input; undefined without one.
 //   noise: stands before the latents' draw; consumed like the reference does.
 //   → [1, V_local, C·pt·p·p], model dtype.

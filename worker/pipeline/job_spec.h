@@ -4,11 +4,12 @@
 #include <string>
 #include <vector>
 
+#include "worker/families/model_description.h"
+
 // A job as the pipeline sees it: plain values, all filled in and legal for the model. No torch, no
 // protobuf.
 namespace cogwheel {
 
-enum class SchedulerKind { kDdim, kDpm };
 enum class OutputKind { kVideo, kFrames, kLatent };
 
 struct JobSpec {

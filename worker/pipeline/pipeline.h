@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "worker/comm/communicator.h"
+#include "worker/families/family.h"
+#include "worker/families/footprint.h"
 #include "worker/journal/program_journal.h"
 #include "worker/pipeline/frame_sink.h"
 #include "worker/pipeline/job_spec.h"
@@ -17,32 +19,10 @@
 // torch.
 namespace cogwheel {
 
-enum class Dtype { kFp32, kBf16, kFp16 };
-
-// What a checkpoint is and allows; read from its folder alone (config.json files, cogwheel.json,
-// tensor headers). Limits and defaults follow "Models" and "Legal frames" of the contract.
-struct ModelDescription {
-  std::string name;
-  std::string digest;  // hex SHA-256 over configs, tokenizer, tensor headers and file sizes
-  int default_frames = 0, default_height = 0, default_width = 0, default_fps = 0, default_steps = 0;
-  double default_guidance_scale = 0;
-  SchedulerKind default_scheduler = SchedulerKind::kDdim;
-  int frames_multiple = 8;  // legal frames: frames_multiple * k + 1
-  int max_frames = 0;
-  int64_t max_area = 0;  // height * width, pixels
-  int max_height = 0, max_width = 0, max_steps = 0, max_text_tokens = 0;
-  bool image_required = false;
-  bool fixed_shape = false;           // learned position table
-  Dtype stored_dtype = Dtype::kFp32;  // of the transformer's weights
-};
-
-enum class DeviceKind { kCpu, kCuda };
-
 struct PipelineOptions {
   std::string model_dir;
-  std::string model_name;  // empty: cogwheel.json's, else the folder's
   Mesh mesh;
-  int world_rank = 0;  // rank 0 alone loads the text encoder and the VAE's encoder
+  int world_rank = 0;  // rank 0 alone loads what encodes prompt and picture
   DeviceKind device = DeviceKind::kCpu;
   int device_idx = 0;
   Dtype dtype = Dtype::kFp32;
@@ -50,23 +30,11 @@ struct PipelineOptions {
   bool random_weights = false;  // for benchmarks: the folder needs no weight files
   // Spread the decode over GPUs too. Off until it has run on several.
   bool wavefront_on_gpus = false;
-  // Rises with every denoising step by its floating-point operations (step_operations.h).
+  // Rises with every denoising step by its floating-point operations.
   std::shared_ptr<std::atomic<double>> operations = std::make_shared<std::atomic<double>>(0);
   // Rises while weights are read, on any thread, so that a slow disk can be told from a hang.
   std::shared_ptr<std::atomic<int64_t>> read_bytes = std::make_shared<std::atomic<int64_t>>(0);
 };
-
-// How long a component took from its files to the device.
-struct ComponentLoad {
-  std::string component;  // "transformer"
-  int64_t bytes = 0;      // of the files; 0: random weights
-  double seconds = 0;
-};
-
-// Throws on a missing or damaged checkpoint, with the file and what is wrong with it. Cheap: reads
-// no weights.
-ModelDescription DescribeModel(const std::string& model_dir, const std::string& model_name,
-                               bool random_weights = false);
 
 enum class StepCommand : int32_t { kRun = 0, kCancel = 1, kStop = 2 };
 
@@ -95,11 +63,11 @@ class Pipeline {
   virtual ~Pipeline() = default;
 
   // Loads the weights. Throws on a damaged checkpoint.
-  static std::unique_ptr<Pipeline> Create(const PipelineOptions& options);
+  static std::unique_ptr<Pipeline> Create(const Family& family, const PipelineOptions& options);
 
-  // Bytes of the job's transformer buffers on this rank (weights and noise apart), counted from the
-  // shapes; throws std::invalid_argument when this rank cannot run the job. No communication.
-  virtual int64_t Plan(const JobSpec& spec) = 0;
+  // What the job takes on this rank, by stage. Throws std::invalid_argument when this rank cannot
+  // run the job. No communication.
+  virtual JobFootprint Plan(const JobSpec& spec) = 0;
 
   // Runs the job with all other ranks of `world` (size = the mesh's); `journal` is the world's.
   // `sink` is used on world rank 0 only.

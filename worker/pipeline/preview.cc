@@ -29,27 +29,6 @@ at::Tensor Project(const PreviewMap& map, const LatentLayout& layout, const at::
 
 }  // namespace
 
-PreviewMap MakePreviewMap(const std::optional<CogwheelJson::Preview>& preview, int64_t channels) {
-  const at::TensorOptions options(at::kFloat);
-  if (!preview.has_value()) {
-    return {.matrix = 0.2 * at::eye(kColours, channels, options),
-            .bias = at::full({kColours}, 0.5, options)};
-  }
-  PreviewMap map{.matrix = at::empty({kColours, channels}, options),
-                 .bias = at::empty({kColours}, options)};
-  TORCH_CHECK(preview->matrix.size() == kColours && preview->bias.size() == kColours,
-              "the preview map has not three rows");
-  for (int64_t colour = 0; colour < kColours; ++colour) {
-    const std::vector<double>& row = preview->matrix[colour];
-    TORCH_CHECK(row.size() == channels, "the preview matrix has not ", channels, " columns");
-    map.bias[colour] = preview->bias[colour];
-    for (int64_t channel = 0; channel < channels; ++channel) {
-      map.matrix[colour][channel] = row[channel];
-    }
-  }
-  return map;
-}
-
 void SendPreview(const PreviewRound& round, const at::Tensor& clean, Communicator& world,
                  FrameSink& sink) {
   const LatentLayout& layout = round.layout;
@@ -81,8 +60,8 @@ void SendPreview(const PreviewRound& round, const at::Tensor& clean, Communicato
           .permute({1, 2, 0});
   const at::Tensor bytes = at::round(at::clamp(rgb, 0, 1) * 255)
                                .to(at::kByte)
-                               .repeat_interleave(kPixelsPerLatent, 0)
-                               .repeat_interleave(kPixelsPerLatent, 1)
+                               .repeat_interleave(round.map.pixels_per_latent, 0)
+                               .repeat_interleave(round.map.pixels_per_latent, 1)
                                .contiguous();
   sink.OnPreview({bytes.const_data_ptr<uint8_t>(), static_cast<size_t>(bytes.numel())},
                  static_cast<int>(bytes.size(0)), static_cast<int>(bytes.size(1)), round.step,

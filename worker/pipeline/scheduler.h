@@ -5,7 +5,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "worker/families/cogvideox/config.h"
+#include "worker/families/scheduler_config.h"
 #include "worker/pipeline/job_spec.h"
 
 namespace cogwheel {

@@ -15,11 +15,11 @@ class TiledDecode {
   TiledDecode(const DecodeJob& job, const at::Tensor& latents)
       : job_(job),
         latents_(latents),
-        chunks_(Vae::DecodeChunks(latents.size(2))),
-        grid_(CutTiles(latents.size(3), latents.size(4), job.vae.DecodePlan())),
+        chunks_(job.codec.DecodeChunks(latents.size(2))),
+        grid_(CutTiles(latents.size(3), latents.size(4), job.codec.DecodePlan())),
         size_(job.frames.size()),
         rank_(job.frames.rank()),
-        blender_(job.vae.DecodePlan(), grid_.columns) {}
+        blender_(job.codec.DecodePlan(), grid_.columns) {}
 
   void Run() {
     if (rank_ == 0) job_.sink.OnProgress(Stage::kDecode, 0, 1);
@@ -45,7 +45,7 @@ class TiledDecode {
       job_.agreement.AgreeToRun(BlockKind::kDecode);
       if (tile < tile_count()) {
         const at::Tensor input = TileOf(latents_.narrow(2, begin, frames), grid_.tiles[tile]);
-        parts.push_back(job_.vae.DecodeChunk(input, carry));
+        parts.push_back(job_.codec.DecodeChunk(input, carry));
         ++job_.work_counter;
       }
       begin += frames;
@@ -63,11 +63,11 @@ class TiledDecode {
     }
     blender_.Add(mine);
     const int end = std::min(first + size_, tile_count());
+    const int64_t pixels = job_.codec.pixels_per_latent();
     for (int tile = first + 1; tile < end; ++tile) {
       const TileRect& rect = grid_.tiles[tile];
       const at::Tensor host =
-          at::empty({1, mine.size(1), mine.size(2), rect.height * kPixelsPerLatent,
-                     rect.width * kPixelsPerLatent},
+          at::empty({1, mine.size(1), mine.size(2), rect.height * pixels, rect.width * pixels},
                     mine.options().device(at::kCPU));
       const RecvPiece recv{.peer = tile - first, .data = TensorBytes(host)};
       Exchange(job_.frames, {}, {&recv, 1}, nullptr);

@@ -123,7 +123,7 @@ absl::Status RankLoop::Prepare(RunOrder& order, int64_t& planned_bytes) {
     const absl::Status decoded = link_.DecodeImage(order);
     if (!decoded.ok()) return decoded;
   }
-  return Guard([&] { planned_bytes = place_->pipeline->Plan(order.spec); });
+  return Guard([&] { planned_bytes = place_->pipeline->Plan(order.spec).peak(); });
 }
 
 RankLoop::Verdict RankLoop::Answer(RunOrder order) {

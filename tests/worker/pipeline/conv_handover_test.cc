@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/rendezvous_communicator.h"
+#include "tests/support/serial_decode.h"
 #include "tests/support/spawn_ranks.h"
 #include "tests/support/spawn_tensor_ranks.h"
 #include "tests/worker/pipeline/pipeline_runner.h"
@@ -16,8 +17,20 @@ namespace {
 constexpr std::chrono::milliseconds kLimit{10'000};
 
 // A few causal convolutions in time, of weights 1, 1/2 and 1, as carries see a VAE's.
-class SmallVae final : public Vae {
+class SmallCodec final : public Codec {
  public:
+  int64_t pixels_per_latent() const override { return 8; }
+  std::vector<int64_t> DecodeChunks(int64_t latent_frames) const override {
+    std::vector<int64_t> chunks(std::max<int64_t>(latent_frames / 2, 1), 2);
+    chunks[0] = latent_frames - 2 * (static_cast<int64_t>(chunks.size()) - 1);
+    return chunks;
+  }
+  int64_t PixelFrames(int64_t frames) const override {
+    return frames % 2 == 1 ? 4 * (frames - 1) + 1 : 4 * frames;
+  }
+  at::Tensor Unscale(const at::Tensor& latents) const override {
+    return latents.permute({0, 2, 1, 3, 4}).contiguous();
+  }
   at::Tensor DecodeChunk(const at::Tensor& latents, ConvCarry& carry) const override {
     const int64_t frames = latents.size(2);
     at::Tensor x = latents;
@@ -30,26 +43,12 @@ class SmallVae final : public Vae {
     }
     const at::Tensor pixels =
         x.repeat_interleave(4, 2).repeat_interleave(8, 3).repeat_interleave(8, 4);
-    return pixels.narrow(2, 0, frames % 2 == 1 ? 4 * (frames - 1) + 1 : 4 * frames);
+    return pixels.narrow(2, 0, PixelFrames(frames));
   }
-  at::Tensor Decode(const at::Tensor& latents) const override {
-    CarryTable carry;
-    std::vector<at::Tensor> pixels;
-    int64_t begin = 0;
-    for (const int64_t frames : DecodeChunks(latents.size(2))) {
-      pixels.push_back(DecodeChunk(latents.narrow(2, begin, frames), carry));
-      begin += frames;
-    }
-    return at::cat(pixels, 2);
-  }
-  at::Tensor DecodeTiled(const at::Tensor& latents) const override { return Decode(latents); }
   TilePlan DecodePlan() const override { return {}; }
   bool TilesDecode(int64_t, int64_t) const override { return false; }
-  at::Tensor Encode(const at::Tensor& pixels, bool) const override { return pixels; }
-  const VaeConfig& config() const override { return config_; }
-
- private:
-  const VaeConfig config_;
+  at::Tensor EncodePicture(const Picture&, const ClipSize&, bool) const override { return {}; }
+  at::Tensor SampleLatent(const at::Tensor&, const at::Tensor&) const override { return {}; }
 };
 
 // [1, F, 3, 1, 2]; every other clip has an odd number of frames.
@@ -60,7 +59,7 @@ at::Tensor Latents(int chunks) {
 
 // Rank 0's frames of a job; the carries go by rendezvous.
 std::vector<uint8_t> DecodeByRendezvous(int size, int chunks, const StepCommandSource& command) {
-  const SmallVae vae;
+  const SmallCodec codec;
   const auto board = std::make_shared<RendezvousBoard>(kLimit);
   std::vector<uint8_t> decoded;
   SpawnTensorRanks(size, [&](Communicator& world, ProgramJournal& journal) {
@@ -71,7 +70,7 @@ std::vector<uint8_t> DecodeByRendezvous(int size, int chunks, const StepCommandS
     std::atomic<int64_t> work{0};
     StepAgreement agreement(world, journal, JobSpec{}, /*plan_hash=*/1, command);
     try {
-      DecodeFrames({.vae = vae,
+      DecodeFrames({.codec = codec,
                     .carries = carries,
                     .frames = world,
                     .agreement = agreement,
@@ -87,10 +86,8 @@ std::vector<uint8_t> DecodeByRendezvous(int size, int chunks, const StepCommandS
 }
 
 std::vector<uint8_t> Serial(int chunks) {
-  const SmallVae vae;
-  const at::Tensor scaled =
-      Latents(chunks).permute({0, 2, 1, 3, 4}) * (1 / vae.config().scaling_factor);
-  const at::Tensor bytes = ToBytes(vae.Decode(scaled.contiguous()));
+  const SmallCodec codec;
+  const at::Tensor bytes = ToBytes(DecodeSerially(codec, codec.Unscale(Latents(chunks))));
   return {bytes.const_data_ptr<uint8_t>(), bytes.const_data_ptr<uint8_t>() + bytes.numel()};
 }
 

@@ -11,7 +11,9 @@
 
 #include "tests/support/checkpoint_builder.h"
 #include "tests/support/journaled_ranks.h"
+#include "tests/support/serial_decode.h"
 #include "tests/worker/pipeline/pipeline_runner.h"
+#include "worker/families/cogvideox/vae.h"
 #include "worker/weights/weights.h"
 
 namespace cogwheel {
@@ -37,7 +39,7 @@ struct DecodeRun {
 };
 
 // Decodes the same latents on `size` ranks, as often as there are command sources.
-std::vector<DecodeRun> DecodeOn(int size, const Vae& vae, const at::Tensor& latents,
+std::vector<DecodeRun> DecodeOn(int size, const Codec& codec, const at::Tensor& latents,
                                 const std::vector<StepCommandSource>& commands,
                                 bool tiling = false) {
   const auto ranks = MakeJournaledWorld(size, std::chrono::seconds(60));
@@ -61,7 +63,7 @@ std::vector<DecodeRun> DecodeOn(int size, const Vae& vae, const at::Tensor& late
                               commands[i]);
       bool cancelled = false;
       try {
-        DecodeFrames({.vae = vae,
+        DecodeFrames({.codec = codec,
                       .carries = *carries,
                       .frames = *frames,
                       .agreement = agreement,
@@ -93,9 +95,8 @@ at::Tensor RandomLatents(int64_t frames, int64_t height, int64_t width) {
 
 at::Tensor SomeLatents(int64_t frames) { return RandomLatents(frames, 4, 6); }
 
-std::vector<uint8_t> SerialFrames(const Vae& vae, const at::Tensor& latents) {
-  const at::Tensor scaled = latents.permute({0, 2, 1, 3, 4}) * (1 / vae.config().scaling_factor);
-  const at::Tensor bytes = ToBytes(vae.Decode(scaled.contiguous()));
+std::vector<uint8_t> SerialFrames(const Codec& codec, const at::Tensor& latents) {
+  const at::Tensor bytes = ToBytes(DecodeSerially(codec, codec.Unscale(latents)));
   return {bytes.const_data_ptr<uint8_t>(), bytes.const_data_ptr<uint8_t>() + bytes.numel()};
 }
 
@@ -110,7 +111,7 @@ TEST(DecodeTest, WavefrontEqualsSerial) {
       SCOPED_TRACE(std::to_string(frames) + " frames on " + std::to_string(size) + " ranks");
       const DecodeRun run = DecodeOn(size, *golden.vae, latents, {nullptr})[0];
       EXPECT_TRUE(run.sink.frames == expected);
-      const size_t chunk_count = Vae::DecodeChunks(frames).size();
+      const size_t chunk_count = golden.vae->DecodeChunks(frames).size();
       EXPECT_EQ(run.sink.frame_batches.size(), chunk_count);
       EXPECT_EQ(run.sink.progress.size(), chunk_count + 1);
       EXPECT_EQ(run.sent_bytes > 0, size > 1);
@@ -148,9 +149,8 @@ TEST(DecodeTest, SharedOutTilesEqualTheSerialOnes) {
   const TilePlan plan = golden.vae->DecodePlan();
   for (const int64_t width : {plan.width.tile_in + 1, 3 * plan.width.stride_in}) {
     const at::Tensor latents = RandomLatents(5, plan.height.tile_in + 2, width);
-    const at::Tensor scaled =
-        latents.permute({0, 2, 1, 3, 4}) * (1 / golden.vae->config().scaling_factor);
-    const at::Tensor bytes = ToBytes(golden.vae->DecodeTiled(scaled.contiguous()));
+    const at::Tensor bytes =
+        ToBytes(DecodeTilesSerially(*golden.vae, golden.vae->Unscale(latents)));
     for (const int size : {1, 2, 3, 4}) {
       SCOPED_TRACE(std::to_string(width) + " columns on " + std::to_string(size) + " ranks");
       const DecodeRun run = DecodeOn(size, *golden.vae, latents, {nullptr}, /*tiling=*/true)[0];

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <thread>
 
+#include "worker/families/cogvideox/cogvideox_family.h"
 #include "worker/pipeline/failure.h"
 
 namespace cogwheel {
@@ -41,10 +42,10 @@ RunOutcome RunOnMesh(const std::string& model_dir, const Mesh& mesh, const JobSp
                                     .world_rank = rank,
                                     .dtype = dtype,
                                     .cpu_threads = 1};
-      const auto pipeline = Pipeline::Create(options);
+      const auto pipeline = Pipeline::Create(*CogVideoXFamily(), options);
       JobSpec own = spec;
       if (rank != 0) own.image_rgb.clear();
-      outcome.planned_bytes[rank] = pipeline->Plan(own);
+      outcome.planned_bytes[rank] = pipeline->Plan(own).denoise;
       const JournaledWorld& world = ranks[rank].world;
       const JobWorld::View own_view{*world.communicator, *world.journal};
       const JobWorld::View view = on.wrap ? on.wrap(rank, own_view) : own_view;

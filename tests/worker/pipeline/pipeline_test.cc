@@ -6,6 +6,7 @@
 
 #include "tests/support/checkpoint_builder.h"
 #include "tests/worker/pipeline/pipeline_runner.h"
+#include "worker/families/cogvideox/cogvideox_family.h"
 
 namespace cogwheel {
 namespace {
@@ -110,7 +111,7 @@ TEST_F(PipelineTest, PlannedBytesShrinkWithTheGroup) {
   const auto planned = [&](const Mesh& mesh, int rank) {
     const PipelineOptions options{
         .model_dir = COGWHEEL_SOURCE_DIR "/models/shapes", .mesh = mesh, .world_rank = rank};
-    return static_cast<double>(Pipeline::Create(options)->Plan(spec));
+    return static_cast<double>(Pipeline::Create(*CogVideoXFamily(), options)->Plan(spec).denoise);
   };
   const double alone = planned({1, 1, 1}, 0);
   for (const auto& [mesh, limit] : std::initializer_list<std::pair<Mesh, double>>{
@@ -124,8 +125,8 @@ TEST_F(PipelineTest, PlannedBytesShrinkWithTheGroup) {
 }
 
 TEST_F(PipelineTest, PlanRefusesWhatTheModelCannotDo) {
-  const auto pipeline = Pipeline::Create({.model_dir = folder_.path()});
-  EXPECT_GT(pipeline->Plan(SmallJob()), 0);
+  const auto pipeline = Pipeline::Create(*CogVideoXFamily(), {.model_dir = folder_.path()});
+  EXPECT_GT(pipeline->Plan(SmallJob()).denoise, 0);
   JobSpec spec = SmallJob();
   spec.has_image = true;
   EXPECT_THROW(pipeline->Plan(spec), std::invalid_argument);

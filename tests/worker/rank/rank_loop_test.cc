@@ -16,9 +16,9 @@ constexpr int64_t kEpoch = 4;
 // Plans and runs what the test says.
 class FakePipeline final : public Pipeline {
  public:
-  int64_t Plan(const JobSpec& spec) override {
+  JobFootprint Plan(const JobSpec& spec) override {
     if (spec.steps == 0) throw std::invalid_argument("steps 0 cannot be");
-    return 100;
+    return {.text = 60, .denoise = 100};
   }
   PipelineSeconds Run(const JobSpec& spec, Communicator&, ProgramJournal&, FrameSink& sink,
                       const StepCommandSource& command) override {

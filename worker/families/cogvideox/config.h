@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "worker/families/scheduler_config.h"
+
 // The JSON files of a checkpoint folder. Fields are named like their keys; a missing key takes the
 // reference class's default, an unknown one is ignored. The bytes are not trusted: every value has
 // bounds. Throws std::invalid_argument naming file, key and value. No torch.
@@ -74,18 +76,6 @@ struct TextEncoderConfig {
   int64_t relative_attention_max_distance = 128;
   double layer_norm_epsilon = 1e-6;
   std::string feed_forward_proj = "relu";
-};
-
-// scheduler/scheduler_config.json.
-struct SchedulerConfig {
-  int64_t num_train_timesteps = 1000;
-  double beta_start = 0.00085;
-  double beta_end = 0.012;
-  std::string beta_schedule = "scaled_linear";
-  bool set_alpha_to_one = true;
-  std::string prediction_type = "epsilon";
-  bool rescale_betas_zero_snr = false;
-  double snr_shift_scale = 3.0;
 };
 
 // tokenizer/tokenizer_config.json (T5Tokenizer).

@@ -7,23 +7,29 @@
 #include <ATen/core/Tensor.h>
 
 #include "worker/families/cogvideox/config.h"
+#include "worker/families/cogvideox/text_encoder.h"
+#include "worker/families/model.h"
 #include "worker/weights/weights.h"
 
 namespace cogwheel {
 
-// Tokenizer and T5 together (reference: pipeline_cogvideox.py, _get_t5_prompt_embeds). World rank 0
-// alone has one. Owned by the rank thread.
-class PromptEncoder {
+class Tokenizer;
+
+// Tokenizer and T5 together (reference: pipeline_cogvideox.py, _get_t5_prompt_embeds). Owned by the
+// rank thread.
+class T5PromptEncoder final : public PromptEncoder {
  public:
   // Throws std::invalid_argument for a damaged tokenizer or weights.
-  static std::unique_ptr<PromptEncoder> Load(const std::string& model_dir,
-                                             const CheckpointConfigs& configs,
-                                             const Weights& weights, at::Device device,
-                                             at::ScalarType dtype);
-  virtual ~PromptEncoder() = default;
+  T5PromptEncoder(const std::string& model_dir, const CheckpointConfigs& configs,
+                  const Weights& weights, at::Device device, at::ScalarType dtype);
+  ~T5PromptEncoder() override;
 
-  // [1, max_tokens, text_embed_dim], model dtype. An empty prompt is EOS and padding.
-  virtual at::Tensor Encode(const std::string& prompt, int64_t max_tokens) const = 0;
+  // An empty prompt is EOS and padding.
+  at::Tensor Encode(const std::string& prompt, int64_t max_tokens) const override;
+
+ private:
+  const std::unique_ptr<Tokenizer> tokenizer_;
+  const TextEncoder encoder_;
 };
 
 }  // namespace cogwheel

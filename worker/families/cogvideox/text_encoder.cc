@@ -12,11 +12,6 @@
 namespace cogwheel {
 namespace {
 
-struct Layer {
-  at::Tensor attention_norm, q, k, v, o;
-  at::Tensor ff_norm, gate, linear, wo;
-};
-
 // T5LayerNorm: mean square and product in fp32, rounded to the weight's dtype before the multiply.
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
   const at::Tensor wide = x.to(at::kFloat);
@@ -38,108 +33,90 @@ at::Tensor ClampHalf(const at::Tensor& x) {
   return at::clamp(x, -limit, limit);
 }
 
-class LoadedTextEncoder final : public TextEncoder {
- public:
-  LoadedTextEncoder(const TextEncoderConfig& config, const Weights& weights, at::Device device,
-                    at::ScalarType dtype)
-      : config_(config) {
-    const auto load = [&](const std::string& name, at::IntArrayRef shape) {
-      return weights.Load(name, shape, device, dtype);
-    };
-    const int64_t width = config.d_model, inner = config.num_heads * config.d_kv;
-    const char* table =
-        weights.Has("shared.weight") ? "shared.weight" : "encoder.embed_tokens.weight";
-    embedding_ = load(table, {config.vocab_size, width});
-    for (int64_t i = 0; i < config.num_layers; ++i) {
-      const std::string block = "encoder.block." + std::to_string(i) + ".layer.";
-      const std::string attention = block + "0.SelfAttention.";
-      const std::string ff = block + "1.DenseReluDense.";
-      layers_.push_back({.attention_norm = load(block + "0.layer_norm.weight", {width}),
-                         .q = load(attention + "q.weight", {inner, width}),
-                         .k = load(attention + "k.weight", {inner, width}),
-                         .v = load(attention + "v.weight", {inner, width}),
-                         .o = load(attention + "o.weight", {width, inner}),
-                         .ff_norm = load(block + "1.layer_norm.weight", {width}),
-                         .gate = load(ff + "wi_0.weight", {config.d_ff, width}),
-                         .linear = load(ff + "wi_1.weight", {config.d_ff, width}),
-                         .wo = weights.Load(ff + "wo.weight", {width, config.d_ff}, device,
-                                            dtype == at::kHalf ? at::kFloat : dtype)});
-    }
-    bias_table_ = load("encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight",
-                       {config.relative_attention_num_buckets, config.num_heads});
-    final_norm_ = load("encoder.final_layer_norm.weight", {width});
-  }
-
-  at::Tensor Encode(const std::vector<int64_t>& ids) const override {
-    for (const int64_t id : ids) {
-      if (id < 0 || id >= config_.vocab_size) {
-        throw std::invalid_argument("token id " + std::to_string(id) +
-                                    " is outside of the text encoder's vocabulary of " +
-                                    std::to_string(config_.vocab_size));
-      }
-    }
-    const at::Tensor tokens =
-        at::tensor(ids, at::TensorOptions(at::kLong)).to(embedding_.device()).unsqueeze(0);
-    const at::Tensor bias = PositionBias(static_cast<int64_t>(ids.size()));
-    at::Tensor x = at::embedding(embedding_, tokens);  // [1, T, d_model]
-    for (const Layer& layer : layers_) {
-      x = ClampHalf(x + Attend(layer, RmsNorm(x, layer.attention_norm, eps()), bias));
-      x = ClampHalf(x + FeedForward(layer, RmsNorm(x, layer.ff_norm, eps())));
-    }
-    return RmsNorm(x, final_norm_, eps());
-  }
-
- private:
-  double eps() const { return config_.layer_norm_epsilon; }
-
-  // [1, heads, T, T], added to the scores of every layer.
-  at::Tensor PositionBias(int64_t length) const {
-    std::vector<int64_t> buckets;
-    for (int64_t query = 0; query < length; ++query) {
-      for (int64_t key = 0; key < length; ++key) {
-        buckets.push_back(RelativePositionBucket(key - query,
-                                                 config_.relative_attention_num_buckets,
-                                                 config_.relative_attention_max_distance));
-      }
-    }
-    const at::Tensor indices =
-        at::tensor(buckets, at::TensorOptions(at::kLong)).to(embedding_.device());
-    return at::embedding(bias_table_, indices.view({length, length}))
-        .permute({2, 0, 1})
-        .unsqueeze(0);
-  }
-
-  at::Tensor Heads(const at::Tensor& x, const at::Tensor& weight) const {
-    return at::linear(x, weight)
-        .view({x.size(0), x.size(1), config_.num_heads, config_.d_kv})
-        .transpose(1, 2);  // [1, heads, T, d_kv]
-  }
-
-  // Scores are not divided by sqrt(d_kv): T5 folds that into its initialisation.
-  at::Tensor Attend(const Layer& layer, const at::Tensor& x, const at::Tensor& bias) const {
-    const at::Tensor scores =
-        at::matmul(Heads(x, layer.q), Heads(x, layer.k).transpose(2, 3)) + bias;
-    const at::Tensor weights = at::softmax(scores.to(at::kFloat), -1).to(scores.scalar_type());
-    const at::Tensor mixed = at::matmul(weights, Heads(x, layer.v)).transpose(1, 2).flatten(2);
-    return at::linear(mixed, layer.o);
-  }
-
-  at::Tensor FeedForward(const Layer& layer, const at::Tensor& x) const {
-    const at::Tensor gated = NewGelu(at::linear(x, layer.gate)) * at::linear(x, layer.linear);
-    return at::linear(gated.to(layer.wo.scalar_type()), layer.wo);
-  }
-
-  const TextEncoderConfig config_;
-  at::Tensor embedding_, bias_table_, final_norm_;
-  std::vector<Layer> layers_;
-};
-
 }  // namespace
 
-std::unique_ptr<TextEncoder> TextEncoder::Load(const TextEncoderConfig& config,
-                                               const Weights& weights, at::Device device,
-                                               at::ScalarType dtype) {
-  return std::make_unique<LoadedTextEncoder>(config, weights, device, dtype);
+TextEncoder::TextEncoder(const TextEncoderConfig& config, const Weights& weights, at::Device device,
+                         at::ScalarType dtype)
+    : config_(config) {
+  const auto load = [&](const std::string& name, at::IntArrayRef shape) {
+    return weights.Load(name, shape, device, dtype);
+  };
+  const int64_t width = config.d_model, inner = config.num_heads * config.d_kv;
+  const char* table =
+      weights.Has("shared.weight") ? "shared.weight" : "encoder.embed_tokens.weight";
+  embedding_ = load(table, {config.vocab_size, width});
+  for (int64_t i = 0; i < config.num_layers; ++i) {
+    const std::string block = "encoder.block." + std::to_string(i) + ".layer.";
+    const std::string attention = block + "0.SelfAttention.";
+    const std::string ff = block + "1.DenseReluDense.";
+    layers_.push_back({.attention_norm = load(block + "0.layer_norm.weight", {width}),
+                       .q = load(attention + "q.weight", {inner, width}),
+                       .k = load(attention + "k.weight", {inner, width}),
+                       .v = load(attention + "v.weight", {inner, width}),
+                       .o = load(attention + "o.weight", {width, inner}),
+                       .ff_norm = load(block + "1.layer_norm.weight", {width}),
+                       .gate = load(ff + "wi_0.weight", {config.d_ff, width}),
+                       .linear = load(ff + "wi_1.weight", {config.d_ff, width}),
+                       .wo = weights.Load(ff + "wo.weight", {width, config.d_ff}, device,
+                                          dtype == at::kHalf ? at::kFloat : dtype)});
+  }
+  bias_table_ = load("encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight",
+                     {config.relative_attention_num_buckets, config.num_heads});
+  final_norm_ = load("encoder.final_layer_norm.weight", {width});
+}
+
+at::Tensor TextEncoder::Encode(const std::vector<int64_t>& ids) const {
+  for (const int64_t id : ids) {
+    if (id < 0 || id >= config_.vocab_size) {
+      throw std::invalid_argument("token id " + std::to_string(id) +
+                                  " is outside of the text encoder's vocabulary of " +
+                                  std::to_string(config_.vocab_size));
+    }
+  }
+  const at::Tensor tokens =
+      at::tensor(ids, at::TensorOptions(at::kLong)).to(embedding_.device()).unsqueeze(0);
+  const at::Tensor bias = PositionBias(static_cast<int64_t>(ids.size()));
+  at::Tensor x = at::embedding(embedding_, tokens);  // [1, T, d_model]
+  for (const Layer& layer : layers_) {
+    x = ClampHalf(x + Attend(layer, RmsNorm(x, layer.attention_norm, eps()), bias));
+    x = ClampHalf(x + FeedForward(layer, RmsNorm(x, layer.ff_norm, eps())));
+  }
+  return RmsNorm(x, final_norm_, eps());
+}
+
+// [1, heads, T, T], added to the scores of every layer.
+at::Tensor TextEncoder::PositionBias(int64_t length) const {
+  std::vector<int64_t> buckets;
+  for (int64_t query = 0; query < length; ++query) {
+    for (int64_t key = 0; key < length; ++key) {
+      buckets.push_back(RelativePositionBucket(key - query, config_.relative_attention_num_buckets,
+                                               config_.relative_attention_max_distance));
+    }
+  }
+  const at::Tensor indices =
+      at::tensor(buckets, at::TensorOptions(at::kLong)).to(embedding_.device());
+  return at::embedding(bias_table_, indices.view({length, length})).permute({2, 0, 1}).unsqueeze(0);
+}
+
+at::Tensor TextEncoder::HeadsOf(const at::Tensor& x, const at::Tensor& weight) const {
+  return at::linear(x, weight)
+      .view({x.size(0), x.size(1), config_.num_heads, config_.d_kv})
+      .transpose(1, 2);  // [1, heads, T, d_kv]
+}
+
+// Scores are not divided by sqrt(d_kv): T5 folds that into its initialisation.
+at::Tensor TextEncoder::Attend(const Layer& layer, const at::Tensor& x,
+                               const at::Tensor& bias) const {
+  const at::Tensor scores =
+      at::matmul(HeadsOf(x, layer.q), HeadsOf(x, layer.k).transpose(2, 3)) + bias;
+  const at::Tensor weights = at::softmax(scores.to(at::kFloat), -1).to(scores.scalar_type());
+  const at::Tensor mixed = at::matmul(weights, HeadsOf(x, layer.v)).transpose(1, 2).flatten(2);
+  return at::linear(mixed, layer.o);
+}
+
+at::Tensor TextEncoder::FeedForward(const Layer& layer, const at::Tensor& x) const {
+  const at::Tensor gated = NewGelu(at::linear(x, layer.gate)) * at::linear(x, layer.linear);
+  return at::linear(gated.to(layer.wo.scalar_type()), layer.wo);
 }
 
 int64_t RelativePositionBucket(int64_t distance, int64_t bucket_count, int64_t max_distance) {

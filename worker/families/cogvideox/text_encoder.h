@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -16,13 +15,28 @@ namespace cogwheel {
 // each feed-forward and the residual stream are fp32. Owned by the rank thread.
 class TextEncoder {
  public:
-  static std::unique_ptr<TextEncoder> Load(const TextEncoderConfig& config, const Weights& weights,
-                                           at::Device device, at::ScalarType dtype);
-  virtual ~TextEncoder() = default;
+  TextEncoder(const TextEncoderConfig& config, const Weights& weights, at::Device device,
+              at::ScalarType dtype);
 
   // → [1, T, d_model] in the dtype of loading. Throws std::invalid_argument for an id outside of
   // the vocabulary.
-  virtual at::Tensor Encode(const std::vector<int64_t>& ids) const = 0;
+  at::Tensor Encode(const std::vector<int64_t>& ids) const;
+
+ private:
+  struct Layer {
+    at::Tensor attention_norm, q, k, v, o;
+    at::Tensor ff_norm, gate, linear, wo;
+  };
+
+  double eps() const { return config_.layer_norm_epsilon; }
+  at::Tensor PositionBias(int64_t length) const;
+  at::Tensor HeadsOf(const at::Tensor& x, const at::Tensor& weight) const;
+  at::Tensor Attend(const Layer& layer, const at::Tensor& x, const at::Tensor& bias) const;
+  at::Tensor FeedForward(const Layer& layer, const at::Tensor& x) const;
+
+  const TextEncoderConfig config_;
+  at::Tensor embedding_, bias_table_, final_norm_;
+  std::vector<Layer> layers_;
 };
 
 // Bucket of a key at `distance` = key - query positions from the query, bidirectional.

@@ -1,6 +1,5 @@
 #include "worker/families/cogvideox/transformer.h"
 
-#include <algorithm>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -10,8 +9,11 @@
 #include <ATen/core/grad_mode.h>
 
 #include "worker/families/cogvideox/embeddings.h"
+#include "worker/families/cogvideox/footprint.h"
 #include "worker/families/cogvideox/rope.h"
-#include "worker/sequence/footprint.h"
+#include "worker/families/cogvideox/step_operations.h"
+#include "worker/sequence/exchange.h"
+#include "worker/sequence/ring.h"
 
 namespace cogwheel {
 namespace {
@@ -68,11 +70,6 @@ Transformer::Tables Transformer::MakeTables(const Geometry& geometry) const {
   return tables;
 }
 
-std::unique_ptr<Transformer::Job> Transformer::Prepare(const Geometry& geometry,
-                                                       const Links& links) const {
-  return std::make_unique<Job>(*this, geometry, links);
-}
-
 // silu(embedding of the timestep, plus that of ofs): [1, time_embed_dim].
 at::Tensor Transformer::TimeEmbedding(int64_t timestep) const {
   const auto embed = [this](double value, const LinearWeights& first, const LinearWeights& second) {
@@ -107,15 +104,29 @@ at::Tensor Transformer::Head(const at::Tensor& video_rows, const at::Tensor& tim
   return Linear(modulated, weights_.proj_out);
 }
 
-Transformer::Job::Job(const Transformer& model, const Geometry& geometry, const Links& links)
-    : model_(model),
-      geometry_(geometry),
-      exchange_(geometry, *links.ulysses, model.config_.num_attention_heads),
-      ring_(geometry, *links.ring),
-      tables_(model.MakeTables(geometry)) {}
+// One job on one rank.
+class Transformer::ShardJob final : public Denoiser::Job {
+ public:
+  ShardJob(const Transformer& model, const Geometry& geometry, const Links& links)
+      : model_(model),
+        geometry_(geometry),
+        exchange_(geometry, *links.ulysses, model.config_.num_attention_heads),
+        ring_(geometry, *links.ring),
+        tables_(model.MakeTables(geometry)) {}
 
-at::Tensor Transformer::Job::Predict(const at::Tensor& text, const at::Tensor& video,
-                                     int64_t timestep) const {
+  at::Tensor Predict(const at::Tensor& text, const at::Tensor& video,
+                     int64_t timestep) const override;
+
+ private:
+  const Transformer& model_;
+  const Geometry geometry_;
+  const HeadExchange exchange_;
+  const Ring ring_;
+  const Tables tables_;
+};
+
+at::Tensor Transformer::ShardJob::Predict(const at::Tensor& text, const at::Tensor& video,
+                                          int64_t timestep) const {
   const at::NoGradGuard no_grad;
   const int64_t T_local = geometry_.text_rows().size(), V_local = geometry_.video_rows().size();
   TORCH_CHECK(text.dim() == 3 && text.size(1) == T_local, "text is ", text.sizes(),
@@ -133,29 +144,36 @@ at::Tensor Transformer::Job::Predict(const at::Tensor& text, const at::Tensor& v
   return model_.Head(rows.narrow(1, T_local, V_local), time);  // [B, V_local, C_out·pt·p·p]
 }
 
-int64_t Transformer::ActivationBytes(const Geometry& geometry, int64_t batch) const {
-  const int64_t element = static_cast<int64_t>(at::elementSize(dtype_));
-  const int64_t E = config_.width(), S_local = geometry.rows().size(),
-                V_local = geometry.video_rows().size();
-  const int64_t rows = batch * S_local * E * element;  // one [B, S_local, E]
-  const int64_t rotated_fp32 = batch * V_local * E * int64_t{sizeof(float)};
-  const int64_t attention = AttentionBytes(geometry, {.batch = batch,
-                                                      .heads = config_.num_attention_heads,
-                                                      .head_dim = config_.attention_head_dim,
-                                                      .element_bytes = element});
-  // The residual, and: q, k, v, one of them normed and its rotation in fp32; or what attention
-  // holds; or normed rows (later the update) and the hidden rows of 4 E.
-  const int64_t widening = element < int64_t{sizeof(float)} ? 3 : 2;
-  const int64_t block = rows + std::max({4 * rows + widening * rotated_fp32, attention, 5 * rows});
-  const int64_t features = config_.patch_frames() * config_.patch_size * config_.patch_size *
-                           (config_.in_channels + config_.out_channels);
-  const int64_t patches = batch * V_local * features * element;
-  const int64_t modulation = batch * 12 * E * element;
-  const bool rotary = config_.use_rotary_positional_embeddings;
-  const bool table = !rotary || config_.use_learned_positional_embeddings;
-  const int64_t tables =
-      (rotary ? V_local * config_.attention_head_dim * 8 : 0) + (table ? S_local * E * element : 0);
-  return block + patches + modulation + tables;
+LatentLayout Transformer::LayOut(const ClipSize& size) const {
+  const int64_t frames = (size.frames - 1) / config_.temporal_compression_ratio + 1;
+  const int64_t padded = DivCeil(frames, config_.patch_frames()) * config_.patch_frames();
+  const int64_t p = config_.patch_size;
+  const int64_t height = size.height / kPixelsPerLatent, width = size.width / kPixelsPerLatent;
+  if (height < p || height % p != 0 || width < p || width % p != 0) {
+    Refuse("a latent of " + std::to_string(height) + " x " + std::to_string(width) +
+           " has no whole patches of " + std::to_string(p));
+  }
+  return {.frames = padded,
+          .channels = config_.out_channels,
+          .height = height,
+          .width = width,
+          .leading_padding = padded - frames,
+          .patch_size_t = config_.patch_frames(),
+          .patch_size = p};
+}
+
+JobFootprint Transformer::Footprint(const Geometry& geometry, bool guided) const {
+  MakeTables(geometry);  // refuses what it cannot be made for
+  return CountFootprint(config_, geometry, guided, static_cast<int64_t>(at::elementSize(dtype_)));
+}
+
+double Transformer::StepOperations(const Geometry& geometry, bool guided) const {
+  return cogwheel::StepOperations(config_, geometry, geometry.branch_count(guided));
+}
+
+std::unique_ptr<Denoiser::Job> Transformer::Prepare(const Geometry& geometry,
+                                                    const Links& links) const {
+  return std::make_unique<ShardJob>(*this, geometry, links);
 }
 
 std::unique_ptr<Transformer> Transformer::Load(const TransformerConfig& config,

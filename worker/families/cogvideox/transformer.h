@@ -7,16 +7,15 @@
 
 #include "worker/families/cogvideox/config.h"
 #include "worker/families/cogvideox/transformer_weights.h"
-#include "worker/sequence/exchange.h"
+#include "worker/families/model.h"
 #include "worker/sequence/geometry.h"
 #include "worker/sequence/links.h"
-#include "worker/sequence/ring.h"
 
 namespace cogwheel {
 
 // CogVideoXTransformer3DModel on one shard of the joint sequence (diffusers
 // models/transformers/cogvideox_transformer_3d.py). Owned by the rank thread.
-class Transformer {
+class Transformer final : public Denoiser {
  public:
   // Checks every tensor of the table against the file, loads, converts to dtype on device.
   static std::unique_ptr<Transformer> Load(const TransformerConfig& config, const Weights& weights,
@@ -25,17 +24,16 @@ class Transformer {
               at::ScalarType dtype)
       : config_(config), weights_(std::move(weights)), device_(device), dtype_(dtype) {}
 
-  class Job;
-
-  // Throws std::invalid_argument for a sequence that the model refuses.
-  void Check(const Geometry& geometry) const { MakeTables(geometry); }
-  // Throws like Check. The job borrows transformer and links.
-  std::unique_ptr<Job> Prepare(const Geometry& geometry, const Links& links) const;
-
-  // Bytes of the activations of one prediction on this rank, for the plan; counted from the shapes.
-  int64_t ActivationBytes(const Geometry& geometry, int64_t batch) const;
+  int64_t text_width() const override { return config_.text_embed_dim; }
+  // Latent frames are padded at the front to whole patches, as the reference pads 1.5's.
+  LatentLayout LayOut(const ClipSize& size) const override;
+  JobFootprint Footprint(const Geometry& geometry, bool guided) const override;
+  double StepOperations(const Geometry& geometry, bool guided) const override;
+  std::unique_ptr<Job> Prepare(const Geometry& geometry, const Links& links) const override;
 
  private:
+  class ShardJob;
+
   // Of this rank's rows, the same in all steps.
   struct Tables {
     Rotation rotation;    // [V_local, D] fp32; undefined without RoPE
@@ -54,25 +52,6 @@ class Transformer {
   const TransformerWeights weights_;
   const at::Device device_;
   const at::ScalarType dtype_;
-};
-
-// One job on one rank.
-class Transformer::Job {
- public:
-  Job(const Transformer& model, const Geometry& geometry, const Links& links);
-
-  // One prediction for this rank's video rows; it may have no text rows, or no video rows.
-  //   text: [B, T_local, text_embed_dim], of the encoder's output.
-  //   video: [B, V_local, C_in·pt·p·p], as Patchify cuts them.
-  //   → [B, V_local, C_out·pt·p·p], the same order, model dtype.
-  at::Tensor Predict(const at::Tensor& text, const at::Tensor& video, int64_t timestep) const;
-
- private:
-  const Transformer& model_;
-  const Geometry geometry_;
-  const HeadExchange exchange_;
-  const Ring ring_;
-  const Tables tables_;
 };
 
 }  // namespace cogwheel

@@ -1,13 +1,11 @@
 #include "worker/families/cogvideox/vae.h"
 
 #include <algorithm>
-#include <optional>
-#include <stdexcept>
-#include <utility>
 
 #include <ATen/ATen.h>
 
-#include "worker/families/cogvideox/vae_coders.h"
+#include "worker/families/cogvideox/image_input.h"
+#include "worker/families/cogvideox/vae_tiling.h"
 
 namespace cogwheel {
 namespace {
@@ -23,58 +21,12 @@ std::vector<int64_t> Chunks(int64_t frames, int64_t per_chunk) {
   return chunks;
 }
 
-template <typename Coder>
-at::Tensor RunChunks(const Coder& coder, const at::Tensor& x, const std::vector<int64_t>& chunks) {
-  CarryTable carry;
-  std::vector<at::Tensor> parts;
-  int64_t begin = 0;
-  for (const int64_t frames : chunks) {
-    parts.push_back(coder.Forward(x.narrow(2, begin, frames), carry));
-    begin += frames;
-  }
-  return at::cat(parts, 2);
-}
-
-class LoadedVae final : public Vae {
- public:
-  LoadedVae(const VaeConfig& config, const VaeLoader& loader, bool with_encoder)
-      : config_(config), decoder_(loader, config) {
-    if (with_encoder) encoder_.emplace(loader, config);
-  }
-
-  at::Tensor DecodeChunk(const at::Tensor& latents, ConvCarry& carry) const override {
-    return decoder_.Forward(latents, carry);
-  }
-  at::Tensor Decode(const at::Tensor& latents) const override {
-    return RunChunks(decoder_, latents, DecodeChunks(latents.size(2)));
-  }
-  at::Tensor DecodeTiled(const at::Tensor& latents) const override {
-    return RunTiled(latents, DecodePlan(), [this](const at::Tensor& tile) { return Decode(tile); });
-  }
-  bool TilesDecode(int64_t latent_height, int64_t latent_width) const override {
-    return latent_height > DecodePlan().height.tile_in || latent_width > DecodePlan().width.tile_in;
-  }
-  at::Tensor Encode(const at::Tensor& pixels, bool tiled) const override {
-    TORCH_CHECK(encoder_.has_value(), "this VAE was loaded without its encoder");
-    const auto encode = [this](const at::Tensor& x) {
-      return RunChunks(*encoder_, x, EncodeChunks(x.size(2)));
-    };
-    const TilePlan plan = EncodeTilePlan(config_.sample_height, config_.sample_width);
-    const bool larger = pixels.size(3) > plan.height.tile_in || pixels.size(4) > plan.width.tile_in;
-    return tiled && larger ? RunTiled(pixels, plan, encode) : encode(pixels);
-  }
-  const VaeConfig& config() const override { return config_; }
-  TilePlan DecodePlan() const override {
-    return DecodeTilePlan(config_.sample_height, config_.sample_width);
-  }
-
- private:
-  const VaeConfig config_;
-  VaeDecoder decoder_;
-  std::optional<VaeEncoder> encoder_;
-};
-
 }  // namespace
+
+Vae::Vae(const VaeConfig& config, const VaeLoader& loader, bool with_encoder)
+    : config_(config), device_(loader.device), dtype_(loader.dtype), decoder_(loader, config) {
+  if (with_encoder) encoder_.emplace(loader, config);
+}
 
 std::unique_ptr<Vae> Vae::Load(const VaeConfig& config, const Weights& weights, at::Device device,
                                at::ScalarType dtype, bool with_encoder) {
@@ -83,15 +35,68 @@ std::unique_ptr<Vae> Vae::Load(const VaeConfig& config, const Weights& weights, 
                          .dtype = dtype,
                          .groups = config.norm_num_groups,
                          .norm_eps = config.norm_eps};
-  return std::make_unique<LoadedVae>(config, loader, with_encoder);
+  return std::make_unique<Vae>(config, loader, with_encoder);
 }
 
-std::vector<int64_t> Vae::DecodeChunks(int64_t latent_frames) {
+std::vector<int64_t> Vae::DecodeChunks(int64_t latent_frames) const {
   return Chunks(latent_frames, kLatentFramesPerChunk);
 }
 
 std::vector<int64_t> Vae::EncodeChunks(int64_t pixel_frames) {
   return Chunks(pixel_frames, kPixelFramesPerChunk);
+}
+
+int64_t Vae::PixelFrames(int64_t chunk_frames) const {
+  return chunk_frames % 2 == 1 ? 4 * (chunk_frames - 1) + 1 : 4 * chunk_frames;
+}
+
+at::Tensor Vae::Unscale(const at::Tensor& latents) const {
+  return (latents.permute({0, 2, 1, 3, 4}) * (1 / config_.scaling_factor)).contiguous();
+}
+
+at::Tensor Vae::DecodeChunk(const at::Tensor& latents, ConvCarry& carry) const {
+  return decoder_.Forward(latents, carry);
+}
+
+TilePlan Vae::DecodePlan() const {
+  return DecodeTilePlan(config_.sample_height, config_.sample_width);
+}
+
+bool Vae::TilesDecode(int64_t latent_height, int64_t latent_width) const {
+  return latent_height > DecodePlan().height.tile_in || latent_width > DecodePlan().width.tile_in;
+}
+
+at::Tensor Vae::Encode(const at::Tensor& pixels, bool tiled) const {
+  TORCH_CHECK(encoder_.has_value(), "this VAE was loaded without its encoder");
+  const auto encode = [this](const at::Tensor& x) {
+    CarryTable carry;
+    std::vector<at::Tensor> parts;
+    int64_t begin = 0;
+    for (const int64_t frames : EncodeChunks(x.size(2))) {
+      parts.push_back(encoder_->Forward(x.narrow(2, begin, frames), carry));
+      begin += frames;
+    }
+    return at::cat(parts, 2);
+  };
+  const TilePlan plan = EncodeTilePlan(config_.sample_height, config_.sample_width);
+  const bool larger = pixels.size(3) > plan.height.tile_in || pixels.size(4) > plan.width.tile_in;
+  return tiled && larger ? RunTiled(pixels, plan, encode) : encode(pixels);
+}
+
+at::Tensor Vae::EncodePicture(const Picture& picture, const ClipSize& size, bool tiled) const {
+  const at::Tensor pixels =
+      PrepareImage(picture.rgb, picture.height, picture.width, size.height, size.width)
+          .to(device_, dtype_);
+  return Encode(pixels, tiled).contiguous();
+}
+
+// Scaled as the checkpoint was trained.
+at::Tensor Vae::SampleLatent(const at::Tensor& posterior, const at::Tensor& noise) const {
+  const std::vector<at::Tensor> parts = at::chunk(posterior, 2, 1);
+  const at::Tensor std = at::exp(0.5 * at::clamp(parts[1], -30.0, 20.0));
+  const at::Tensor latent = (parts[0] + std * noise).permute({0, 2, 1, 3, 4});
+  return config_.invert_scale_latents ? (1 / config_.scaling_factor) * latent
+                                      : config_.scaling_factor * latent;
 }
 
 }  // namespace cogwheel

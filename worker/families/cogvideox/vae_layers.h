@@ -6,8 +6,9 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "worker/families/cogvideox/vae.h"
+#include "worker/families/cogvideox/config.h"
 #include "worker/kernels/norm_silu.h"
+#include "worker/sequence/wavefront.h"
 #include "worker/weights/weights.h"
 
 // The layers of AutoencoderKLCogVideoX; each loads its own tensors by the checkpoint's names.

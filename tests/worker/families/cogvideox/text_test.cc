@@ -97,10 +97,10 @@ TEST(TextEncoderTest, EmbeddingsEqualTheReference) {
     const SafetensorsFile file(GoldenPath(item["file"].get<std::string>()));
     const at::Tensor expected = ReadTensor(file, "text");
     const auto tokenizer = Tokenizer::Load(folder.path() + "/tokenizer", configs.tokenizer);
-    const auto encoder = TextEncoder::Load(
-        configs.text_encoder, Weights(folder.path() + "/text_encoder"), at::kCPU, at::kFloat);
+    const TextEncoder encoder(configs.text_encoder, Weights(folder.path() + "/text_encoder"),
+                              at::kCPU, at::kFloat);
     const at::Tensor embedded =
-        encoder->Encode(tokenizer->Encode(item["prompt"], static_cast<int>(expected.size(1))));
+        encoder.Encode(tokenizer->Encode(item["prompt"], static_cast<int>(expected.size(1))));
     ASSERT_EQ(embedded.sizes(), expected.sizes());
     EXPECT_LE((embedded - expected).abs().max().item<double>(), 1e-5);
   }
@@ -115,8 +115,8 @@ TEST(TextEncoderTest, Fp16SurvivesLargeFeedForwards) {
   ScaleWeights(folder.path() + "/text_encoder/model.safetensors", "DenseReluDense.wo", 1e6);
   const Weights weights(folder.path() + "/text_encoder");
   const std::vector<int64_t> ids = {5, 40, 17, 99, 3, 1, 0, 0};
-  const at::Tensor expected = TextEncoder::Load(config, weights, at::kCPU, at::kFloat)->Encode(ids);
-  const at::Tensor half = TextEncoder::Load(config, weights, at::kCPU, at::kHalf)->Encode(ids);
+  const at::Tensor expected = TextEncoder(config, weights, at::kCPU, at::kFloat).Encode(ids);
+  const at::Tensor half = TextEncoder(config, weights, at::kCPU, at::kHalf).Encode(ids);
   EXPECT_EQ(half.scalar_type(), at::kHalf);
   // Values of size 1 to 4 that went through some ten roundings of 2^-11 a layer.
   EXPECT_LE((half.to(at::kFloat) - expected).abs().max().item<double>(), 0.05);
@@ -126,9 +126,8 @@ TEST(TextEncoderTest, AnIdOutsideOfTheVocabularyIsRefused) {
   const TemporaryFolder folder;
   BuildCheckpoint("t2v-rope", folder.path());
   const TextEncoderConfig config = ReadCheckpointConfigs(folder.path()).text_encoder;
-  const auto encoder =
-      TextEncoder::Load(config, Weights(folder.path() + "/text_encoder"), at::kCPU, at::kFloat);
-  EXPECT_THROW(encoder->Encode({config.vocab_size}), std::invalid_argument);
+  const TextEncoder encoder(config, Weights(folder.path() + "/text_encoder"), at::kCPU, at::kFloat);
+  EXPECT_THROW(encoder.Encode({config.vocab_size}), std::invalid_argument);
 }
 
 }  // namespace

@@ -19,7 +19,7 @@
 
 #include "tests/support/checkpoint_builder.h"
 #include "worker/comm/mailbox/local_communicator.h"
-#include "worker/families/latent_layout.h"
+#include "worker/families/cogvideox/footprint.h"
 #include "worker/weights/weights.h"
 
 namespace cogwheel {
@@ -156,7 +156,8 @@ INSTANTIATE_TEST_SUITE_P(Variants, TransformerForward,
 TEST(Transformer, RefusesSizesThatTheModelCannotTake) {
   const Model learned("i2v-learned"), ruler("t2v-rope15");
   const auto check = [](const Model& model, int64_t text_count, const PatchGrid& grid) {
-    model.transformer->Check({{}, 0, {.text_count = text_count, .video = grid}});
+    model.transformer->Footprint({{}, 0, {.text_count = text_count, .video = grid}},
+                                 /*guided=*/true);
   };
   EXPECT_THAT(
       [&] {
@@ -181,11 +182,27 @@ TEST(Transformer, RefusesSizesThatTheModelCannotTake) {
       testing::ThrowsMessage<std::invalid_argument>(testing::HasSubstr("1000 text tokens")));
 }
 
+TEST(Transformer, LaysOutWholePatches) {
+  const Model model("t2v-rope"), two_frames("t2v-rope15");
+  // 17 frames are 5 latent ones, of which 1.5's patches of two need one more, at the front.
+  const LatentLayout layout = two_frames.transformer->LayOut({17, 64, 96});
+  EXPECT_EQ(layout.frames, 6);
+  EXPECT_EQ(layout.leading_padding, 1);
+  EXPECT_EQ(layout.grid(), (PatchGrid{3, 4, 6}));
+  EXPECT_EQ(model.transformer->LayOut({17, 64, 96}).leading_padding, 0);
+  EXPECT_EQ(model.transformer->LayOut({17, 64, 96}).grid(), (PatchGrid{5, 4, 6}));
+  EXPECT_THAT(
+      [&] {
+        model.transformer->LayOut({17, 72, 64});
+      },
+      testing::ThrowsMessage<std::invalid_argument>(testing::HasSubstr("9 x 8 has no whole")));
+}
+
 TEST(Transformer, ActivationBytesShrinkWithTheMesh) {
   const Model model("i2v-learned");  // 2 heads: an even split
   const auto bytes = [&](const Mesh& mesh) {
     const Geometry geometry(mesh, 0, {.text_count = 31, .video = {1, 1, 4000}});
-    return static_cast<double>(model.transformer->ActivationBytes(geometry, 2));
+    return static_cast<double>(ActivationBytes(model.config, geometry, 2, sizeof(float)));
   };
   EXPECT_LT(bytes({1, 2, 2}), 1.1 / 4 * bytes({}));
   // At least the residual, q, k, v of both samples.

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/checkpoint_builder.h"
-#include "worker/pipeline/pipeline.h"
+#include "worker/families/cogvideox/cogvideox_family.h"
 
 namespace cogwheel {
 namespace {
@@ -15,6 +15,10 @@ namespace fs = std::filesystem;
 nlohmann::json ReadJson(const fs::path& path) {
   std::ifstream file(path);
   return nlohmann::json::parse(file);
+}
+
+ModelDescription DescribeModel(const std::string& model_dir, const std::string& model_name) {
+  return CogVideoXFamily()->Describe(model_dir, model_name, /*random_weights=*/false);
 }
 
 // A golden checkpoint whose JSON files a test edits.

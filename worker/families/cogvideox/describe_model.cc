@@ -1,3 +1,5 @@
+#include "worker/families/cogvideox/describe_model.h"
+
 #include <algorithm>
 #include <array>
 #include <filesystem>
@@ -12,11 +14,9 @@
 #include "worker/families/cogvideox/prompt_encoder.h"
 #include "worker/families/cogvideox/transformer.h"
 #include "worker/families/cogvideox/vae.h"
-#include "worker/pipeline/pipeline.h"
 #include "worker/weights/safetensors.h"
 #include "worker/weights/weights.h"
 
-// DescribeModel: what a checkpoint is and allows, from its folder alone.
 namespace cogwheel {
 namespace {
 
@@ -86,7 +86,7 @@ void CheckComponents(const std::string& model_dir, const CheckpointConfigs& conf
   Transformer::Load(configs.transformer, weights("/transformer"), nowhere, at::kFloat);
   Vae::Load(configs.vae, weights("/vae"), nowhere, at::kFloat,
             /*with_encoder=*/configs.model_index.image_to_video());
-  PromptEncoder::Load(model_dir, configs, weights("/text_encoder"), nowhere, at::kFloat);
+  T5PromptEncoder(model_dir, configs, weights("/text_encoder"), nowhere, at::kFloat);
 }
 
 Dtype StoredDtype(const std::string& model_dir) {
@@ -167,8 +167,8 @@ void SetDefaults(const CheckpointConfigs& configs, ModelDescription& model) {
 
 }  // namespace
 
-ModelDescription DescribeModel(const std::string& model_dir, const std::string& model_name,
-                               bool random_weights) {
+ModelDescription DescribeCogVideoX(const std::string& model_dir, const std::string& model_name,
+                                   bool random_weights) {
   const CheckpointConfigs configs = ReadCheckpointConfigs(model_dir);
   ModelDescription model;
   model.name =

@@ -1,4 +1,4 @@
-#include "worker/pipeline/step_operations.h"
+#include "worker/families/cogvideox/step_operations.h"
 
 #include <gtest/gtest.h>
 

@@ -1,0 +1,72 @@
+#include "worker/families/cogvideox/cogvideox_family.h"
+
+#include <chrono>
+
+#include "worker/device/device.h"
+#include "worker/families/cogvideox/config.h"
+#include "worker/families/cogvideox/describe_model.h"
+#include "worker/families/cogvideox/preview_map.h"
+#include "worker/families/cogvideox/prompt_encoder.h"
+#include "worker/families/cogvideox/transformer.h"
+#include "worker/families/cogvideox/vae.h"
+#include "worker/families/model.h"
+#include "worker/weights/weights.h"
+
+namespace cogwheel {
+namespace {
+
+// Calls load(weights) for a component's folder and notes what it took.
+template <typename Load>
+void LoadComponent(const std::string& component, const Placement& placement, const Load& load,
+                   std::vector<ComponentLoad>& loads) {
+  const auto start = std::chrono::steady_clock::now();
+  const int64_t before = *placement.read_bytes;
+  load(placement.random_weights
+           ? Weights::Random()
+           : Weights(placement.model_dir + "/" + component, placement.read_bytes));
+  WaitFor(DeviceOf(placement));
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  loads.push_back({component, *placement.read_bytes - before, took.count()});
+}
+
+class CogVideoX final : public Family {
+ public:
+  ModelDescription Describe(const std::string& model_dir, const std::string& model_name,
+                            bool random_weights) const override {
+    return DescribeCogVideoX(model_dir, model_name, random_weights);
+  }
+  std::unique_ptr<Model> Load(const Placement& placement) const override;
+};
+
+std::unique_ptr<Model> CogVideoX::Load(const Placement& placement) const {
+  const CheckpointConfigs configs = ReadCheckpointConfigs(placement.model_dir);
+  const at::Device device = DeviceOf(placement);
+  const at::ScalarType dtype = ScalarTypeOf(placement.dtype);
+  const bool first = placement.world_rank == 0;
+  auto model = std::make_unique<Model>();
+  model->scheduler = configs.scheduler;
+  model->preview = MakePreviewMap(configs.cogwheel.preview, configs.vae.latent_channels);
+  model->takes_picture = configs.model_index.image_to_video();
+  const auto load = [&](const std::string& component, const auto& with) {
+    LoadComponent(component, placement, with, model->loads);
+  };
+  load("transformer", [&](const Weights& weights) {
+    model->denoiser = Transformer::Load(configs.transformer, weights, device, dtype);
+  });
+  load("vae", [&](const Weights& weights) {
+    model->codec = Vae::Load(configs.vae, weights, device, dtype,
+                             /*with_encoder=*/first && model->takes_picture);
+  });
+  if (!first) return model;
+  load("text_encoder", [&](const Weights& weights) {
+    model->prompt_encoder =
+        std::make_unique<T5PromptEncoder>(placement.model_dir, configs, weights, device, dtype);
+  });
+  return model;
+}
+
+}  // namespace
+
+std::unique_ptr<Family> CogVideoXFamily() { return std::make_unique<CogVideoX>(); }
+
+}  // namespace cogwheel

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "worker/families/model_description.h"
+
+// What sets one family of models apart from another, behind one interface. Plain C++: model.h has
+// what computes.
+namespace cogwheel {
+
+struct Model;  // model.h
+
+enum class DeviceKind { kCpu, kCuda };
+
+// Where a rank's model goes, and from where.
+struct Placement {
+  std::string model_dir;
+  int world_rank = 0;  // rank 0 alone loads what encodes the prompt and the picture
+  DeviceKind device = DeviceKind::kCpu;
+  int device_idx = 0;
+  Dtype dtype = Dtype::kFp32;
+  bool random_weights = false;  // for benchmarks: the folder needs no weight files
+  // Rises while weights are read, on any thread, so that a slow disk can be told from a hang.
+  std::shared_ptr<std::atomic<int64_t>> read_bytes = std::make_shared<std::atomic<int64_t>>(0);
+};
+
+// How long a component took from its files to the device.
+struct ComponentLoad {
+  std::string component;  // "transformer"
+  int64_t bytes = 0;      // of the files; 0: random weights
+  double seconds = 0;
+};
+
+// Stateless; any thread.
+class Family {
+ public:
+  virtual ~Family() = default;
+
+  // Throws std::invalid_argument on a missing or damaged checkpoint, with the file and what is
+  // wrong with it. Cheap: reads no weights. model_name: empty for the checkpoint's own.
+  virtual ModelDescription Describe(const std::string& model_dir, const std::string& model_name,
+                                    bool random_weights) const = 0;
+
+  // Loads the weights, on the thread that will compute, inside its DeviceScope and inference mode.
+  // Throws as Describe.
+  virtual std::unique_ptr<Model> Load(const Placement& placement) const = 0;
+};
+
+}  // namespace cogwheel

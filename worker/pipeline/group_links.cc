@@ -1,0 +1,21 @@
+#include "worker/pipeline/group_links.h"
+
+#include <numeric>
+#include <vector>
+
+namespace cogwheel {
+
+GroupLinks::GroupLinks(Communicator& world) : world_(world) {
+  std::vector<int> all(world.size());
+  std::iota(all.begin(), all.end(), 0);
+  carries_ = world.Split(all, "carries");
+  frames_ = world.Split(all, "frames");
+}
+
+const Links& GroupLinks::ForMesh(const Mesh& mesh) {
+  const auto known = links_.find(mesh.ToString());
+  if (known != links_.end()) return known->second;
+  return links_.emplace(mesh.ToString(), MakeLinks(world_, mesh)).first->second;
+}
+
+}  // namespace cogwheel
