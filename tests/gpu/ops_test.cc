@@ -73,7 +73,7 @@ TEST_P(GpuOps, LayerNormModulate) {
     const auto m = MakeModulation(s);
     const LayerNormWeights norm = MakeNorm(s.width, 1e-5);
     const at::Tensor got = LayerNormModulate(rows, s.text_count, norm, {m[0], m[1], m[2], m[3]});
-    const at::Tensor expected = LayerNormModulateCpu(
+    const at::Tensor expected = LayerNormModulateAten(
         Wide(rows), s.text_count, Wide(norm), {Wide(m[0]), Wide(m[1]), Wide(m[2]), Wide(m[3])});
     // ATen's operations, which serve widths without a kernel, round after each of four steps.
     ExpectTwin(got, expected, Bound(expected, s.width) * (s.width == 50 ? 4 : 1));
@@ -86,7 +86,7 @@ TEST_P(GpuOps, AddGated) {
     at::Tensor update = Make({s.batch, s.rows, s.width}, 8);
     const auto m = MakeModulation(s);
     at::Tensor expected = Wide(rows), wide_update = Wide(update);
-    AddGatedCpu(expected, wide_update, s.text_count, {Wide(m[4]), Wide(m[5])});
+    AddGatedAten(expected, wide_update, s.text_count, {Wide(m[4]), Wide(m[5])});
     AddGated(rows, update, s.text_count, {m[4], m[5]});
     ExpectTwin(rows, expected, Bound(expected, 2) * (s.width == 50 ? 2 : 1));
   }
@@ -100,11 +100,11 @@ TEST_P(GpuOps, AddGatedNormModulate) {
     const auto m = MakeModulation(s);
     const LayerNormWeights norm = MakeNorm(s.width, 1e-5);
     at::Tensor sum = Wide(rows), wide_update = Wide(update);
-    AddGatedCpu(sum, wide_update, s.text_count, {Wide(m[4]), Wide(m[5])});
+    AddGatedAten(sum, wide_update, s.text_count, {Wide(m[4]), Wide(m[5])});
     const at::Tensor normed = AddGatedNormModulate(rows, update, s.text_count, {m[4], m[5]}, norm,
                                                    {m[0], m[1], m[2], m[3]});
     ExpectTwin(rows, sum, Bound(sum, 2) * (s.width == 50 ? 2 : 1));
-    const at::Tensor expected = LayerNormModulateCpu(
+    const at::Tensor expected = LayerNormModulateAten(
         Wide(rows), s.text_count, Wide(norm), {Wide(m[0]), Wide(m[1]), Wide(m[2]), Wide(m[3])});
     ExpectTwin(normed, expected, Bound(expected, s.width) * (s.width == 50 ? 4 : 1));
   }
@@ -136,7 +136,7 @@ TEST_P(GpuOps, ProjectHeads) {
                                .norm_k = Wide(weights.norm_k)};
       const Rotation wide_rotation =
           rotation.cos.defined() ? Rotation{Wide(rotation.cos), Wide(rotation.sin)} : Rotation{};
-      const Heads expected = ProjectHeadsCpu(Wide(rows), wide, heads, text_count, wide_rotation);
+      const Heads expected = ProjectHeadsAten(Wide(rows), wide, heads, text_count, wide_rotation);
       // q and k: the product is rounded once more before the norm, which scales it to about 1 and
       // then by the weight (up to 4); four more roundings where ATen's operations norm and rotate.
       const double size = expected.q.abs().max().item<double>();
@@ -151,7 +151,7 @@ TEST_P(GpuOps, ProjectHeads) {
 TEST_P(GpuOps, LinearGelu) {
   const LinearWeights linear = {.weight = Make({256, 96}, 1) / 8, .bias = Make({256}, 2)};
   const at::Tensor x = Make({2, 33, 96}, 3);
-  const at::Tensor expected = LinearGeluCpu(Wide(x), {Wide(linear.weight), Wide(linear.bias)});
+  const at::Tensor expected = LinearGeluAten(Wide(x), {Wide(linear.weight), Wide(linear.bias)});
   // Where the library has no such epilogue the product rounds once more; tanh is good to 2^-11 of
   // its argument's size there.
   ExpectTwin(LinearGelu(x, linear), expected, 2 * Bound(expected, 96) + 0x1p-11);
@@ -176,7 +176,7 @@ TEST_P(GpuOps, NormSiluPadded) {
     for (const LatentModulation& m : {LatentModulation{scale, shift}, LatentModulation{}}) {
       const LatentModulation wide_m =
           m.scale.defined() ? LatentModulation{Wide(scale), Wide(shift)} : LatentModulation{};
-      const at::Tensor expected = NormSiluPaddedCpu(Wide(x), wide, wide_m, 0);
+      const at::Tensor expected = NormSiluPaddedAten(Wide(x), wide, wide_m, 0);
       const at::Tensor got = NormSiluPadded(x, norm, m, 2);
       ASSERT_EQ(got.size(2), c.frames + 2);
       // ATen's operations round after each of four steps, and amplify by up to the scale.

@@ -31,7 +31,7 @@ void AddGated(at::Tensor& residual, at::Tensor& update, int64_t text_count, cons
   if (residual.is_cuda()) {
     AddGatedCuda(residual, update, text_count, gates);
   } else {
-    AddGatedCpu(residual, update, text_count, gates);
+    AddGatedAten(residual, update, text_count, gates);
   }
 }
 
@@ -43,8 +43,8 @@ at::Tensor AddGatedNormModulate(at::Tensor& residual, at::Tensor& update, int64_
   if (residual.is_cuda()) {
     return AddGatedNormModulateCuda(residual, update, text_count, gates, norm, modulation);
   }
-  AddGatedCpu(residual, update, text_count, gates);
-  return LayerNormModulateCpu(residual, text_count, norm, modulation);
+  AddGatedAten(residual, update, text_count, gates);
+  return LayerNormModulateAten(residual, text_count, norm, modulation);
 }
 
 }  // namespace cogwheel

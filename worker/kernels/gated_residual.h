@@ -26,10 +26,10 @@ at::Tensor AddGatedNormModulate(at::Tensor& residual, at::Tensor& update, int64_
                                 const RowGates& gates, const LayerNormWeights& norm,
                                 const RowModulation& modulation);
 
-// The CPU's, and the GPU's, which computes in fp32 and rounds once; the entries above have checked
-// shapes.
-void AddGatedCpu(at::Tensor& residual, at::Tensor& update, int64_t text_count,
-                 const RowGates& gates);
+// By ATen's operations, on any device, and the GPU's kernel, which computes in fp32 and rounds
+// once; the entries above have checked shapes.
+void AddGatedAten(at::Tensor& residual, at::Tensor& update, int64_t text_count,
+                  const RowGates& gates);
 void AddGatedCuda(at::Tensor& residual, at::Tensor& update, int64_t text_count,
                   const RowGates& gates);
 at::Tensor AddGatedNormModulateCuda(at::Tensor& residual, at::Tensor& update, int64_t text_count,

@@ -26,9 +26,9 @@ class HeadRow {
     if (rotates_) {
 #pragma unroll
       for (int i = 0; i < Vector::kWidth; ++i) {
-        const int64_t at = video_row * work.dim + place_ * Vector::kWidth + i;
-        cos_[i] = work.cos[at];
-        sin_[i] = work.sin[at];
+        const int64_t angle = video_row * work.dim + place_ * Vector::kWidth + i;
+        cos_[i] = work.cos[angle];
+        sin_[i] = work.sin[angle];
       }
     }
   }

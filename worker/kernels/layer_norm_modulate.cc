@@ -10,7 +10,7 @@ at::Tensor LayerNormModulate(const at::Tensor& rows, int64_t text_count,
                              const LayerNormWeights& norm, const RowModulation& modulation) {
   CheckNormModulate(rows, text_count, norm, modulation);
   return rows.is_cuda() ? LayerNormModulateCuda(rows, text_count, norm, modulation)
-                        : LayerNormModulateCpu(rows, text_count, norm, modulation);
+                        : LayerNormModulateAten(rows, text_count, norm, modulation);
 }
 
 void CheckNormModulate(const at::Tensor& rows, int64_t text_count, const LayerNormWeights& norm,

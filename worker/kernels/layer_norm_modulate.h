@@ -28,10 +28,10 @@ at::Tensor LayerNormModulate(const at::Tensor& rows, int64_t text_count,
 void CheckNormModulate(const at::Tensor& rows, int64_t text_count, const LayerNormWeights& norm,
                        const RowModulation& modulation);
 
-// The CPU's, and the GPU's, which computes in fp32 and rounds once; the entry above has checked
-// shapes.
-at::Tensor LayerNormModulateCpu(const at::Tensor& rows, int64_t text_count,
-                                const LayerNormWeights& norm, const RowModulation& modulation);
+// By ATen's operations, on any device, and the GPU's kernel, which computes in fp32 and rounds
+// once; the entry above has checked shapes.
+at::Tensor LayerNormModulateAten(const at::Tensor& rows, int64_t text_count,
+                                 const LayerNormWeights& norm, const RowModulation& modulation);
 at::Tensor LayerNormModulateCuda(const at::Tensor& rows, int64_t text_count,
                                  const LayerNormWeights& norm, const RowModulation& modulation);
 

@@ -21,12 +21,12 @@ void CheckLinear(const at::Tensor& x, const LinearWeights& linear) {
 
 at::Tensor Linear(const at::Tensor& x, const LinearWeights& linear) {
   CheckLinear(x, linear);
-  return LinearCpu(x, linear);
+  return LinearAten(x, linear);
 }
 
 at::Tensor LinearGelu(const at::Tensor& x, const LinearWeights& linear) {
   CheckLinear(x, linear);
-  return x.is_cuda() ? LinearGeluCuda(x, linear) : LinearGeluCpu(x, linear);
+  return x.is_cuda() ? LinearGeluCuda(x, linear) : LinearGeluAten(x, linear);
 }
 
 }  // namespace cogwheel

@@ -16,9 +16,10 @@ at::Tensor Linear(const at::Tensor& x, const LinearWeights& linear);
 // models/activations.py GELU(approximate="tanh").
 at::Tensor LinearGelu(const at::Tensor& x, const LinearWeights& linear);
 
-// The CPU's and the GPU's; the entries above have checked shapes. ATen's linear is both's.
-at::Tensor LinearCpu(const at::Tensor& x, const LinearWeights& linear);
-at::Tensor LinearGeluCpu(const at::Tensor& x, const LinearWeights& linear);
+// By ATen's operations, on any device, and the GPU's with its fused epilogue; the entries above
+// have checked shapes.
+at::Tensor LinearAten(const at::Tensor& x, const LinearWeights& linear);
+at::Tensor LinearGeluAten(const at::Tensor& x, const LinearWeights& linear);
 at::Tensor LinearGeluCuda(const at::Tensor& x, const LinearWeights& linear);
 
 }  // namespace cogwheel

@@ -9,7 +9,7 @@ namespace cogwheel {
 // Bias and activation ride in the product's epilogue, where cuBLASLt has one:
 // [rows, in] x [in, out].
 at::Tensor LinearGeluCuda(const at::Tensor& x, const LinearWeights& linear) {
-  if (x.numel() == 0) return LinearGeluCpu(x, linear);
+  if (x.numel() == 0) return LinearGeluAten(x, linear);
   const at::Tensor rows = x.reshape({-1, x.size(-1)});
   at::Tensor out = at::_addmm_activation(linear.bias, rows, linear.weight.t(), /*beta=*/1,
                                          /*alpha=*/1, /*use_gelu=*/true);

@@ -23,7 +23,7 @@ at::Tensor NormSiluPadded(const at::Tensor& x, const GroupNormWeights& norm,
     CheckLike(modulation.shift, x, "shift");
   }
   return x.is_cuda() ? NormSiluPaddedCuda(x, norm, modulation, pad)
-                     : NormSiluPaddedCpu(x, norm, modulation, pad);
+                     : NormSiluPaddedAten(x, norm, modulation, pad);
 }
 
 }  // namespace cogwheel

@@ -28,10 +28,10 @@ struct LatentModulation {
 at::Tensor NormSiluPadded(const at::Tensor& x, const GroupNormWeights& norm,
                           const LatentModulation& modulation, int64_t pad);
 
-// The CPU's, which rounds after each step, and the GPU's, which rounds once; the entry above has
-// checked shapes.
-at::Tensor NormSiluPaddedCpu(const at::Tensor& x, const GroupNormWeights& norm,
-                             const LatentModulation& modulation, int64_t pad);
+// By ATen's operations, on any device, rounding after each step, and the GPU's kernel, which rounds
+// once; the entry above has checked shapes.
+at::Tensor NormSiluPaddedAten(const at::Tensor& x, const GroupNormWeights& norm,
+                              const LatentModulation& modulation, int64_t pad);
 at::Tensor NormSiluPaddedCuda(const at::Tensor& x, const GroupNormWeights& norm,
                               const LatentModulation& modulation, int64_t pad);
 

@@ -20,7 +20,7 @@ bool Fits(const at::Tensor& x) {
 
 at::Tensor NormSiluPaddedCuda(const at::Tensor& x, const GroupNormWeights& norm,
                               const LatentModulation& modulation, int64_t pad) {
-  if (!Fits(x)) return NormSiluPaddedCpu(x, norm, modulation, pad);
+  if (!Fits(x)) return NormSiluPaddedAten(x, norm, modulation, pad);
   const int64_t C = x.size(1), T = x.size(2), H = x.size(3), W = x.size(4);
   const at::Tensor dense = x.contiguous(kChannelsLast);
   at::Tensor out =

@@ -22,7 +22,7 @@ at::Tensor QkNormRope(const at::Tensor& heads, int64_t text_count, const LayerNo
     TORCH_CHECK(rotation.cos.scalar_type() == at::kFloat, "cos is not fp32");
     TORCH_CHECK(rotation.sin.scalar_type() == at::kFloat, "sin is not fp32");
   }
-  return QkNormRopeCpu(heads, text_count, norm, rotation);
+  return QkNormRopeAten(heads, text_count, norm, rotation);
 }
 
 }  // namespace cogwheel

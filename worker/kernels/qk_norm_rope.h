@@ -23,8 +23,8 @@ struct Rotation {
 at::Tensor QkNormRope(const at::Tensor& heads, int64_t text_count, const LayerNormWeights& norm,
                       const Rotation& rotation);
 
-// The CPU's; the entry above has checked shapes.
-at::Tensor QkNormRopeCpu(const at::Tensor& heads, int64_t text_count, const LayerNormWeights& norm,
-                         const Rotation& rotation);
+// By ATen's operations, on any device; the entry above has checked shapes.
+at::Tensor QkNormRopeAten(const at::Tensor& heads, int64_t text_count, const LayerNormWeights& norm,
+                          const Rotation& rotation);
 
 }  // namespace cogwheel

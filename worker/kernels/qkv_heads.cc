@@ -16,7 +16,7 @@ Heads ProjectHeads(at::Tensor rows, const QkvWeights& weights, int64_t head_coun
   TORCH_CHECK(head_count > 0 && E % head_count == 0, head_count, " heads of ", E, " channels");
   return rows.is_cuda()
              ? ProjectHeadsCuda(std::move(rows), weights, head_count, text_count, rotation)
-             : ProjectHeadsCpu(std::move(rows), weights, head_count, text_count, rotation);
+             : ProjectHeadsAten(std::move(rows), weights, head_count, text_count, rotation);
 }
 
 }  // namespace cogwheel

@@ -26,10 +26,10 @@ struct Heads {
 Heads ProjectHeads(at::Tensor rows, const QkvWeights& weights, int64_t head_count,
                    int64_t text_count, const Rotation& rotation);
 
-// The CPU's: three projections. The GPU's: one, q and k worked on in place between the others'
-// columns, so the heads are strided.
-Heads ProjectHeadsCpu(at::Tensor rows, const QkvWeights& weights, int64_t head_count,
-                      int64_t text_count, const Rotation& rotation);
+// By ATen's operations, on any device: three projections. The GPU's: one, q and k worked on in
+// place between the others' columns, so the heads are strided.
+Heads ProjectHeadsAten(at::Tensor rows, const QkvWeights& weights, int64_t head_count,
+                       int64_t text_count, const Rotation& rotation);
 Heads ProjectHeadsCuda(at::Tensor rows, const QkvWeights& weights, int64_t head_count,
                        int64_t text_count, const Rotation& rotation);
 

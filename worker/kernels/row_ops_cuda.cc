@@ -64,7 +64,7 @@ void Launch(const RowWork& work) {
 at::Tensor LayerNormModulateCuda(const at::Tensor& rows, int64_t text_count,
                                  const LayerNormWeights& norm, const RowModulation& modulation) {
   const at::Tensor dense = rows.contiguous();
-  if (!Fits(dense)) return LayerNormModulateCpu(dense, text_count, norm, modulation);
+  if (!Fits(dense)) return LayerNormModulateAten(dense, text_count, norm, modulation);
   const at::Tensor normed = at::empty_like(dense);
   RowWork work = Rows(dense, text_count);
   AddNorm(work, normed, norm, modulation);
@@ -74,7 +74,7 @@ at::Tensor LayerNormModulateCuda(const at::Tensor& rows, int64_t text_count,
 
 void AddGatedCuda(at::Tensor& residual, at::Tensor& update, int64_t text_count,
                   const RowGates& gates) {
-  if (!Fits(residual)) return AddGatedCpu(residual, update, text_count, gates);
+  if (!Fits(residual)) return AddGatedAten(residual, update, text_count, gates);
   RowWork work = Rows(residual, text_count);
   AddGates(work, update, gates);
   Launch(work);
@@ -84,8 +84,8 @@ at::Tensor AddGatedNormModulateCuda(at::Tensor& residual, at::Tensor& update, in
                                     const RowGates& gates, const LayerNormWeights& norm,
                                     const RowModulation& modulation) {
   if (!Fits(residual)) {
-    AddGatedCpu(residual, update, text_count, gates);
-    return LayerNormModulateCpu(residual, text_count, norm, modulation);
+    AddGatedAten(residual, update, text_count, gates);
+    return LayerNormModulateAten(residual, text_count, norm, modulation);
   }
   const at::Tensor normed = at::empty_like(residual);
   RowWork work = Rows(residual, text_count);

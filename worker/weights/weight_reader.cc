@@ -39,12 +39,12 @@ at::Tensor WeightReader::Read(const SafetensorsFile& file, int64_t offset, int64
   at::parallel_for(0, bytes, kLeastBytesPerThread, [&](int64_t begin, int64_t end) {
     const c10::InferenceMode inference;  // a thread's own, as the stream
     const DeviceScope scope(stream);
-    for (int64_t at = begin; at < end; at += kPieceBytes) {
-      const at::Tensor piece = read.narrow(0, at, std::min(kPieceBytes, end - at));
+    for (int64_t first = begin; first < end; first += kPieceBytes) {
+      const at::Tensor piece = read.narrow(0, first, std::min(kPieceBytes, end - first));
       if (device.is_cuda()) {
-        ReadToGpu(file, offset + at, piece, buffers_[at::get_thread_num()]);
+        ReadToGpu(file, offset + first, piece, buffers_[at::get_thread_num()]);
       } else {
-        file.Read(offset + at, HostBytes(piece));
+        file.Read(offset + first, HostBytes(piece));
       }
       *read_bytes_ += piece.numel();
     }

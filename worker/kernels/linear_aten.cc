@@ -4,11 +4,11 @@
 
 namespace cogwheel {
 
-at::Tensor LinearCpu(const at::Tensor& x, const LinearWeights& linear) {
+at::Tensor LinearAten(const at::Tensor& x, const LinearWeights& linear) {
   return at::linear(x, linear.weight, linear.bias);
 }
 
-at::Tensor LinearGeluCpu(const at::Tensor& x, const LinearWeights& linear) {
+at::Tensor LinearGeluAten(const at::Tensor& x, const LinearWeights& linear) {
   at::Tensor hidden = at::linear(x, linear.weight, linear.bias);
   return at::gelu_(hidden, "tanh");
 }

@@ -4,8 +4,8 @@
 
 namespace cogwheel {
 
-Heads ProjectHeadsCpu(at::Tensor rows, const QkvWeights& weights, int64_t head_count,
-                      int64_t text_count, const Rotation& rotation) {
+Heads ProjectHeadsAten(at::Tensor rows, const QkvWeights& weights, int64_t head_count,
+                       int64_t text_count, const Rotation& rotation) {
   const int64_t E = rows.size(2);
   const auto project = [&](int64_t part) {
     const LinearWeights third = {.weight = weights.linear.weight.narrow(0, part * E, E),

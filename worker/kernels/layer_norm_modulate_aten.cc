@@ -12,8 +12,8 @@ void Modulate(at::Tensor rows, const at::Tensor& shift, const at::Tensor& scale)
 
 }  // namespace
 
-at::Tensor LayerNormModulateCpu(const at::Tensor& rows, int64_t text_count,
-                                const LayerNormWeights& norm, const RowModulation& modulation) {
+at::Tensor LayerNormModulateAten(const at::Tensor& rows, int64_t text_count,
+                                 const LayerNormWeights& norm, const RowModulation& modulation) {
   const int64_t S = rows.size(1), E = rows.size(2);
   at::Tensor out = at::layer_norm(rows, {E}, norm.weight, norm.bias, norm.epsilon);  // [B, S, E]
   if (text_count > 0) {

@@ -29,8 +29,8 @@ at::Tensor ResizeLike(const at::Tensor& x, const at::Tensor& like) {
 
 }  // namespace
 
-at::Tensor NormSiluPaddedCpu(const at::Tensor& x, const GroupNormWeights& norm,
-                             const LatentModulation& modulation, int64_t pad) {
+at::Tensor NormSiluPaddedAten(const at::Tensor& x, const GroupNormWeights& norm,
+                              const LatentModulation& modulation, int64_t pad) {
   at::Tensor out = at::group_norm(x, norm.groups, norm.weight, norm.bias, norm.epsilon);
   if (modulation.scale.defined()) {
     // One resized tensor at a time: at full size each is as large as x.

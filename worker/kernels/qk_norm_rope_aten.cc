@@ -4,8 +4,8 @@
 
 namespace cogwheel {
 
-at::Tensor QkNormRopeCpu(const at::Tensor& heads, int64_t text_count, const LayerNormWeights& norm,
-                         const Rotation& rotation) {
+at::Tensor QkNormRopeAten(const at::Tensor& heads, int64_t text_count, const LayerNormWeights& norm,
+                          const Rotation& rotation) {
   const int64_t S = heads.size(1), D = heads.size(3);
   const at::Tensor out = at::layer_norm(heads, {D}, norm.weight, norm.bias, norm.epsilon);
   if (!rotation.cos.defined() || text_count == S) return out;
