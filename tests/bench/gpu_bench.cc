@@ -31,7 +31,7 @@
 #include "worker/pipeline/denoise_loop.h"
 #include "worker/pipeline/pipeline.h"
 #include "worker/sequence/links.h"
-#include "worker/weights/weights.h"
+#include "worker/weights/weight_source.h"
 
 namespace cogwheel {
 namespace {
@@ -149,7 +149,7 @@ void TimeOps(const Model& model) {
 }
 
 void TimeVae(int64_t frames, int64_t height, int64_t width) {
-  const auto vae = Vae::Load({}, Weights::Random(), kGpu, at::kBFloat16, /*with_encoder=*/false);
+  const auto vae = Vae::Load({}, RandomWeights(), kGpu, at::kBFloat16, /*with_encoder=*/false);
   const at::Tensor latents = Normal({1, 16, frames, height, width}, at::kBFloat16);
   std::printf("{\"vae_decode\":\"%ldx%ldx%ld\",\"ms\":%.1f}\n", (frames - 1) * 4 + 1, height * 8,
               width * 8, Time([&] { DecodeSerially(*vae, latents); }, 3, 1));
@@ -194,7 +194,7 @@ void RunSteps(const std::string& name, const Mesh& mesh, int steps, Communicator
   const Model model = ModelNamed(name);
   const auto begin = std::chrono::steady_clock::now();
   const auto transformer =
-      Transformer::Load(model.config, Weights::Random(), at::Device(at::kCUDA), model.dtype);
+      Transformer::Load(model.config, RandomWeights(), at::Device(at::kCUDA), model.dtype);
   WaitFor(at::Device(at::kCUDA));
   const std::chrono::duration<double> loaded = std::chrono::steady_clock::now() - begin;
   const LatentLayout layout{.frames = model.frames,

@@ -13,7 +13,7 @@
 #include "worker/device/device.h"
 #include "worker/families/cogvideox/transformer.h"
 #include "worker/sequence/links.h"
-#include "worker/weights/weights.h"
+#include "worker/weights/weight_source.h"
 
 namespace cogwheel {
 namespace {
@@ -43,7 +43,7 @@ Variant FiveB() {
 at::Tensor Predict(const Variant& variant, at::ScalarType dtype, const Geometry& geometry,
                    const Links& links) {
   const auto model =
-      Transformer::Load(variant.config, Weights::Random(), at::Device(at::kCUDA), dtype);
+      Transformer::Load(variant.config, RandomWeights(), at::Device(at::kCUDA), dtype);
   const auto job = model->Prepare(geometry, links);
   const auto rows = [&](int64_t count, int64_t width, uint64_t seed, Range range) {
     return SeededNormal({1, count, width}, seed)

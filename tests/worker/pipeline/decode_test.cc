@@ -14,7 +14,7 @@
 #include "tests/support/serial_decode.h"
 #include "tests/worker/pipeline/pipeline_runner.h"
 #include "worker/families/cogvideox/vae.h"
-#include "worker/weights/weights.h"
+#include "worker/weights/weight_source.h"
 
 namespace cogwheel {
 namespace {
@@ -25,7 +25,7 @@ struct GoldenVae {
     at::set_num_threads(1);
     TemporaryFolder folder;
     BuildCheckpoint(checkpoint, folder.path());
-    vae = Vae::Load(ReadCheckpointConfigs(folder.path()).vae, Weights(folder.path() + "/vae"),
+    vae = Vae::Load(ReadCheckpointConfigs(folder.path()).vae, WeightFiles(folder.path() + "/vae"),
                     at::kCPU, at::kFloat, /*with_encoder=*/false);
   }
   std::unique_ptr<Vae> vae;

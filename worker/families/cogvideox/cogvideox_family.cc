@@ -10,7 +10,7 @@
 #include "worker/families/cogvideox/transformer.h"
 #include "worker/families/cogvideox/vae.h"
 #include "worker/families/model.h"
-#include "worker/weights/weights.h"
+#include "worker/weights/weight_source.h"
 
 namespace cogwheel {
 namespace {
@@ -21,9 +21,11 @@ void LoadComponent(const std::string& component, const Placement& placement, con
                    std::vector<ComponentLoad>& loads) {
   const auto start = std::chrono::steady_clock::now();
   const int64_t before = *placement.read_bytes;
-  load(placement.random_weights
-           ? Weights::Random()
-           : Weights(placement.model_dir + "/" + component, placement.read_bytes));
+  if (placement.random_weights) {
+    load(RandomWeights());
+  } else {
+    load(WeightFiles(placement.model_dir + "/" + component, placement.read_bytes));
+  }
   WaitFor(DeviceOf(placement));
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   loads.push_back({component, *placement.read_bytes - before, took.count()});
@@ -50,15 +52,15 @@ std::unique_ptr<Model> CogVideoX::Load(const Placement& placement) const {
   const auto load = [&](const std::string& component, const auto& with) {
     LoadComponent(component, placement, with, model->loads);
   };
-  load("transformer", [&](const Weights& weights) {
+  load("transformer", [&](const WeightSource& weights) {
     model->denoiser = Transformer::Load(configs.transformer, weights, device, dtype);
   });
-  load("vae", [&](const Weights& weights) {
+  load("vae", [&](const WeightSource& weights) {
     model->codec = Vae::Load(configs.vae, weights, device, dtype,
                              /*with_encoder=*/first && model->takes_picture);
   });
   if (!first) return model;
-  load("text_encoder", [&](const Weights& weights) {
+  load("text_encoder", [&](const WeightSource& weights) {
     model->prompt_encoder =
         std::make_unique<T5PromptEncoder>(placement.model_dir, configs, weights, device, dtype);
   });

@@ -15,7 +15,7 @@
 #include "worker/families/cogvideox/transformer.h"
 #include "worker/families/cogvideox/vae.h"
 #include "worker/weights/safetensors.h"
-#include "worker/weights/weights.h"
+#include "worker/weights/weight_source.h"
 
 namespace cogwheel {
 namespace {
@@ -80,13 +80,14 @@ int RoundDown(int64_t value, int multiple) { return static_cast<int>(value / mul
 void CheckComponents(const std::string& model_dir, const CheckpointConfigs& configs,
                      bool random_weights) {
   const at::Device nowhere(at::kMeta);
-  const auto weights = [&](const char* part) {
-    return random_weights ? Weights::Random() : Weights(model_dir + part);
+  const auto weights = [&](const char* part) -> std::unique_ptr<WeightSource> {
+    if (random_weights) return std::make_unique<RandomWeights>();
+    return std::make_unique<WeightFiles>(model_dir + part);
   };
-  Transformer::Load(configs.transformer, weights("/transformer"), nowhere, at::kFloat);
-  Vae::Load(configs.vae, weights("/vae"), nowhere, at::kFloat,
+  Transformer::Load(configs.transformer, *weights("/transformer"), nowhere, at::kFloat);
+  Vae::Load(configs.vae, *weights("/vae"), nowhere, at::kFloat,
             /*with_encoder=*/configs.model_index.image_to_video());
-  T5PromptEncoder(model_dir, configs, weights("/text_encoder"), nowhere, at::kFloat);
+  T5PromptEncoder(model_dir, configs, *weights("/text_encoder"), nowhere, at::kFloat);
 }
 
 Dtype StoredDtype(const std::string& model_dir) {

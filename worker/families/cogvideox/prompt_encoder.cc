@@ -5,7 +5,8 @@
 namespace cogwheel {
 
 T5PromptEncoder::T5PromptEncoder(const std::string& model_dir, const CheckpointConfigs& configs,
-                                 const Weights& weights, at::Device device, at::ScalarType dtype)
+                                 const WeightSource& weights, at::Device device,
+                                 at::ScalarType dtype)
     : tokenizer_(Tokenizer::Load(model_dir + "/tokenizer", configs.tokenizer)),
       encoder_(configs.text_encoder, weights, device, dtype) {}
 

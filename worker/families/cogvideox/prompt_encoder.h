@@ -9,7 +9,7 @@
 #include "worker/families/cogvideox/config.h"
 #include "worker/families/cogvideox/text_encoder.h"
 #include "worker/families/model.h"
-#include "worker/weights/weights.h"
+#include "worker/weights/weight_source.h"
 
 namespace cogwheel {
 
@@ -21,7 +21,7 @@ class T5PromptEncoder final : public PromptEncoder {
  public:
   // Throws std::invalid_argument for a damaged tokenizer or weights.
   T5PromptEncoder(const std::string& model_dir, const CheckpointConfigs& configs,
-                  const Weights& weights, at::Device device, at::ScalarType dtype);
+                  const WeightSource& weights, at::Device device, at::ScalarType dtype);
   ~T5PromptEncoder() override;
 
   // An empty prompt is EOS and padding.

@@ -35,8 +35,8 @@ at::Tensor ClampHalf(const at::Tensor& x) {
 
 }  // namespace
 
-TextEncoder::TextEncoder(const TextEncoderConfig& config, const Weights& weights, at::Device device,
-                         at::ScalarType dtype)
+TextEncoder::TextEncoder(const TextEncoderConfig& config, const WeightSource& weights,
+                         at::Device device, at::ScalarType dtype)
     : config_(config) {
   const auto load = [&](const std::string& name, at::IntArrayRef shape) {
     return weights.Load(name, shape, device, dtype);

@@ -6,7 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "worker/families/cogvideox/config.h"
-#include "worker/weights/weights.h"
+#include "worker/weights/weight_source.h"
 
 namespace cogwheel {
 
@@ -15,7 +15,7 @@ namespace cogwheel {
 // each feed-forward and the residual stream are fp32. Owned by the rank thread.
 class TextEncoder {
  public:
-  TextEncoder(const TextEncoderConfig& config, const Weights& weights, at::Device device,
+  TextEncoder(const TextEncoderConfig& config, const WeightSource& weights, at::Device device,
               at::ScalarType dtype);
 
   // → [1, T, d_model] in the dtype of loading. Throws std::invalid_argument for an id outside of

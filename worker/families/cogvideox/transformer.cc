@@ -177,7 +177,7 @@ std::unique_ptr<Denoiser::Job> Transformer::Prepare(const Geometry& geometry,
 }
 
 std::unique_ptr<Transformer> Transformer::Load(const TransformerConfig& config,
-                                               const Weights& weights, at::Device device,
+                                               const WeightSource& weights, at::Device device,
                                                at::ScalarType dtype) {
   const at::NoGradGuard no_grad;
   return std::make_unique<Transformer>(

@@ -18,8 +18,9 @@ namespace cogwheel {
 class Transformer final : public Denoiser {
  public:
   // Checks every tensor of the table against the file, loads, converts to dtype on device.
-  static std::unique_ptr<Transformer> Load(const TransformerConfig& config, const Weights& weights,
-                                           at::Device device, at::ScalarType dtype);
+  static std::unique_ptr<Transformer> Load(const TransformerConfig& config,
+                                           const WeightSource& weights, at::Device device,
+                                           at::ScalarType dtype);
   Transformer(const TransformerConfig& config, TransformerWeights weights, at::Device device,
               at::ScalarType dtype)
       : config_(config), weights_(std::move(weights)), device_(device), dtype_(dtype) {}

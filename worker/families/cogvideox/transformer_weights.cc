@@ -15,7 +15,7 @@ constexpr double kHeadNormEpsilon = 1e-6;  // norm_q and norm_k; not in the conf
 // The loaded table, bound to the network's parts by name.
 class LoadedTensors {
  public:
-  LoadedTensors(const TransformerConfig& config, const Weights& weights, at::Device device,
+  LoadedTensors(const TransformerConfig& config, const WeightSource& weights, at::Device device,
                 at::ScalarType dtype) {
     for (const TensorSpec& spec : TransformerTensors(config)) {
       tensors_[spec.name] = weights.Load(spec.name, spec.shape, device, dtype);
@@ -70,8 +70,9 @@ BlockWeights BlockAt(LoadedTensors& tensors, const std::string& block, double ep
 
 }  // namespace
 
-TransformerWeights LoadTransformerWeights(const TransformerConfig& config, const Weights& weights,
-                                          at::Device device, at::ScalarType dtype) {
+TransformerWeights LoadTransformerWeights(const TransformerConfig& config,
+                                          const WeightSource& weights, at::Device device,
+                                          at::ScalarType dtype) {
   LoadedTensors tensors(config, weights, device, dtype);
   TransformerWeights w;
   w.patch_proj = tensors.LinearAt("patch_embed.proj");

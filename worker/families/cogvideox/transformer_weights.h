@@ -6,7 +6,7 @@
 
 #include "worker/families/cogvideox/config.h"
 #include "worker/families/cogvideox/transformer_block.h"
-#include "worker/weights/weights.h"
+#include "worker/weights/weight_source.h"
 
 namespace cogwheel {
 
@@ -24,7 +24,8 @@ struct TransformerWeights {
 
 // Loads every tensor of TransformerTensors(config). Throws std::invalid_argument for a missing one
 // or another shape.
-TransformerWeights LoadTransformerWeights(const TransformerConfig& config, const Weights& weights,
-                                          at::Device device, at::ScalarType dtype);
+TransformerWeights LoadTransformerWeights(const TransformerConfig& config,
+                                          const WeightSource& weights, at::Device device,
+                                          at::ScalarType dtype);
 
 }  // namespace cogwheel

@@ -28,8 +28,8 @@ Vae::Vae(const VaeConfig& config, const VaeLoader& loader, bool with_encoder)
   if (with_encoder) encoder_.emplace(loader, config);
 }
 
-std::unique_ptr<Vae> Vae::Load(const VaeConfig& config, const Weights& weights, at::Device device,
-                               at::ScalarType dtype, bool with_encoder) {
+std::unique_ptr<Vae> Vae::Load(const VaeConfig& config, const WeightSource& weights,
+                               at::Device device, at::ScalarType dtype, bool with_encoder) {
   const VaeLoader loader{.weights = weights,
                          .device = device,
                          .dtype = dtype,

@@ -10,7 +10,7 @@
 #include "worker/families/cogvideox/config.h"
 #include "worker/families/cogvideox/vae_coders.h"
 #include "worker/families/model.h"
-#include "worker/weights/weights.h"
+#include "worker/weights/weight_source.h"
 
 namespace cogwheel {
 
@@ -18,7 +18,7 @@ namespace cogwheel {
 // rank thread.
 class Vae final : public Codec {
  public:
-  static std::unique_ptr<Vae> Load(const VaeConfig& config, const Weights& weights,
+  static std::unique_ptr<Vae> Load(const VaeConfig& config, const WeightSource& weights,
                                    at::Device device, at::ScalarType dtype, bool with_encoder);
   Vae(const VaeConfig& config, const VaeLoader& loader, bool with_encoder);
 

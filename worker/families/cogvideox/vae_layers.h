@@ -9,7 +9,7 @@
 #include "worker/families/cogvideox/config.h"
 #include "worker/kernels/norm_silu.h"
 #include "worker/sequence/wavefront.h"
-#include "worker/weights/weights.h"
+#include "worker/weights/weight_source.h"
 
 // The layers of AutoencoderKLCogVideoX; each loads its own tensors by the checkpoint's names.
 // Activations are [B, C, T, H, W] in the VAE's dtype.
@@ -17,7 +17,7 @@ namespace cogwheel {
 
 // What the layers load from and into.
 struct VaeLoader {
-  const Weights& weights;
+  const WeightSource& weights;
   at::Device device;
   at::ScalarType dtype;
   int64_t groups;

@@ -20,7 +20,7 @@
 #include "tests/support/checkpoint_builder.h"
 #include "worker/comm/mailbox/local_communicator.h"
 #include "worker/families/cogvideox/footprint.h"
-#include "worker/weights/weights.h"
+#include "worker/weights/weight_source.h"
 
 namespace cogwheel {
 namespace {
@@ -66,7 +66,7 @@ struct Model {
   explicit Model(const std::string& checkpoint, at::ScalarType dtype = at::kFloat) {
     BuildCheckpoint(checkpoint, folder.path());
     config = ReadCheckpointConfigs(folder.path()).transformer;
-    const Weights weights(folder.path() + "/transformer");
+    const WeightFiles weights(folder.path() + "/transformer");
     transformer = Transformer::Load(config, weights, at::kCPU, dtype);
   }
   TemporaryFolder folder;

@@ -18,7 +18,7 @@
 #include "tests/support/serial_decode.h"
 #include "worker/families/cogvideox/image_input.h"
 #include "worker/media/image_decoder.h"
-#include "worker/weights/weights.h"
+#include "worker/weights/weight_source.h"
 
 namespace cogwheel {
 namespace {
@@ -45,7 +45,7 @@ std::string ReadBytes(const std::string& path) {
 std::unique_ptr<Vae> LoadVae(const std::string& checkpoint, const TemporaryFolder& folder) {
   BuildCheckpoint(checkpoint, folder.path());
   const VaeConfig config = ReadCheckpointConfigs(folder.path()).vae;
-  return Vae::Load(config, Weights(folder.path() + "/vae"), at::kCPU, at::kFloat,
+  return Vae::Load(config, WeightFiles(folder.path() + "/vae"), at::kCPU, at::kFloat,
                    /*with_encoder=*/true);
 }
 

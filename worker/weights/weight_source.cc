@@ -1,4 +1,4 @@
-#include "worker/weights/weights.h"
+#include "worker/weights/weight_source.h"
 
 #include <algorithm>
 #include <cmath>
@@ -41,15 +41,17 @@ at::Tensor MakeRandom(const std::string& name, at::IntArrayRef shape, at::Device
 
 }  // namespace
 
-at::Tensor Weights::Load(const std::string& name, at::IntArrayRef shape, at::Device device,
-                         at::ScalarType dtype) const {
-  if (!folder_.has_value()) {
-    return device.is_meta() ? at::empty(shape, at::TensorOptions(dtype).device(device))
-                            : MakeRandom(name, shape, device, dtype);
-  }
-  const auto [entry, file] = folder_->Find(name);
+at::Tensor RandomWeights::Load(const std::string& name, at::IntArrayRef shape, at::Device device,
+                               at::ScalarType dtype) const {
+  return device.is_meta() ? at::empty(shape, at::TensorOptions(dtype).device(device))
+                          : MakeRandom(name, shape, device, dtype);
+}
+
+at::Tensor WeightFiles::Load(const std::string& name, at::IntArrayRef shape, at::Device device,
+                             at::ScalarType dtype) const {
+  const auto [entry, file] = folder_.Find(name);
   if (entry == nullptr) {
-    const std::string& where = file == nullptr ? folder_->folder() : file->path();
+    const std::string& where = file == nullptr ? folder_.folder() : file->path();
     throw std::invalid_argument(where + ": tensor " + name + " is missing");
   }
   if (at::IntArrayRef(entry->shape) != shape) {

@@ -1,5 +1,5 @@
 // Weights on their way into tensors: dtypes, unaligned data, and errors with everything one needs.
-#include "worker/weights/weights.h"
+#include "worker/weights/weight_source.h"
 
 #include <atomic>
 #include <filesystem>
@@ -50,7 +50,7 @@ class WeightsFile : public testing::Test {
 };
 
 TEST_F(WeightsFile, LoadConvertsEveryStoredDtype) {
-  const Weights weights(folder_.path());
+  const WeightFiles weights(folder_.path());
   EXPECT_TRUE(at::equal(weights.Load("f32", {2, 3}, at::kCPU, at::kFloat), values_));
   EXPECT_TRUE(at::equal(weights.Load("f16", {2, 3}, at::kCPU, at::kFloat),
                         values_.to(at::kHalf).to(at::kFloat)));
@@ -63,7 +63,7 @@ TEST_F(WeightsFile, LoadConvertsEveryStoredDtype) {
 }
 
 TEST_F(WeightsFile, ErrorsNameFileTensorAndShapes) {
-  const Weights weights(folder_.path());
+  const WeightFiles weights(folder_.path());
   EXPECT_THAT(
       [&] {
         weights.Load("f32", {3, 2}, at::kCPU, at::kFloat);
@@ -101,7 +101,7 @@ TEST(WeightsTest, LoadsManyTensorsOfAnySizeOnSeveralThreads) {
   file.close();
   SetCpuThreads(3);
   const auto read_bytes = std::make_shared<std::atomic<int64_t>>(0);
-  const Weights weights(folder.path(), read_bytes);
+  const WeightFiles weights(folder.path(), read_bytes);
   for (size_t i = 0; i < plans.size(); ++i) {
     const at::Tensor loaded =
         weights.Load(plans[i].name, plans[i].shape, at::kCPU, expected[i].scalar_type());
@@ -111,7 +111,7 @@ TEST(WeightsTest, LoadsManyTensorsOfAnySizeOnSeveralThreads) {
 }
 
 TEST_F(WeightsFile, AFileCutOffWhileItLoadsIsAnErrorThatNamesIt) {
-  const Weights weights(folder_.path());
+  const WeightFiles weights(folder_.path());
   const std::string path = folder_.path() + "/diffusion_pytorch_model.safetensors";
   std::filesystem::resize_file(path, std::filesystem::file_size(path) - 1);
   EXPECT_TRUE(at::equal(weights.Load("f32", {2, 3}, at::kCPU, at::kFloat), values_));

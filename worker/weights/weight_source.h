@@ -1,0 +1,61 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include <ATen/core/Tensor.h>
+
+#include "worker/weights/safetensors.h"
+#include "worker/weights/weight_reader.h"
+
+namespace cogwheel {
+
+// The tensor type of a stored one.
+at::ScalarType ScalarTypeOf(TensorDtype dtype);
+
+// Where the weights of one component come from, by the checkpoint's names. Owned by the rank thread
+// while a model loads.
+class WeightSource {
+ public:
+  virtual ~WeightSource() = default;
+
+  virtual bool Has(const std::string& name) const = 0;
+
+  // A copy on `device` in `dtype`; on the meta device only name and shape are checked. On a GPU it
+  // is ready for whatever the calling thread's stream does next. Throws std::invalid_argument
+  // naming source, tensor, expected and found shape.
+  virtual at::Tensor Load(const std::string& name, at::IntArrayRef shape, at::Device device,
+                          at::ScalarType dtype) const = 0;
+};
+
+// The files of a component's folder (transformer/, vae/, text_encoder/). Load throws as well where
+// a file was cut off meanwhile.
+class WeightFiles final : public WeightSource {
+ public:
+  // `read_bytes` rises while files are read, on any thread.
+  explicit WeightFiles(const std::string& folder, std::shared_ptr<std::atomic<int64_t>> read_bytes =
+                                                      std::make_shared<std::atomic<int64_t>>(0))
+      : folder_(folder), reader_(std::make_unique<WeightReader>(std::move(read_bytes))) {}
+
+  bool Has(const std::string& name) const override { return folder_.Find(name).entry != nullptr; }
+  at::Tensor Load(const std::string& name, at::IntArrayRef shape, at::Device device,
+                  at::ScalarType dtype) const override;
+
+ private:
+  const TensorFolder folder_;
+  const std::unique_ptr<WeightReader> reader_;
+};
+
+// Weights of any shape for benchmarks, made on the device: normal, scaled by the inputs of a
+// product; norms near 1. The same name, shape and kind of device give the same values.
+class RandomWeights final : public WeightSource {
+ public:
+  bool Has(const std::string& /*name*/) const override { return true; }
+  at::Tensor Load(const std::string& name, at::IntArrayRef shape, at::Device device,
+                  at::ScalarType dtype) const override;
+};
+
+}  // namespace cogwheel
