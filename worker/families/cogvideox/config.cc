@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "worker/families/cogvideox/config_fields.h"
 #include "worker/weights/json_fields.h"
 
 namespace cogwheel {
@@ -22,12 +23,8 @@ constexpr IntBounds kSide{2, 16384};
 constexpr IntBounds kFrames{1, 4096};
 constexpr double kMinEpsilon = 1e-12, kMaxEpsilon = 0.1;
 
-// The architecture is fixed: a key that would change it is refused, not ignored.
-void Require(bool holds, const JsonFields& json, const char* key, const std::string& expected) {
-  if (!holds) json.Refuse(key, json.At(key), expected);
-}
-
-// A key that may be missing or null, but must not say anything else than `only`.
+// The architecture is fixed: a key that would change it is refused, not ignored. It may be missing
+// or null, but must not say anything else than `only`.
 void RequireOnly(const JsonFields& json, const char* key, const nlohmann::json& only) {
   const nlohmann::json& value = json.At(key);
   if (!value.is_null() && value != only) json.Refuse(key, value, only.dump());
@@ -45,40 +42,25 @@ std::string CheckComponent(const JsonFields& json, const char* component,
   json.Refuse(component, pair, expected + "]");
 }
 
-std::vector<double> ReadNumbers(const JsonFields& json, const std::string& key,
-                                const nlohmann::json& value, size_t count) {
-  constexpr double kLargest = 1e6;
-  std::vector<double> numbers;
-  for (const nlohmann::json& item : value.is_array() ? value : nlohmann::json::array()) {
-    if (item.is_number() && std::abs(item.get<double>()) <= kLargest) {
-      numbers.push_back(item.get<double>());
-    }
-  }
-  if (!value.is_array() || numbers.size() != value.size() ||
-      (count != 0 && numbers.size() != count)) {
-    json.Refuse(key, value,
-                "an array of " + (count != 0 ? std::to_string(count) + " " : "") + "numbers");
-  }
-  return numbers;
-}
-
-std::optional<CogwheelJson::Preview> ReadPreview(const JsonFields& json) {
-  if (json.At("preview").is_null()) return std::nullopt;
-  const JsonFields fields = json.Object("preview");
-  const nlohmann::json& matrix = fields.At("matrix");
-  if (!matrix.is_array() || matrix.size() != 3) fields.Refuse("matrix", matrix, "3 rows");
-  CogwheelJson::Preview preview;
-  for (const nlohmann::json& row : matrix) {
-    preview.matrix.push_back(ReadNumbers(fields, "matrix", row, /*count=*/0));
-  }
-  preview.bias = ReadNumbers(fields, "bias", fields.At("bias"), 3);
-  return preview;
-}
-
-bool IsPlainName(const std::string& name) {
-  constexpr size_t kMaxBytes = 128;
-  return !name.empty() && name.size() <= kMaxBytes &&
-         std::ranges::none_of(name, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+void CheckArchitecture(const JsonFields& json, const TransformerConfig& c) {
+  RequireOnly(json, "activation_fn", "gelu-approximate");
+  RequireOnly(json, "timestep_activation_fn", "silu");
+  RequireOnly(json, "attention_bias", true);
+  RequireOnly(json, "norm_elementwise_affine", true);
+  RequireOnly(json, "flip_sin_to_cos", true);
+  RequireOnly(json, "freq_shift", 0);
+  RequireOnly(json, "temporal_compression_ratio", 4);
+  RequireOnly(json, "_class_name", "CogVideoXTransformer3DModel");
+  // The reference heeds patch_bias in 1.0 checkpoints only.
+  if (!c.patch_size_t) RequireOnly(json, "patch_bias", true);
+  Require(c.attention_head_dim % 16 == 0, json, "attention_head_dim", "a multiple of 16");
+  Require(c.sample_height % 2 == 0, json, "sample_height", "an even number");
+  Require(c.sample_width % 2 == 0, json, "sample_width", "an even number");
+  Require(c.time_embed_dim % 2 == 0, json, "time_embed_dim", "an even number");
+  Require(!c.use_learned_positional_embeddings || c.use_rotary_positional_embeddings, json,
+          "use_learned_positional_embeddings", "true only with rotary embeddings");
+  Require(!c.ofs_embed_dim || *c.ofs_embed_dim == c.time_embed_dim, json, "ofs_embed_dim",
+          "time_embed_dim " + std::to_string(c.time_embed_dim));
 }
 
 void CheckEqual(int64_t value, int64_t expected, const std::string& what) {
@@ -128,24 +110,7 @@ TransformerConfig ParseTransformerConfig(const std::string& text, const std::str
   json.Read("norm_eps", c.norm_eps, kMinEpsilon, kMaxEpsilon);
   json.Read("spatial_interpolation_scale", c.spatial_interpolation_scale, 0.01, 100);
   json.Read("temporal_interpolation_scale", c.temporal_interpolation_scale, 0.01, 100);
-  RequireOnly(json, "activation_fn", "gelu-approximate");
-  RequireOnly(json, "timestep_activation_fn", "silu");
-  RequireOnly(json, "attention_bias", true);
-  RequireOnly(json, "norm_elementwise_affine", true);
-  RequireOnly(json, "flip_sin_to_cos", true);
-  RequireOnly(json, "freq_shift", 0);
-  RequireOnly(json, "temporal_compression_ratio", 4);
-  RequireOnly(json, "_class_name", "CogVideoXTransformer3DModel");
-  // The reference heeds patch_bias in 1.0 checkpoints only.
-  if (!c.patch_size_t) RequireOnly(json, "patch_bias", true);
-  Require(c.attention_head_dim % 16 == 0, json, "attention_head_dim", "a multiple of 16");
-  Require(c.sample_height % 2 == 0, json, "sample_height", "an even number");
-  Require(c.sample_width % 2 == 0, json, "sample_width", "an even number");
-  Require(c.time_embed_dim % 2 == 0, json, "time_embed_dim", "an even number");
-  Require(!c.use_learned_positional_embeddings || c.use_rotary_positional_embeddings, json,
-          "use_learned_positional_embeddings", "true only with rotary embeddings");
-  Require(!c.ofs_embed_dim || *c.ofs_embed_dim == c.time_embed_dim, json, "ofs_embed_dim",
-          "time_embed_dim " + std::to_string(c.time_embed_dim));
+  CheckArchitecture(json, c);
   return c;
 }
 
@@ -259,31 +224,6 @@ ModelIndex ParseModelIndex(const std::string& text, const std::string& file) {
   index.scheduler =
       CheckComponent(json, "scheduler", {"CogVideoXDDIMScheduler", "CogVideoXDPMScheduler"});
   return index;
-}
-
-CogwheelJson ParseCogwheelJson(const std::string& text, const std::string& file) {
-  const JsonFields json(text, file);
-  CogwheelJson config;
-  json.Read("name", config.name);
-  Require(!config.name || IsPlainName(*config.name), json, "name",
-          "1 to 128 bytes without control characters");
-  const JsonFields defaults = json.Object("defaults");
-  defaults.Read("steps", config.steps, {1, 200});
-  defaults.Read("fps", config.fps, {1, 120});
-  defaults.Read("frames", config.frames, {1, 4096});
-  defaults.Read("height", config.height, {16, 65536});
-  defaults.Read("width", config.width, {16, 65536});
-  defaults.Read("guidance_scale", config.guidance_scale, 0, 50);
-  defaults.Read("scheduler", config.scheduler);
-  Require(!config.scheduler || config.scheduler == "ddim" || config.scheduler == "dpm", defaults,
-          "scheduler", "\"ddim\" or \"dpm\"");
-  const JsonFields limits = json.Object("limits");
-  limits.Read("max_frames", config.max_frames, {1, 4096});
-  limits.Read("max_steps", config.max_steps, {1, 200});
-  limits.Read("max_height", config.max_height, {16, 65536});
-  limits.Read("max_width", config.max_width, {16, 65536});
-  config.preview = ReadPreview(json);
-  return config;
 }
 
 CheckpointConfigs ReadCheckpointConfigs(const std::string& model_dir) {

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "worker/weights/json_fields.h"
+
+// What config.cc and cogwheel_json.cc read their files with. All throw std::invalid_argument.
+namespace cogwheel {
+
+// Refuses json's `key` unless `holds`; `expected` says what is legal.
+void Require(bool holds, const JsonFields& json, const char* key, const std::string& expected);
+
+// An array of numbers, `count` of them unless that is 0.
+std::vector<double> ReadNumbers(const JsonFields& json, const std::string& key,
+                                const nlohmann::json& value, size_t count);
+
+}  // namespace cogwheel
