@@ -29,11 +29,11 @@ Dispatcher::Dispatcher(const Parts& parts)
       load_(parts.ledger, parts.metrics, parts.clock),
       recorder_({parts.store, parts.results, parts.events, announcer_, parts.clock, parts.metrics,
                  parts.keep}),
-      waiting_(parts.ledger, announcer_) {}
+      waiting_({parts.ledger, announcer_, parts.costs, parts.clock, parts.needs_of}) {}
 
 void Dispatcher::Accept(const Job& job) {
   parts_.events.Open(job.name);
-  parts_.loop.Post([this, queued = Queued(job)] {
+  parts_.loop.Post([this, queued = waiting_.Queued(job)] {
     waiting_.Push(queued);
     if (waiting_.size() <= kAnnouncedAtOnce) waiting_.Announce(PlacementNow());
     Schedule();
@@ -46,7 +46,7 @@ void Dispatcher::Recover(const std::vector<Job>& jobs) {
     if (job.cancel_requested) {
       recorder_.End(job, CancelledEnd());
     } else {
-      waiting_.PushAgain(job, Queued(job));
+      waiting_.PushAgain(job, waiting_.Queued(job));
     }
   }
   if (jobs.empty()) return;
@@ -89,12 +89,6 @@ void Dispatcher::Abandon() {
   });
 }
 
-QueuedJob Dispatcher::Queued(const Job& job) const {
-  QueuedJob queued = ToQueuedJob(job, parts_.costs, parts_.clock);
-  queued.needs = parts_.needs_of(job.request);
-  return queued;
-}
-
 Placement Dispatcher::PlacementNow() const {
   Placement placement(parts_.costs);
   for (const WorkerGroup* group : idle_) placement.AddIdle(GroupOf(*group));
@@ -116,8 +110,7 @@ void Dispatcher::Schedule() {
   }
   bool moved = false;
   for (const auto& [group, job] : starts) {
-    const auto idle = std::find_if(idle_.begin(), idle_.end(),
-                                   [&](const WorkerGroup* each) { return each->name() == group; });
+    const auto idle = std::ranges::find(idle_, group, &WorkerGroup::name);
     if (idle != idle_.end()) moved = StartOn(**idle, job) || moved;
   }
   if (moved) waiting_.Announce(PlacementNow());
@@ -172,12 +165,10 @@ RunningJob* Dispatcher::FindRunning(WorkerGroup& group) {
 }
 
 std::optional<RunningJob> Dispatcher::TakeRunning(WorkerGroup& group) {
-  const auto found = running_.find(&group);
-  if (found == running_.end()) return std::nullopt;
-  std::optional<RunningJob> running = std::move(found->second);
-  running_.erase(found);
+  auto taken = running_.extract(&group);
+  if (taken.empty()) return std::nullopt;
   running_jobs_ = static_cast<int>(running_.size());
-  return running;
+  return std::move(taken.mapped());
 }
 
 void Dispatcher::OnIdle(WorkerGroup& group) {

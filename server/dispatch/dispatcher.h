@@ -40,7 +40,7 @@ class Dispatcher final : public WorkerGroupObserver {
     const Clock& clock;
     ServerMetrics& metrics;
     KeepPolicy keep{};
-    std::function<Capabilities(const v1::GenerateRequest&)> needs_of = NeedsOf;
+    WaitingJobs::NeedsOf needs_of = NeedsOf;
   };
   explicit Dispatcher(const Parts& parts);
 
@@ -77,7 +77,6 @@ class Dispatcher final : public WorkerGroupObserver {
  private:
   void Ask(std::function<absl::StatusOr<Job>()> question, JobCallback done);
   absl::StatusOr<Job> CancelNow(const std::string& tenant, const std::string& name);
-  QueuedJob Queued(const Job& job) const;
   Placement PlacementNow() const;
   void Schedule();
   bool StartOn(WorkerGroup& group, const std::string& name);

@@ -2,20 +2,26 @@
 
 namespace cogwheel {
 
+QueuedJob WaitingJobs::Queued(const Job& job) const {
+  QueuedJob queued = ToQueuedJob(job, parts_.costs, parts_.clock);
+  queued.needs = parts_.needs_of(job.request);
+  return queued;
+}
+
 void WaitingJobs::PushAgain(const Job& job, QueuedJob queued) {
-  ledger_.Take(job.name, CostOf(job, queued.seconds));
+  parts_.ledger.Take(job.name, CostOf(job, queued.seconds));
   Push(std::move(queued));
 }
 
 std::optional<QueuedJob> WaitingJobs::Start(const std::string& name) {
   std::optional<QueuedJob> queued = queue_.Take(name);
-  if (queued.has_value()) ledger_.Release(name);
+  if (queued.has_value()) parts_.ledger.Release(name);
   return queued;
 }
 
 std::optional<QueuedJob> WaitingJobs::Remove(const std::string& name) {
   std::optional<QueuedJob> queued = queue_.Remove(name);
-  if (queued.has_value()) ledger_.Release(name);
+  if (queued.has_value()) parts_.ledger.Release(name);
   return queued;
 }
 
@@ -29,7 +35,7 @@ void WaitingJobs::Announce(Placement placement) {
     if (assigned.has_value() && job->seconds > 0) entry.start_in = assigned->start_in;
     entries.push_back(std::move(entry));
   }
-  announcer_.Queue(entries);
+  parts_.announcer.Queue(entries);
 }
 
 }  // namespace cogwheel

@@ -1,14 +1,18 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "server/events/job_announcer.h"
 #include "server/job/job.h"
+#include "server/job/needs.h"
 #include "server/schedule/admission.h"
+#include "server/schedule/cost_model.h"
 #include "server/schedule/placement.h"
 #include "server/schedule/queued_job.h"
 #include "server/schedule/request_queue.h"
@@ -19,8 +23,18 @@ namespace cogwheel {
 // Owned by the dispatcher's thread.
 class WaitingJobs {
  public:
-  WaitingJobs(AdmissionLedger& ledger, JobAnnouncer& announcer)
-      : ledger_(ledger), announcer_(announcer) {}
+  using NeedsOf = std::function<Capabilities(const v1::GenerateRequest&)>;
+  struct Parts {
+    AdmissionLedger& ledger;
+    JobAnnouncer& announcer;
+    const CostModel& costs;
+    const Clock& clock;
+    NeedsOf needs_of;
+  };
+  explicit WaitingJobs(Parts parts) : parts_(std::move(parts)) {}
+
+  // How a job would wait. Thread-safe.
+  QueuedJob Queued(const Job& job) const;
 
   // Of tenants, from now on.
   void SetWeights(std::map<std::string, double> weights) { queue_.SetWeights(std::move(weights)); }
@@ -43,8 +57,7 @@ class WaitingJobs {
   void Announce(Placement placement);
 
  private:
-  AdmissionLedger& ledger_;
-  JobAnnouncer& announcer_;
+  const Parts parts_;
   RequestQueue queue_;
 };
 

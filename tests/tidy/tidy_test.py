@@ -9,8 +9,8 @@ import unittest
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 CODE = (".h", ".cc", ".cu", ".cuh")
-MAX_FILE_LINES, MAX_TEST_LINES = 500, 800
-MAX_FUNCTION_LINES, MAX_COLUMNS = 70, 100
+MAX_FILE_LINES, MAX_TEST_LINES = 300, 800
+MAX_FUNCTION_LINES, MAX_COLUMNS = 40, 100
 MAX_FILE_BYTES = 256 * 1024
 
 # What a room may include besides itself, base/ and proto/. A room that is not listed is free (tests).
@@ -50,8 +50,8 @@ MAY_INCLUDE = {
 }
 TORCH = re.compile(r'#include [<"](ATen|c10|torch)/')
 WIRE = re.compile(r'#include [<"](grpcpp|grpc|google/protobuf|fmt|spdlog)/|\.pb\.h"')
-NO_TORCH_ROOMS = ("base/", "proto/", "server/", "client/", "worker/media/", "worker/rank/", "worker/rpc/",
-                  "worker/launch/")
+NO_TORCH_ROOMS = ("base/", "proto/", "server/", "client/", "worker/comm/", "worker/journal/", "worker/media/", "worker/rank/",
+                  "worker/rpc/", "worker/launch/", "worker/metrics/")
 BANNED_NAMES = {"utils", "util", "common", "misc", "types", "helpers"}
 BANNED_CODE = {
     r"\bTODO\b|\bFIXME\b|\bXXX\b": "an unfinished note",
