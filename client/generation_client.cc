@@ -112,7 +112,7 @@ void GenerationClient::Stop() {
 
 bool GenerationClient::Pause(std::chrono::milliseconds delay) {
   MutexLock lock(mutex_);
-  return !changed_.WaitFor(mutex_, delay, [this] { return stopped_; });
+  return !changed_.WaitFor(mutex_, delay, [this]() COGWHEEL_REQUIRES(mutex_) { return stopped_; });
 }
 
 template <typename Message, typename Open, typename Handle>

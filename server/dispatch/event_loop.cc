@@ -87,7 +87,8 @@ void EventLoop::Run() {
     {
       MutexLock lock(mutex_);
       const auto wait = next_tick - clock_.Now();
-      changed_.WaitFor(mutex_, wait, [this] { return stopped_ || !tasks_.empty(); });
+      changed_.WaitFor(mutex_, wait,
+                       [this]() COGWHEEL_REQUIRES(mutex_) { return stopped_ || !tasks_.empty(); });
       if (stopped_) return;
       last_turn_ = clock_.Now();
     }

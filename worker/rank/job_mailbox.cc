@@ -18,7 +18,8 @@ absl::Status JobMailbox::Push(Order order) {
 
 absl::StatusOr<Order> JobMailbox::Pop(std::chrono::nanoseconds limit) {
   const MutexLock lock(mutex_);
-  changed_.WaitFor(mutex_, limit, [this] { return closed_ || !orders_.empty(); });
+  changed_.WaitFor(mutex_, limit,
+                   [this]() COGWHEEL_REQUIRES(mutex_) { return closed_ || !orders_.empty(); });
   if (orders_.empty()) {
     return closed_ ? absl::CancelledError("the mailbox is closed")
                    : absl::DeadlineExceededError("no order");

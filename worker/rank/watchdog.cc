@@ -64,7 +64,9 @@ void Watchdog::Run() {
   while (true) {
     Poll();
     const MutexLock lock(mutex_);
-    if (changed_.WaitFor(mutex_, kPollInterval, [this] { return stopping_; })) return;
+    if (changed_.WaitFor(mutex_, kPollInterval,
+                         [this]() COGWHEEL_REQUIRES(mutex_) { return stopping_; }))
+      return;
   }
 }
 

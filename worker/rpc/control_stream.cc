@@ -167,7 +167,8 @@ void ControlStream::CheckSilence() {
 
 bool ControlStream::WaitForNextBeat() {
   const MutexLock lock(mutex_);
-  return !changed_.WaitFor(mutex_, kHeartbeatInterval, [this] { return stopping_; });
+  return !changed_.WaitFor(mutex_, kHeartbeatInterval,
+                           [this]() COGWHEEL_REQUIRES(mutex_) { return stopping_; });
 }
 
 void ControlStream::SendHeartbeats() {

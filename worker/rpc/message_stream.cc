@@ -21,8 +21,9 @@ MessageStream::MessageStream(internal::v1::RankControl::Stub& stub, const std::s
 absl::Status MessageStream::Send(internal::v1::RankMessage message,
                                  std::chrono::nanoseconds limit) {
   const MutexLock lock(mutex_);
-  const bool room = changed_.WaitFor(
-      mutex_, limit, [this] { return !held_ || outgoing_.size() < kMaxQueuedMessages; });
+  const bool room = changed_.WaitFor(mutex_, limit, [this]() COGWHEEL_REQUIRES(mutex_) {
+    return !held_ || outgoing_.size() < kMaxQueuedMessages;
+  });
   if (!held_) return absl::UnavailableError("the stream to the frontend has ended");
   if (!room) return absl::DeadlineExceededError("the frontend does not read");
   outgoing_.push_back(std::move(message));
@@ -44,8 +45,8 @@ void MessageStream::StopWriting() {
 
 bool MessageStream::Flush(std::chrono::nanoseconds limit) {
   const MutexLock lock(mutex_);
-  const bool settled =
-      changed_.WaitFor(mutex_, limit, [this] { return !held_ || outgoing_.empty(); });
+  const bool settled = changed_.WaitFor(
+      mutex_, limit, [this]() COGWHEEL_REQUIRES(mutex_) { return !held_ || outgoing_.empty(); });
   return settled && held_;
 }
 
@@ -54,9 +55,10 @@ bool MessageStream::Close(std::chrono::nanoseconds limit) {
   const MutexLock lock(mutex_);
   if (held_ && !writing_) StartWritesDone();
   StopWriting();
-  if (changed_.WaitFor(mutex_, limit / 4, [this] { return done_; })) return true;
+  if (changed_.WaitFor(mutex_, limit / 4, [this]() COGWHEEL_REQUIRES(mutex_) { return done_; }))
+    return true;
   context_.TryCancel();
-  return changed_.WaitFor(mutex_, limit / 2, [this] { return done_; });
+  return changed_.WaitFor(mutex_, limit / 2, [this]() COGWHEEL_REQUIRES(mutex_) { return done_; });
 }
 
 void MessageStream::OnReadDone(bool ok) {

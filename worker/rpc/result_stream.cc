@@ -117,7 +117,9 @@ void ResultStream::Work() {
     Item item;
     {
       const MutexLock lock(mutex_);
-      changed_.WaitFor(mutex_, kIdleLimit, [this] { return !queue_.empty() || !status_.ok(); });
+      changed_.WaitFor(mutex_, kIdleLimit, [this]() COGWHEEL_REQUIRES(mutex_) {
+        return !queue_.empty() || !status_.ok();
+      });
       if (!status_.ok()) break;
       if (queue_.empty()) continue;
       item = std::move(queue_.front().first);
@@ -219,7 +221,8 @@ absl::StatusOr<OutputSummary> ResultStream::Finish() {
   Push(EndItem{}, 0);
   {
     const MutexLock lock(mutex_);
-    const bool ended = changed_.WaitFor(mutex_, kFinishLimit, [this] { return ended_; });
+    const bool ended = changed_.WaitFor(mutex_, kFinishLimit,
+                                        [this]() COGWHEEL_REQUIRES(mutex_) { return ended_; });
     if (!ended) return NotTaken("the encoder did not end");
     if (!status_.ok()) return status_;
   }

@@ -30,7 +30,8 @@ absl::StatusOr<std::unique_ptr<ReaderPool>> ReaderPool::Open(const std::string& 
 
 absl::StatusOr<ReaderPool::Lease> ReaderPool::Take() {
   MutexLock lock(mutex_);
-  if (!returned_.WaitFor(mutex_, kTakeLimit, [this] { return !idle_.empty(); })) {
+  if (!returned_.WaitFor(mutex_, kTakeLimit,
+                         [this]() COGWHEEL_REQUIRES(mutex_) { return !idle_.empty(); })) {
     return MakeError(absl::StatusCode::kUnavailable, "STORE", "too many reads of the store");
   }
   std::unique_ptr<Connection> connection = std::move(idle_.back());

@@ -80,7 +80,9 @@ void StoreWriter::Loop() {
     Batch batch;
     {
       MutexLock lock(mutex_);
-      changed_.WaitFor(mutex_, kTurn, [this] { return stopped_ || !waiting_.empty(); });
+      changed_.WaitFor(mutex_, kTurn, [this]() COGWHEEL_REQUIRES(mutex_) {
+        return stopped_ || !waiting_.empty();
+      });
       if (waiting_.empty() && stopped_) return;
       const size_t count = std::min(waiting_.size(), kMaxBatch);
       const auto end = waiting_.begin() + static_cast<std::ptrdiff_t>(count);

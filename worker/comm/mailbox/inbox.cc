@@ -62,7 +62,7 @@ std::vector<std::byte> Inbox::Take(const MessageKey& key, std::string_view chann
                                    std::chrono::steady_clock::time_point since,
                                    std::chrono::milliseconds limit) {
   const MutexLock lock(mutex_);
-  const auto decided = [&] {
+  const auto decided = [&]() COGWHEEL_REQUIRES(mutex_) {
     return held_.contains(key) || !LostBecause(key, channel_name).empty();
   };
   const bool in_time =

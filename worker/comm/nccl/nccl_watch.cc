@@ -101,7 +101,9 @@ void NcclWatch::Run() {
   while (true) {
     {
       const MutexLock lock(mutex_);
-      if (changed_.WaitFor(mutex_, kLookInterval, [this] { return stopping_; })) return;
+      if (changed_.WaitFor(mutex_, kLookInterval,
+                           [this]() COGWHEEL_REQUIRES(mutex_) { return stopping_; }))
+        return;
       if (!failure_.empty()) continue;
     }
     const std::string trouble = Look();
