@@ -6,6 +6,7 @@
 // MODEL: 2b, 5b or 1.5-5b.
 #include <algorithm>
 #include <chrono>
+#include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -18,6 +19,7 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <gtest/gtest.h>
 
+#include "base/fnv.h"
 #include "tests/gpu/gpu_ranks.h"
 #include "tests/support/serial_decode.h"
 #include "worker/device/device.h"
@@ -162,7 +164,9 @@ class StepTimes final : public FrameSink {
     if (stage == Stage::kDenoise) times_.push_back(std::chrono::steady_clock::now());
   }
   void OnPreview(std::span<const uint8_t>, int, int, int, int) override {}
-  void OnFrames(std::span<const uint8_t> rgb, int, int, int) override { bytes_ += rgb.size(); }
+  void OnFrames(std::span<const uint8_t> rgb, int, int, int) override {
+    frames_.insert(frames_.end(), rgb.begin(), rgb.end());
+  }
   void OnLatents(std::span<const float>, int, int, int, int) override {}
 
   std::vector<double> Milliseconds() const {
@@ -172,11 +176,17 @@ class StepTimes final : public FrameSink {
     }
     return steps;
   }
-  size_t bytes() const { return bytes_; }
+  size_t bytes() const { return frames_.size(); }
+  // Of all frames: the same for the same bits.
+  uint64_t fnv() const {
+    Fnv fnv;
+    fnv.AddText({frames_.data(), frames_.size()});
+    return fnv.hash();
+  }
 
  private:
   std::vector<std::chrono::steady_clock::time_point> times_;
-  size_t bytes_ = 0;
+  std::vector<char> frames_;
 };
 
 void PrintSteps(const std::string& name, const Mesh& mesh, const StepTimes& sink) {
@@ -268,9 +278,9 @@ void RunJob(const char* folder, Dtype dtype, const Mesh& mesh, int steps, Commun
     if (world.rank() != 0) continue;
     std::printf(
         "{\"job\":\"%s\",\"run\":\"%s\",\"seconds\":%.2f,\"text\":%.2f,\"denoise\":%.2f,"
-        "\"decode\":%.2f,\"frame_bytes\":%zu}\n",
+        "\"decode\":%.2f,\"frame_bytes\":%zu,\"frames_fnv\":\"%016" PRIx64 "\"}\n",
         folder, run, all.count(), seconds.text_encode, seconds.denoise, seconds.decode,
-        sink.bytes());
+        sink.bytes(), sink.fnv());
     PrintSteps(folder, mesh, sink);
   }
 }
