@@ -22,9 +22,9 @@ namespace {
 class GpuComm : public testing::Test {
  protected:
   void SetUp() override {
-    if (size() < 2) GTEST_SKIP() << "needs two GPUs, COGWHEEL_GPUS says " << size();
+    if (size() < 2) GTEST_SKIP() << "needs two ranks, COGWHEEL_RANKS says " << size();
   }
-  static int size() { return GpusForTests(); }
+  static int size() { return RanksForTests(); }
 };
 
 // Bytes that tell sender, receiver and place.
@@ -130,7 +130,7 @@ class GpuSequence : public testing::TestWithParam<at::ScalarType> {
 };
 
 TEST_P(GpuSequence, ShardedEqualsWhole) {
-  if (GpusForTests() < 2) GTEST_SKIP() << "needs two GPUs";
+  if (RanksForTests() < 2) GTEST_SKIP() << "needs two ranks";
   const int64_t text = 57, video = 1004, heads = 5, dim = 64;
   const at::ScalarType dtype = GetParam();
   const auto make = [&](uint64_t seed) {

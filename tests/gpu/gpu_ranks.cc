@@ -1,5 +1,6 @@
 #include "tests/gpu/gpu_ranks.h"
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <string>
@@ -27,6 +28,21 @@ namespace {
 
 constexpr int kFailed = 1;
 
+int CountNamed(const char* variable, int otherwise) {
+  const char* count = std::getenv(variable);
+  return count == nullptr ? otherwise : std::atoi(count);
+}
+
+// Several ranks on one GPU: NCCL refuses them unless each claims a host of its own.
+void ClaimOwnHost() {
+  const std::string host = "cogwheel-" + std::to_string(getpid());
+  for (const auto& [name, value] :
+       {std::pair("NCCL_HOSTID", host.c_str()), std::pair("NCCL_NET", "Socket"),
+        std::pair("NCCL_SOCKET_IFNAME", "lo"), std::pair("NCCL_IB_DISABLE", "1")}) {
+    setenv(name, value, /*overwrite=*/1);
+  }
+}
+
 // A rank's life; never returns.
 [[noreturn]] void RunRank(int rank, PeerListener listener, SocketWorldOptions options,
                           const GpuRankProgram& fn) {
@@ -34,13 +50,15 @@ constexpr int kFailed = 1;
   int code = 0;
   try {
     ForbidNvlinkMulticast();
+    if (static_cast<int>(options.addresses.size()) > GpusForTests()) ClaimOwnHost();
     options.rank = rank;
     const c10::InferenceMode inference;
     at::set_num_threads(4);
-    const DeviceScope scope(OpenStream(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(rank))));
+    const int gpu = GpuOfRank(rank);
+    const DeviceScope scope(OpenStream(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(gpu))));
     FlightRecorder recorder;
     NcclWorld connected = ConnectNcclWorld(ConnectSocketWorld(std::move(listener), options),
-                                           {.device_idx = rank, .time_limit = options.time_limit});
+                                           {.device_idx = gpu, .time_limit = options.time_limit});
     const JournaledWorld world =
         Journaled(std::move(connected.communicator), std::move(connected.stream_waits), recorder);
     fn(*world.communicator, *world.journal);
@@ -68,10 +86,11 @@ bool Await(pid_t pid, std::chrono::steady_clock::time_point deadline) {
 
 }  // namespace
 
-int GpusForTests() {
-  const char* count = std::getenv("COGWHEEL_GPUS");
-  return count == nullptr ? 0 : std::atoi(count);
-}
+int GpusForTests() { return CountNamed("COGWHEEL_GPUS", 0); }
+
+int RanksForTests() { return CountNamed("COGWHEEL_RANKS", GpusForTests()); }
+
+int GpuOfRank(int rank) { return rank % std::max(1, GpusForTests()); }
 
 void ComputeOnOneThread() { at::set_num_threads(1); }
 

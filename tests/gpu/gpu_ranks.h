@@ -14,13 +14,18 @@ namespace cogwheel {
 // GPUs of this machine: the environment's COGWHEEL_GPUS, which tests/gpu/run sets. The test process
 // itself must not touch CUDA, or its children could not.
 int GpusForTests();
+// Ranks that a test may have: COGWHEEL_RANKS, or as many as GPUs. Where they are more, they share
+// GPUs and talk over NCCL's sockets: order, lifetimes and numbers are those of production, the
+// transport and the speed are not.
+int RanksForTests();
+int GpuOfRank(int rank);
 
 // For a test's beginning: the test process computes on one thread from now on. A child of a process
 // whose OpenMP threads have run would hang in its own first parallel loop.
 void ComputeOnOneThread();
 
-// Runs fn once per rank, rank i on GPU i inside a DeviceScope and in inference mode. A rank fails
-// the calling test when fn throws or has a failed expectation. Ranks that are not done within
+// Runs fn once per rank, rank i on GpuOfRank(i) inside a DeviceScope and in inference mode. A rank
+// fails the calling test when fn throws or has a failed expectation. Ranks that are not done within
 // `limit` are killed.
 void SpawnGpuRanks(int size, const std::function<void(Communicator& world)>& fn,
                    std::chrono::seconds limit = std::chrono::seconds(120),

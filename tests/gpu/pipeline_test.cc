@@ -25,7 +25,7 @@ std::unique_ptr<Pipeline> LoadOnGpu(const Communicator& world, const std::string
                                                .mesh = mesh,
                                                .world_rank = world.rank(),
                                                .device = DeviceKind::kCuda,
-                                               .device_idx = world.rank(),
+                                               .device_idx = GpuOfRank(world.rank()),
                                                .dtype = dtype,
                                                .cpu_threads = 2});
 }
@@ -67,7 +67,7 @@ TEST(GpuPipeline, MatchesTheReference) {
   std::vector<Mesh> meshes;
   for (const ParityCase& parity_case : AllCases()) {
     const bool known = std::ranges::find(meshes, parity_case.mesh) != meshes.end();
-    if (!known && parity_case.mesh.size() <= GpusForTests()) meshes.push_back(parity_case.mesh);
+    if (!known && parity_case.mesh.size() <= RanksForTests()) meshes.push_back(parity_case.mesh);
   }
   for (const Mesh& mesh : meshes) {
     SpawnGpuRanks(mesh.size(), [&](Communicator& world, ProgramJournal& journal) {
