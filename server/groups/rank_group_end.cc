@@ -4,6 +4,7 @@
 #include <absl/strings/str_cat.h>
 
 #include "base/log.h"
+#include "proto/contract/protocol.h"
 #include "proto/contract/status.h"
 #include "server/groups/membership.h"
 #include "server/groups/rank_group.h"
@@ -15,13 +16,11 @@ namespace {
 
 using internal::v1::FrontendMessage;
 
-constexpr char kRankSilent[] = "RANK_SILENT";
-
 absl::Status Unavailable(std::string_view reason, const std::string& message) {
   return MakeError(absl::StatusCode::kUnavailable, reason, message);
 }
 
-absl::Status GroupLost(const std::string& message) { return Unavailable("GROUP_LOST", message); }
+absl::Status GroupLost(const std::string& message) { return Unavailable(kGroupLost, message); }
 
 // It was asked to leave and may be gone already: the job ends with the others' reports.
 bool HasDoneItsPart(const RankMember& member) { return member.leaving && member.reported; }

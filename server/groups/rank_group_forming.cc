@@ -9,6 +9,7 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "proto/contract/protocol.h"
 #include "proto/contract/status.h"
 #include "server/groups/membership.h"
 #include "server/groups/rank_group.h"
@@ -44,8 +45,8 @@ absl::Status RankGroup::Join(RankId id, std::shared_ptr<RankLink> link, const He
     return SameDevice(member.hello, hello);
   });
   if (old != members_.end()) {  // it came back before its old connection was missed
-    OnGone(old->id, MakeError(absl::StatusCode::kUnavailable, "RANK_REPLACED",
-                              ReplacedBy(old->hello, hello)));
+    OnGone(old->id,
+           MakeError(absl::StatusCode::kUnavailable, kRankReplaced, ReplacedBy(old->hello, hello)));
   }
   if (phase_ != Phase::kGathering) {
     parts_.metrics.dispatch_fenced_messages_total.Increment({name_, "hello"});

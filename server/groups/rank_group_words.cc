@@ -16,9 +16,11 @@ void RankGroup::OnNotUnderstood(Member& member, const internal::v1::NotUnderstoo
   const std::string why =
       absl::StrCat("a rank of group ", name_, " speaks protocol ", answer.protocol(),
                    " and does not know message ", answer.field(), ": update cogwheel-worker");
-  Log(LogLevel::kError, "rank does not understand",
-      {{"group", name_}, {"rank", RankName(member.hello)}, {"job", job_}, {"why", why}});
   const bool of_the_offer = phase_ == Phase::kOffered && answer.job_sequence() == job_sequence_;
+  if (of_the_offer || !std::exchange(member.strange, true)) {
+    Log(LogLevel::kError, "rank does not understand",
+        {{"group", name_}, {"rank", RankName(member.hello)}, {"job", job_}, {"why", why}});
+  }
   if (!of_the_offer || member.reported) return;
   member.reported = true;
   member.answer = MakeError(absl::StatusCode::kUnimplemented, "NOT_UNDERSTOOD", why);

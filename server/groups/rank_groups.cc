@@ -6,6 +6,7 @@
 #include <absl/strings/str_cat.h>
 
 #include "base/log.h"
+#include "proto/contract/protocol.h"
 #include "proto/contract/status.h"
 #include "server/groups/membership.h"
 
@@ -61,8 +62,7 @@ void RankGroups::OnGone(RankId id) {
   RankGroup* group = found->second.group;
   ranks_.erase(found);
   if (group != nullptr) {
-    group->OnGone(id,
-                  MakeError(absl::StatusCode::kUnavailable, "RANK_GONE", "its connection ended"));
+    group->OnGone(id, MakeError(absl::StatusCode::kUnavailable, kRankGone, "its connection ended"));
   }
 }
 

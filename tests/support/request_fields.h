@@ -6,7 +6,7 @@
 
 // Where each field of a request goes: GenerateRequest -> JobPlan -> JobSpec -> PlanHash. A field
 // that has the same name in the next is on no list here; one that is neither there nor on a list
-// fails request_fields_test.cc or plan_fields_test.cc.
+// fails request_fields_test.cc or wire_orders_test.cc.
 namespace cogwheel {
 
 struct FieldException {

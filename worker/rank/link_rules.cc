@@ -1,17 +1,8 @@
 #include "worker/rank/link_rules.h"
 
-#include <algorithm>
-#include <array>
+#include "proto/contract/protocol.h"
 
 namespace cogwheel {
-namespace {
-
-// The frontend's reasons to end the stream of a rank that it would take again in another epoch
-// (server/groups). An error of the connection itself gives none.
-constexpr std::array<std::string_view, 4> kSentAwayReasons = {"GROUP_LOST", "RANK_GONE",
-                                                              "RANK_REPLACED", "RANK_SILENT"};
-
-}  // namespace
 
 Arrival OnArrival(const OrderHead& order, int64_t epoch) {
   switch (order.kind) {
@@ -39,8 +30,8 @@ LinkLost::Why WhyLost(absl::StatusCode code, std::string_view reason) {
       code == absl::StatusCode::kUnauthenticated) {
     return LinkLost::Why::kRefused;
   }
-  const bool sent_away = std::ranges::find(kSentAwayReasons, reason) != kSentAwayReasons.end();
-  return sent_away ? LinkLost::Why::kSentAway : LinkLost::Why::kFrontendGone;
+  // An error of the connection itself gives no reason.
+  return IsSentAway(reason) ? LinkLost::Why::kSentAway : LinkLost::Why::kFrontendGone;
 }
 
 }  // namespace cogwheel

@@ -85,6 +85,7 @@ ControlStream::ControlStream(std::shared_ptr<grpc::Channel> channel, const std::
           MessageStream::Handlers{
               .on_message = [this](FrontendMessage m) { OnMessage(std::move(m)); },
               .on_end = [this](const grpc::Status& status) { OnEnd(status); }})) {
+  stream_->Begin();
   RankMessage message;
   *message.mutable_hello() = ToHello(options.identity);
   stream_->Send(std::move(message), options_.send_limit).IgnoreError();

@@ -13,6 +13,9 @@ MessageStream::MessageStream(internal::v1::RankControl::Stub& stub, const std::s
     : handlers_(std::move(handlers)) {
   if (!token.empty()) context_.AddMetadata("authorization", "bearer " + token);
   stub.async()->Join(&context_, this);
+}
+
+void MessageStream::Begin() {
   AddHold();  // writes start outside of reactions
   StartRead(&incoming_);
   StartCall();

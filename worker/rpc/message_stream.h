@@ -26,6 +26,8 @@ class MessageStream final
   };
   // `token` is sent as `authorization: bearer ...` unless it is empty.
   MessageStream(internal::v1::RankControl::Stub& stub, const std::string& token, Handlers handlers);
+  // Starts the call, once; from then on the handlers may be called, which may want this object.
+  void Begin();
 
   // Queues a message; waits up to `limit` for room. DEADLINE_EXCEEDED when there is none,
   // UNAVAILABLE when the stream has ended.

@@ -1,12 +1,14 @@
 // No field of a request is accepted and then forgotten on its way to the ranks.
 #include "tests/support/request_fields.h"
 
+#include <absl/strings/ascii.h>
 #include <google/protobuf/text_format.h>
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
 #include "proto/contract/status.h"
 #include "server/groups/job_plan.h"
+#include "server/job/needs.h"
 #include "server/job/request_hash.h"
 
 namespace cogwheel {
@@ -63,6 +65,38 @@ TEST(RequestFields, NothingInThePlanIsOfUnknownOrigin) {
     const bool of_request = v1::GenerateRequest::descriptor()->FindFieldByName(name) != nullptr &&
                             !IsException(kNotInJobPlan, name);
     EXPECT_NE(of_request, IsException(kNotFromRequest, name)) << name;
+  }
+}
+
+// Ranks of the release before read no later field: a job that sets one must wait for a group whose
+// ranks can, else it would run as if it were not set.
+TEST(RequestFields, WhatEarlierRanksWouldIgnoreIsNeededOfAGroup) {
+  constexpr int kLastOfProtocol2 = 18;
+  for (int i = 0; i < JobPlan::descriptor()->field_count(); ++i) {
+    const FieldDescriptor* field = JobPlan::descriptor()->field(i);
+    if (field->number() <= kLastOfProtocol2) continue;
+    const FieldDescriptor* asked =
+        v1::GenerateRequest::descriptor()->FindFieldByName(field->name());
+    ASSERT_NE(nullptr, asked) << field->name();
+    v1::GenerateRequest request = Resolved();
+    Change(request, asked);
+    EXPECT_FALSE(NeedsOf(request).empty()) << field->name() << " has no line in needs.cc";
+  }
+}
+
+// What ranks of protocol 1 read: the values' names without their prefix.
+TEST(RequestFields, EveryValueHasItsWord) {
+  for (int kind = 1; kind <= v1::Scheduler_MAX; ++kind) {
+    v1::GenerateRequest request = Resolved();
+    request.set_scheduler(static_cast<v1::Scheduler>(kind));
+    EXPECT_EQ(v1::Scheduler_Name(kind),
+              "SCHEDULER_" + absl::AsciiStrToUpper(PlanOf(request)->scheduler_word()));
+  }
+  for (int type = 1; type <= v1::OutputType_MAX; ++type) {
+    v1::GenerateRequest request = Resolved();
+    request.set_output_type(static_cast<v1::OutputType>(type));
+    EXPECT_EQ(v1::OutputType_Name(type),
+              "OUTPUT_TYPE_" + absl::AsciiStrToUpper(PlanOf(request)->output_type_word()));
   }
 }
 

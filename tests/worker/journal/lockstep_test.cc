@@ -13,7 +13,7 @@ constexpr uint64_t kRing = 7, kUlysses = 8;
 // This rank, 0, in its first block.
 class LockstepTest : public testing::Test {
  protected:
-  LockstepTest() { Enter(BlockKind::kStep); }
+  LockstepTest() { EXPECT_EQ("", Enter(BlockKind::kStep)); }
   std::string Enter(BlockKind kind) {
     Lockstep::Entered entered = lockstep_.EnterBlock(kind);
     note_ = entered.note;

@@ -4,6 +4,7 @@
 
 #include <limits>
 
+#include <absl/strings/ascii.h>
 #include <gmock/gmock.h>
 #include <google/protobuf/unknown_field_set.h>
 #include <gtest/gtest.h>
@@ -114,6 +115,25 @@ TEST(WireOrders, EveryValueOfAnEnumIsKnown) {
     JobPlan plan = SomePlan();
     plan.set_output_type(static_cast<internal::v1::OutputType>(kind));
     EXPECT_TRUE(OrderOf(plan).problem.ok()) << kind;
+  }
+}
+
+// Frontends of protocol 1 read the word.
+TEST(WireOrders, EveryStageHasItsNumberAndItsWord) {
+  for (const Stage stage : {Stage::kTextEncode, Stage::kDenoise, Stage::kDecode}) {
+    internal::v1::Progress progress;
+    SetStage(stage, progress);
+    EXPECT_NE(internal::v1::STAGE_UNSPECIFIED, progress.stage());
+    EXPECT_EQ(internal::v1::Stage_Name(progress.stage()),
+              "STAGE_" + absl::AsciiStrToUpper(progress.stage_word()));
+  }
+}
+
+// A job that needs what no rank announces would wait for ever.
+TEST(WireOrders, ARankAnnouncesEveryCapability) {
+  const internal::v1::Hello hello = ToHello({});
+  for (int each = 1; each <= internal::v1::Capability_MAX; ++each) {
+    EXPECT_THAT(hello.capabilities(), testing::Contains(each));
   }
 }
 
