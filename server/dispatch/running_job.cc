@@ -60,6 +60,7 @@ std::optional<double> RunningJob::SecondsLeft(const RunProgress& progress, Time 
 }
 
 absl::Status RunningJob::Append(int64_t offset, std::string_view data) {
+  if (result_failed()) return result_error_;
   result_error_ = data.size() > kMaxChunkBytes
                       ? MakeError(absl::StatusCode::kInternal, "RESULT_CHUNK",
                                   absl::StrCat("a piece of the result has ", data.size(),

@@ -45,7 +45,7 @@ absl::StatusOr<JobState> StateOf(int64_t column) {
   for (const JobState state : kStates) {
     if (StateColumn(state) == column) return state;
   }
-  return MakeError(absl::StatusCode::kUnavailable, "STORE",
+  return MakeError(absl::StatusCode::kDataLoss, "STORE",
                    absl::StrCat("a stored job has the state ", column, ", which is unknown"));
 }
 

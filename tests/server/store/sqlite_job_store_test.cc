@@ -161,7 +161,7 @@ TEST_F(SqliteJobStoreTest, AStateThatIsNotKnownIsAnError) {
   auto connection = Connection::Open(Database(), "", Connection::Mode::kWrite).value();
   ASSERT_TRUE(connection->Run("UPDATE jobs SET state = 6").ok());
   const absl::Status status = store_->Get("default", "jobs/1").status();
-  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_TRUE(absl::IsDataLoss(status)) << status;
   EXPECT_NE(std::string::npos, status.message().find("state 6")) << status;
 }
 
