@@ -214,7 +214,7 @@ void RunSteps(const std::string& name, const Mesh& mesh, int steps, Communicator
                             .patch_size_t = model.config.patch_frames(),
                             .patch_size = 2};
   const Geometry geometry(mesh, world.rank(), {.text_count = 226, .video = layout.grid()});
-  const Links links = MakeLinks(world, mesh);
+  const MeshLinks links = MakeMeshLinks(world, mesh);
   const auto job = transformer->Prepare(geometry, links);
   const JobSpec spec{.steps = steps, .guidance_scale = 6, .scheduler = SchedulerKind::kDpm};
   const StepCommandSource run = [] { return StepCommand::kRun; };

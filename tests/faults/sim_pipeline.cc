@@ -192,7 +192,7 @@ class SimFamily final : public Family {
             .max_steps = 200,
             .max_text_tokens = 64};
   }
-  std::unique_ptr<Model> Load(const Placement& /*placement*/) const override {
+  std::unique_ptr<Model> Load(const LoadOptions& /*options*/) const override {
     throw std::logic_error("a simulated model has no tensors");
   }
 };

@@ -146,7 +146,7 @@ TEST_P(GpuSequence, ShardedEqualsWhole) {
   const double roundoff = dtype == at::kHalf ? 0x1p-11 : dtype == at::kFloat ? 0x1p-22 : 0x1p-8;
   for (const Mesh& mesh : {Mesh{1, 1, 2}, Mesh{1, 2, 1}}) {
     SpawnGpuRanks(2, [&](Communicator& world) {
-      const Links links = MakeLinks(world, mesh);
+      const MeshLinks links = MakeMeshLinks(world, mesh);
       const Geometry geometry(mesh, world.rank(), {.text_count = text, .video = {1, 1, video}});
       const HeadExchange exchange(geometry, *links.ulysses, heads);
       const Ring ring(geometry, *links.ring);

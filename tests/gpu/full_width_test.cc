@@ -41,7 +41,7 @@ Variant FiveB() {
 // One prediction of this rank's rows, [1, V_local, features] fp32 on the CPU. Text and input have
 // been rounded to the half type, so that fp32 sees the same numbers.
 at::Tensor Predict(const Variant& variant, at::ScalarType dtype, const Geometry& geometry,
-                   const Links& links) {
+                   const MeshLinks& links) {
   const auto model =
       Transformer::Load(variant.config, RandomWeights(), at::Device(at::kCUDA), dtype);
   const auto job = model->Prepare(geometry, links);
@@ -83,7 +83,7 @@ class GpuFullWidth : public testing::TestWithParam<Variant> {
   void Run(const Mesh& mesh, at::ScalarType dtype, const SharedBytes& result) const {
     const auto begin = std::chrono::steady_clock::now();
     SpawnGpuRanks(mesh.size(), [&](Communicator& world) {
-      const Links links = MakeLinks(world, mesh);
+      const MeshLinks links = MakeMeshLinks(world, mesh);
       const Geometry geometry(mesh, world.rank(),
                               {.text_count = kText, .video = {kFrames, kHeight / 2, kWidth / 2}});
       Keep(result, Predict(GetParam(), dtype, geometry, links), geometry.video_rows().begin);

@@ -95,8 +95,8 @@ void ExpectCpus(const JobWorld::View& rank, const char* name, Dtype dtype) {
   const RecordingSink gpu = Run(*pipeline, rank, spec, OutputKind::kLatent);
   const RecordingSink again = Run(*pipeline, rank, spec, OutputKind::kLatent);
   EXPECT_EQ(gpu.latents, again.latents) << name;
-  const RunOutcome cpu = RunOnMesh(folder.path(), {}, spec, {}, dtype);
-  const RunOutcome other = RunOnMesh(folder.path(), {.ring = 2}, spec, {}, dtype);
+  const RunResult cpu = RunOnMesh(folder.path(), {}, spec, {}, dtype);
+  const RunResult other = RunOnMesh(folder.path(), {.ring = 2}, spec, {}, dtype);
   const float* expected = cpu.sink.latents.data();
   const double apart = LatentRms(gpu.latents, expected);
   const double usual = LatentRms(other.sink.latents, expected);

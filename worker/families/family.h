@@ -16,7 +16,7 @@ struct Model;  // model.h
 enum class DeviceKind { kCpu, kCuda };
 
 // Where a rank's model goes, and from where.
-struct Placement {
+struct LoadOptions {
   std::string model_dir;
   int world_rank = 0;  // rank 0 alone loads what encodes the prompt and the picture
   DeviceKind device = DeviceKind::kCpu;
@@ -46,7 +46,7 @@ class Family {
 
   // Loads the weights, on the thread that will compute, inside its DeviceScope and inference mode.
   // Throws as Describe.
-  virtual std::unique_ptr<Model> Load(const Placement& placement) const = 0;
+  virtual std::unique_ptr<Model> Load(const LoadOptions& options) const = 0;
 };
 
 }  // namespace cogwheel

@@ -2,9 +2,9 @@
 
 namespace cogwheel {
 
-at::Device DeviceOf(const Placement& placement) {
-  if (placement.device == DeviceKind::kCpu) return at::kCPU;
-  return {at::kCUDA, static_cast<c10::DeviceIndex>(placement.device_idx)};
+at::Device DeviceOf(const LoadOptions& options) {
+  if (options.device == DeviceKind::kCpu) return at::kCPU;
+  return {at::kCUDA, static_cast<c10::DeviceIndex>(options.device_idx)};
 }
 
 at::ScalarType ScalarTypeOf(Dtype dtype) {

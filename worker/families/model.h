@@ -21,7 +21,7 @@
 // thread.
 namespace cogwheel {
 
-at::Device DeviceOf(const Placement& placement);
+at::Device DeviceOf(const LoadOptions& options);
 at::ScalarType ScalarTypeOf(Dtype dtype);
 
 // Text to the rows that the denoiser attends to. World rank 0 alone has one.
@@ -64,7 +64,7 @@ class Denoiser {
   // Floating-point operations of one step on this rank.
   virtual double StepOperations(const Geometry& geometry, bool guided) const = 0;
   // Throws as Footprint.
-  virtual std::unique_ptr<Job> Prepare(const Geometry& geometry, const Links& links) const = 0;
+  virtual std::unique_ptr<Job> Prepare(const Geometry& geometry, const MeshLinks& links) const = 0;
 };
 
 // Bytes of a picture, [height, width, 3] RGB. Borrowed.
@@ -86,14 +86,16 @@ class Codec {
   virtual int64_t PixelFrames(int64_t chunk_frames) const = 0;
   // The denoiser's latents as DecodeChunk takes them: [1, F, C, h, w] → [1, C, F, h, w].
   virtual at::Tensor Unscale(const at::Tensor& latents) const = 0;
-  // latents: [B, C, f, h, w], one chunk → [B, 3, PixelFrames(f), 8h, 8w].
+  // latents: [B, C, f, h, w], one chunk → [B, 3, PixelFrames(f), h·k, w·k] with k =
+  // pixels_per_latent().
   virtual at::Tensor DecodeChunk(const at::Tensor& latents, ConvCarry& carry) const = 0;
   virtual TilePlan DecodePlan() const = 0;
   // True when the reference would tile this size with tiling enabled.
   virtual bool TilesDecode(int64_t latent_height, int64_t latent_width) const = 0;
 
   // The picture as a clip of one frame of this size → posterior parameters [1, 2C, 1, h, w] (mean |
-  // log variance). `tiled` as above. On world rank 0 of a model that takes pictures.
+  // log variance). `tiled`: as the reference does with tiling enabled. On world rank 0 of a model
+  // that takes pictures.
   virtual at::Tensor EncodePicture(const Picture& picture, const ClipSize& size,
                                    bool tiled) const = 0;
   // A sample of the posterior as the denoiser takes it. noise: [1, C, 1, h, w] → [1, 1, C, h, w].

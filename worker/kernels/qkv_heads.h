@@ -4,6 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "worker/kernels/heads.h"
 #include "worker/kernels/layer_norm_modulate.h"
 #include "worker/kernels/linear.h"
 #include "worker/kernels/qk_norm_rope.h"
@@ -13,12 +14,6 @@ namespace cogwheel {
 struct QkvWeights {
   LinearWeights linear;             // [3E, E]: q, k, v one after the other
   LayerNormWeights norm_q, norm_k;  // [D]
-};
-
-// What attention takes: [B, S, N, D], the last stride 1.
-struct Heads {
-  at::Tensor q, k, v;
-  at::Tensor kv;  // [2, B, S, N, D]: k and v where they lie in one buffer, else undefined
 };
 
 // The heads of a shard's rows [B, S, E]: the projections, then QkNormRope of q and k. `rows` is

@@ -12,10 +12,10 @@ GroupLinks::GroupLinks(Communicator& world) : world_(world) {
   frames_ = world.Split(all, "frames");
 }
 
-const Links& GroupLinks::ForMesh(const Mesh& mesh) {
+const MeshLinks& GroupLinks::ForMesh(const Mesh& mesh) {
   const auto known = links_.find(mesh.ToString());
   if (known != links_.end()) return known->second;
-  return links_.emplace(mesh.ToString(), MakeLinks(world_, mesh)).first->second;
+  return links_.emplace(mesh.ToString(), MakeMeshLinks(world_, mesh)).first->second;
 }
 
 }  // namespace cogwheel

@@ -21,12 +21,12 @@ class GroupLinks {
   Communicator& carries() { return *carries_; }
   Communicator& frames() { return *frames_; }
   // Made when a job first has the mesh, on all ranks alike.
-  const Links& ForMesh(const Mesh& mesh);
+  const MeshLinks& ForMesh(const Mesh& mesh);
 
  private:
   Communicator& world_;
   std::unique_ptr<Communicator> carries_, frames_;
-  std::map<std::string, Links> links_;  // by mesh
+  std::map<std::string, MeshLinks> links_;  // by mesh
 };
 
 }  // namespace cogwheel

@@ -22,7 +22,7 @@ namespace cogwheel {
 namespace {
 
 // One job on its way through the stages; borrowed but for its shapes.
-struct RunningJob {
+struct StagedJob {
   const JobSpec& spec;
   const LatentLayout layout;
   const Geometry geometry;
@@ -67,10 +67,10 @@ class FamilyPipeline final : public Pipeline {
   GroupLinks& LinksOf(Communicator& world);
 
   // The three stages.
-  Inputs Encode(const RunningJob& job);
+  Inputs Encode(const StagedJob& job);
   // → [1, F, C, h, w], whole on every rank, without padding.
-  at::Tensor MakeLatents(const RunningJob& job, Inputs inputs);
-  void Emit(const RunningJob& job, const at::Tensor& latents);
+  at::Tensor MakeLatents(const StagedJob& job, Inputs inputs);
+  void Emit(const StagedJob& job, const at::Tensor& latents);
 
   const PipelineOptions options_;
   const c10::Stream stream_;  // of all work of this rank
@@ -94,7 +94,7 @@ GroupLinks& FamilyPipeline::LinksOf(Communicator& world) {
   return *links_;
 }
 
-Inputs FamilyPipeline::Encode(const RunningJob& job) {
+Inputs FamilyPipeline::Encode(const StagedJob& job) {
   job.agreement.AgreeToRun(BlockKind::kText);
   if (job.first()) job.sink.OnProgress(Stage::kTextEncode, 0, 1);
   Failpoint("rank.text");
@@ -122,7 +122,7 @@ Inputs FamilyPipeline::Encode(const RunningJob& job) {
   return inputs;
 }
 
-at::Tensor FamilyPipeline::MakeLatents(const RunningJob& job, Inputs inputs) {
+at::Tensor FamilyPipeline::MakeLatents(const StagedJob& job, Inputs inputs) {
   const Denoiser& denoiser = *model_->denoiser;
   const auto prepared =
       denoiser.Prepare(job.geometry, LinksOf(job.world).ForMesh(job.geometry.mesh()));
@@ -147,7 +147,7 @@ at::Tensor FamilyPipeline::MakeLatents(const RunningJob& job, Inputs inputs) {
   return latents.narrow(1, padding, job.layout.frames - padding);
 }
 
-void FamilyPipeline::Emit(const RunningJob& job, const at::Tensor& latents) {
+void FamilyPipeline::Emit(const StagedJob& job, const at::Tensor& latents) {
   if (job.spec.output == OutputKind::kLatent) {
     if (!job.first()) return;
     const at::Tensor values = latents[0].to(at::kCPU, at::kFloat).contiguous();
@@ -179,12 +179,12 @@ PipelineSeconds FamilyPipeline::Run(const JobSpec& spec, Communicator& world,
   const LatentLayout layout = LayOut(spec);
   const Geometry geometry = GeometryOf(spec, layout);
   StepAgreement agreement(world, journal, spec, PlanHash(spec, geometry.mesh()), command);
-  const RunningJob job = {.spec = spec,
-                          .layout = layout,
-                          .geometry = geometry,
-                          .world = world,
-                          .agreement = agreement,
-                          .sink = sink};
+  const StagedJob job = {.spec = spec,
+                         .layout = layout,
+                         .geometry = geometry,
+                         .world = world,
+                         .agreement = agreement,
+                         .sink = sink};
   PipelineSeconds seconds;
   Stopwatch watch;
   Inputs inputs = Encode(job);
@@ -203,16 +203,16 @@ std::unique_ptr<Pipeline> Pipeline::Create(const Family& family, const PipelineO
   const c10::InferenceMode inference;
   SetCpuThreads(options.cpu_threads);
   Failpoint("rank.load");
-  const Placement placement = {.model_dir = options.model_dir,
-                               .world_rank = options.world_rank,
-                               .device = options.device,
-                               .device_idx = options.device_idx,
-                               .dtype = options.dtype,
-                               .random_weights = options.random_weights,
-                               .read_bytes = options.read_bytes};
-  const c10::Stream stream = OpenStream(DeviceOf(placement));
+  const LoadOptions load = {.model_dir = options.model_dir,
+                            .world_rank = options.world_rank,
+                            .device = options.device,
+                            .device_idx = options.device_idx,
+                            .dtype = options.dtype,
+                            .random_weights = options.random_weights,
+                            .read_bytes = options.read_bytes};
+  const c10::Stream stream = OpenStream(DeviceOf(load));
   const DeviceScope scope(stream);
-  auto pipeline = std::make_unique<FamilyPipeline>(options, stream, family.Load(placement));
+  auto pipeline = std::make_unique<FamilyPipeline>(options, stream, family.Load(load));
   Failpoint("rank.warm_up");
   return pipeline;
 }

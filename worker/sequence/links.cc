@@ -6,7 +6,7 @@
 
 namespace cogwheel {
 
-Links MakeLinks(Communicator& world, const Mesh& mesh) {
+MeshLinks MakeMeshLinks(Communicator& world, const Mesh& mesh) {
   if (world.size() != mesh.size()) {
     throw std::invalid_argument("mesh " + mesh.ToString() + " has " + std::to_string(mesh.size()) +
                                 " places for " + std::to_string(world.size()) + " ranks");
@@ -15,7 +15,7 @@ Links MakeLinks(Communicator& world, const Mesh& mesh) {
   std::vector<int> ring, ulysses;  // members
   for (int i = 0; i < mesh.ring; ++i) ring.push_back(mesh.RankAt({own.cfg, i, own.ulysses}));
   for (int i = 0; i < mesh.ulysses; ++i) ulysses.push_back(mesh.RankAt({own.cfg, own.ring, i}));
-  Links links;
+  MeshLinks links;
   links.ring = world.Split(ring, "ring");
   links.ulysses = world.Split(ulysses, "ulysses");
   return links;

@@ -5,7 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "worker/comm/communicator.h"
-#include "worker/kernels/qkv_heads.h"
+#include "worker/kernels/heads.h"
 #include "worker/sequence/geometry.h"
 
 namespace cogwheel {

@@ -7,6 +7,18 @@
 
 #include "worker/comm/communicator.h"
 
+// The third idea of this room beside the exchange and the ring: a clip is decoded chunk after
+// chunk, and all ranks decode at once. Chunk i runs on rank i mod W, W chunks a round; before
+// convolution k runs, each rank hands the two frames that its chunk leaves to the rank of the next
+// chunk:
+//
+//   rank 0   chunk 0 ─ conv 0 ─ conv 1 ─ … ┐   chunk W ─ conv 0 ─ …
+//                          \       \        │       ▲ the last rank's, of the round before
+//   rank 1   chunk 1 ─ conv 0 ─ conv 1 ─ … ┤   chunk W+1 …
+//                          \       \        │
+//   rank 2   chunk 2 ─ conv 0 ─ conv 1 ─ … ┘   chunk W+2 …
+//
+// pipeline/decode.cc goes through the rounds.
 namespace cogwheel {
 
 // Carries the last two frames of each causal convolution's padded input from one chunk to the next.

@@ -39,7 +39,7 @@ JobSpec Job() {
           .output = OutputKind::kLatent};
 }
 
-RunOutcome RunWith(const std::string& model, Faults& faults, int faulty_rank, const Fault& fault) {
+RunResult RunWith(const std::string& model, Faults& faults, int faulty_rank, const Fault& fault) {
   faults.clear();
   faults.resize(kMesh.size());
   const auto wrap = [&](int rank, const JobWorld::View& own) -> JobWorld::View {
@@ -59,7 +59,7 @@ class OutOfStepTest : public testing::TestWithParam<Fault::Kind> {
 
 TEST_P(OutOfStepTest, IsFoundBeforeTheNextBlockIsThrough) {
   Faults faults;
-  const RunOutcome undisturbed = RunWith(folder_.path(), faults, /*faulty_rank=*/-1, {});
+  const RunResult undisturbed = RunWith(folder_.path(), faults, /*faulty_rank=*/-1, {});
   EXPECT_EQ(undisturbed.errors, std::vector<std::string>(4));
   const int starts = faults[0].world->starts();
   for (const int seed : {1, 2, 3}) {
@@ -70,7 +70,7 @@ TEST_P(OutOfStepTest, IsFoundBeforeTheNextBlockIsThrough) {
     SCOPED_TRACE("seed " + std::to_string(seed) + ": rank " + std::to_string(rank) + ", exchange " +
                  std::to_string(at));
     const auto begin = std::chrono::steady_clock::now();
-    const RunOutcome outcome =
+    const RunResult outcome =
         RunWith(folder_.path(), faults, rank, {.kind = GetParam(), .at_start = at});
     EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
     const int fault_block = faults[rank].world->fault_block();

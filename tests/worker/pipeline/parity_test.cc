@@ -28,7 +28,7 @@ void AddToTable(const ParityCase& parity_case, double latents, const FrameDiffer
   std::ofstream(path, std::ios::app) << line;
 }
 
-void ExpectDone(const RunOutcome& outcome) {
+void ExpectDone(const RunResult& outcome) {
   for (const std::string& error : outcome.errors) ASSERT_EQ(error, "");
 }
 
@@ -44,7 +44,7 @@ TEST_P(ParityTest, MatchesTheReference) {
   const at::Tensor frames = ReadTensor(expected, "frames");
 
   spec.output = OutputKind::kLatent;
-  const RunOutcome latent_run = RunOnMesh(folder.path(), GetParam().mesh, spec);
+  const RunResult latent_run = RunOnMesh(folder.path(), GetParam().mesh, spec);
   ExpectDone(latent_run);
   ASSERT_EQ(latent_run.sink.latents.size(), latents.numel());
   EXPECT_EQ(latent_run.sink.previews.size(), spec.steps / 2);
@@ -52,7 +52,7 @@ TEST_P(ParityTest, MatchesTheReference) {
       LatentDifference(latent_run.sink.latents, latents.const_data_ptr<float>());
 
   spec.output = OutputKind::kFrames;
-  const RunOutcome frame_run = RunOnMesh(folder.path(), GetParam().mesh, spec);
+  const RunResult frame_run = RunOnMesh(folder.path(), GetParam().mesh, spec);
   ExpectDone(frame_run);
   ASSERT_EQ(frame_run.sink.frames.size(), frames.numel());
   const FrameDifference frame_difference =
@@ -80,8 +80,8 @@ TEST(RepeatTest, SameMeshGivesTheSameBits) {
   JobSpec spec = ToSpec(description["request"]);
   spec.output = OutputKind::kLatent;
   for (const Mesh mesh : {Mesh{1, 2, 2}, Mesh{2, 1, 2}}) {
-    const RunOutcome first = RunOnMesh(folder.path(), mesh, spec);
-    const RunOutcome second = RunOnMesh(folder.path(), mesh, spec);
+    const RunResult first = RunOnMesh(folder.path(), mesh, spec);
+    const RunResult second = RunOnMesh(folder.path(), mesh, spec);
     ExpectDone(first);
     EXPECT_EQ(first.sink.latents, second.sink.latents) << mesh.ToString();
   }

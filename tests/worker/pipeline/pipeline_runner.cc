@@ -25,11 +25,11 @@ void RecordingSink::OnLatents(std::span<const float> values, int, int, int, int)
   latents.assign(values.begin(), values.end());
 }
 
-RunOutcome RunOnMesh(const std::string& model_dir, const Mesh& mesh, const JobSpec& spec,
-                     const StepCommandSource& command, Dtype dtype, const JobWorld& on) {
+RunResult RunOnMesh(const std::string& model_dir, const Mesh& mesh, const JobSpec& spec,
+                    const StepCommandSource& command, Dtype dtype, const JobWorld& on) {
   const int size = mesh.size();
   const auto ranks = MakeJournaledWorld(size, std::chrono::seconds(100), on.wire, on.hooks);
-  RunOutcome outcome;
+  RunResult outcome;
   outcome.errors.resize(size);
   outcome.planned_bytes.resize(size);
   outcome.operations.resize(size);

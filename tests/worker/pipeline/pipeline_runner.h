@@ -30,7 +30,7 @@ class RecordingSink final : public FrameSink {
   std::vector<float> latents;      // [F, C, h, w]
 };
 
-struct RunOutcome {
+struct RunResult {
   std::vector<std::string> errors;  // by world rank; empty: done
   std::vector<bool> cancelled;      // by world rank
   RecordingSink sink;               // world rank 0's
@@ -53,8 +53,8 @@ struct JobWorld {
 
 // Loads the model on every rank of the mesh, threads of this process, and runs one job. An image of
 // the job stays with rank 0 alone.
-RunOutcome RunOnMesh(const std::string& model_dir, const Mesh& mesh, const JobSpec& spec,
-                     const StepCommandSource& command = {}, Dtype dtype = Dtype::kFp32,
-                     const JobWorld& on = {});
+RunResult RunOnMesh(const std::string& model_dir, const Mesh& mesh, const JobSpec& spec,
+                    const StepCommandSource& command = {}, Dtype dtype = Dtype::kFp32,
+                    const JobWorld& on = {});
 
 }  // namespace cogwheel

@@ -41,7 +41,7 @@ TEST_F(PipelineTest, ACancelEndsAllRanksAtTheSamePoint) {
     for (const int cancel_at : {0, 1, 3}) {
       SCOPED_TRACE(mesh.ToString() + " at " + std::to_string(cancel_at));
       std::atomic<int> asked{0};
-      const RunOutcome outcome = RunOnMesh(folder_.path(), mesh, SmallJob(), [&] {
+      const RunResult outcome = RunOnMesh(folder_.path(), mesh, SmallJob(), [&] {
         return asked++ == cancel_at ? StepCommand::kCancel : StepCommand::kRun;
       });
       for (const bool cancelled : outcome.cancelled) EXPECT_TRUE(cancelled);
@@ -57,7 +57,7 @@ TEST_F(PipelineTest, ACancelEndsAllRanksAtTheSamePoint) {
 }
 
 TEST_F(PipelineTest, StopIsToldApartFromCancel) {
-  const RunOutcome outcome =
+  const RunResult outcome =
       RunOnMesh(folder_.path(), {1, 1, 2}, SmallJob(), [] { return StepCommand::kStop; });
   for (const std::string& error : outcome.errors) EXPECT_EQ(error, "the group is stopping");
 }
@@ -68,7 +68,7 @@ TEST_F(PipelineTest, ProgressAndPreviewsComeFromRankZero) {
   std::vector<uint8_t> preview;
   for (const Mesh& mesh : kMeshes) {
     SCOPED_TRACE(mesh.ToString());
-    const RunOutcome outcome = RunOnMesh(folder_.path(), mesh, spec);
+    const RunResult outcome = RunOnMesh(folder_.path(), mesh, spec);
     for (const std::string& error : outcome.errors) EXPECT_EQ(error, "");
     const auto& progress = outcome.sink.progress;
     ASSERT_GE(progress.size(), 10);
@@ -94,8 +94,8 @@ TEST_F(PipelineTest, AnUnguidedJobUsesTheWholeGroup) {
   JobSpec spec = SmallJob();
   spec.guidance_scale = 1;
   spec.output = OutputKind::kLatent;
-  const RunOutcome guided_group = RunOnMesh(folder_.path(), {2, 1, 2}, spec);
-  const RunOutcome flat = RunOnMesh(folder_.path(), {1, 2, 2}, spec);
+  const RunResult guided_group = RunOnMesh(folder_.path(), {2, 1, 2}, spec);
+  const RunResult flat = RunOnMesh(folder_.path(), {1, 2, 2}, spec);
   EXPECT_EQ(guided_group.errors, std::vector<std::string>(4));
   EXPECT_EQ(guided_group.sink.latents, flat.sink.latents);
   EXPECT_EQ(guided_group.planned_bytes, flat.planned_bytes);

@@ -49,7 +49,7 @@ class StepMeterTest : public testing::Test {
   void ExpectMetered(const Mesh& mesh, Wire wire) {
     SCOPED_TRACE(mesh.ToString() + (wire == Wire::kSockets ? " over sockets" : " over threads"));
     std::vector<Metered> ranks(mesh.size());
-    const RunOutcome outcome =
+    const RunResult outcome =
         RunOnMesh(folder_.path(), mesh, GuidedJob(), {}, Dtype::kFp32,
                   {.wire = wire, .hooks = [&](int rank) { return ranks[rank].Hooks(); }});
     EXPECT_EQ(outcome.errors, std::vector<std::string>(mesh.size()));
@@ -77,7 +77,7 @@ TEST_F(StepMeterTest, CountsOperationsAndWaits) {
 TEST_F(StepMeterTest, AnUnguidedJobTakesHalf) {
   JobSpec spec = GuidedJob();
   spec.guidance_scale = 1;
-  const RunOutcome outcome = RunOnMesh(folder_.path(), {2, 1, 1}, spec);
+  const RunResult outcome = RunOnMesh(folder_.path(), {2, 1, 1}, spec);
   EXPECT_EQ(outcome.operations[0] + outcome.operations[1], kJobOperations / 2);
 }
 

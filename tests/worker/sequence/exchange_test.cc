@@ -39,7 +39,7 @@ TEST_P(HeadExchangeTest, ToHeadsGivesTheBlocksRowsAndOwnHeads) {
   const Case c = GetParam();
   const Joint joint = MakeJoint(c.text + c.video, c.heads);
   SpawnTensorRanks(c.mesh.size(), [&](Communicator& world) {
-    const Links links = MakeLinks(world, c.mesh);
+    const MeshLinks links = MakeMeshLinks(world, c.mesh);
     const Geometry geometry = c.At(world.rank());
     const Range rows = geometry.rows();
     const auto mine = [&](const at::Tensor& x) { return x.narrow(1, rows.begin, rows.size()); };
@@ -72,7 +72,7 @@ TEST_P(HeadExchangeTest, ToRowsIsTheWayBack) {
   const Case c = GetParam();
   const Joint joint = MakeJoint(c.text + c.video, c.heads);
   SpawnTensorRanks(c.mesh.size(), [&](Communicator& world) {
-    const Links links = MakeLinks(world, c.mesh);
+    const MeshLinks links = MakeMeshLinks(world, c.mesh);
     const Geometry geometry = c.At(world.rank());
     const Range block = geometry.block(), heads = geometry.heads(c.heads);
     const at::Tensor attended = joint.v.narrow(1, block.begin, block.size())

@@ -93,7 +93,7 @@ TEST(RingTest, AFailingRankEndsTheAttentionOfAll) {
       SpawnTensorRanks(mesh.size(), [&](Communicator& world) {
         FaultCommunicator faulty(
             world, {.kind = Fault::Kind::kFail, .at_start = world.rank() == 3 ? at_start : -1});
-        const Links links = MakeLinks(faulty, mesh);
+        const MeshLinks links = MakeMeshLinks(faulty, mesh);
         const Geometry geometry(mesh, world.rank(), {.text_count = 5, .video = {1, 1, 12}});
         const HeadExchange exchange(geometry, *links.ulysses, 3);
         const Ring ring(geometry, *links.ring);

@@ -50,7 +50,7 @@ at::Tensor HeadsFirst(const at::Tensor& x) { return x.transpose(1, 2); }
 class ShardAttention {
  public:
   ShardAttention(Communicator& world, const Mesh& mesh, const Sizes& sizes)
-      : links_(MakeLinks(world, mesh)),
+      : links_(MakeMeshLinks(world, mesh)),
         geometry_(sizes.At(mesh, world.rank())),
         exchange_(geometry_, *links_.ulysses, sizes.heads),
         ring_(geometry_, *links_.ring) {}
@@ -66,7 +66,7 @@ class ShardAttention {
   }
 
  private:
-  const Links links_;
+  const MeshLinks links_;
   const Geometry geometry_;
   const HeadExchange exchange_;
   const Ring ring_;

@@ -17,18 +17,18 @@ namespace {
 
 // Calls load(weights) for a component's folder and notes what it took.
 template <typename Load>
-void LoadComponent(const std::string& component, const Placement& placement, const Load& load,
+void LoadComponent(const std::string& component, const LoadOptions& options, const Load& load,
                    std::vector<ComponentLoad>& loads) {
   const auto start = std::chrono::steady_clock::now();
-  const int64_t before = *placement.read_bytes;
-  if (placement.random_weights) {
+  const int64_t before = *options.read_bytes;
+  if (options.random_weights) {
     load(RandomWeights());
   } else {
-    load(WeightFiles(placement.model_dir + "/" + component, placement.read_bytes));
+    load(WeightFiles(options.model_dir + "/" + component, options.read_bytes));
   }
-  WaitFor(DeviceOf(placement));
+  WaitFor(DeviceOf(options));
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-  loads.push_back({component, *placement.read_bytes - before, took.count()});
+  loads.push_back({component, *options.read_bytes - before, took.count()});
 }
 
 class CogVideoX final : public Family {
@@ -37,20 +37,20 @@ class CogVideoX final : public Family {
                             bool random_weights) const override {
     return DescribeCogVideoX(model_dir, model_name, random_weights);
   }
-  std::unique_ptr<Model> Load(const Placement& placement) const override;
+  std::unique_ptr<Model> Load(const LoadOptions& options) const override;
 };
 
-std::unique_ptr<Model> CogVideoX::Load(const Placement& placement) const {
-  const CheckpointConfigs configs = ReadCheckpointConfigs(placement.model_dir);
-  const at::Device device = DeviceOf(placement);
-  const at::ScalarType dtype = ScalarTypeOf(placement.dtype);
-  const bool first = placement.world_rank == 0;
+std::unique_ptr<Model> CogVideoX::Load(const LoadOptions& options) const {
+  const CheckpointConfigs configs = ReadCheckpointConfigs(options.model_dir);
+  const at::Device device = DeviceOf(options);
+  const at::ScalarType dtype = ScalarTypeOf(options.dtype);
+  const bool first = options.world_rank == 0;
   auto model = std::make_unique<Model>();
   model->scheduler = configs.scheduler;
   model->preview = MakePreviewMap(configs.cogwheel.preview, configs.vae.latent_channels);
   model->takes_picture = configs.model_index.image_to_video();
   const auto load = [&](const std::string& component, const auto& with) {
-    LoadComponent(component, placement, with, model->loads);
+    LoadComponent(component, options, with, model->loads);
   };
   load("transformer", [&](const WeightSource& weights) {
     model->denoiser = Transformer::Load(configs.transformer, weights, device, dtype);
@@ -62,7 +62,7 @@ std::unique_ptr<Model> CogVideoX::Load(const Placement& placement) const {
   if (!first) return model;
   load("text_encoder", [&](const WeightSource& weights) {
     model->prompt_encoder =
-        std::make_unique<T5PromptEncoder>(placement.model_dir, configs, weights, device, dtype);
+        std::make_unique<T5PromptEncoder>(options.model_dir, configs, weights, device, dtype);
   });
   return model;
 }

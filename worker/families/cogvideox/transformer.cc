@@ -107,7 +107,7 @@ at::Tensor Transformer::Head(const at::Tensor& video_rows, const at::Tensor& tim
 // One job on one rank.
 class Transformer::ShardJob final : public Denoiser::Job {
  public:
-  ShardJob(const Transformer& model, const Geometry& geometry, const Links& links)
+  ShardJob(const Transformer& model, const Geometry& geometry, const MeshLinks& links)
       : model_(model),
         geometry_(geometry),
         exchange_(geometry, *links.ulysses, model.config_.num_attention_heads),
@@ -172,7 +172,7 @@ double Transformer::StepOperations(const Geometry& geometry, bool guided) const 
 }
 
 std::unique_ptr<Denoiser::Job> Transformer::Prepare(const Geometry& geometry,
-                                                    const Links& links) const {
+                                                    const MeshLinks& links) const {
   return std::make_unique<ShardJob>(*this, geometry, links);
 }
 

@@ -30,7 +30,7 @@ class Transformer final : public Denoiser {
   LatentLayout LayOut(const ClipSize& size) const override;
   JobFootprint Footprint(const Geometry& geometry, bool guided) const override;
   double StepOperations(const Geometry& geometry, bool guided) const override;
-  std::unique_ptr<Job> Prepare(const Geometry& geometry, const Links& links) const override;
+  std::unique_ptr<Job> Prepare(const Geometry& geometry, const MeshLinks& links) const override;
 
  private:
   class ShardJob;

@@ -92,7 +92,7 @@ at::Tensor Predict(const Model& model, const Recorded& recorded, const Mesh& mes
   for (int rank = 0; rank < mesh.size(); ++rank) {
     threads.emplace_back([&, rank] {
       const Geometry geometry(mesh, rank, SegmentsOf(recorded, model.config));
-      const Links links = MakeLinks(*world[rank], mesh);
+      const MeshLinks links = MakeMeshLinks(*world[rank], mesh);
       const Range text = geometry.text_rows(), video = geometry.video_rows();
       parts[rank] = model.transformer->Prepare(geometry, links)
                         ->Predict(recorded.text.narrow(1, text.begin, text.size()),
@@ -130,7 +130,7 @@ TEST_P(TransformerForward, StaysNearTheReferenceInHalfPrecision) {
   const Recorded recorded = ReadRecorded(GetParam());
   const Model model(recorded.checkpoint, at::kBFloat16);
   const auto alone = MakeLocalWorld(1, kTimeLimit);
-  const Links links = MakeLinks(*alone[0], {});
+  const MeshLinks links = MakeMeshLinks(*alone[0], {});
   const Geometry geometry({}, 0, SegmentsOf(recorded, model.config));
   const int64_t pt = model.config.patch_frames();
   const at::Tensor prediction =
