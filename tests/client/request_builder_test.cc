@@ -1,10 +1,14 @@
 #include "client/request_builder.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <set>
+#include <string>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -47,6 +51,36 @@ TEST(BuildRequest, WhatWasGivenIsSet) {
   EXPECT_TRUE(request->dynamic_cfg());
   EXPECT_EQ(request->scheduler(), v1::SCHEDULER_DDIM);
   EXPECT_FALSE(request->has_guidance_scale());
+}
+
+// A field of the API that no flag sets is one that nobody at a terminal has.
+TEST(BuildRequest, EveryFieldHasAFlagOrIsAnException) {
+  const std::set<std::string> exceptions = {
+      "image",   // read from a file; below
+      "labels",  // for programs
+      "detach",  // the command's: `generate` holds its job, `submit` never did
+  };
+  RequestFlags flags = Prompt();
+  flags.negative_prompt = "n";
+  flags.output_type = v1::OUTPUT_TYPE_FRAMES;
+  flags.model = "m";
+  flags.frames = flags.height = flags.width = 16;
+  flags.fps = flags.steps = flags.max_sequence_length = flags.priority = 1;
+  flags.guidance_scale = flags.deadline_seconds = 1;
+  flags.scheduler = v1::SCHEDULER_DPM;
+  flags.seed = 1;
+  flags.dynamic_cfg = flags.vae_tiling = true;
+  flags.request_id = "r";
+  const auto request = BuildRequest(flags);
+  ASSERT_TRUE(request.ok()) << request.status();
+  std::vector<const google::protobuf::FieldDescriptor*> set;
+  request->GetReflection()->ListFields(*request, &set);
+  const auto& type = *v1::GenerateRequest::descriptor();
+  for (int i = 0; i < type.field_count(); ++i) {
+    EXPECT_NE(exceptions.contains(type.field(i)->name()),
+              std::ranges::find(set, type.field(i)) != set.end())
+        << type.field(i)->name();
+  }
 }
 
 std::string Refusal(const RequestFlags& flags) {

@@ -204,6 +204,18 @@ TEST(ResolveRequest, FillsInTheModelsDefaults) {
   EXPECT_FALSE(resolved->has_deadline());
 }
 
+// Job.request shows what was used: a field that may be left out has its default filled in.
+TEST(ResolveRequest, NoOptionalFieldIsLeftOpen) {
+  const auto resolved = ResolveRequest(Legal(), TestModel(), /*random_seed=*/7);
+  ASSERT_TRUE(resolved.ok()) << resolved.status();
+  const auto& type = *GenerateRequest::descriptor();
+  for (int i = 0; i < type.field_count(); ++i) {
+    if (!type.field(i)->has_optional_keyword()) continue;
+    EXPECT_TRUE(resolved->GetReflection()->HasField(*resolved, type.field(i)))
+        << type.field(i)->name();
+  }
+}
+
 TEST(ResolveRequest, KeepsWhatWasGiven) {
   GenerateRequest request = Legal();
   request.set_seed(0);
