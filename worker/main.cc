@@ -1,14 +1,13 @@
-#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/config.h"
 #include "base/log.h"
+#include "base/usable_cpus.h"
 #include "worker/comm/nccl/nccl_communicator.h"
 #include "worker/device/gpu_count.h"
 #include "worker/launch/launcher.h"
@@ -45,9 +44,7 @@ std::optional<int> TakeLocalRank(std::vector<char*>& argv) {
 
 Machine ThisMachine() {
   GpuCount gpus = CountGpus();
-  return {.cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency())),
-          .gpus = gpus.count,
-          .why_no_gpus = std::move(gpus.why_none)};
+  return {.cores = UsableCpus(), .gpus = gpus.count, .why_no_gpus = std::move(gpus.why_none)};
 }
 
 int Launch(const WorkerSettings& settings, const std::vector<char*>& argv, StopSignals& signals) {
@@ -71,12 +68,13 @@ int Main(int argc, char** argv) {
   SetLogContext({{"program", "cogwheel-worker"}});
 
   config::v1::WorkerConfig config;
-  const absl::StatusOr<ConfigOutcome> outcome =
-      LoadConfig(static_cast<int>(arguments.size()), arguments.data(),
-                 {.name = "cogwheel-worker",
-                  .summary = "Runs the ranks of a group on this host.",
-                  .versions = VersionText()},
-                 config);
+  const absl::StatusOr<ConfigOutcome> outcome = LoadConfig(
+      static_cast<int>(arguments.size()), arguments.data(),
+      {.name = "cogwheel-worker",
+       .summary = "Runs the ranks of a group on this host. They share the CPUs that affinity and "
+                  "cgroup quotas leave to it.",
+       .versions = VersionText()},
+      config);
   if (!outcome.ok()) return Refuse(outcome.status());
   if (*outcome == ConfigOutcome::kPrinted) return 0;
   absl::StatusOr<WorkerSettings> settings = CheckSettings(config, ThisMachine());

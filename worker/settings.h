@@ -28,12 +28,12 @@ struct WorkerSettings {
   std::optional<double> device_peak_teraflops;  // nothing: by the device's name
   int step_timeout_seconds = 0;
   int shutdown_grace_seconds = 0;  // for the running job, after SIGTERM
-  int cpu_threads = 1;             // of each rank
+  int cpu_threads = 1;             // of each rank: its share of the machine's cores, at least 1
 };
 
 // What this machine has for its ranks to share.
 struct Machine {
-  int cores = 1;
+  int cores = 1;  // that this process may use: UsableCpus
   int gpus = 0;
   std::string why_no_gpus;
 };
