@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
+#include <utility>
 
 #include "base/log.h"
 
@@ -11,6 +13,15 @@ namespace {
 constexpr std::chrono::milliseconds kPollInterval{50};
 constexpr std::chrono::milliseconds kNow{0};
 constexpr int kInternalExitCode = 70;
+
+// How a rank's idle compute threads wait. They would spin for milliseconds, on CPUs that gRPC, the
+// encoder and other ranks need, and eat up a container's quota.
+constexpr char kWaitPolicy[] = "OMP_WAIT_POLICY";
+
+std::vector<std::pair<std::string, std::string>> RankEnvironment() {
+  if (std::getenv(kWaitPolicy) != nullptr) return {};  // the user's
+  return {{kWaitPolicy, "PASSIVE"}};
+}
 
 }  // namespace
 
@@ -55,6 +66,7 @@ int Launcher::Run() {
 absl::Status Launcher::StartAll() {
   for (int local_rank = 0; local_rank < options_.rank_count; ++local_rank) {
     ChildOptions child;
+    child.env = RankEnvironment();
     child.argv = options_.argv;
     child.argv.push_back("--local-rank");
     child.argv.push_back(std::to_string(local_rank));

@@ -30,9 +30,9 @@ struct LauncherOptions {
   int frontend_lost_exit_code = 69;  // ... is started again without being counted
 };
 
-// The parent of this host's ranks: starts them, prints one ready line when all stand in the group,
-// and starts all of them again when one ends. Owned by main's thread, which must be the one that
-// starts the ranks: they die with it.
+// The parent of this host's ranks: starts them (with OMP_WAIT_POLICY=PASSIVE unless it is set),
+// prints one ready line when all stand in the group, and starts all of them again when one ends.
+// Owned by main's thread, which must be the one that starts the ranks: they die with it.
 class Launcher {
  public:
   Launcher(LauncherOptions options, StopSignals& signals, const Clock& clock,

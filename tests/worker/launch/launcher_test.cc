@@ -1,6 +1,7 @@
 #include "worker/launch/launcher.h"
 
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
@@ -46,6 +47,14 @@ class LauncherTest : public testing::Test {
 TEST_F(LauncherTest, ARefusalIsNotTriedAgain) {
   EXPECT_EQ(Run("[ $1 = 1 ] && exit 2; exec sleep 60"), 2);
   EXPECT_TRUE(lines_.empty());
+}
+
+TEST_F(LauncherTest, IdleThreadsOfRanksBlockUnlessTheUserWillsOtherwise) {
+  unsetenv("OMP_WAIT_POLICY");
+  EXPECT_EQ(Run("[ \"$OMP_WAIT_POLICY\" = PASSIVE ] || exit 2"), 0);
+  setenv("OMP_WAIT_POLICY", "ACTIVE", /*replace=*/1);
+  EXPECT_EQ(Run("[ \"$OMP_WAIT_POLICY\" = ACTIVE ] || exit 2"), 0);
+  unsetenv("OMP_WAIT_POLICY");
 }
 
 TEST_F(LauncherTest, ALostGroupIsStartedAgainUntilTheBudgetIsUsed) {
