@@ -26,7 +26,7 @@ namespace {
 // One line for people, as every refusal of our programs.
 int Refuse(const absl::Status& status) {
   std::fprintf(stderr, "cogwheel-worker: %s\n", std::string(status.message()).c_str());
-  return kExitRefused;
+  return absl::IsUnavailable(status) ? kExitGroupLost : kExitRefused;
 }
 
 // Takes --local-rank K, which no user types, out of the arguments.
@@ -85,7 +85,12 @@ int Main(int argc, char** argv) {
     model = ServedFamily()->Describe(settings->model_dir, settings->model_name,
                                      settings->random_weights);
   });
-  if (!described.ok()) return Refuse(described);
+  if (!described.ok()) {
+    const int code = Refuse(described);
+    // The disk failed. Ranks read the checkpoint themselves, again and again within the budget.
+    const bool try_again = code == kExitGroupLost && !local_rank.has_value();
+    return try_again ? Launch(*settings, arguments, signals) : code;
+  }
   if (!settings->dtype.has_value()) settings->dtype = DefaultDtype(settings->device, model);
   const absl::Status fits = CheckDtypeFits(*settings->dtype, model);
   if (!fits.ok()) return Refuse(fits);

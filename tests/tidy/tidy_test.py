@@ -34,7 +34,7 @@ MAY_INCLUDE = {
     "worker/launch": [],
     "worker/rpc": ["worker/rank", "worker/pipeline", "worker/weights", "worker/media"],
     "worker/rank": ["worker/pipeline", "worker/journal"],
-    "worker/pipeline": ["worker/families", "worker/sequence", "worker/journal", "worker/comm", "worker/device"],
+    "worker/pipeline": ["worker/families", "worker/sequence", "worker/journal", "worker/comm", "worker/weights", "worker/device"],
     "worker/families/cogvideox": ["worker/families", "worker/sequence", "worker/kernels", "worker/weights", "worker/device"],
     "worker/families": ["worker/sequence"],
     "worker/weights": ["worker/device"],

@@ -40,7 +40,8 @@ class Family {
   virtual ~Family() = default;
 
   // Throws std::invalid_argument on a missing or damaged checkpoint, with the file and what is
-  // wrong with it. Cheap: reads no weights. model_name: empty for the checkpoint's own.
+  // wrong with it; where the disk fails, what DescribeFailure calls kIo. Cheap: reads no weights.
+  // model_name: empty for the checkpoint's own.
   virtual ModelDescription Describe(const std::string& model_dir, const std::string& model_name,
                                     bool random_weights) const = 0;
 

@@ -1,5 +1,6 @@
 #include "worker/pipeline/failure.h"
 
+#include <filesystem>
 #include <new>
 #include <stdexcept>
 
@@ -7,6 +8,7 @@
 
 #include "worker/comm/communicator.h"
 #include "worker/pipeline/pipeline.h"
+#include "worker/weights/open_file.h"
 
 namespace cogwheel {
 namespace {
@@ -33,6 +35,11 @@ Failure DescribeFailure(const std::exception_ptr& error) {
     return {FailureKind::kOutOfMemory, "out of memory"};
   } catch (const std::invalid_argument& invalid) {
     return {FailureKind::kInvalid, FirstLine(invalid.what())};
+  } catch (const ReadError& unread) {
+    return {FailureKind::kIo, FirstLine(unread.what())};
+  } catch (const std::filesystem::filesystem_error& failed) {
+    return {IsWrongPath(failed.code()) ? FailureKind::kInvalid : FailureKind::kIo,
+            FirstLine(failed.what())};
   } catch (const c10::Error& broken) {
     // The CPU allocator reports exhaustion by an ordinary check whose text is the only mark.
     const std::string message = FirstLine(broken.what_without_backtrace());

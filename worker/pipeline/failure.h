@@ -8,7 +8,8 @@
 namespace cogwheel {
 
 enum class FailureKind {
-  kInvalid,      // std::invalid_argument: the job or checkpoint is wrong
+  kInvalid,  // std::invalid_argument, or no such path: the job or checkpoint is wrong
+  kIo,       // ReadError, std::filesystem::filesystem_error: a disk failed; later it may be well
   kOutOfMemory,  // c10::OutOfMemoryError, std::bad_alloc
   kComm,         // CommError: the group is lost
   kOutOfStep,    // CommError too: ranks stood at different points of the program

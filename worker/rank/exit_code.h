@@ -7,7 +7,8 @@ inline constexpr int kExitLeft = 0;     // asked to leave: drained, or the front
 inline constexpr int kExitRefused = 2;  // settings, mesh or checkpoint cannot work: no restart
 // The frontend is gone, or was not there yet: restart and dial again; no failure of ours.
 inline constexpr int kExitFrontendLost = 69;
-inline constexpr int kExitInternal = 70;   // a bug, a hang, or a job failed among its collectives
-inline constexpr int kExitGroupLost = 75;  // the epoch is over: restart and form anew
+inline constexpr int kExitInternal = 70;  // a bug, a hang, or a job failed among its collectives
+// The epoch is over, or the disk failed while the checkpoint was read: restart and form anew.
+inline constexpr int kExitGroupLost = 75;
 
 }  // namespace cogwheel

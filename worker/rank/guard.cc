@@ -11,6 +11,7 @@ absl::StatusCode CodeOf(const Failure& failure) {
       return absl::StatusCode::kInvalidArgument;
     case FailureKind::kOutOfMemory:
       return absl::StatusCode::kResourceExhausted;
+    case FailureKind::kIo:
     case FailureKind::kComm:
     case FailureKind::kOutOfStep:
       return absl::StatusCode::kUnavailable;

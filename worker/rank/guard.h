@@ -9,7 +9,7 @@
 // The border between the tensor world, which throws, and the rest, which returns statuses.
 namespace cogwheel {
 
-// kInvalid → INVALID_ARGUMENT, kOutOfMemory → RESOURCE_EXHAUSTED, kComm and kOutOfStep →
+// kInvalid → INVALID_ARGUMENT, kOutOfMemory → RESOURCE_EXHAUSTED, kIo, kComm and kOutOfStep →
 // UNAVAILABLE, kCancelled → CANCELLED (ABORTED when the group is stopping), kInternal → INTERNAL.
 absl::Status ToStatus(const Failure& failure);
 // Of a status from here: the ranks stood at different points of the program (a payload's name).

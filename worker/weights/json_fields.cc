@@ -1,16 +1,12 @@
 #include "worker/weights/json_fields.h"
 
 #include <cmath>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <stdexcept>
 #include <utility>
 
 namespace cogwheel {
 namespace {
 
-constexpr uintmax_t kMaxFileBytes = 16 << 20;
 // Deeper nesting is an attack on the parser, not a configuration.
 constexpr int kMaxDepth = 32;
 
@@ -126,20 +122,6 @@ std::string PrintableName(const std::string& name) {
   std::string printable;
   for (const char c : name.substr(0, kMaxBytes)) printable += c >= ' ' && c <= '~' ? c : '?';
   return printable + (name.size() > kMaxBytes ? "..." : "");
-}
-
-std::string ReadSmallFile(const std::string& path) {
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error)) {
-    throw std::invalid_argument(path + " is missing");
-  }
-  if (std::filesystem::file_size(path, error) > kMaxFileBytes) {
-    throw std::invalid_argument(path + " is larger than " + std::to_string(kMaxFileBytes) +
-                                " bytes");
-  }
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw std::invalid_argument(path + " cannot be read");
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
 }  // namespace cogwheel

@@ -48,7 +48,4 @@ class JsonFields {
 // A name out of an untrusted file, for messages: printable ASCII, at most 120 bytes.
 std::string PrintableName(const std::string& name);
 
-// The text of a small file; throws std::invalid_argument when it is missing or larger than 16 MiB.
-std::string ReadSmallFile(const std::string& path);
-
 }  // namespace cogwheel

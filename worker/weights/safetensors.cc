@@ -1,15 +1,11 @@
 #include "worker/weights/safetensors.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <set>
 #include <stdexcept>
 #include <utility>
-
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
@@ -157,29 +153,6 @@ std::map<std::string, TensorEntry> ParseSafetensors(std::string_view start, int6
   return tensors;
 }
 
-OpenFile::OpenFile(const std::string& path)
-    : path_(path), fd_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
-  if (fd_ < 0) throw std::invalid_argument(path + " cannot be opened: " + std::strerror(errno));
-}
-
-OpenFile::~OpenFile() { close(fd_); }
-
-int64_t OpenFile::bytes() const {
-  struct stat info = {};
-  return fstat(fd_, &info) == 0 && S_ISREG(info.st_mode) ? info.st_size : 0;
-}
-
-void OpenFile::Read(int64_t offset, std::span<std::byte> into) const {
-  while (!into.empty()) {
-    const ssize_t got = pread(fd_, into.data(), into.size(), offset);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw std::invalid_argument(path_ + " cannot be read: " + std::strerror(errno));
-    if (got == 0) Refuse(path_, "it now ends at byte " + std::to_string(offset));
-    into = into.subspan(got);
-    offset += got;
-  }
-}
-
 SafetensorsFile::SafetensorsFile(const std::string& path) : file_(path) {
   const int64_t bytes = file_.bytes();
   start_.resize(std::min<int64_t>(bytes, kLengthBytes));
@@ -196,11 +169,11 @@ std::string_view SafetensorsFile::header() const {
 TensorFolder::TensorFolder(const std::string& folder) : folder_(folder) {
   for (const char* stem : {"diffusion_pytorch_model", "model"}) {
     const std::string path = folder + "/" + stem + ".safetensors";
-    if (access((path + ".index.json").c_str(), F_OK) == 0) {
+    if (std::filesystem::exists(path + ".index.json")) {
       OpenIndex(path + ".index.json");
       return;
     }
-    if (access(path.c_str(), F_OK) == 0) {
+    if (std::filesystem::exists(path)) {
       files_.push_back(std::make_unique<SafetensorsFile>(path));
       for (const auto& [name, entry] : files_[0]->tensors()) where_[name] = 0;
       return;

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "worker/weights/open_file.h"
+
 // The safetensors file format, read and written. The bytes are not trusted. No torch.
 namespace cogwheel {
 
@@ -31,26 +33,8 @@ struct TensorEntry {
 std::map<std::string, TensorEntry> ParseSafetensors(std::string_view start, int64_t file_bytes,
                                                     const std::string& file);
 
-// A file open for reading, on any thread. Not mapped: where it is cut off meanwhile, a read of a
-// mapping ends the process.
-class OpenFile {
- public:
-  explicit OpenFile(const std::string& path);
-  ~OpenFile();
-  OpenFile(const OpenFile&) = delete;
-  OpenFile& operator=(const OpenFile&) = delete;
-
-  const std::string& path() const { return path_; }
-  int64_t bytes() const;  // 0 unless it is a regular file
-  // Throws std::invalid_argument when it has not that many bytes any more or cannot be read.
-  void Read(int64_t offset, std::span<std::byte> into) const;
-
- private:
-  const std::string path_;
-  const int fd_;
-};
-
-// Immutable: all methods may be called on any thread.
+// Immutable: all methods may be called on any thread. Throws as OpenFile, and std::invalid_argument
+// for a damaged file.
 class SafetensorsFile {
  public:
   explicit SafetensorsFile(const std::string& path);
@@ -59,7 +43,7 @@ class SafetensorsFile {
   const std::map<std::string, TensorEntry>& tensors() const { return tensors_; }
   // The JSON header as it stands in the file, for digests.
   std::string_view header() const;
-  // The file's bytes from `offset` on; throws like OpenFile::Read.
+  // The file's bytes from `offset` on; throws as OpenFile::Read.
   void Read(int64_t offset, std::span<std::byte> into) const { file_.Read(offset, into); }
 
  private:
@@ -71,7 +55,8 @@ class SafetensorsFile {
 // All tensors of a component folder: one file, or the shards that its index names.
 class TensorFolder {
  public:
-  // Looks for diffusion_pytorch_model or model, .safetensors or .safetensors.index.json.
+  // Looks for diffusion_pytorch_model or model, .safetensors or .safetensors.index.json. Throws as
+  // SafetensorsFile, and std::filesystem::filesystem_error.
   explicit TensorFolder(const std::string& folder);
 
   struct Found {

@@ -24,8 +24,8 @@ class WeightReader {
   explicit WeightReader(std::shared_ptr<std::atomic<int64_t>> read_bytes)
       : read_bytes_(std::move(read_bytes)) {}
 
-  // [bytes] uint8, ready for whatever the calling thread's stream does next. Throws
-  // std::invalid_argument when the file is cut off or cannot be read.
+  // [bytes] uint8, ready for whatever the calling thread's stream does next. Throws as
+  // OpenFile::Read.
   at::Tensor Read(const SafetensorsFile& file, int64_t offset, int64_t bytes, at::Device device);
 
  private:

@@ -31,8 +31,8 @@ class WeightSource {
                           at::ScalarType dtype) const = 0;
 };
 
-// The files of a component's folder (transformer/, vae/, text_encoder/). Load throws as well where
-// a file was cut off meanwhile.
+// The files of a component's folder (transformer/, vae/, text_encoder/). Load also throws as
+// OpenFile::Read.
 class WeightFiles final : public WeightSource {
  public:
   // `read_bytes` rises while files are read, on any thread.

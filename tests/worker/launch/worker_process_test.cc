@@ -1,7 +1,12 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
+#include <optional>
 #include <string>
+#include <vector>
+
+#include <unistd.h>
 
 #include <google/protobuf/unknown_field_set.h>
 #include <gtest/gtest.h>
@@ -20,6 +25,7 @@ using internal::v1::FrontendMessage;
 using internal::v1::RankMessage;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+namespace fs = std::filesystem;
 
 constexpr int kRanks = 2;
 
@@ -227,6 +233,74 @@ TEST(RankProcessTest, AFrontendThatIsNotThereIsNoFailureOfTheRank) {
   auto rank = ChildProcess::Start(options);
   ASSERT_TRUE(rank.ok()) << rank.status();
   EXPECT_EQ(rank->Wait(seconds(40)), kExitFrontendLost);
+}
+
+// A copy of the model whose disk fails: the first byte of /proc/self/mem cannot be read (EIO).
+class FailingDiskTest : public WorkerProcessTest {
+ protected:
+  void SetUp() override {
+    folder_ =
+        fs::temp_directory_path() / ("cogwheel-disk-" + std::to_string(getpid()) + "-" +
+                                     testing::UnitTest::GetInstance()->current_test_info()->name());
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+    for (const fs::directory_entry& part :
+         fs::directory_iterator(COGWHEEL_SOURCE_DIR "/models/shapes")) {
+      fs::create_symlink(part.path(), folder_ / part.path().filename());
+    }
+    PointTo("/proc/self/mem");
+  }
+  void TearDown() override {
+    worker_.reset();
+    fs::remove_all(folder_);
+  }
+  // What model_index.json is; at once, so that no reader misses it.
+  void PointTo(const fs::path& target) const {
+    fs::create_symlink(target, folder_ / "next");
+    fs::rename(folder_ / "next", folder_ / "model_index.json");
+  }
+  void StartWorker(std::vector<std::string> more = {}) {
+    ChildOptions options;
+    options.argv = {COGWHEEL_WORKER, "--frontend", frontend_.address(), "--model", folder_};
+    options.argv.insert(options.argv.end(), more.begin(), more.end());
+    options.drop_cogwheel_env = true;
+    options.log_file = folder_ / "log";
+    auto child = ChildProcess::Start(options);
+    ASSERT_TRUE(child.ok()) << child.status();
+    worker_.emplace(*std::move(child));
+  }
+  // How often the worker or a rank said so.
+  int Said(const std::string& words) const {
+    std::ifstream log(folder_ / "log");
+    int count = 0;
+    for (std::string line; std::getline(log, line);) count += line.find(words) != std::string::npos;
+    return count;
+  }
+  const std::string cause_ = "model_index.json cannot be read at byte 0: Input/output error";
+  fs::path folder_;
+};
+
+TEST_F(FailingDiskTest, ItIsTriedAgainUntilTheBudgetIsUsed) {
+  StartWorker({"--local-rank", "0"});
+  EXPECT_EQ(worker_->Wait(seconds(20)), kExitGroupLost);
+  EXPECT_EQ(Said(cause_), 1);
+  StartWorker();
+  EXPECT_EQ(worker_->Wait(seconds(60)), kExitGroupLost);
+  EXPECT_EQ(Said(cause_), 1 + 1 + 6);  // the launcher, then its rank: once and five restarts
+}
+
+TEST_F(FailingDiskTest, OneThatIsWellAgainIsNoMatter) {
+  StartWorker();
+  while (Said(cause_) < 2) ASSERT_EQ(worker_->Wait(milliseconds(10)), std::nullopt);
+  PointTo(COGWHEEL_SOURCE_DIR "/models/shapes/model_index.json");
+  EXPECT_TRUE(frontend_.WaitForRanks(1, seconds(20)));
+}
+
+TEST_F(FailingDiskTest, AMissingFileIsRefusedAtOnce) {
+  PointTo(folder_ / "gone");
+  StartWorker();
+  EXPECT_EQ(worker_->Wait(seconds(20)), kExitRefused);
+  EXPECT_EQ(Said("model_index.json is missing"), 1);
 }
 
 TEST_F(WorkerProcessTest, ComesBackWhenTheFrontendEndsTheEpoch) {

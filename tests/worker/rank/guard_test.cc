@@ -1,5 +1,7 @@
 #include "worker/rank/guard.h"
 
+#include <cerrno>
+#include <filesystem>
 #include <new>
 #include <stdexcept>
 
@@ -7,9 +9,14 @@
 
 #include "worker/comm/communicator.h"
 #include "worker/pipeline/pipeline.h"
+#include "worker/weights/open_file.h"
 
 namespace cogwheel {
 namespace {
+
+std::filesystem::filesystem_error FileError(int error) {
+  return {"status", "/model/vae", std::error_code(error, std::generic_category())};
+}
 
 TEST(GuardTest, EveryKindOfFailureHasItsStatus) {
   struct Row {
@@ -21,6 +28,12 @@ TEST(GuardTest, EveryKindOfFailureHasItsStatus) {
       {[] {}, absl::StatusCode::kOk, ""},
       {[] { throw std::invalid_argument("no such tensor\nsecond line"); },
        absl::StatusCode::kInvalidArgument, "no such tensor"},
+      {[] { throw ReadError("x cannot be read at byte 7: Stale file handle\nsecond line"); },
+       absl::StatusCode::kUnavailable, "x cannot be read at byte 7: Stale file handle"},
+      {[] { throw FileError(EIO); }, absl::StatusCode::kUnavailable,
+       "filesystem error: status: Input/output error [/model/vae]"},
+      {[] { throw FileError(ENOENT); }, absl::StatusCode::kInvalidArgument,
+       "filesystem error: status: No such file or directory [/model/vae]"},
       {[] { throw std::bad_alloc(); }, absl::StatusCode::kResourceExhausted, "out of memory"},
       {[] { throw CommError("rank 1 is gone"); }, absl::StatusCode::kUnavailable, "rank 1 is gone"},
       {[] { throw CommError("out of step: x"); }, absl::StatusCode::kUnavailable, "out of step: x"},

@@ -7,6 +7,7 @@
 
 #include "tests/support/journaled_ranks.h"
 #include "worker/rank/exit_code.h"
+#include "worker/weights/open_file.h"
 
 namespace cogwheel {
 namespace {
@@ -95,7 +96,7 @@ class RankLoopTest : public testing::Test {
                        },
                    .load =
                        [&](int) {
-                         if (load_fails_) throw std::invalid_argument("x.safetensors: damaged");
+                         if (on_load_) on_load_();
                          auto pipeline = std::make_unique<FakePipeline>();
                          pipeline->on_run = on_run_;
                          return pipeline;
@@ -109,8 +110,8 @@ class RankLoopTest : public testing::Test {
   Watchdog watchdog_{{.clock = clock_}};
   JobMailbox mailbox_{64};
   FakeLink link_;
-  std::function<void()> on_run_;
-  bool connect_fails_ = false, load_fails_ = false, drain_ = false;
+  std::function<void()> on_load_, on_run_;
+  bool connect_fails_ = false, drain_ = false;
 };
 
 TEST_F(RankLoopTest, RunsJobAfterJobUntilTheEpochEnds) {
@@ -294,9 +295,16 @@ TEST_F(RankLoopTest, AGroupThatDoesNotFormEndsTheRank) {
   connect_fails_ = true;
   Put(AssignOrder{.epoch = kEpoch});
   EXPECT_EQ(Run(), kExitGroupLost);
-  load_fails_ = true;
+}
+
+// A wrong checkpoint is wrong for ever, a disk that failed may be well on the next start.
+TEST_F(RankLoopTest, WhyWeightsDoNotLoadDecidesWhetherTheRankIsStartedAgain) {
+  on_load_ = [] { throw std::invalid_argument("x.safetensors: damaged"); };
   Put(AssignOrder{.epoch = kEpoch});
   EXPECT_EQ(Run(), kExitRefused);
+  on_load_ = [] { throw ReadError("x.safetensors cannot be read at byte 7: Input/output error"); };
+  Put(AssignOrder{.epoch = kEpoch});
+  EXPECT_EQ(Run(), kExitGroupLost);
 }
 
 TEST_F(RankLoopTest, DrainsBetweenJobs) {

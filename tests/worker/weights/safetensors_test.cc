@@ -230,8 +230,9 @@ TEST_F(Folder, AFileCutOffWhileItIsOpenIsAnErrorThatNamesIt) {
   EXPECT_EQ(bytes.back(), std::byte{1});
   std::filesystem::resize_file(dir_ / "model.safetensors", 300);
   EXPECT_THAT([&] { file.Read(entry.offset, bytes); },
-              ThrowsMessage<std::invalid_argument>(
+              ThrowsMessage<ReadError>(
                   AllOf(HasSubstr("model.safetensors"), HasSubstr("now ends at byte 300"))));
+  ExpectRefused("outside");  // it stays cut off: a fresh start says so
 }
 
 }  // namespace

@@ -119,7 +119,7 @@ TEST_F(WeightsFile, AFileCutOffWhileItLoadsIsAnErrorThatNamesIt) {
       [&] {
         weights.Load("bf16", {2, 3}, at::kCPU, at::kFloat);
       },
-      ThrowsMessage<std::invalid_argument>(
+      ThrowsMessage<ReadError>(
           AllOf(HasSubstr("diffusion_pytorch_model.safetensors"), HasSubstr("ends at"))));
 }
 

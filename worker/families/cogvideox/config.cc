@@ -9,6 +9,7 @@
 
 #include "worker/families/cogvideox/config_fields.h"
 #include "worker/weights/json_fields.h"
+#include "worker/weights/open_file.h"
 
 namespace cogwheel {
 namespace {
@@ -227,8 +228,7 @@ ModelIndex ParseModelIndex(const std::string& text, const std::string& file) {
 }
 
 CheckpointConfigs ReadCheckpointConfigs(const std::string& model_dir) {
-  std::error_code error;
-  if (!std::filesystem::is_directory(model_dir, error)) {
+  if (!std::filesystem::is_directory(model_dir)) {
     throw std::invalid_argument("checkpoint folder " + model_dir + " does not exist");
   }
   const auto parse = [&model_dir](auto parser, const std::string& name) {
@@ -242,7 +242,7 @@ CheckpointConfigs ReadCheckpointConfigs(const std::string& model_dir) {
   configs.text_encoder = parse(ParseTextEncoderConfig, "text_encoder/config.json");
   configs.scheduler = parse(ParseSchedulerConfig, "scheduler/scheduler_config.json");
   configs.tokenizer = parse(ParseTokenizerConfig, "tokenizer/tokenizer_config.json");
-  if (std::filesystem::exists(model_dir + "/cogwheel.json", error)) {
+  if (std::filesystem::exists(model_dir + "/cogwheel.json")) {
     configs.cogwheel = parse(ParseCogwheelJson, "cogwheel.json");
   }
   CheckFit(configs, model_dir);

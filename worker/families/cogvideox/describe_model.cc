@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <fstream>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -14,6 +13,7 @@
 #include "worker/families/cogvideox/prompt_encoder.h"
 #include "worker/families/cogvideox/transformer.h"
 #include "worker/families/cogvideox/vae.h"
+#include "worker/weights/open_file.h"
 #include "worker/weights/safetensors.h"
 #include "worker/weights/weight_source.h"
 
@@ -28,13 +28,13 @@ constexpr double kDefaultGuidanceScale = 6;
 constexpr int kMaxSteps = 200;
 
 void AddFile(Sha256& sha, const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw std::invalid_argument(path.string() + ": cannot be read");
+  const OpenFile file(path.string());
   sha.Update(path.filename().string() + "\n");
   std::array<char, 65536> buffer;
-  while (file) {
-    file.read(buffer.data(), buffer.size());
-    sha.Update(std::string_view(buffer.data(), file.gcount()));
+  int64_t offset = 0;
+  while (const size_t got = file.ReadSome(offset, std::as_writable_bytes(std::span(buffer)))) {
+    sha.Update(std::string_view(buffer.data(), got));
+    offset += static_cast<int64_t>(got);
   }
 }
 

@@ -11,7 +11,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "worker/weights/json_fields.h"
+#include "worker/weights/open_file.h"
 
 namespace cogwheel {
 namespace {
