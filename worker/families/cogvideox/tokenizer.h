@@ -20,8 +20,8 @@ namespace cogwheel {
 // tokenizer drops the mark. Thread-compatible.
 class Tokenizer {
  public:
-  // Reads spiece.model of a tokenizer folder. Throws std::invalid_argument when it is missing or
-  // damaged.
+  // Reads spiece.model of a tokenizer folder. Throws as ReadSmallFile, and std::invalid_argument
+  // when it is damaged.
   static std::unique_ptr<Tokenizer> Load(const std::string& folder, const TokenizerConfig& config);
   ~Tokenizer();
 

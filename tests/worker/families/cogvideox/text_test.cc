@@ -1,6 +1,7 @@
 // Tokenizer ids against the Python tokenizer, the text encoder against the reference.
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <span>
@@ -15,6 +16,7 @@
 #include "tests/support/checkpoint_builder.h"
 #include "worker/families/cogvideox/text_encoder.h"
 #include "worker/families/cogvideox/tokenizer.h"
+#include "worker/weights/open_file.h"
 #include "worker/weights/weight_source.h"
 
 namespace cogwheel {
@@ -64,6 +66,20 @@ TEST(TokenizerTest, AdditionalSpecialTokensAreRecognised) {
   const auto tokenizer = Tokenizer::Load(GoldenPath(""), config);
   EXPECT_THAT(tokenizer->Encode("<zeta> <alpha> <mid> a red circle", 9),
               ::testing::ElementsAre(291, 292, 293, 3, 147, 17, 1, 0, 0));
+}
+
+TEST(TokenizerTest, ADiskThatFailsIsNoDamagedModel) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path() + "/spiece.model";
+  std::ofstream(path) << "no model";
+  EXPECT_THAT(
+      [&] { Tokenizer::Load(folder.path(), {}); },
+      ::testing::ThrowsMessage<std::invalid_argument>(::testing::HasSubstr(path + " is damaged")));
+  std::filesystem::remove(path);
+  std::filesystem::create_symlink("/proc/self/mem", path);  // whose first byte gives EIO
+  EXPECT_THAT([&] { Tokenizer::Load(folder.path(), {}); },
+              ::testing::ThrowsMessage<ReadError>(
+                  ::testing::HasSubstr(path + " cannot be read at byte 0")));
 }
 
 TEST(TokenizerTest, AMissingModelIsNamed) {
