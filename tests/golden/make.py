@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Regenerates the recorded results of this folder from the reference; see README.md.
 
-    make.py [images] [checkpoints] [cases] [NAME...] [ops] [networks] [tokens]
+    make.py [images] [checkpoints] [cases] [NAME...] [ops] [networks] [tokens] [many_scripts]
     no word: everything
 """
 
@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 import case_list
 import checkpoint_list
+import many_scripts
 import networks
 import ops
 import pictures
@@ -126,7 +127,8 @@ def make_tokens():
 
 
 PARTS = {"images": lambda: pictures.write(HERE / "images"), "checkpoints": make_checkpoints,
-         "ops": make_ops, "networks": make_networks, "tokens": make_tokens}
+         "ops": make_ops, "networks": make_networks, "tokens": make_tokens,
+         "many_scripts": many_scripts.write}
 
 
 def main(words):

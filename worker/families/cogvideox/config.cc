@@ -24,13 +24,6 @@ constexpr IntBounds kSide{2, 16384};
 constexpr IntBounds kFrames{1, 4096};
 constexpr double kMinEpsilon = 1e-12, kMaxEpsilon = 0.1;
 
-// The architecture is fixed: a key that would change it is refused, not ignored. It may be missing
-// or null, but must not say anything else than `only`.
-void RequireOnly(const JsonFields& json, const char* key, const nlohmann::json& only) {
-  const nlohmann::json& value = json.At(key);
-  if (!value.is_null() && value != only) json.Refuse(key, value, only.dump());
-}
-
 // "vae": ["diffusers", "AutoencoderKLCogVideoX"]; the library does not matter. Returns the class.
 std::string CheckComponent(const JsonFields& json, const char* component,
                            std::initializer_list<const char*> classes) {
@@ -205,9 +198,12 @@ TokenizerConfig ParseTokenizerConfig(const std::string& text, const std::string&
     JsonFields(token, file, "added_tokens_decoder." + id + ".")
         .Read("content", config.added_tokens[std::stoll(id)]);
   }
-  const nlohmann::json& more = json.At("additional_special_tokens");
-  for (const nlohmann::json& token : more.is_array() ? more : nlohmann::json::array()) {
-    if (token.is_string()) config.additional_special_tokens.push_back(token.get<std::string>());
+  // The second is transformers 5's name.
+  for (const char* key : {"additional_special_tokens", "extra_special_tokens"}) {
+    const nlohmann::json& more = json.At(key);
+    for (const nlohmann::json& token : more.is_array() ? more : nlohmann::json::array()) {
+      if (token.is_string()) config.additional_special_tokens.push_back(token.get<std::string>());
+    }
   }
   return config;
 }
@@ -241,7 +237,11 @@ CheckpointConfigs ReadCheckpointConfigs(const std::string& model_dir) {
   configs.vae = parse(ParseVaeConfig, "vae/config.json");
   configs.text_encoder = parse(ParseTextEncoderConfig, "text_encoder/config.json");
   configs.scheduler = parse(ParseSchedulerConfig, "scheduler/scheduler_config.json");
-  configs.tokenizer = parse(ParseTokenizerConfig, "tokenizer/tokenizer_config.json");
+  // Only spiece.model needs it; where that is missing too, the tokenizer says what is.
+  if (std::filesystem::exists(model_dir + "/tokenizer/tokenizer_config.json") ||
+      std::filesystem::exists(model_dir + "/tokenizer/spiece.model")) {
+    configs.tokenizer = parse(ParseTokenizerConfig, "tokenizer/tokenizer_config.json");
+  }
   if (std::filesystem::exists(model_dir + "/cogwheel.json")) {
     configs.cogwheel = parse(ParseCogwheelJson, "cogwheel.json");
   }

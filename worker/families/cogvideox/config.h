@@ -78,7 +78,7 @@ struct TextEncoderConfig {
   std::string feed_forward_proj = "relu";
 };
 
-// tokenizer/tokenizer_config.json (T5Tokenizer).
+// tokenizer/tokenizer_config.json (T5Tokenizer); may be missing beside a tokenizer.json.
 struct TokenizerConfig {
   int64_t extra_ids = 100;
   std::map<int64_t, std::string> added_tokens;  // added_tokens_decoder: id -> text

@@ -8,6 +8,11 @@ void Require(bool holds, const JsonFields& json, const char* key, const std::str
   if (!holds) json.Refuse(key, json.At(key), expected);
 }
 
+void RequireOnly(const JsonFields& json, const char* key, const nlohmann::json& only) {
+  const nlohmann::json& value = json.At(key);
+  if (!value.is_null() && value != only) json.Refuse(key, value, only.dump());
+}
+
 std::vector<double> ReadNumbers(const JsonFields& json, const std::string& key,
                                 const nlohmann::json& value, size_t count) {
   constexpr double kLargest = 1e6;

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "worker/families/cogvideox/config.h"
@@ -15,13 +17,19 @@ namespace cogwheel {
 
 // The T5 tokenizer as the reference pipeline calls it (transformers T5Tokenizer): special tokens
 // written in the text become their ids, everything else goes through SentencePiece's unigram model
-// with its normaliser, word by word. The ids differ from transformers 5's only where a combining
-// mark follows a character that the normaliser replaces (full-width forms, unusual spaces): that
-// tokenizer drops the mark. Thread-compatible.
+// with its normaliser, word by word. Thread-compatible.
+// The ids are transformers 5's but for four kinds of text, in which its normaliser goes grapheme by
+// grapheme and SentencePiece takes the longest key of its map: that tokenizer drops a mark behind a
+// character that is replaced (full-width forms, unusual spaces) and all but the first of several
+// marks, and composes nothing in a grapheme of six bytes or more (decomposed Hangul and kana) or of
+// two graphemes (half-width Hangul). Special tokens are looked for before the normaliser only:
+// where full-width brackets make one of "<unk>", or of a token that a user added, it is its parts;
+// <pad>, </s> and sentinels too with a spiece.model. Without a map a "▁" in the text may count
+// twice.
 class Tokenizer {
  public:
-  // Reads spiece.model of a tokenizer folder. Throws as ReadSmallFile, and std::invalid_argument
-  // when it is damaged.
+  // Reads spiece.model of a tokenizer folder, or tokenizer.json where that is missing. Throws as
+  // ReadSmallFile, and std::invalid_argument when neither is there, or it is damaged or not T5's.
   static std::unique_ptr<Tokenizer> Load(const std::string& folder, const TokenizerConfig& config);
   ~Tokenizer();
 
@@ -35,13 +43,24 @@ class Tokenizer {
   };
   Tokenizer();
 
+  void LoadSpiece(const std::string& path, const TokenizerConfig& config);
+  std::map<int64_t, std::string> LoadJson(const std::string& path);
+  void FindSeparators();
+  void AddSpecials(const std::map<int64_t, std::string>& added, const TokenizerConfig& config);
   std::vector<SpecialToken>::iterator Find(const std::string& text);
   void AddSpecial(const std::string& text, int64_t id);
+  void AddUnnumbered(const std::string& text);
   const SpecialToken* SpecialAt(const std::string& text, size_t position) const;
+  // Bytes of the separator at `position`, or 0.
+  size_t SeparatorBytes(const std::string& text, size_t position) const;
   void AppendWords(const std::string& segment, std::vector<int64_t>& ids) const;
 
   std::unique_ptr<sentencepiece::SentencePieceProcessor> processor_;
-  std::vector<SpecialToken> special_;  // longest first
+  // White space that is still there behind the model's normaliser. The reference splits words at
+  // any; SentencePiece at plain spaces only.
+  std::vector<std::string_view> separators_;
+  std::vector<SpecialToken> special_;  // longest first, once loaded
+  int64_t next_id_ = 0;                // of a special token that has none
 };
 
 }  // namespace cogwheel

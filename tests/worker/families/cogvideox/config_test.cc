@@ -146,11 +146,11 @@ TEST(SchedulerConfig, NeedsVelocityPrediction) {
 TEST(TokenizerConfig, ReadsAddedTokens) {
   const TokenizerConfig config = ParseTokenizerConfig(
       R"({"extra_ids": 3, "added_tokens_decoder": {"7": {"content": "<x>"}},
-          "additional_special_tokens": ["<a>"]})",
+          "additional_special_tokens": ["<a>"], "extra_special_tokens": ["<b>"]})",
       "f");
   EXPECT_EQ(config.extra_ids, 3);
   EXPECT_THAT(config.added_tokens, testing::ElementsAre(testing::Pair(7, "<x>")));
-  EXPECT_THAT(config.additional_special_tokens, testing::ElementsAre("<a>"));
+  EXPECT_THAT(config.additional_special_tokens, testing::ElementsAre("<a>", "<b>"));
   ExpectRefused(ParseTokenizerConfig, R"({"extra_ids": -1})", "extra_ids", "-1");
   ExpectRefused(ParseTokenizerConfig, R"({"added_tokens_decoder": {"-7": {}}})", "-7", "{}");
   ExpectRefused(ParseTokenizerConfig, R"({"added_tokens_decoder": {"7": 1}})", "7", "1");
@@ -223,6 +223,16 @@ class CheckpointFolder : public testing::Test {
 
   std::filesystem::path dir_;
 };
+
+// The reference's defaults then: what a folder's tokenizer.json does not say.
+TEST_F(CheckpointFolder, OnlyASpieceModelNeedsTheTokenizerConfig) {
+  Write("tokenizer/tokenizer_config.json", {{"extra_ids", 3}});
+  EXPECT_EQ(ReadCheckpointConfigs(dir_.string()).tokenizer.extra_ids, 3);
+  std::filesystem::remove(dir_ / "tokenizer/tokenizer_config.json");
+  EXPECT_EQ(ReadCheckpointConfigs(dir_.string()).tokenizer.extra_ids, 100);
+  Write("tokenizer/spiece.model", {});
+  ExpectError("tokenizer/tokenizer_config.json", "missing");
+}
 
 TEST_F(CheckpointFolder, TheShippedModelReads) {
   const CheckpointConfigs configs = ReadCheckpointConfigs(dir_.string());

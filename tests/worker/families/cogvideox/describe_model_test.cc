@@ -123,6 +123,16 @@ TEST_F(DescribeModelTest, DigestNamesTheModel) {
   EXPECT_NE(DescribeModel(folder_.path(), "").digest, digest);
 }
 
+// Even where spiece.model is the one that is read.
+TEST_F(DescribeModelTest, DigestCoversTokenizerJson) {
+  Build("t2v-rope");
+  const fs::path path = fs::path(folder_.path()) / "tokenizer/tokenizer.json";
+  std::ofstream(path) << "{}";
+  const std::string digest = DescribeModel(folder_.path(), "").digest;
+  std::ofstream(path) << "{ }";
+  EXPECT_NE(DescribeModel(folder_.path(), "").digest, digest);
+}
+
 // What a rank could not load is told before anything is started, by file and tensor.
 TEST_F(DescribeModelTest, NamesWhatIsDamaged) {
   EXPECT_NE(ErrorOf(), "");
