@@ -95,7 +95,8 @@ x ≤ y ≠ z ∑∏∫ √2 ∞ → ← ⇒ ∀∃ ℝ ℵ ℏ Å Ω
 ₹100 €20 £5 ¥300 ₿1 ₩ ¢
 a</s>b <pad> c <unk> d
 <extra_id_0> red <extra_id_9> circle<extra_id_3>
-＜pad＞ a ＜/s＞ ＜extra_id_5＞ red
+＜pad＞ a ＜/s＞ ＜extra_id_5＞ red ＜unk＞
+aaaa 1111 ..... ooo nnn rrrr eee ццц
 < /s> <PAD> <extra_id_10> <s>
 ▁red▁circle a▁ ▁b ▁
 the the the the the the the the the the
@@ -124,12 +125,12 @@ DIFFERENT = {
         ["\u1112\u1161\u11ab\u1100\u1173\u11af", "\uff76\uff9e\uff77\uff9e",
          "\u304b\u3099\u304d\u3099", "\u0928\u093c\u0930\u093c"],
     "nothing is composed of two graphemes": ["\uffa1\uffce"],
-    "<unk> that the map makes is a piece": ["\uff1cunk\uff1e red"],
 }
 
 # Written where a folder has no tokenizer_config.json, and with tokens that a user added.
 SPECIAL = ["<extra_id_9><extra_id_10> red", "a <extra_id_99> <extra_id_100>", "<zeta>red circle",
            "redcircle <zeta", "a</s><zeta>b"]
+MARKS = ["\u2581red\u2581circle a\u2581 \u2581b \u2581", "a\u2581\u2581b", "\u2581\u2581\u2581"]
 
 
 def script_letters():
@@ -209,6 +210,14 @@ def special_tokens(folder):
             "added": [tokenizer(text).input_ids for text in SPECIAL]}
 
 
+def without_map(folder):
+    """The ids where the normaliser is null."""
+    path = folder / "saved" / "tokenizer.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"normalizer": None}))
+    tokenizer = T5Tokenizer.from_pretrained(folder / "saved")
+    return {"texts": ODD + MARKS, "ids": [tokenizer(text).input_ids for text in ODD + MARKS]}
+
+
 def make(pieces=1500, count=260):
     texts = strings(count)
     model = train(texts + sum(DIFFERENT.values(), []), pieces)
@@ -220,12 +229,13 @@ def make(pieces=1500, count=260):
     with tempfile.TemporaryDirectory() as folder:
         tokenizer, saved = load(model, pathlib.Path(folder))
         special = special_tokens(pathlib.Path(folder))
+        no_map = without_map(pathlib.Path(folder))
     different = [{"kind": kind, "text": text, "transformers": tokenizer(text).input_ids,
                   "sentencepiece": whole.encode(text) + [1]}
                  for kind, examples in DIFFERENT.items() for text in examples]
     return {"tokenizer": saved, "extra_ids": SENTINELS, "left_out": len(texts) - len(same),
             "strings": same, "ids": [tokenizer(text).input_ids for text in same],
-            "different": different, "special": special}
+            "different": different, "special": special, "without_map": no_map}
 
 
 def json_text(fields):

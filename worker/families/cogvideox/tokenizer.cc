@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <iterator>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
@@ -10,6 +11,7 @@
 #include <sentencepiece_processor.h>
 
 #include "worker/families/cogvideox/tokenizer_json.h"
+#include "worker/families/cogvideox/unigram_search.h"
 #include "worker/weights/json_fields.h"
 #include "worker/weights/open_file.h"
 
@@ -20,13 +22,21 @@ constexpr int64_t kPadId = 0;
 constexpr int64_t kEosId = 1;
 constexpr int64_t kUnkId = 2;
 
-// What has White_Space in Unicode, less the plain space.
+// What has White_Space in Unicode, less the plain space, which SentencePiece makes a mark.
 constexpr std::array<std::string_view, 24> kWhiteSpace = {
     "\t",     "\n",     "\v",     "\f",     "\r",     "\u0085", "\u00a0", "\u1680",
     "\u2000", "\u2001", "\u2002", "\u2003", "\u2004", "\u2005", "\u2006", "\u2007",
     "\u2008", "\u2009", "\u200a", "\u2028", "\u2029", "\u202f", "\u205f", "\u3000"};
 
 constexpr std::string_view kSpaceMark = "\u2581";
+
+// Bytes of the white space at `position`, or 0.
+size_t WhiteSpaceBytes(const std::string& text, size_t position) {
+  for (const std::string_view space : kWhiteSpace) {
+    if (text.compare(position, space.size(), space) == 0) return space.size();
+  }
+  return 0;
+}
 
 std::string Sentinel(int64_t number) { return "<extra_id_" + std::to_string(number) + ">"; }
 
@@ -46,37 +56,25 @@ std::unique_ptr<Tokenizer> Tokenizer::Load(const std::string& folder,
   } else {
     throw std::invalid_argument(folder + "/spiece.model is missing, and so is tokenizer.json");
   }
-  tokenizer->FindSeparators();
   tokenizer->AddSpecials(config.added_tokens.empty() ? added : config.added_tokens, config);
   return tokenizer;
 }
 
-// The model itself tells what its normaliser leaves of a character.
-void Tokenizer::FindSeparators() {
-  separators_ = {" "};
-  for (const std::string_view space : kWhiteSpace) {
-    std::vector<std::string> pieces;
-    if (!processor_->Encode(space, &pieces).ok()) continue;
-    std::string left;
-    for (const std::string& piece : pieces) left += piece;
-    if (left == std::string(kSpaceMark) + std::string(space)) separators_.push_back(space);
-  }
-}
-
-size_t Tokenizer::SeparatorBytes(const std::string& text, size_t position) const {
-  for (const std::string_view separator : separators_) {
-    if (text.compare(position, separator.size(), separator) == 0) return separator.size();
-  }
-  return 0;
-}
-
-// Its vocabulary ends before the sentinels.
+// Its vocabulary ends before the sentinels, which the reference appends to it, the last one first.
 void Tokenizer::LoadSpiece(const std::string& path, const TokenizerConfig& config) {
   // Not by the processor's own reading: it takes a disk that fails for a damaged file.
   const auto status = processor_->LoadFromSerializedProto(ReadSmallFile(path));
   if (!status.ok()) throw std::invalid_argument(path + " is damaged: " + status.message());
-  next_id_ = processor_->GetPieceSize() + config.extra_ids;
-  for (int64_t k = 0; k < config.extra_ids; ++k) AddSpecial(Sentinel(k), next_id_ - 1 - k);
+  std::vector<UnigramModel::Piece> pieces;
+  for (int id = 0; id < processor_->GetPieceSize(); ++id) {
+    pieces.push_back({.text = processor_->IdToPiece(id), .score = processor_->GetScore(id)});
+  }
+  for (int64_t k = config.extra_ids - 1; k >= 0; --k) {
+    AddSpecial(Sentinel(k), std::ssize(pieces));
+    pieces.push_back({.text = Sentinel(k), .score = 0});
+  }
+  search_ = std::make_unique<UnigramSearch>(pieces, kUnkId);
+  next_id_ = std::ssize(pieces);
 }
 
 // Its vocabulary has the sentinels, or they follow. Returns its added tokens.
@@ -86,7 +84,8 @@ std::map<int64_t, std::string> Tokenizer::LoadJson(const std::string& path) {
   if (const auto status = processor_->LoadFromSerializedProto(model); !status.ok()) {
     throw std::invalid_argument(path + ": " + PrintableName(status.message()));
   }
-  next_id_ = processor_->GetPieceSize();
+  search_ = std::make_unique<UnigramSearch>(json.model.pieces, json.model.unknown_id);
+  next_id_ = std::ssize(json.model.pieces);
   return std::move(json.added_tokens);
 }
 
@@ -134,25 +133,37 @@ const Tokenizer::SpecialToken* Tokenizer::SpecialAt(const std::string& text,
   return nullptr;
 }
 
-// Word by word also because scores add up in fp32 here and in fp64 there: in a long text, sums that
-// are nearly equal would come out in another order.
+// SentencePiece's pieces in a row are what its normaliser made of the text, with a mark before it.
+std::string Tokenizer::Normalise(const std::string& text) const {
+  std::vector<std::string> pieces;
+  const auto status = processor_->Encode(text, &pieces);
+  if (!status.ok()) throw std::runtime_error("SentencePiece: " + status.ToString());
+  std::string normal;
+  for (const std::string& piece : pieces) normal += piece;
+  if (normal.starts_with(kSpaceMark)) normal.erase(0, kSpaceMark.size());
+  return normal;
+}
+
 void Tokenizer::AppendWords(const std::string& segment, std::vector<int64_t>& ids) const {
-  size_t begin = 0;
-  const auto append_word = [&](size_t end) {
-    std::vector<int> word_ids;
-    const auto status = processor_->Encode(segment.substr(begin, end - begin), &word_ids);
-    if (!status.ok()) throw std::runtime_error("SentencePiece: " + status.ToString());
-    ids.insert(ids.end(), word_ids.begin(), word_ids.end());
+  std::string word;
+  const auto end_word = [&] {
+    if (word.empty()) return;
+    if (!word.starts_with(kSpaceMark)) word.insert(0, kSpaceMark);
+    search_->AppendIds(word, ids);
+    word.clear();
   };
-  for (size_t at = 0; at < segment.size();) {
-    const size_t space_bytes = SeparatorBytes(segment, at);
-    if (space_bytes > 0) {
-      append_word(at);
-      begin = at + space_bytes;
+  for (size_t begin = 0; begin < segment.size();) {
+    const size_t end = std::min(segment.find(' ', begin), segment.size());
+    const std::string normal = Normalise(segment.substr(begin, end - begin));
+    for (size_t at = 0; at < normal.size();) {
+      const size_t space_bytes = WhiteSpaceBytes(normal, at);
+      if (space_bytes > 0 || normal.compare(at, kSpaceMark.size(), kSpaceMark) == 0) end_word();
+      if (space_bytes == 0) word += normal[at];
+      at += std::max<size_t>(space_bytes, 1);
     }
-    at += std::max<size_t>(space_bytes, 1);
+    end_word();
+    begin = end + 1;
   }
-  append_word(segment.size());
 }
 
 std::vector<int64_t> Tokenizer::Encode(const std::string& text, int max_length) const {

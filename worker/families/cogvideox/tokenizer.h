@@ -4,7 +4,6 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "worker/families/cogvideox/config.h"
@@ -15,17 +14,18 @@ class SentencePieceProcessor;
 
 namespace cogwheel {
 
+class UnigramSearch;
+
 // The T5 tokenizer as the reference pipeline calls it (transformers T5Tokenizer): special tokens
-// written in the text become their ids, everything else goes through SentencePiece's unigram model
-// with its normaliser, word by word. Thread-compatible.
-// The ids are transformers 5's but for four kinds of text, in which its normaliser goes grapheme by
-// grapheme and SentencePiece takes the longest key of its map: that tokenizer drops a mark behind a
+// written in the text become their ids, everything else goes through SentencePiece's normaliser and
+// is cut into a unigram model's pieces word by word. Thread-compatible.
+//
+// The ids are transformers 5's but for a few kinds of text. Its normaliser goes grapheme by
+// grapheme, SentencePiece takes the longest key of its map: that one drops a mark behind a
 // character that is replaced (full-width forms, unusual spaces) and all but the first of several
 // marks, and composes nothing in a grapheme of six bytes or more (decomposed Hangul and kana) or of
-// two graphemes (half-width Hangul). Special tokens are looked for before the normaliser only:
-// where full-width brackets make one of "<unk>", or of a token that a user added, it is its parts;
-// <pad>, </s> and sentinels too with a spiece.model. Without a map a "▁" in the text may count
-// twice.
+// two graphemes (half-width Hangul). A token that a user added is looked for before the normaliser
+// only.
 class Tokenizer {
  public:
   // Reads spiece.model of a tokenizer folder, or tokenizer.json where that is missing. Throws as
@@ -45,20 +45,16 @@ class Tokenizer {
 
   void LoadSpiece(const std::string& path, const TokenizerConfig& config);
   std::map<int64_t, std::string> LoadJson(const std::string& path);
-  void FindSeparators();
   void AddSpecials(const std::map<int64_t, std::string>& added, const TokenizerConfig& config);
   std::vector<SpecialToken>::iterator Find(const std::string& text);
   void AddSpecial(const std::string& text, int64_t id);
   void AddUnnumbered(const std::string& text);
   const SpecialToken* SpecialAt(const std::string& text, size_t position) const;
-  // Bytes of the separator at `position`, or 0.
-  size_t SeparatorBytes(const std::string& text, size_t position) const;
+  std::string Normalise(const std::string& text) const;
   void AppendWords(const std::string& segment, std::vector<int64_t>& ids) const;
 
-  std::unique_ptr<sentencepiece::SentencePieceProcessor> processor_;
-  // White space that is still there behind the model's normaliser. The reference splits words at
-  // any; SentencePiece at plain spaces only.
-  std::vector<std::string_view> separators_;
+  std::unique_ptr<sentencepiece::SentencePieceProcessor> processor_;  // its normaliser
+  std::unique_ptr<UnigramSearch> search_;
   std::vector<SpecialToken> special_;  // longest first, once loaded
   int64_t next_id_ = 0;                // of a special token that has none
 };

@@ -114,7 +114,7 @@ UnigramModel::Piece ReadPiece(const JsonFields& model, const std::string& key, c
   if (text.empty() || text.size() > kMaxPieceBytes || text.find('\0') != std::string::npos) {
     model.Refuse(key, item, "a piece of 1 to 1024 bytes, none of them zero");
   }
-  return {.text = std::move(text), .score = item[1].get<float>()};
+  return {.text = std::move(text), .score = item[1].get<double>()};
 }
 
 std::vector<UnigramModel::Piece> ReadVocabulary(const JsonFields& model) {

@@ -11,7 +11,7 @@ namespace {
 constexpr uint32_t kModelPieces = 1, kModelTrainerSpec = 2, kModelNormalizerSpec = 3;
 constexpr uint32_t kPieceText = 1, kPieceScore = 2, kPieceType = 3;
 constexpr uint32_t kTrainerModelType = 3;
-constexpr uint32_t kNormalizerCharacterMap = 2;
+constexpr uint32_t kNormalizerCharacterMap = 2, kNormalizerRemoveSpaces = 4;
 constexpr uint64_t kNormal = 1, kUnknown = 2;  // SentencePiece.Type
 constexpr uint64_t kUnigram = 1;               // TrainerSpec.ModelType
 
@@ -50,16 +50,18 @@ std::string SerializeModel(const UnigramModel& model) {
   for (size_t id = 0; id < model.pieces.size(); ++id) {
     Message piece;
     piece.Add(kPieceText, std::string_view(model.pieces[id].text));
-    piece.Add(kPieceScore, model.pieces[id].score);
+    piece.Add(kPieceScore, static_cast<float>(model.pieces[id].score));
     piece.Add(kPieceType, id == model.unknown_id ? kUnknown : kNormal);
     message.Add(kModelPieces, std::string_view(piece.bytes()));
   }
   Message trainer;
   trainer.Add(kTrainerModelType, kUnigram);
   message.Add(kModelTrainerSpec, std::string_view(trainer.bytes()));
-  // Its other defaults are T5's: a space before each text, no double ones, ▁ for each.
+  // The map makes white space of all kinds plain spaces; what stays of them is one mark a gap.
+  // Without a map nothing but marks of the text itself could be taken for double ones.
   Message normalizer;
   normalizer.Add(kNormalizerCharacterMap, std::string_view(model.character_map));
+  normalizer.Add(kNormalizerRemoveSpaces, uint64_t{model.character_map.empty() ? 0U : 1U});
   message.Add(kModelNormalizerSpec, std::string_view(normalizer.bytes()));
   return message.bytes();
 }

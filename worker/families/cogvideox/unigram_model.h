@@ -9,7 +9,7 @@ namespace cogwheel {
 struct UnigramModel {
   struct Piece {
     std::string text;  // UTF-8, no zero byte
-    float score = 0;
+    double score = 0;
   };
   std::vector<Piece> pieces;
   size_t unknown_id = 0;
@@ -17,8 +17,7 @@ struct UnigramModel {
 };
 
 // The bytes of a .model file (ModelProto of sentencepiece_model.proto, whose generated header
-// SentencePiece does not install). All pieces but the unknown one can be found in text, as in the
-// tokenizers library: what full-width brackets make of "<pad>" is that piece.
+// SentencePiece does not install).
 std::string SerializeModel(const UnigramModel& model);
 
 }  // namespace cogwheel
