@@ -1,7 +1,9 @@
 // tokenizer.json in place of spiece.model: ids against transformers, what is refused.
 #include <cstdint>
+#include <cstring>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,8 +30,13 @@ using ::testing::ThrowsMessage;
 
 constexpr int kLength = 600;  // more than any text here has
 
-// Bytes of a length-delimited field of a protobuf message.
-std::string Field(std::string_view message, uint64_t wanted) {
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// The bytes of each field of that number, not being a varint, in a protobuf message.
+std::vector<std::string> Fields(std::string_view message, uint64_t wanted) {
   const auto varint = [&message] {
     uint64_t value = 0;
     for (int shift = 0;; shift += 7) {
@@ -39,19 +46,32 @@ std::string Field(std::string_view message, uint64_t wanted) {
       if (byte < 0x80) return value;
     }
   };
+  std::vector<std::string> fields;
   while (!message.empty()) {
     const uint64_t tag = varint(), kind = tag & 7;
     const uint64_t bytes = kind == 0 ? (varint(), 0) : kind == 2 ? varint() : kind == 5 ? 4 : 8;
-    if (tag >> 3 == wanted) return std::string(message.substr(0, bytes));
+    if (tag >> 3 == wanted) fields.emplace_back(message.substr(0, bytes));
     message.remove_prefix(bytes);
   }
-  return {};
+  return fields;
 }
 
-std::string GoldenCharacterMap() {
-  std::ifstream file(GoldenPath("spiece.model"), std::ios::binary);
-  const std::string model{std::istreambuf_iterator<char>(file), {}};
-  return Field(Field(model, /*normalizer_spec*/ 3), /*precompiled_charsmap*/ 2);
+// normalizer_spec's precompiled_charsmap.
+std::string CharacterMapOf(const std::string& spiece_model) {
+  return Fields(Fields(spiece_model, 3).at(0), 2).at(0);
+}
+
+std::string GoldenCharacterMap() { return CharacterMapOf(ReadFile(GoldenPath("spiece.model"))); }
+
+// The vocabulary of tokenizer.json: pairs of piece and score.
+json VocabularyOf(const std::string& spiece_model) {
+  json vocabulary;
+  for (const std::string& piece : Fields(spiece_model, 1)) {
+    float score = 0;
+    std::memcpy(&score, Fields(piece, 2).at(0).data(), sizeof(score));
+    vocabulary.push_back({Fields(piece, 1).at(0), score});
+  }
+  return vocabulary;
 }
 
 class TokenizerJsonTest : public ::testing::Test {
@@ -126,6 +146,21 @@ TEST_F(TokenizerJsonTest, AddedTokensAreRecognised) {
   config_ = {};
   tokenizer_["added_tokens"] = golden_["special"]["added_tokens"];
   ExpectIds(golden_["special"]["texts"], golden_["special"]["added"]);
+}
+
+// The shipped model without its spiece.model gives the same videos.
+TEST_F(TokenizerJsonTest, TheShippedModelReadsEitherWay) {
+  const std::string folder = std::string(COGWHEEL_SOURCE_DIR) + "/models/shapes/tokenizer";
+  const std::string model = ReadFile(folder + "/spiece.model");
+  tokenizer_["model"]["vocab"] = VocabularyOf(model);
+  tokenizer_["normalizer"]["precompiled_charsmap"] = absl::Base64Escape(CharacterMapOf(model));
+  tokenizer_["added_tokens"] = json::array();
+  config_.extra_ids = 0;
+  const auto json_tokenizer = Load(), spiece_tokenizer = Tokenizer::Load(folder, config_);
+  for (const json& text : golden_["strings"]) {
+    EXPECT_EQ(json_tokenizer->Encode(text, kLength), spiece_tokenizer->Encode(text, kLength))
+        << text;
+  }
 }
 
 // White space of all kinds splits words there too, and a "▁" of the text starts one.
