@@ -71,6 +71,7 @@ TEST_F(RunningJobTest, AResultThatCannotBeTakenFailsItWhateverTheGroupSays) {
   EXPECT_FALSE(running.result_failed());
   const std::string huge(kMaxChunkBytes + 1, 'x');
   EXPECT_EQ("RESULT_CHUNK", ErrorReason(running.Append(5, huge)));
+  EXPECT_EQ("RESULT_CHUNK", ErrorReason(running.Append(5, "next")));  // the first error stays
   EXPECT_TRUE(running.result_failed());
   const std::optional<JobEnd> lost = running.EndWhenLost({lost_.why, /*charged=*/false});
   ASSERT_TRUE(lost.has_value());
