@@ -10,6 +10,8 @@
 #include <gtest/gtest.h>
 #include <prometheus/registry.h>
 
+#include "proto/contract/protocol.h"
+#include "proto/contract/status.h"
 #include "server/groups/rank_groups.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/memory_job_store.h"
@@ -28,6 +30,9 @@ class FakeLink final : public RankLink {
   const internal::v1::FrontendMessage& last() const { return sent.back(); }
 
   std::vector<internal::v1::FrontendMessage> sent;
+  // It would be taken again in another epoch, and knows it.
+  bool sent_away() const { return closed.has_value() && IsSentAway(ErrorReason(*closed)); }
+
   std::optional<absl::Status> closed;
 };
 

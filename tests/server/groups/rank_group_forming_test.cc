@@ -100,7 +100,7 @@ TEST_F(RankGroupTest, SilenceIsNoticedWhileGatheringAndForming) {
   Pass(seconds(5));
   EXPECT_EQ(v1::RANK_SUSPECT, Board().ranks(0).state());
   Pass(seconds(10));
-  EXPECT_TRUE(waiting->closed.has_value());
+  EXPECT_TRUE(waiting->sent_away());
   EXPECT_EQ(0, Board().ranks_size());
   EXPECT_THAT(recorder_.told, IsEmpty());
 
@@ -129,7 +129,7 @@ TEST_F(RankGroupTest, ARankThatComesBackEndsItsOldEpoch) {
   Form();
   const auto again = Join(3, MakeHello("b", 0));
   EXPECT_THAT(recorder_.told, ElementsAre("lost"));
-  EXPECT_TRUE(b_->closed.has_value());
+  EXPECT_TRUE(b_->sent_away());
   EXPECT_EQ(1, Board().ranks_size());
   EXPECT_THAT(again->sent, IsEmpty());
 }
@@ -137,7 +137,7 @@ TEST_F(RankGroupTest, ARankThatComesBackEndsItsOldEpoch) {
 TEST_F(RankGroupTest, AWaitingRankMayLeaveOrBeReplaced) {
   const auto first = Join(1, MakeHello("a", 0));
   Join(2, MakeHello("a", 0));
-  EXPECT_TRUE(first->closed.has_value());
+  EXPECT_TRUE(first->sent_away());
   EXPECT_EQ(1, Board().ranks_size());
   groups_.OnGone(2);
   EXPECT_EQ(0, Board().ranks_size());

@@ -95,7 +95,7 @@ TEST_F(RankGroupTest, ALostRankEndsTheEpochAndTheOthersLeave) {
   EXPECT_EQ("GROUP_LOST", ErrorReason(recorder_.status));
   EXPECT_THAT(std::string(recorder_.status.message()), HasSubstr("b:cpu (local rank 0)"));
   EXPECT_EQ(epoch, a_->last().shutdown().epoch());
-  EXPECT_TRUE(a_->closed.has_value());
+  EXPECT_TRUE(a_->sent_away());
   EXPECT_FALSE(Board().ready());
   EXPECT_EQ(0, Board().ranks_size());
   Progress(2, epoch, sequence_, 9);  // the old rank 0 still talks
@@ -123,7 +123,7 @@ TEST_F(RankGroupTest, SilenceMakesARankSuspectThenDead) {
   Pass(seconds(1));
   EXPECT_THAT(recorder_.told, ElementsAre("lost"));
   EXPECT_THAT(std::string(recorder_.status.message()), HasSubstr("b:cpu"));
-  EXPECT_TRUE(b_->closed.has_value());
+  EXPECT_TRUE(b_->sent_away());
 }
 
 TEST_F(RankGroupTest, HeartbeatsAreAnswered) {
