@@ -8,6 +8,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include "base/failpoint.h"
+#include "base/stopwatch.h"
 #include "worker/device/cpu_threads.h"
 #include "worker/device/device.h"
 #include "worker/families/model.h"
@@ -16,7 +17,6 @@
 #include "worker/pipeline/denoise_loop.h"
 #include "worker/pipeline/group_links.h"
 #include "worker/pipeline/latent_gather.h"
-#include "worker/pipeline/stopwatch.h"
 
 namespace cogwheel {
 namespace {

@@ -52,7 +52,6 @@ class Geometry {
       : mesh_(mesh), world_rank_(world_rank), place_(mesh.At(world_rank)), segments_(segments) {}
 
   const Mesh& mesh() const { return mesh_; }
-  int world_rank() const { return world_rank_; }
   int ring_rank() const { return place_.ring; }
   int ulysses_rank() const { return place_.ulysses; }
 
@@ -65,9 +64,6 @@ class Geometry {
   Range rows() const { return ShardOf(world_rank_).rows; }
   Range text_rows() const { return ShardOf(world_rank_).text; }
   Range video_rows() const { return ShardOf(world_rank_).video; }
-  Range rows_of(int world_rank) const { return ShardOf(world_rank).rows; }
-  Range text_rows_of(int world_rank) const { return ShardOf(world_rank).text; }
-  Range video_rows_of(int world_rank) const { return ShardOf(world_rank).video; }
 
   // S/r: the K/V block of a ring member, the rows that its ulysses group holds together.
   Range block(int ring_rank) const;
@@ -90,7 +86,7 @@ class Geometry {
   // The video rows that a rank gives when the whole clip is put together: of the halves, which own
   // the same rows, the first alone.
   Range given_video_rows_of(int world_rank) const {
-    return mesh_.At(world_rank).cfg == 0 ? video_rows_of(world_rank) : Range{};
+    return mesh_.At(world_rank).cfg == 0 ? ShardOf(world_rank).video : Range{};
   }
 
  private:

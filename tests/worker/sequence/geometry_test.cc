@@ -52,9 +52,7 @@ TEST(GeometryTest, RowsBlocksAndHeadsByHand) {
     EXPECT_EQ(geometry.heads(5), row.heads);
     // The same from any other place.
     const Geometry elsewhere(mesh, 11, kSegments);
-    EXPECT_EQ(elsewhere.rows_of(row.rank), row.rows);
-    EXPECT_EQ(elsewhere.text_rows_of(row.rank), row.text);
-    EXPECT_EQ(elsewhere.video_rows_of(row.rank), row.video);
+    EXPECT_EQ(elsewhere.given_video_rows_of(row.rank), row.branch == 0 ? row.video : Range{});
     EXPECT_EQ(elsewhere.block(row.ring), row.block);
     EXPECT_EQ(elsewhere.heads(5, row.ulysses), row.heads);
   }

@@ -1,7 +1,6 @@
 #include "worker/families/cogvideox/cogvideox_family.h"
 
-#include <chrono>
-
+#include "base/stopwatch.h"
 #include "worker/device/device.h"
 #include "worker/families/cogvideox/config.h"
 #include "worker/families/cogvideox/describe_model.h"
@@ -19,7 +18,7 @@ namespace {
 template <typename Load>
 void LoadComponent(const std::string& component, const LoadOptions& options, const Load& load,
                    std::vector<ComponentLoad>& loads) {
-  const auto start = std::chrono::steady_clock::now();
+  Stopwatch watch;
   const int64_t before = *options.read_bytes;
   if (options.random_weights) {
     load(RandomWeights());
@@ -27,8 +26,7 @@ void LoadComponent(const std::string& component, const LoadOptions& options, con
     load(WeightFiles(options.model_dir + "/" + component, options.read_bytes));
   }
   WaitFor(DeviceOf(options));
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-  loads.push_back({component, *options.read_bytes - before, took.count()});
+  loads.push_back({component, *options.read_bytes - before, watch.Lap()});
 }
 
 class CogVideoX final : public Family {

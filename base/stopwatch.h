@@ -5,6 +5,7 @@
 
 namespace cogwheel {
 
+// Not thread-safe.
 class Stopwatch {
  public:
   // Seconds since the last call, or since the start.
