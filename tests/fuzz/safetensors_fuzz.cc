@@ -16,10 +16,10 @@ void Check(bool holds) {
 }
 
 void CheckEntry(const cogwheel::TensorEntry& entry, size_t file_bytes) {
-  uint64_t size = static_cast<uint64_t>(cogwheel::ElementBytes(entry.dtype));
-  for (const int64_t extent : entry.shape) size *= static_cast<uint64_t>(extent);
-  Check(entry.offset >= 8 && size == static_cast<uint64_t>(entry.bytes));
-  Check(static_cast<uint64_t>(entry.offset) + size <= file_bytes);
+  uint64_t bits = static_cast<uint64_t>(cogwheel::ElementBits(entry.dtype));
+  for (const int64_t extent : entry.shape) bits *= static_cast<uint64_t>(extent);
+  Check(entry.offset >= 8 && bits == static_cast<uint64_t>(entry.bytes) * 8);
+  Check(static_cast<uint64_t>(entry.offset) + bits / 8 <= file_bytes);
 }
 
 }  // namespace

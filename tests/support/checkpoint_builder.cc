@@ -27,6 +27,15 @@ at::Tensor Uniform(const std::vector<int64_t>& shape, double mean, double std, u
       .add_(mean);
 }
 
+// The file's dtype of a tensor.
+TensorDtype StoredTypeOf(const at::Tensor& tensor) {
+  for (const auto dtype : {TensorDtype::kF64, TensorDtype::kF32, TensorDtype::kF16,
+                           TensorDtype::kBf16, TensorDtype::kF8E4m3, TensorDtype::kF8E5m2}) {
+    if (WeightTypeOf(dtype) == tensor.scalar_type()) return dtype;
+  }
+  return tensor.scalar_type() == at::kLong ? TensorDtype::kI64 : TensorDtype::kU8;
+}
+
 // lines: [name, shape, mean, std, seed].
 void WriteWeights(const nlohmann::json& lines, const fs::path& path) {
   std::vector<TensorPlan> plans;
@@ -76,9 +85,31 @@ void BuildCheckpoint(const std::string& name, const std::string& folder) {
   }
 }
 
+void EditTensors(const std::string& path,
+                 const std::function<void(std::map<std::string, at::Tensor>&)>& change) {
+  std::map<std::string, at::Tensor> tensors;
+  const SafetensorsFile old(path);
+  for (const auto& [name, entry] : old.tensors()) tensors[name] = ReadTensor(old, name);
+  change(tensors);
+  std::vector<TensorPlan> plans;
+  for (const auto& [name, tensor] : tensors) {
+    plans.push_back({name, StoredTypeOf(tensor), tensor.sizes().vec()});
+  }
+  fs::remove(path);  // it may be a link
+  std::ofstream file(path, std::ios::binary);
+  file << SafetensorsHeader(plans);
+  for (const auto& [name, tensor] : tensors) {
+    const at::Tensor dense = tensor.contiguous();
+    file.write(static_cast<const char*>(dense.const_data_ptr()),
+               static_cast<std::streamsize>(dense.nbytes()));
+  }
+  if (!file) throw std::runtime_error("cannot write " + path);
+}
+
 at::Tensor ReadTensor(const SafetensorsFile& file, const std::string& name) {
   const TensorEntry& entry = file.tensors().at(name);
-  at::Tensor tensor = at::empty(entry.shape, at::TensorOptions(ScalarTypeOf(entry.dtype)));
+  const at::ScalarType type = WeightTypeOf(entry.dtype).value_or(at::kByte);
+  at::Tensor tensor = at::empty(entry.shape, at::TensorOptions(type));
   file.Read(entry.offset, {static_cast<std::byte*>(tensor.mutable_data_ptr()), tensor.nbytes()});
   return tensor;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
-#include <memory>
+#include <functional>
+#include <map>
 #include <string>
 
 #include <ATen/core/Tensor.h>
@@ -26,6 +27,11 @@ class TemporaryFolder {
 // tokenizer, and weights of value mean + std * sqrt(12) * (u - 0.5), u from at::rand with the
 // line's seed (the twin of `uniform` in tests/golden/reference.py).
 void BuildCheckpoint(const std::string& name, const std::string& folder);
+
+// Changes a safetensors file: `change` sees every tensor by name and may replace, add and remove;
+// each is stored in its own dtype.
+void EditTensors(const std::string& path,
+                 const std::function<void(std::map<std::string, at::Tensor>&)>& change);
 
 // A tensor of a recorded file, in the dtype it was stored in.
 at::Tensor ReadTensor(const SafetensorsFile& file, const std::string& name);

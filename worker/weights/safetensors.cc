@@ -18,10 +18,46 @@ constexpr uint64_t kMaxHeaderBytes = 100'000'000;
 constexpr size_t kLengthBytes = 8;
 constexpr size_t kMaxDims = 8;
 
-constexpr std::pair<TensorDtype, const char*> kDtypes[] = {{TensorDtype::kF32, "F32"},
-                                                           {TensorDtype::kF16, "F16"},
-                                                           {TensorDtype::kBf16, "BF16"},
-                                                           {TensorDtype::kU8, "U8"}};
+struct DtypeRow {
+  TensorDtype dtype;
+  const char* name;
+  int bits;
+};
+
+constexpr DtypeRow kDtypes[] = {
+    {TensorDtype::kBool, "BOOL", 8},
+    {TensorDtype::kF4, "F4", 4},
+    {TensorDtype::kF6E2m3, "F6_E2M3", 6},
+    {TensorDtype::kF6E3m2, "F6_E3M2", 6},
+    {TensorDtype::kU8, "U8", 8},
+    {TensorDtype::kI8, "I8", 8},
+    {TensorDtype::kF8E5m2, "F8_E5M2", 8},
+    {TensorDtype::kF8E4m3, "F8_E4M3", 8},
+    {TensorDtype::kF8E8m0, "F8_E8M0", 8},
+    {TensorDtype::kF8E4m3fnuz, "F8_E4M3FNUZ", 8},
+    {TensorDtype::kF8E5m2fnuz, "F8_E5M2FNUZ", 8},
+    {TensorDtype::kI16, "I16", 16},
+    {TensorDtype::kU16, "U16", 16},
+    {TensorDtype::kF16, "F16", 16},
+    {TensorDtype::kBf16, "BF16", 16},
+    {TensorDtype::kI32, "I32", 32},
+    {TensorDtype::kU32, "U32", 32},
+    {TensorDtype::kF32, "F32", 32},
+    {TensorDtype::kC64, "C64", 64},
+    {TensorDtype::kF64, "F64", 64},
+    {TensorDtype::kI64, "I64", 64},
+    {TensorDtype::kU64, "U64", 64},
+};
+
+constexpr const DtypeRow& RowOf(TensorDtype dtype) { return kDtypes[static_cast<size_t>(dtype)]; }
+
+constexpr bool RowsAreInOrder() {
+  for (size_t i = 0; i < std::size(kDtypes); ++i) {
+    if (static_cast<size_t>(kDtypes[i].dtype) != i) return false;
+  }
+  return std::size(kDtypes) == static_cast<size_t>(TensorDtype::kU64) + 1;
+}
+static_assert(RowsAreInOrder());
 
 [[noreturn]] void Refuse(const std::string& file, const std::string& what) {
   throw std::invalid_argument(file + " is damaged: " + what);
@@ -59,12 +95,15 @@ nlohmann::json ParseWithUniqueNames(std::string_view header, const std::string& 
 
 TensorDtype ReadDtype(const nlohmann::json& info, const std::string& where) {
   const auto dtype = info.find("dtype");
-  if (dtype != info.end() && dtype->is_string()) {
-    for (const auto& [value, name] : kDtypes) {
-      if (dtype->get_ref<const std::string&>() == name) return value;
-    }
+  if (dtype == info.end() || !dtype->is_string()) {
+    throw std::invalid_argument(where + " has no dtype");
   }
-  throw std::invalid_argument(where + ": dtype is not one of F32, F16, BF16, U8");
+  const auto& found = dtype->get_ref<const std::string&>();
+  for (const DtypeRow& row : kDtypes) {
+    if (found == row.name) return row.dtype;
+  }
+  throw std::invalid_argument(where + ": dtype " + PrintableName(found) +
+                              " is none of the format's; the nearest legal one is F32");
 }
 
 std::vector<int64_t> ReadWholeNumbers(const nlohmann::json& info, const char* key,
@@ -83,36 +122,20 @@ std::vector<int64_t> ReadWholeNumbers(const nlohmann::json& info, const char* ke
   return numbers;
 }
 
-// Bytes of a shape; -1 when the product overflows.
+// Bytes of a shape; -1 when the product overflows or they are not whole.
 int64_t ShapeBytes(const std::vector<int64_t>& shape, TensorDtype dtype) {
-  int64_t bytes = ElementBytes(dtype);
+  int64_t bits = ElementBits(dtype);
   for (const int64_t extent : shape) {
-    if (__builtin_mul_overflow(bytes, extent, &bytes)) return -1;
+    if (__builtin_mul_overflow(bits, extent, &bits)) return -1;
   }
-  return bytes;
+  return bits % 8 == 0 ? bits / 8 : -1;
 }
 
 }  // namespace
 
-int64_t ElementBytes(TensorDtype dtype) {
-  switch (dtype) {
-    case TensorDtype::kF32:
-      return 4;
-    case TensorDtype::kF16:
-    case TensorDtype::kBf16:
-      return 2;
-    case TensorDtype::kU8:
-      return 1;
-  }
-  return 1;
-}
+int ElementBits(TensorDtype dtype) { return RowOf(dtype).bits; }
 
-const char* DtypeName(TensorDtype dtype) {
-  for (const auto& [value, name] : kDtypes) {
-    if (value == dtype) return name;
-  }
-  return "?";
-}
+const char* DtypeName(TensorDtype dtype) { return RowOf(dtype).name; }
 
 std::map<std::string, TensorEntry> ParseSafetensors(std::string_view start, int64_t file_bytes,
                                                     const std::string& file) {

@@ -14,8 +14,32 @@
 // The safetensors file format, read and written. The bytes are not trusted. No torch.
 namespace cogwheel {
 
-enum class TensorDtype { kF32, kF16, kBf16, kU8 };
-int64_t ElementBytes(TensorDtype dtype);
+// All that the format has.
+enum class TensorDtype {
+  kBool,
+  kF4,
+  kF6E2m3,
+  kF6E3m2,
+  kU8,
+  kI8,
+  kF8E5m2,
+  kF8E4m3,
+  kF8E8m0,
+  kF8E4m3fnuz,
+  kF8E5m2fnuz,
+  kI16,
+  kU16,
+  kF16,
+  kBf16,
+  kI32,
+  kU32,
+  kF32,
+  kC64,
+  kF64,
+  kI64,
+  kU64,
+};
+int ElementBits(TensorDtype dtype);
 const char* DtypeName(TensorDtype dtype);  // "F32"
 
 // One tensor of an open file.

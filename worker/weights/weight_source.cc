@@ -10,18 +10,23 @@
 
 namespace cogwheel {
 
-at::ScalarType ScalarTypeOf(TensorDtype dtype) {
+std::optional<at::ScalarType> WeightTypeOf(TensorDtype dtype) {
   switch (dtype) {
+    case TensorDtype::kF64:
+      return at::kDouble;
     case TensorDtype::kF32:
       return at::kFloat;
     case TensorDtype::kF16:
       return at::kHalf;
     case TensorDtype::kBf16:
       return at::kBFloat16;
-    case TensorDtype::kU8:
-      return at::kByte;
+    case TensorDtype::kF8E4m3:
+      return at::kFloat8_e4m3fn;
+    case TensorDtype::kF8E5m2:
+      return at::kFloat8_e5m2;
+    default:
+      return std::nullopt;
   }
-  return at::kByte;
 }
 
 namespace {
@@ -60,9 +65,15 @@ at::Tensor WeightFiles::Load(const std::string& name, at::IntArrayRef shape, at:
             << " where the configuration needs " << shape;
     throw std::invalid_argument(message.str());
   }
+  const std::optional<at::ScalarType> type = WeightTypeOf(entry->dtype);
+  if (!type.has_value()) {
+    throw std::invalid_argument(file->path() + ": tensor " + name + " has dtype " +
+                                DtypeName(entry->dtype) +
+                                "; weights are F64, F32, F16, BF16, F8_E4M3 or F8_E5M2");
+  }
   if (device.is_meta()) return at::empty(shape, at::TensorOptions(dtype).device(device));
   const at::Tensor stored = reader_->Read(*file, entry->offset, entry->bytes, device);
-  return stored.view(ScalarTypeOf(entry->dtype)).view(shape).to(dtype);
+  return stored.view(*type).view(shape).to(dtype);
 }
 
 }  // namespace cogwheel

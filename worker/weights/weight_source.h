@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -13,8 +14,9 @@
 
 namespace cogwheel {
 
-// The tensor type of a stored one.
-at::ScalarType ScalarTypeOf(TensorDtype dtype);
+// The tensor type of stored weights; nothing for dtypes that hold none: integers, truth values,
+// complex numbers, and floats that only mean something beside a scale.
+std::optional<at::ScalarType> WeightTypeOf(TensorDtype dtype);
 
 // Where the weights of one component come from, by the checkpoint's names. Owned by the rank thread
 // while a model loads.
@@ -26,7 +28,7 @@ class WeightSource {
 
   // A copy on `device` in `dtype`; on the meta device only name and shape are checked. On a GPU it
   // is ready for whatever the calling thread's stream does next. Throws std::invalid_argument
-  // naming source, tensor, expected and found shape.
+  // naming source, tensor, expected and found shape, or the dtype of what holds no weights.
   virtual at::Tensor Load(const std::string& name, at::IntArrayRef shape, at::Device device,
                           at::ScalarType dtype) const = 0;
 };

@@ -66,6 +66,24 @@ TEST(Safetensors, EmptyTensorsAndFilesWithoutTensorsAreLegal) {
   EXPECT_EQ(tensors.at("s").bytes, 2);
 }
 
+// The format's own list with the bits of each (safetensors 0.8.0, tensor.rs).
+TEST(Safetensors, KnowsEveryDtypeOfTheFormat) {
+  const std::map<std::string, int> bits = {
+      {"BOOL", 8},        {"F4", 4},         {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"U8", 8},
+      {"I8", 8},          {"I16", 16},       {"U16", 16},    {"F16", 16},    {"BF16", 16},
+      {"I32", 32},        {"U32", 32},       {"F32", 32},    {"C64", 64},    {"F64", 64},
+      {"I64", 64},        {"U64", 64},       {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8},
+      {"F8_E5M2FNUZ", 8}, {"F8_E4M3FNUZ", 8}};
+  for (const auto& [name, each] : bits) {
+    const std::string entry = R"({"a": {"dtype": ")" + name + R"(", "shape": [3, 8]}})";
+    const std::string offsets = R"(, "data_offsets": [0, )" + std::to_string(3 * each) + "]";
+    const std::string header = entry.substr(0, entry.size() - 2) + offsets + "}}";
+    const TensorEntry read = Parse(MakeFile(header, 3 * each)).at("a");
+    EXPECT_EQ(DtypeName(read.dtype), name);
+    EXPECT_EQ(read.bytes, 3 * each) << name;
+  }
+}
+
 TEST(Safetensors, RefusesDamagedHeaders) {
   ExpectDamaged("", "no header");
   ExpectDamaged("1234567", "no header");
@@ -87,7 +105,11 @@ TEST(Safetensors, RefusesDamagedEntries) {
     return MakeFile("{\"a\": {" + fields + "}}", 8);
   };
   ExpectDamaged(MakeFile(R"({"a": [1]})", 0), "tensor a");
-  ExpectDamaged(entry(R"("dtype": "I64", "shape": [1], "data_offsets": [0, 8])"), "dtype");
+  ExpectDamaged(entry(R"("dtype": "Q4", "shape": [1], "data_offsets": [0, 8])"), "dtype Q4");
+  ExpectDamaged(entry(R"("dtype": 4, "shape": [1], "data_offsets": [0, 8])"), "no dtype");
+  ExpectDamaged(entry(R"("dtype": "I64", "shape": [2], "data_offsets": [0, 8])"), "need 16 bytes");
+  ExpectDamaged(entry(R"("dtype": "F4", "shape": [15], "data_offsets": [0, 8])"),
+                "shape and dtype");
   ExpectDamaged(entry(R"("shape": [2], "data_offsets": [0, 8])"), "dtype");
   ExpectDamaged(entry(R"("dtype": "F32", "shape": 2, "data_offsets": [0, 8])"), "shape");
   ExpectDamaged(entry(R"("dtype": "F32", "shape": [-2], "data_offsets": [0, 8])"), "shape");

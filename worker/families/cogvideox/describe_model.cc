@@ -94,14 +94,14 @@ Dtype StoredDtype(const std::string& model_dir) {
   const TensorFolder folder(model_dir + "/transformer");
   switch (folder.Find("patch_embed.proj.weight").entry->dtype) {
     case TensorDtype::kBf16:
+    case TensorDtype::kF8E4m3:  // both hold all of the 8-bit ones; fp16 has not bf16's range
+    case TensorDtype::kF8E5m2:
       return Dtype::kBf16;
     case TensorDtype::kF16:
       return Dtype::kFp16;
-    case TensorDtype::kF32:
-    case TensorDtype::kU8:
-      break;
+    default:
+      return Dtype::kFp32;
   }
-  return Dtype::kFp32;
 }
 
 // Section "Legal frames" of the contract.

@@ -1,6 +1,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -144,6 +145,23 @@ TEST_F(DescribeModelTest, NamesWhatIsDamaged) {
       << ErrorOf();
   fs::remove(vae);
   EXPECT_NE(ErrorOf().find("vae"), std::string::npos) << ErrorOf();
+}
+
+// diffusers saves the learned table as F64 whatever the rest is; trainers leave counters behind.
+TEST_F(DescribeModelTest, ATableInF64AndTensorsThatNobodyNeeds) {
+  Build("i2v-learned");
+  const std::string path = folder_.path() + "/transformer/diffusion_pytorch_model.safetensors";
+  EditTensors(path, [](auto& tensors) {
+    at::Tensor& table = tensors.at("patch_embed.pos_embedding");
+    table = table.to(at::kDouble);
+    tensors["num_updates"] = at::ones({}, at::TensorOptions(at::kLong));
+    tensors["mask"] = at::ones({3}, at::TensorOptions(at::kByte));
+  });
+  EXPECT_EQ(ErrorOf(), "");
+  EditTensors(path, [](auto& tensors) {
+    tensors.at("proj_out.bias") = tensors.at("proj_out.bias").to(at::kLong);
+  });
+  EXPECT_NE(ErrorOf().find("tensor proj_out.bias has dtype I64"), std::string::npos) << ErrorOf();
 }
 
 TEST_F(DescribeModelTest, NamesATensorOfAnotherShape) {
