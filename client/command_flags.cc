@@ -125,7 +125,8 @@ void CommandFlags::AddRequestFlags(CLI::App& command) {
                return type.status();
              });
   AddText(command, "--model", request.model,
-          "checkpoint folder (self-contained) or name of a served model");
+          "self-contained: checkpoint folder, or org/name in the hub's local cache; default the "
+          "shipped model. With --server: name of a served model, default the server's");
 }
 
 void CommandFlags::AddSamplingFlags(CLI::App& command) {

@@ -10,6 +10,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
 
+#include "base/model_path.h"
 #include "client/generation_client.h"
 #include "client/interruptible.h"
 #include "client/job_follower.h"
@@ -61,14 +62,16 @@ absl::StatusOr<std::filesystem::path> ModelFolder(const std::string& given) {
     const char* models = std::getenv("COGWHEEL_MODELS");
     return FindShippedModel(ProgramFolder(), models == nullptr ? "" : models);
   }
+  const absl::StatusOr<std::string> folder = FindModel(given);
+  if (!folder.ok()) return folder.status();
   std::error_code error;
-  if (std::filesystem::is_directory(given, error)) return std::filesystem::absolute(given, error);
-  return absl::FailedPreconditionError(
-      absl::StrCat("model ", given, ": no such folder; legal is a diffusers checkpoint folder"));
+  return std::filesystem::absolute(*folder, error);
 }
 
 absl::Status GenerateRun::Prepare() {
-  absl::StatusOr<v1::GenerateRequest> request = BuildRequest(arguments_.request);
+  RequestFlags flags = arguments_.request;
+  if (arguments_.server.empty()) flags.model.clear();  // a folder's path; the service knows one
+  absl::StatusOr<v1::GenerateRequest> request = BuildRequest(flags);
   if (!request.ok()) return request.status();
   request_ = *std::move(request);
   if (!request_.has_seed()) request_.set_seed(std::random_device{}());
@@ -85,7 +88,6 @@ absl::Status GenerateRun::Prepare() {
 absl::Status GenerateRun::StartService() {
   const absl::StatusOr<std::filesystem::path> model = ModelFolder(arguments_.request.model);
   if (!model.ok()) return model.status();
-  request_.clear_model();  // the service knows one
   if (!arguments_.json) bar_.Update("loading the model");
   auto service = PrivateService::Start(
       {.program_folder = ProgramFolder(), .model_folder = *model, .ranks = arguments_.ranks},

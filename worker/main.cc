@@ -7,6 +7,7 @@
 
 #include "base/config.h"
 #include "base/log.h"
+#include "base/model_path.h"
 #include "base/usable_cpus.h"
 #include "worker/comm/nccl/nccl_communicator.h"
 #include "worker/device/gpu_count.h"
@@ -47,6 +48,16 @@ Machine ThisMachine() {
   return {.cores = UsableCpus(), .gpus = gpus.count, .why_no_gpus = std::move(gpus.why_none)};
 }
 
+// With the checkpoint's folder found, which a setting may only name.
+absl::StatusOr<WorkerSettings> TakeSettings(const config::v1::WorkerConfig& config) {
+  absl::StatusOr<WorkerSettings> settings = CheckSettings(config, ThisMachine());
+  if (!settings.ok()) return settings;
+  const absl::StatusOr<std::string> folder = FindModel(settings->model_dir);
+  if (!folder.ok()) return folder.status();
+  settings->model_dir = *folder;
+  return settings;
+}
+
 int Launch(const WorkerSettings& settings, const std::vector<char*>& argv, StopSignals& signals) {
   LauncherOptions options{.argv = {argv.begin(), argv.end()},
                           .rank_count = settings.rank_count,
@@ -77,7 +88,7 @@ int Main(int argc, char** argv) {
       config);
   if (!outcome.ok()) return Refuse(outcome.status());
   if (*outcome == ConfigOutcome::kPrinted) return 0;
-  absl::StatusOr<WorkerSettings> settings = CheckSettings(config, ThisMachine());
+  absl::StatusOr<WorkerSettings> settings = TakeSettings(config);
   if (!settings.ok()) return Refuse(settings.status());
 
   ModelDescription model;

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 
+#include <absl/strings/escaping.h>
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
+
+#include "proto/contract/utf8.h"
 
 namespace cogwheel {
 namespace {
@@ -126,6 +129,20 @@ absl::Status TakePlace(const config::v1::WorkerConfig& config, const Machine& ma
   return absl::OkStatus();
 }
 
+// A checkpoint's own name is checked with the checkpoint.
+absl::Status CheckModelName(const std::string& name) {
+  constexpr size_t kMaxBytes = 128;
+  if (name.size() > kMaxBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("model_name has ", name.size(), " bytes; the most is ", kMaxBytes));
+  }
+  if (FirstBadUtf8Byte(name) == std::string::npos && !HasControlCharacter(name)) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat("model_name \"", absl::CHexEscape(name),
+                                                 "\" is not UTF-8 without control characters"));
+}
+
 // Who this host's ranks speak to, and where they may be asked.
 absl::Status TakeAddresses(const config::v1::WorkerConfig& config, WorkerSettings& settings) {
   settings.frontend = config.has_frontend() ? config.frontend() : "127.0.0.1:50051";
@@ -170,6 +187,8 @@ absl::StatusOr<WorkerSettings> CheckSettings(const config::v1::WorkerConfig& con
   WorkerSettings settings;
   settings.model_dir = config.model();
   settings.model_name = config.model_name();
+  const absl::Status name = CheckModelName(settings.model_name);
+  if (!name.ok()) return name;
   settings.group = config.group().empty() ? "default" : config.group();
   settings.random_weights = config.random_weights();
   settings.wavefront_on_gpus = config.wavefront_on_gpus();

@@ -31,6 +31,15 @@ size_t FirstBadUtf8Byte(std::string_view text) {
   return std::string_view::npos;
 }
 
+bool HasControlCharacter(std::string_view text) {
+  for (size_t i = 0; i < text.size(); ++i) {
+    const unsigned char byte = text[i];
+    const unsigned char next = i + 1 < text.size() ? text[i + 1] : 0xFF;
+    if (byte < 0x20 || byte == 0x7F || (byte == 0xC2 && next < 0xA0)) return true;
+  }
+  return false;
+}
+
 std::string_view ClipUtf8(std::string_view text, size_t limit) {
   if (text.size() <= limit) return text;
   while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xC0) == 0x80) --limit;

@@ -48,6 +48,23 @@ TEST(SettingsTest, RefusesAFrontendThatNobodyCanDial) {
   }
 }
 
+TEST(SettingsTest, AModelsNameCanBeShown) {
+  config::v1::WorkerConfig config;
+  config.set_model("m");
+  for (const std::string& good : {std::string("with space \u00e9"), std::string(128, 'n')}) {
+    config.set_model_name(good);
+    EXPECT_TRUE(CheckSettings(config, {.cores = 1}).ok()) << good;
+  }
+  for (const std::string& wrong :
+       {std::string("\xff\xfe"), std::string("cut \xc3"), std::string("two\nlines"),
+        std::string("\x7f"), std::string("next\u0085line"), std::string(129, 'n')}) {
+    config.set_model_name(wrong);
+    const std::string said(CheckSettings(config, {.cores = 1}).status().message());
+    EXPECT_TRUE(said.starts_with("model_name ")) << said;
+    EXPECT_EQ(said.find_first_of("\n\x7f\xff\xc2"), std::string::npos) << said;
+  }
+}
+
 TEST(SettingsTest, APeakIsAboveZero) {
   config::v1::WorkerConfig config;
   config.set_model("m");

@@ -1,8 +1,8 @@
-#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "proto/contract/utf8.h"
 #include "worker/families/cogvideox/config.h"
 #include "worker/families/cogvideox/config_fields.h"
 
@@ -24,8 +24,7 @@ std::optional<CogwheelJson::Preview> ReadPreview(const JsonFields& json) {
 
 bool IsPlainName(const std::string& name) {
   constexpr size_t kMaxBytes = 128;
-  return !name.empty() && name.size() <= kMaxBytes &&
-         std::ranges::none_of(name, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+  return !name.empty() && name.size() <= kMaxBytes && !HasControlCharacter(name);
 }
 
 }  // namespace

@@ -8,11 +8,14 @@
 #include <string>
 #include <vector>
 
+#include "base/model_path.h"
 #include "base/sha256.h"
+#include "proto/contract/utf8.h"
 #include "worker/families/cogvideox/config.h"
 #include "worker/families/cogvideox/prompt_encoder.h"
 #include "worker/families/cogvideox/transformer.h"
 #include "worker/families/cogvideox/vae.h"
+#include "worker/weights/json_fields.h"
 #include "worker/weights/open_file.h"
 #include "worker/weights/safetensors.h"
 #include "worker/weights/weight_source.h"
@@ -26,6 +29,7 @@ constexpr int kSideMultiple = 16;  // patch 2 x 8 pixels a latent
 constexpr int kDefaultSteps = 50;
 constexpr double kDefaultGuidanceScale = 6;
 constexpr int kMaxSteps = 200;
+constexpr size_t kMaxNameBytes = 128;
 
 void AddFile(Sha256& sha, const fs::path& path) {
   const OpenFile file(path.string());
@@ -68,9 +72,15 @@ std::string Digest(const std::string& model_dir, bool random_weights) {
   return sha.HexDigest();
 }
 
+// Of a checkpoint that brings none: its folder's, cut to what a name may have.
 std::string FolderName(const std::string& model_dir) {
-  fs::path path = fs::weakly_canonical(fs::absolute(model_dir));
-  return path.filename().string();
+  const std::string name = ModelFolderName(model_dir);
+  if (!name.empty() && FirstBadUtf8Byte(name) == std::string::npos && !HasControlCharacter(name)) {
+    return std::string(ClipUtf8(name, kMaxNameBytes));
+  }
+  throw std::invalid_argument(
+      "the model's name, its folder's, is \"" + PrintableName(name) +
+      "\"; legal is UTF-8 without control characters: rename the folder or set model_name");
 }
 
 int RoundDown(int64_t value, int multiple) { return static_cast<int>(value / multiple * multiple); }
@@ -172,8 +182,9 @@ ModelDescription DescribeCogVideoX(const std::string& model_dir, const std::stri
                                    bool random_weights) {
   const CheckpointConfigs configs = ReadCheckpointConfigs(model_dir);
   ModelDescription model;
-  model.name =
-      !model_name.empty() ? model_name : configs.cogwheel.name.value_or(FolderName(model_dir));
+  model.name = !model_name.empty()                 ? model_name
+               : configs.cogwheel.name.has_value() ? *configs.cogwheel.name
+                                                   : FolderName(model_dir);
   model.image_required = configs.model_index.image_to_video();
   SetLimits(configs.transformer, configs.cogwheel, model);
   SetDefaults(configs, model);

@@ -75,6 +75,34 @@ TEST_F(DescribeModelTest, DefaultsWithoutOwnFile) {
   EXPECT_EQ(DescribeModel(folder_.path(), "other").name, "other");
 }
 
+// A snapshot of the hub's cache has a long path and its repository's name; what can be no name is
+// refused, unless there is another one.
+TEST_F(DescribeModelTest, NamesOfPathsThatPeopleHave) {
+  const fs::path whole = fs::path(folder_.path()) / "whole";
+  BuildCheckpoint("t2v-rope", whole);
+  const auto name_of = [&](const std::string& below) {
+    const fs::path link = fs::path(folder_.path()) / below;
+    fs::create_directories(link.parent_path());
+    fs::create_directory_symlink(whole, link);
+    return DescribeModel(link, "").name;
+  };
+  EXPECT_EQ(name_of("models--zai-org--CogVideoX-5b/snapshots/" + std::string(40, 'a')),
+            "CogVideoX-5b");
+  EXPECT_EQ(name_of("my link"), "my link");
+  EXPECT_EQ(name_of(std::string(200, 'n')), std::string(128, 'n'));
+  // Not cut inside a character.
+  std::string accents;
+  for (int i = 0; i < 100; ++i) accents += "\u00e9";
+  EXPECT_EQ(name_of("x" + accents), "x" + accents.substr(0, 126));
+  for (const std::string wrong : {"\xff\xfe", "two\nlines", "\x7f", "next\u0085line"}) {
+    EXPECT_THROW(name_of(wrong), std::invalid_argument);
+    EXPECT_EQ(DescribeModel(fs::path(folder_.path()) / wrong, "given").name, "given");
+  }
+  EXPECT_EQ(name_of("\xff/plain"), "plain");
+  std::ofstream(whole / "cogwheel.json") << R"({"name": "its own"})";
+  EXPECT_EQ(DescribeModel(fs::path(folder_.path()) / "\xff\xfe", "").name, "its own");
+}
+
 TEST_F(DescribeModelTest, Version15) {
   Build("t2v-rope15");
   Edit("transformer/config.json",
