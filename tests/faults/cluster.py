@@ -132,7 +132,7 @@ class Frontend:
 class Workers:
     """The ranks of one group under their launcher, which is started again whenever it ends, as an orchestrator would."""
 
-    def __init__(self, case, frontend, ranks=1, group="default", program_name="cogwheel-sim-worker", model="sim", **environment):
+    def __init__(self, case, frontend, ranks=1, group="default", program_name="cogwheel-sim-worker", model=".", **environment):
         self.case = case
         self.ranks = ranks
         self.argv = [program(program_name), "--frontend", frontend, "--model", model, "--ring", str(ranks), "--group", group]
