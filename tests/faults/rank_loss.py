@@ -23,7 +23,7 @@ LIMITS_S = {"kill": {"detected_s": 5, "dead_s": 5, "ready_s": 20}, "stop": {"det
 
 class Simulated:
     """Ranks whose video the test computes."""
-    program, model, checked_ranks = "cogwheel-sim-worker", "sim", RANKS
+    program, model, checked_ranks = "cogwheel-sim-worker", ".", RANKS
 
     def __init__(self, case):
         pass
