@@ -117,7 +117,8 @@ void CommandFlags::AddRequestFlags(CLI::App& command) {
   AddText(command, "--negative-prompt", request.negative_prompt, "what to keep away from",
           /*may_be_empty=*/true);
   AddText(command, "--image", request.image_file,
-          "first frame, PNG or JPEG; required for image-to-video models");
+          "first frame, PNG, JPEG or WebP, turned as its orientation tag says; required for "
+          "image-to-video models");
   AddChecked(command, "--output-type", "video (default), frames or latent",
              [&request](const std::string& text) {
                const auto type = ParseChoice("output_type", text, kOutputTypes);

@@ -9,6 +9,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "proto/contract/image_header.h"
 #include "proto/contract/validate.h"
 
 namespace cogwheel {
@@ -26,7 +27,7 @@ absl::StatusOr<std::string> ReadImage(const std::string& file) {
   if (!fs::is_regular_file(file, error)) return refused("is not a regular file");
   const uintmax_t size = fs::file_size(file, error);
   if (error) return refused(error.message());
-  if (size == 0) return refused("is empty; legal is a PNG or JPEG file");
+  if (size == 0) return refused("is empty; legal is a PNG, JPEG or WebP file");
   if (size > kMaxImageBytes) {
     return refused(
         absl::StrCat("has ", size, " bytes; the nearest legal size is ", kMaxImageBytes));

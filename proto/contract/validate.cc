@@ -9,6 +9,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "proto/contract/image_header.h"
 #include "proto/contract/status.h"
 #include "proto/contract/utf8.h"
 #include "proto/contract/violations.h"
@@ -44,24 +45,8 @@ void CheckSide(std::string_view field, int64_t value, Violations& out) {
 
 void CheckImage(const std::string& image, Violations& out) {
   if (image.empty()) return;
-  if (static_cast<int64_t>(image.size()) > kMaxImageBytes) {
-    out.Add("IMAGE", "image", "has ", image.size(), " bytes; at most ", kMaxImageBytes,
-            " are legal");
-    return;
-  }
-  const absl::StatusOr<ImageSize> size = ReadImageSize(image);
-  if (!size.ok()) {
-    out.Add("IMAGE", "image", "cannot be used: ", size.status().message(),
-            "; legal are PNG and JPEG files");
-    return;
-  }
-  if (size->width > kMaxImageSide || size->height > kMaxImageSide) {
-    out.Add("IMAGE", "image", "has ", size->width, " x ", size->height, " pixels; at most ",
-            kMaxImageSide, " a side are legal");
-  } else if (int64_t{size->width} * size->height > kMaxImagePixels) {
-    out.Add("IMAGE", "image", "has ", size->width, " x ", size->height, " pixels; at most ",
-            kMaxImagePixels, " in all are legal");
-  }
+  const absl::StatusOr<ImageHeader> header = ReadImageHeader(image);
+  if (!header.ok()) out.Add("IMAGE", "image", header.status().message());
 }
 
 void CheckSampling(const v1::GenerateRequest& request, Violations& out) {

@@ -7,18 +7,16 @@
 
 #include "cogwheel/v1/video_service.pb.h"
 
-// Every limit of a request, in one place, for client and server. Pure.
+// Every limit of a request, in one place (a picture's: image_header.h), for client and server.
+// Pure.
 namespace cogwheel {
 
 inline constexpr int64_t kMaxPromptBytes = 16 * 1024;
-inline constexpr int64_t kMaxImageBytes = 16 * 1024 * 1024;
-inline constexpr int kMaxImageSide = 8192;
-inline constexpr int64_t kMaxImagePixels = 33'000'000;
 inline constexpr int kMaxReceiveBytes = 17 * 1024 * 1024;
 inline constexpr int kMaxChunkBytes = 256 * 1024;
 
 // Checks what needs no model: UTF-8 and sizes of texts, ranges that hold for every model, labels,
-// image header (PNG or JPEG signature and dimensions).
+// the image's header (image_header.h).
 absl::Status ValidateRequest(const v1::GenerateRequest& request);
 
 // Checks against the model and returns the request with every default filled in; `random_seed` is
@@ -28,12 +26,5 @@ absl::StatusOr<v1::GenerateRequest> ResolveRequest(const v1::GenerateRequest& re
 
 // "jobs/<id>" from either form; INVALID_ARGUMENT for anything that cannot be a job name.
 absl::StatusOr<std::string> NormalizeJobName(const std::string& name);
-
-// Width and height from a PNG or JPEG header, without decoding.
-struct ImageSize {
-  int width = 0;
-  int height = 0;
-};
-absl::StatusOr<ImageSize> ReadImageSize(const std::string& bytes);
 
 }  // namespace cogwheel

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cogwheel/v1/video_service.pb.h"
+#include "proto/contract/image_header.h"
 #include "proto/contract/status.h"
 #include "proto/contract/validate.h"
 #include "server/job/request_hash.h"
@@ -55,7 +56,7 @@ void Try(const GenerateRequest& request, const Model& model) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string bytes(reinterpret_cast<const char*>(data), size);
-  const auto image = cogwheel::ReadImageSize(bytes);
+  const auto image = cogwheel::ReadImageHeader(bytes);
   Require(!image.ok() || (image->width > 0 && image->height > 0));
   const auto name = cogwheel::NormalizeJobName(bytes);
   Require(!name.ok() || name->size() == 31);

@@ -103,9 +103,9 @@ class BadInputTest(RefusalTest):
             f.write(png(8, 8))
             f.truncate(16 * 1024 * 1024 + 1)
         for name, said in (("missing.png", ("missing.png", "no such file")), (".", ("regular file",)), ("empty.png", ("empty",)),
-                           ("text.png", ("neither PNG nor JPEG",)), ("cut.png", ("image",)), ("wide.png", ("8193", "8192")),
-                           ("pixels.png", ("8000", "33")), ("nothing.png", ("image",)), ("gif.gif", ("neither PNG nor JPEG",)),
-                           ("jpeg.jpg", ("image",)), ("large.png", ("16777217", "16777216"))):
+                           ("text.png", ("neither PNG nor JPEG",)), ("cut.png", ("image", "ends early")), ("wide.png", ("8193", "8192")),
+                           ("pixels.png", ("8000", "33")), ("nothing.png", ("image",)), ("gif.gif", ("a GIF file",)),
+                           ("jpeg.jpg", ("image", "damaged JPEG")), ("large.png", ("16777217", "16777216"))):
             with self.subTest(name):
                 self.refused(said, *PROMPT, "--image", name)
 

@@ -284,29 +284,6 @@ TEST(ValidateRequest, ChecksTheImageByItsHeader) {
   EXPECT_THAT(std::string(check(largest + "x").message()), HasSubstr("at most 16777216"));
 }
 
-TEST(ReadImageSize, ReadsJpegSegments) {
-  const std::string start("\xff\xd8\xff\xe0\x00\x04\x00\x00", 8);
-  const std::string frame("\xff\xc2\x00\x0b\x08\x01\x02\x03\x04\x01\x00\x00\x00", 13);
-  const auto size = ReadImageSize(start + "\xff\xff" + frame.substr(1));  // fill bytes too
-  ASSERT_TRUE(size.ok()) << size.status();
-  EXPECT_EQ(0x0304, size->width);
-  EXPECT_EQ(0x0102, size->height);
-  const std::string table("\xff\xc4\x00\x0b\x09\x09\x09\x09\x09\x09\x09\x09\x09", 13);
-  EXPECT_EQ(0x0304, ReadImageSize(start + table + frame)->width);  // no frame, though among them
-  EXPECT_FALSE(ReadImageSize(start).ok());
-  EXPECT_FALSE(ReadImageSize(start + frame.substr(0, 6)).ok());
-  EXPECT_FALSE(ReadImageSize(start + std::string("\xff\xda\x00\x02", 4) + frame).ok());
-  EXPECT_FALSE(ReadImageSize(start + std::string("\xff\xe1\x00\x01", 4) + frame).ok());
-}
-
-TEST(ReadImageSize, NeverReadsPastTheEnd) {
-  const std::string png = PngHeader(3, 5);
-  for (size_t length = 0; length < 24; ++length) {
-    EXPECT_FALSE(ReadImageSize(png.substr(0, length)).ok()) << length;
-  }
-  EXPECT_TRUE(ReadImageSize(png.substr(0, 24)).ok());
-}
-
 TEST(NormalizeJobName, WhatItShowsOfALongNameIsText) {
   std::string name = "x";
   for (int i = 0; i < 100; ++i) name += "\u00e9";  // two bytes: no even cut falls between them

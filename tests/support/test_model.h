@@ -30,15 +30,24 @@ inline v1::Model TestModel(const std::string& name = "tiny") {
   return model;
 }
 
-// The smallest PNG header of a size; no pixels follow.
+// A PNG file whose header tells a size, with a chunk for pixels and none in it.
 inline std::string PngHeader(uint32_t width, uint32_t height) {
   const auto big_endian = [](uint32_t value) {
     std::string bytes;
     for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(value >> shift & 0xFF);
     return bytes;
   };
-  return std::string("\x89PNG\r\n\x1a\n") + big_endian(13) + "IHDR" + big_endian(width) +
-         big_endian(height) + std::string("\x08\x02\x00\x00\x00", 5);
+  const auto chunk = [&](const std::string& type, const std::string& data) {
+    uint32_t sum = ~0U;  // CRC-32, bit by bit
+    for (const char byte : type + data) {
+      sum ^= static_cast<unsigned char>(byte);
+      for (int bit = 0; bit < 8; ++bit) sum = sum >> 1 ^ ((sum & 1) != 0 ? 0xEDB88320U : 0);
+    }
+    return big_endian(static_cast<uint32_t>(data.size())) + type + data + big_endian(~sum);
+  };
+  const std::string format("\x08\x02\x00\x00\x00", 5);
+  return "\x89PNG\r\n\x1a\n" + chunk("IHDR", big_endian(width) + big_endian(height) + format) +
+         chunk("IDAT", "") + chunk("IEND", "");
 }
 
 }  // namespace cogwheel

@@ -1,159 +1,67 @@
 #include "worker/media/image_decoder.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
 
-#include "proto/contract/validate.h"
-#include "worker/media/av_handles.h"
-#include "worker/media/image_container.h"
+#include "proto/contract/image_header.h"
+#include "worker/media/image_formats.h"
 
 namespace cogwheel {
 namespace {
 
-constexpr int kChannels = 3;
-
-absl::Status Damaged(const std::string& why) {
-  return absl::InvalidArgumentError(absl::StrCat("image is damaged: ", why));
-}
-
-absl::StatusOr<FrameHandle> DecodeFrame(const std::string& bytes, const ImageSize& size) {
-  const bool png = bytes.front() != '\xff';
-  const AVCodec* decoder = avcodec_find_decoder(png ? AV_CODEC_ID_PNG : AV_CODEC_ID_MJPEG);
-  if (decoder == nullptr) return absl::InternalError("FFmpeg was built without image decoders");
-  const CodecHandle codec(avcodec_alloc_context3(decoder));
-  codec->thread_count = 1;
-  codec->max_pixels = kMaxImagePixels;
-  codec->err_recognition = AV_EF_CRCCHECK | AV_EF_EXPLODE;
-  absl::Status status =
-      AvStatus(avcodec_open2(codec.get(), decoder, nullptr), absl::StatusCode::kInternal, "image");
-  if (!status.ok()) return status;
-  const PacketHandle packet(av_packet_alloc());
-  if (av_new_packet(packet.get(), static_cast<int>(bytes.size())) < 0) {
-    return absl::ResourceExhaustedError("image: out of memory");
-  }
-  std::memcpy(packet->data, bytes.data(), bytes.size());
-  FrameHandle frame(av_frame_alloc());
-  int code = avcodec_send_packet(codec.get(), packet.get());
-  if (code >= 0) code = avcodec_receive_frame(codec.get(), frame.get());
-  status = AvStatus(code, absl::StatusCode::kInvalidArgument, "image is damaged");
-  if (!status.ok()) return status;
-  if (frame->width != size.width || frame->height != size.height) {
-    return Damaged(absl::StrCat("its header says ", size.width, "x", size.height, ", its data are ",
-                                frame->width, "x", frame->height));
-  }
-  return frame;
-}
-
-// Where the three bytes of pixel x stand in a row of a packed format, or its grey value.
-struct PackedFormat {
-  AVPixelFormat format;
-  int pixel_bytes;
-  int channel_step;  // 0: grey
-};
-constexpr PackedFormat kPacked[] = {
-    {AV_PIX_FMT_RGB24, 3, 1},    {AV_PIX_FMT_RGBA, 4, 1},  {AV_PIX_FMT_RGB48BE, 6, 2},
-    {AV_PIX_FMT_RGBA64BE, 8, 2}, {AV_PIX_FMT_GRAY8, 1, 0}, {AV_PIX_FMT_YA8, 2, 0},
-    {AV_PIX_FMT_YA16BE, 4, 0},
-};
-
-void CopyPacked(const PackedFormat& packed, const uint8_t* row, int width, uint8_t* out) {
-  for (int x = 0; x < width; ++x) {
-    for (int channel = 0; channel < kChannels; ++channel) {
-      *out++ = row[x * packed.pixel_bytes + channel * packed.channel_step];
+// By EXIF's orientation: 2 mirrored, 3 upside down, 4 both, 5 to 8 the same with rows and columns
+// exchanged. Row r, column c of the result is stored at row r', column c':
+//   2: r, W-1-c    3: H-1-r, W-1-c    4: H-1-r, c
+//   5: c, r        6: H-1-c, r        7: H-1-c, W-1-r    8: c, W-1-r
+std::vector<uint8_t> Turn(const std::vector<uint8_t>& stored, const ImageHeader& header) {
+  const int turn = header.orientation;
+  const bool rows_backwards = turn == 3 || turn == 4 || turn == 6 || turn == 7;
+  const bool columns_backwards = turn == 2 || turn == 3 || turn == 7 || turn == 8;
+  const ptrdiff_t row_bytes = ptrdiff_t{kRgb} * header.width;
+  ptrdiff_t down = rows_backwards ? -row_bytes : row_bytes;
+  ptrdiff_t right = columns_backwards ? -kRgb : kRgb;
+  const uint8_t* line = stored.data();
+  if (rows_backwards) line += row_bytes * (header.height - 1);
+  if (columns_backwards) line += ptrdiff_t{kRgb} * (header.width - 1);
+  if (header.turned_sideways()) std::swap(down, right);
+  std::vector<uint8_t> upright(stored.size());
+  uint8_t* out = upright.data();
+  for (int y = 0; y < header.upright_height(); ++y, line += down) {
+    const uint8_t* pixel = line;
+    for (int x = 0; x < header.upright_width(); ++x, pixel += right) {
+      out = std::copy_n(pixel, kRgb, out);
     }
   }
+  return upright;
 }
 
-void CopyGrey16(const uint8_t* row, int width, uint8_t* out) {
-  for (int x = 0; x < width; ++x) {
-    const int value = row[2 * x] << 8 | row[2 * x + 1];
-    out = std::fill_n(out, kChannels, static_cast<uint8_t>(std::min(value, 255)));
+absl::Status DecodeByFormat(const std::string& bytes, const ImageHeader& header,
+                            std::vector<uint8_t>& rgb) {
+  switch (header.format) {
+    case ImageFormat::kPng:
+      return DecodePng(bytes, header, rgb);
+    case ImageFormat::kJpeg:
+      return DecodeJpeg(bytes, header, rgb);
+    case ImageFormat::kWebp:
+      return DecodeWebp(bytes, rgb);
   }
-}
-
-void CopyPalette(const uint8_t* row, const uint8_t* palette, int width, uint8_t* out) {
-  for (int x = 0; x < width; ++x) {
-    uint32_t argb = 0;
-    std::memcpy(&argb, palette + 4 * row[x], sizeof(argb));
-    for (const int shift : {16, 8, 0}) *out++ = static_cast<uint8_t>(argb >> shift);
-  }
-}
-
-void CopyBits(const uint8_t* row, int width, uint8_t* out) {
-  for (int x = 0; x < width; ++x) {
-    out = std::fill_n(out, kChannels, row[x / 8] >> (7 - x % 8) & 1 ? 255 : 0);
-  }
-}
-
-// False for a format that is not one of PNG's.
-bool CopyRow(const AVFrame& frame, int y, uint8_t* out) {
-  const uint8_t* row = frame.data[0] + static_cast<ptrdiff_t>(y) * frame.linesize[0];
-  switch (frame.format) {
-    case AV_PIX_FMT_GRAY16BE:
-      CopyGrey16(row, frame.width, out);
-      return true;
-    case AV_PIX_FMT_PAL8:
-      CopyPalette(row, frame.data[1], frame.width, out);
-      return true;
-    case AV_PIX_FMT_MONOBLACK:
-      CopyBits(row, frame.width, out);
-      return true;
-    default:
-      break;
-  }
-  for (const PackedFormat& packed : kPacked) {
-    if (packed.format != frame.format) continue;
-    CopyPacked(packed, row, frame.width, out);
-    return true;
-  }
-  return false;
-}
-
-// JPEG's planar formats.
-absl::Status Convert(const AVFrame& frame, std::vector<uint8_t>& rgb) {
-  const ScalerHandle scaler(sws_getContext(
-      frame.width, frame.height, static_cast<AVPixelFormat>(frame.format), frame.width,
-      frame.height, AV_PIX_FMT_RGB24, SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT, nullptr,
-      nullptr, nullptr));
-  if (scaler == nullptr) return Damaged("its pixel format is not supported");
-  uint8_t* rows[] = {rgb.data()};
-  const int strides[] = {frame.width * kChannels};
-  sws_scale(scaler.get(), frame.data, frame.linesize, 0, frame.height, rows, strides);
-  return absl::OkStatus();
+  return absl::InternalError("image of an unknown format");
 }
 
 }  // namespace
 
 absl::StatusOr<DecodedImage> DecodeImage(const std::string& bytes) {
-  SilenceFfmpeg();
-  if (bytes.size() > kMaxImageBytes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("image has ", bytes.size(), " bytes; at most ", kMaxImageBytes, " are legal"));
+  const absl::StatusOr<ImageHeader> header = ReadImageHeader(bytes);
+  if (!header.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("image ", header.status().message()));
   }
-  const absl::StatusOr<ImageSize> size = ReadImageSize(bytes);
-  if (!size.ok()) return size.status();
-  if (size->width > kMaxImageSide || size->height > kMaxImageSide ||
-      int64_t{size->width} * size->height > kMaxImagePixels) {
-    return absl::InvalidArgumentError(absl::StrCat("image is ", size->width, "x", size->height,
-                                                   "; at most ", kMaxImageSide, " a side and ",
-                                                   kMaxImagePixels, " pixels are legal"));
-  }
-  const absl::StatusOr<std::string> pixels = KeepPixelData(bytes, size->height, size->width);
-  if (!pixels.ok()) return pixels.status();
-  const absl::StatusOr<FrameHandle> frame = DecodeFrame(*pixels, *size);
-  if (!frame.ok()) return frame.status();
-  DecodedImage image{.height = size->height, .width = size->width};
-  const size_t row_bytes = static_cast<size_t>(size->width) * kChannels;
-  image.rgb.resize(row_bytes * size->height);
-  for (int y = 0; y < size->height; ++y) {
-    if (CopyRow(**frame, y, image.rgb.data() + y * row_bytes)) continue;
-    const absl::Status status = Convert(**frame, image.rgb);
-    if (!status.ok()) return status;
-    break;
-  }
+  DecodedImage image{.height = header->upright_height(), .width = header->upright_width()};
+  image.rgb.resize(size_t{kRgb} * header->width * header->height);
+  const absl::Status status = DecodeByFormat(bytes, *header, image.rgb);
+  if (!status.ok()) return status;
+  if (header->orientation != 1) image.rgb = Turn(image.rgb, *header);
   return image;
 }
 

@@ -14,10 +14,12 @@ struct DecodedImage {
   int width = 0;
 };
 
-// A PNG or JPEG file as RGB, like Pillow's Image.open(...).convert("RGB"): alpha dropped, palette
-// and grey expanded, 16-bit colour cut to its high byte, 16-bit grey clipped at 255; orientation
-// tags ignored. Sizes are checked from the header before anything is decoded. INVALID_ARGUMENT for
-// what is too large, damaged or neither. The bytes are not trusted. Thread-safe.
+// A PNG, JPEG or WebP file as RGB, like diffusers' load_image, that is, Pillow's
+// ImageOps.exif_transpose(Image.open(...)).convert("RGB"): turned as its orientation tag says,
+// alpha dropped, palette and grey expanded, 16-bit colour cut to its high byte, 16-bit grey clipped
+// at 255. Sizes are checked from the header before anything is decoded. INVALID_ARGUMENT for what
+// the header refuses or is damaged. Memory and time are bounded by the pixels. The bytes are not
+// trusted. Thread-safe.
 absl::StatusOr<DecodedImage> DecodeImage(const std::string& bytes);
 
 }  // namespace cogwheel
