@@ -91,7 +91,7 @@ class WiredFrontend final : public Frontend {
         dispatcher_({loop_, *store_, *results_, events_, ledger_, costs_, clock, metrics_,
                      KeepPolicyOf(config)}),
         groups_({*store_, clock, dispatcher_, board_, metrics_, RankGroup::Limits()}),
-        intake_({*store_, ledger_, costs_, clock, RandomSeed,
+        intake_({*store_, [this] { return Models(); }, ledger_, costs_, clock, RandomSeed,
                  [this](const Job& job) { dispatcher_.Accept(job); }}),
         readiness_(board_, ledger_, metrics_),
         video_service_({intake_, dispatcher_, *store_, *results_, events_, board_, streams_,
@@ -180,6 +180,11 @@ class WiredFrontend final : public Frontend {
   }
 
  private:
+  absl::StatusOr<std::vector<v1::Model>> Models() const {
+    absl::StatusOr<std::vector<v1::Model>> stored = store_->Models();
+    if (!stored.ok()) return stored;
+    return board_.Current(*std::move(stored));
+  }
   ProbeAnswer Live() const {
     const auto since = loop_.SinceLastTurn();
     if (since < kLoopHang) return {true, "ok"};

@@ -68,19 +68,6 @@ v1::ListJobsResponse ToResponse(const JobPage& page) {
   return response;
 }
 
-v1::ListModelsResponse ToResponse(const std::vector<v1::Model>& models,
-                                  const std::vector<v1::Group>& groups) {
-  v1::ListModelsResponse response;
-  for (const v1::Model& model : models) {
-    v1::Model& out = *response.add_models();
-    out = model;
-    out.set_ready(std::any_of(groups.begin(), groups.end(), [&model](const v1::Group& group) {
-      return group.ready() && group.model() == model.name();
-    }));
-  }
-  return response;
-}
-
 // What is asked, if the caller may call.
 template <typename Request>
 absl::StatusOr<Request> Read(const RpcCall& call, const grpc::ByteBuffer& bytes) {
@@ -189,7 +176,9 @@ VideoService::Unary* VideoService::ListModels(Context* context, const Bytes* req
   if (!list.ok()) return Answer(context, call, list.status());
   const absl::StatusOr<std::vector<v1::Model>> models = parts_.store.Models();
   if (!models.ok()) return Answer(context, call, models.status());
-  *response = ToBytes(ToResponse(*models, parts_.board.List()));
+  v1::ListModelsResponse current;
+  for (v1::Model& model : parts_.board.Current(*models)) *current.add_models() = std::move(model);
+  *response = ToBytes(current);
   return Answer(context, call, absl::OkStatus());
 }
 

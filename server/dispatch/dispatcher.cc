@@ -18,7 +18,7 @@ constexpr size_t kAnnouncedAtOnce = 256;  // jobs; the positions in a longer que
 double Seconds(std::chrono::nanoseconds duration) { return duration.count() * 1e-9; }
 
 Placement::Group GroupOf(const WorkerGroup& group) {
-  return {group.name(), group.model(), group.capabilities()};
+  return {group.name(), group.model(), group.model_digest(), group.capabilities()};
 }
 
 }  // namespace
@@ -177,11 +177,12 @@ void Dispatcher::OnIdle(WorkerGroup& group) {
   parts_.loop.Post([this] { Schedule(); });
 }
 
-void Dispatcher::OnStarted(WorkerGroup& group) {
+void Dispatcher::OnStarted(WorkerGroup& group, const std::vector<std::string>& warnings) {
   RunningJob* running = FindRunning(group);
   if (running == nullptr) return;
-  running->OnStarted(parts_.clock.Now());
-  announcer_.Started(running->job());
+  running->OnStarted(parts_.clock.Now(), warnings);
+  if (!warnings.empty()) recorder_.Warn(running->job());
+  announcer_.Started(running->job(), group.model_digest());
 }
 
 void Dispatcher::OnProgress(WorkerGroup& group, const RunProgress& progress) {

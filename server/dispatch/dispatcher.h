@@ -66,7 +66,7 @@ class Dispatcher final : public WorkerGroupObserver {
 
   void Tick();
   void OnIdle(WorkerGroup& group) override;
-  void OnStarted(WorkerGroup& group) override;
+  void OnStarted(WorkerGroup& group, const std::vector<std::string>& warnings) override;
   void OnRefused(WorkerGroup& group, const absl::Status& why) override;
   void OnProgress(WorkerGroup& group, const RunProgress& progress) override;
   void OnPreview(WorkerGroup& group, int step, int steps, std::string_view jpeg) override;

@@ -36,28 +36,34 @@ absl::Status UnknownModel(const std::string& name, const std::vector<v1::Model>&
 
 }  // namespace
 
-absl::StatusOr<v1::GenerateRequest> Intake::Resolve(const v1::GenerateRequest& request) const {
-  const absl::StatusOr<std::vector<v1::Model>> models = parts_.store.Models();
+absl::StatusOr<Intake::Resolved> Intake::Resolve(const v1::GenerateRequest& request) const {
+  const absl::StatusOr<std::vector<v1::Model>> models = parts_.models();
   if (!models.ok()) return models.status();
   const auto model = std::find_if(models->begin(), models->end(), [&request](const auto& known) {
     return request.model().empty() || known.name() == request.model();
   });
-  if (model != models->end()) return ResolveRequest(request, *model, parts_.random_seed());
+  if (model != models->end()) {
+    auto resolved = ResolveRequest(request, *model, parts_.random_seed());
+    if (!resolved.ok()) return resolved.status();
+    return Resolved{*std::move(resolved), model->digest()};
+  }
   const absl::Status valid = ValidateRequest(request);
   return valid.ok() ? UnknownModel(request.model(), *models) : valid;
 }
 
-Job Intake::MakeJob(v1::GenerateRequest resolved, const std::string& tenant) {
+Job Intake::MakeJob(Resolved resolved, const std::string& tenant) {
+  v1::GenerateRequest& request = resolved.request;
   Job job;
-  if (!resolved.image().empty()) {
-    job.image_bytes = static_cast<int64_t>(resolved.image().size());
-    job.image = std::make_shared<const std::string>(std::move(*resolved.mutable_image()));
-    resolved.clear_image();
+  if (!request.image().empty()) {
+    job.image_bytes = static_cast<int64_t>(request.image().size());
+    job.image = std::make_shared<const std::string>(std::move(*request.mutable_image()));
+    request.clear_image();
   }
   job.create_time = parts_.clock.Wall();
   job.name = namer_.Next(job.create_time);
   job.tenant = tenant;
-  job.request = std::move(resolved);
+  job.request = std::move(request);
+  job.model_digest = std::move(resolved.model_digest);
   return job;
 }
 
@@ -74,7 +80,7 @@ void Intake::Submit(const v1::GenerateRequest& request, const std::string& tenan
         MakeError(absl::StatusCode::kUnavailable, "DRAINING", "the server is shutting down"),
         kDrainRetry));
   }
-  absl::StatusOr<v1::GenerateRequest> resolved = Resolve(request);
+  absl::StatusOr<Resolved> resolved = Resolve(request);
   if (!resolved.ok()) return done(resolved.status());
   NewJob job{MakeJob(*std::move(resolved), tenant), request.request_id(), hash};
   const std::string name = job.job.name;

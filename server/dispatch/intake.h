@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include <absl/status/statusor.h>
 
@@ -20,6 +21,8 @@ class Intake {
  public:
   struct Parts {
     JobStore& store;
+    // What requests are checked against now, in the order the names were first seen.
+    std::function<absl::StatusOr<std::vector<v1::Model>>()> models;
     AdmissionLedger& ledger;
     const CostModel& costs;
     const Clock& clock;
@@ -37,8 +40,12 @@ class Intake {
   void Drain() { draining_ = true; }
 
  private:
-  absl::StatusOr<v1::GenerateRequest> Resolve(const v1::GenerateRequest& request) const;
-  Job MakeJob(v1::GenerateRequest resolved, const std::string& tenant);
+  struct Resolved {
+    v1::GenerateRequest request;
+    std::string model_digest;  // that it was checked against
+  };
+  absl::StatusOr<Resolved> Resolve(const v1::GenerateRequest& request) const;
+  Job MakeJob(Resolved resolved, const std::string& tenant);
 
   const Parts parts_;
   JobNamer namer_;

@@ -27,6 +27,13 @@ void JobRecorder::Settle(Action action) {
   unsettled_.push_back(std::move(action));
 }
 
+void JobRecorder::Warn(const Job& job) {
+  Settle([this, job] {
+    const absl::Status kept = parts_.store.Warn({job.name, job.epoch, job.attempt, job.warnings});
+    return kept.ok() || Fenced(kept, job.group);
+  });
+}
+
 void JobRecorder::End(const Job& job, const JobEnd& end) {
   FinishedJob finished;
   finished.name = job.name;

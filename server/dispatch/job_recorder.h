@@ -21,7 +21,8 @@ struct KeepPolicy {
 
 // Writes what became of jobs into the store and tells of it once it is there; removes finished jobs
 // on request, and the oldest beyond what is kept. An end or a requeue that the store cannot
-// take now is tried again on every tick: no end is forgotten. Owned by the dispatcher's thread.
+// take now is tried again on every tick: no end is forgotten, and no warning. Owned by the
+// dispatcher's thread.
 class JobRecorder {
  public:
   struct Parts {
@@ -35,6 +36,8 @@ class JobRecorder {
   };
   explicit JobRecorder(const Parts& parts) : parts_(parts) {}
 
+  // Keeps the warnings of `job`, which runs.
+  void Warn(const Job& job);
   void End(const Job& job, const JobEnd& end);
   // `requeued` is called with the job once the store has it.
   void Requeue(const Job& job, const JobError& cause, bool charged,

@@ -1,5 +1,6 @@
 #include "server/dispatch/running_job.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
@@ -42,6 +43,15 @@ bool RunningJob::Expire(Time now) {
 std::optional<double> RunningJob::SecondsSinceCancel(Time now) const {
   if (!cancelled_at_.has_value()) return std::nullopt;
   return Seconds(now - *cancelled_at_);
+}
+
+void RunningJob::OnStarted(Time now, const std::vector<std::string>& warnings) {
+  stage_started_ = now;
+  for (const std::string& warning : warnings) {
+    if (std::ranges::find(job_.warnings, warning) == job_.warnings.end()) {
+      job_.warnings.push_back(warning);
+    }
+  }
 }
 
 void RunningJob::OnProgress(const RunProgress& progress, Time now) {

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include <absl/status/status.h>
 
@@ -37,8 +39,8 @@ class RunningJob {
   // nullopt when nobody did.
   std::optional<double> SecondsSinceCancel(Time now) const;
 
-  // The ranks have agreed to it.
-  void OnStarted(Time now) { stage_started_ = now; }
+  // The ranks have agreed to it. Warnings that the job has from an earlier attempt stay.
+  void OnStarted(Time now, const std::vector<std::string>& warnings);
   void OnProgress(const RunProgress& progress, Time now);
   // Of the whole job, from the pace of the stage that runs; nullopt before its first step.
   std::optional<double> SecondsLeft(const RunProgress& progress, Time now,

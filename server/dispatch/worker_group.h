@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <absl/status/status.h>
 
@@ -19,8 +20,8 @@ class WorkerGroupObserver {
   virtual ~WorkerGroupObserver() = default;
   // It can take a job: it has formed, or has finished or dropped one.
   virtual void OnIdle(WorkerGroup& group) = 0;
-  // All ranks have agreed to the job; it runs.
-  virtual void OnStarted(WorkerGroup& group) = 0;
+  // All ranks have agreed to the job; it runs. `warnings`: what its owner is to be told.
+  virtual void OnStarted(WorkerGroup& group, const std::vector<std::string>& warnings) = 0;
   // A rank has refused the job; the group lives on. OnIdle follows.
   virtual void OnRefused(WorkerGroup& group, const absl::Status& why) = 0;
   virtual void OnProgress(WorkerGroup& group, const RunProgress& progress) = 0;
@@ -37,7 +38,8 @@ class WorkerGroup {
  public:
   virtual ~WorkerGroup() = default;
   virtual const std::string& name() const = 0;
-  virtual std::string model() const = 0;  // "" while it has not formed
+  virtual std::string model() const = 0;         // "" while it has not formed
+  virtual std::string model_digest() const = 0;  // of its checkpoint; "" while that is not known
   virtual Capabilities capabilities() const = 0;
   virtual int64_t epoch() const = 0;  // 0 = never formed
 

@@ -47,10 +47,12 @@ void JobAnnouncer::Queue(const std::vector<QueueEntry>& entries) {
   queued_ = std::move(queued);
 }
 
-void JobAnnouncer::Started(const Job& job) {
+void JobAnnouncer::Started(const Job& job, const std::string& model_digest) {
   v1::JobEvent event = NewEvent();
   event.mutable_started()->set_group(job.group);
   event.mutable_started()->set_epoch(job.epoch);
+  event.mutable_started()->set_model_digest(model_digest);
+  for (const std::string& warning : job.warnings) event.mutable_started()->add_warnings(warning);
   running_[job.name] = {job.attempt, event, clock_.Now()};
   events_.Append(job.name, job.attempt, std::move(event));
 }

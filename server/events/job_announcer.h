@@ -32,7 +32,8 @@ class JobAnnouncer {
 
   // All that wait, in order: says which positions or reasons changed.
   void Queue(const std::vector<QueueEntry>& entries);
-  void Started(const Job& job);
+  // On a group that serves the checkpoint `model_digest`.
+  void Started(const Job& job, const std::string& model_digest);
   void Progress(const Job& job, const RunProgress& progress, std::optional<double> seconds_left);
   void Preview(const Job& job, int step, int steps, std::string_view jpeg);
   void Chunk(const Job& job, int64_t offset, int64_t bytes,

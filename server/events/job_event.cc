@@ -99,6 +99,8 @@ v1::Job ToProto(const Job& job) {
   if (job.start_time.has_value()) *out.mutable_start_time() = ToTimestamp(*job.start_time);
   if (job.end_time.has_value()) *out.mutable_end_time() = ToTimestamp(*job.end_time);
   if (job.error.code != absl::StatusCode::kOk) *out.mutable_error() = ToProto(job.error);
+  for (const std::string& warning : job.warnings) out.add_warnings(warning);
+  out.set_model_digest(job.model_digest);
   if (job.result.has_value()) {
     out.set_size_bytes(job.result->size_bytes);
     out.set_sha256(job.result->sha256);

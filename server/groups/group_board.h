@@ -4,7 +4,6 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/mutex.h"
@@ -19,30 +18,24 @@ class GroupBoard {
   // a group. Set before the first Put.
   void OnChange(std::function<void()> changed) { changed_ = std::move(changed); }
 
-  void Put(const v1::Group& group) COGWHEEL_EXCLUDES(mutex_) {
-    {
-      MutexLock lock(mutex_);
-      groups_[group.name()] = group;
-    }
-    if (changed_) changed_();
-  }
-  std::vector<v1::Group> List() const COGWHEEL_EXCLUDES(mutex_) {
-    MutexLock lock(mutex_);
-    std::vector<v1::Group> groups;
-    for (const auto& [name, group] : groups_) groups.push_back(group);
-    return groups;
-  }
-  std::optional<v1::Group> Find(const std::string& name) const COGWHEEL_EXCLUDES(mutex_) {
-    MutexLock lock(mutex_);
-    const auto found = groups_.find(name);
-    if (found == groups_.end()) return std::nullopt;
-    return found->second;
-  }
+  // `model` is what the group serves, if it has ranks.
+  void Put(const v1::Group& group, const v1::Model& model = {}) COGWHEEL_EXCLUDES(mutex_);
+  std::vector<v1::Group> List() const COGWHEEL_EXCLUDES(mutex_);
+  std::optional<v1::Group> Find(const std::string& name) const COGWHEEL_EXCLUDES(mutex_);
+
+  // The models of `stored`, each as the ready group that formed last describes it, if one serves
+  // it; with what is served now. So a checkpoint is what new requests are checked against from the
+  // moment that it can run them, and no longer.
+  std::vector<v1::Model> Current(std::vector<v1::Model> stored) const COGWHEEL_EXCLUDES(mutex_);
 
  private:
+  struct Entry {
+    v1::Group group;
+    v1::Model model;
+  };
   std::function<void()> changed_;
   mutable Mutex mutex_;
-  std::map<std::string, v1::Group> groups_ COGWHEEL_GUARDED_BY(mutex_);
+  std::map<std::string, Entry> groups_ COGWHEEL_GUARDED_BY(mutex_);
 };
 
 }  // namespace cogwheel

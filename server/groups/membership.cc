@@ -189,10 +189,15 @@ std::vector<size_t> WorldOrder(const std::vector<Hello>& members) {
   return order;
 }
 
-v1::Model ToModel(const ModelInfo& info) {
+std::string DigestOf(const Hello& hello) {
+  return ProtocolOf(hello) == 1 ? "" : hello.model().digest();
+}
+
+v1::Model ToModel(const Hello& hello) {
+  const ModelInfo& info = hello.model();
   v1::Model model;
   model.set_name(info.name());
-  model.set_digest(info.digest());
+  model.set_digest(DigestOf(hello));
   v1::ModelDefaults& defaults = *model.mutable_defaults();
   defaults.set_frames(info.default_frames());
   defaults.set_height(info.default_height());

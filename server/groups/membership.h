@@ -35,7 +35,11 @@ absl::Status CheckSame(const internal::v1::Hello& member, const internal::v1::He
 // Indices into `members` by world rank: ordered by (host, local rank, device).
 std::vector<size_t> WorldOrder(const std::vector<internal::v1::Hello>& members);
 
+// Of its checkpoint; "" from ranks of protocol 1, which make it of other bytes: to compare theirs
+// with ours would tell one checkpoint from itself.
+std::string DigestOf(const internal::v1::Hello& hello);
+
 // What clients see of a rank's ModelInfo. `ready` is left false.
-v1::Model ToModel(const internal::v1::ModelInfo& info);
+v1::Model ToModel(const internal::v1::Hello& hello);
 
 }  // namespace cogwheel

@@ -36,6 +36,10 @@ std::string RankGroup::model() const {
   return formed ? members_.front().hello.model().name() : "";
 }
 
+std::string RankGroup::model_digest() const {
+  return members_.empty() ? "" : DigestOf(members_.front().hello);
+}
+
 Capabilities RankGroup::capabilities() const {
   return members_.empty() ? Capabilities() : CapabilitiesOf(members_.front().hello);
 }
@@ -141,6 +145,7 @@ void RankGroup::OnAnswer(Member& member, const internal::v1::JobAnswer& answer) 
   if (phase_ != Phase::kOffered || member.reported) return;
   member.reported = true;
   member.planned_bytes = answer.planned_bytes();
+  member.warnings = CheckedWarnings(answer);
   member.answer = answer.code() == 0
                       ? absl::OkStatus()
                       : MakeError(ToStatusCode(answer.code()), answer.reason(),
@@ -163,7 +168,7 @@ void RankGroup::StartOrDrop() {
     Enter(Phase::kRunning, std::chrono::seconds(0));
     Broadcast(message);
     Failpoint("group.after_start");
-    return parts_.observer.OnStarted(*this);
+    return parts_.observer.OnStarted(*this, members_.front().warnings);
   }
   const absl::Status why = refused != members_.end()
                                ? refused->answer
@@ -228,6 +233,7 @@ v1::Group RankGroup::Describe() const {
   if (members_.empty()) return group;
   const Hello& first = members_.front().hello;
   group.set_model(first.model().name());
+  group.set_model_digest(DigestOf(first));
   group.mutable_mesh()->set_cfg(first.mesh().cfg());
   group.mutable_mesh()->set_ring(first.mesh().ring());
   group.mutable_mesh()->set_ulysses(first.mesh().ulysses());
@@ -245,7 +251,7 @@ v1::Group RankGroup::Describe() const {
 
 void RankGroup::Publish() {
   const v1::Group group = Describe();
-  parts_.board.Put(group);
+  parts_.board.Put(group, members_.empty() ? v1::Model() : ToModel(members_.front().hello));
   if (members_.empty() && asked_to_leave_) {  // by whoever scales down: nobody is missed
     parts_.metrics.dispatch_group_up.Remove({name_});
   } else {

@@ -50,6 +50,7 @@ class RankGroup final : public WorkerGroup {
   const std::string& name() const override { return name_; }
   std::string model() const override;
   int64_t epoch() const override { return epoch_; }
+  std::string model_digest() const override;
   Capabilities capabilities() const override;
   void Run(const AttemptOrder& order) override;
   void Cancel() override;

@@ -74,7 +74,7 @@ void RankGroup::Form() {
   Failpoint("group.before_epoch");
   const absl::StatusOr<int64_t> epoch = parts_.store.NextEpoch();
   Failpoint("group.after_epoch");
-  const absl::Status kept = parts_.store.PutModel(ToModel(members_.front().hello.model()));
+  const absl::Status kept = parts_.store.PutModel(ToModel(members_.front().hello));
   if (!epoch.ok() || !kept.ok()) {
     return EndEpoch({.why = epoch.ok() ? kept : epoch.status()});
   }

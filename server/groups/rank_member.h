@@ -33,7 +33,8 @@ struct RankMember {
   bool reported = false;         // Formed, JobAnswer or JobDone of this phase has come
   internal::v1::JobDone done;
   absl::Status answer;
-  int64_t planned_bytes = 0;  // with an answer that is OK
+  std::vector<std::string> warnings;  // with an answer that is OK
+  int64_t planned_bytes = 0;          // with an answer that is OK
 };
 
 // Where each stands by its last word, for the log: "a:cpu (local rank 0) job 3, exchange 41; ...".

@@ -3,9 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <utility>
 
+#include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 #include <google/protobuf/unknown_field_set.h>
+
+#include "proto/contract/utf8.h"
 
 namespace cogwheel {
 namespace {
@@ -15,6 +19,7 @@ using internal::v1::Progress;
 using internal::v1::RankMessage;
 
 constexpr double kMaxStageSeconds = 1e9;
+constexpr size_t kMaxWarnings = 16, kMaxWarningBytes = 1024;
 
 std::optional<RunStage> FromWord(const std::string& word) {
   if (word == "text_encode") return RunStage::kTextEncode;
@@ -111,6 +116,19 @@ absl::StatusOr<RunProgress> ToRunProgress(const Progress& progress) {
 
 absl::Status CheckPreview(const internal::v1::Preview& preview) {
   return CheckSteps(preview.step(), preview.steps());
+}
+
+std::vector<std::string> CheckedWarnings(const internal::v1::JobAnswer& answer) {
+  std::vector<std::string> checked;
+  for (const std::string& warning : answer.warnings()) {
+    if (checked.size() == kMaxWarnings) break;
+    std::string line(ClipUtf8(warning, kMaxWarningBytes));
+    for (char& c : line) {
+      if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) c = ' ';
+    }
+    if (!line.empty()) checked.push_back(std::move(line));
+  }
+  return checked;
 }
 
 JobDone CheckedReport(const JobDone& done) {

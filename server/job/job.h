@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <absl/status/status.h>
 
@@ -54,6 +55,8 @@ struct Job {
   v1::GenerateRequest request;               // resolved; without the image
   int64_t image_bytes = 0;                   // 0 when there is none
   std::shared_ptr<const std::string> image;  // only in what Create is given and Claim returns
+  std::string model_digest;           // that the request was checked against; empty: any will do
+  std::vector<std::string> warnings;  // what was changed or cut, one line each
   bool cancel_requested = false;
   WallTime create_time{};
   std::optional<WallTime> start_time;  // of the last attempt

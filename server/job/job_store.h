@@ -60,6 +60,14 @@ struct LostAttempt {
   JobError cause;
 };
 
+// All warnings of a job, as one of its attempts knows them.
+struct JobWarnings {
+  std::string name;
+  int64_t epoch = 0;
+  int32_t attempt = 0;
+  std::vector<std::string> warnings;
+};
+
 // What a store keeps. Ages are counted from a job's end, keys from its creation.
 struct Retention {
   int64_t finished_jobs = 10'000;
@@ -114,6 +122,9 @@ class JobStore {
   // is not queued any more.
   virtual absl::StatusOr<Job> Claim(const std::string& name, const std::string& group,
                                     int64_t epoch, Job::WallTime start_time) = 0;
+  // While (epoch, attempt) is current, also once it has ended; else ABORTED (FENCED), also when the
+  // job is gone.
+  virtual absl::Status Warn(const JobWarnings& known) = 0;
   // RUNNING -> QUEUED while (epoch, attempt) is current, else ABORTED (FENCED).
   virtual absl::StatusOr<Job> Requeue(const LostAttempt& lost) = 0;
   // ABORTED (FENCED) when another attempt is current or the job has ended. DATA_LOSS when the file

@@ -1,6 +1,7 @@
 #include "server/schedule/placement.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
@@ -11,9 +12,20 @@ namespace {
 
 constexpr double kOverdueShare = 0.1;  // of the estimate: what an overdue job should still take
 
+constexpr size_t kShownDigits = 12;  // of a digest: enough to tell checkpoints apart
+
+bool HasCheckpoint(const Placement::Group& group, const QueuedJob& job) {
+  return group.model == job.model &&
+         (job.model_digest.empty() || group.model_digest == job.model_digest);
+}
+
 bool CanDo(const Placement::Group& group, const QueuedJob& job) {
   return std::includes(group.capabilities.begin(), group.capabilities.end(), job.needs.begin(),
                        job.needs.end());
+}
+
+std::string Shown(const std::string& digest) {
+  return digest.empty() ? "one that is not known" : digest.substr(0, kShownDigits);
 }
 
 }  // namespace
@@ -34,7 +46,7 @@ std::optional<Placement::Assignment> Placement::Take(const QueuedJob& job) {
   Slot* best = nullptr;
   double best_end = 0;
   for (Slot& slot : slots_) {
-    if (slot.group.model != job.model || !CanDo(slot.group, job)) continue;
+    if (!HasCheckpoint(slot.group, job) || !CanDo(slot.group, job)) continue;
     const double end = slot.free_in + Estimate(slot.group, job);
     const bool sooner =
         best == nullptr || end < best_end || (end == best_end && slot.idle && !best->idle);
@@ -48,16 +60,27 @@ std::optional<Placement::Assignment> Placement::Take(const QueuedJob& job) {
 }
 
 std::string Placement::Lacking(const QueuedJob& job) const {
+  std::set<std::string> others;  // checkpoints of the job's model
   bool served = false;
   for (const Slot& slot : slots_) {
     if (slot.group.model != job.model) continue;
-    if (CanDo(slot.group, job)) return "";
-    served = true;
+    if (!HasCheckpoint(slot.group, job)) {
+      others.insert(Shown(slot.group.model_digest));
+    } else if (CanDo(slot.group, job)) {
+      return "";
+    } else {
+      served = true;
+    }
   }
-  if (!served) return "";
-  const auto name = [](std::string* out, int need) { out->append(CapabilityName(need)); };
-  return absl::StrCat("no group of model ", job.model, " can do ",
-                      absl::StrJoin(job.needs, " and ", name));
+  if (served) {
+    const auto name = [](std::string* out, int need) { out->append(CapabilityName(need)); };
+    return absl::StrCat("no group of model ", job.model, " can do ",
+                        absl::StrJoin(job.needs, " and ", name));
+  }
+  if (others.empty()) return "";
+  return absl::StrCat("no group serves checkpoint ", Shown(job.model_digest), " of model ",
+                      job.model, ", which the request was checked against; served is ",
+                      absl::StrJoin(others, " and "));
 }
 
 }  // namespace cogwheel

@@ -21,6 +21,7 @@ class Placement {
   struct Group {
     std::string name;
     std::string model;
+    std::string model_digest;  // empty: not known
     Capabilities capabilities;
   };
   void AddIdle(Group group) { slots_.push_back({std::move(group), /*idle=*/true, 0}); }
@@ -32,10 +33,10 @@ class Placement {
     bool now = false;     // the group is idle, and this is its first job
     double start_in = 0;  // seconds
   };
-  // The group is taken up by the job from then on; nullopt when none has the job's model and can do
-  // what it needs.
+  // The group is taken up by the job from then on; nullopt when none has the job's checkpoint and
+  // can do what it needs.
   std::optional<Assignment> Take(const QueuedJob& job);
-  // In words, where groups have the job's model and none can do what it needs; else "".
+  // In words, where groups have the job's model and none its checkpoint or what it needs; else "".
   std::string Lacking(const QueuedJob& job) const;
 
   struct Slot {

@@ -10,6 +10,7 @@ QueuedJob ToQueuedJob(const Job& job, const CostModel& costs, const Clock& clock
   QueuedJob queued;
   queued.name = job.name;
   queued.model = job.request.model();
+  queued.model_digest = job.model_digest;
   queued.tenant = job.tenant;
   queued.attempt = job.attempt;
   queued.priority = job.request.priority();

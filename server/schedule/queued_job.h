@@ -18,6 +18,7 @@ struct QueuedJob {
 
   std::string name;
   std::string model;
+  std::string model_digest;  // of the checkpoint that it is for; empty: any
   std::string tenant;
   int32_t attempt = 0;  // that it has had
   int priority = 0;     // higher first

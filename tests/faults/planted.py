@@ -23,7 +23,7 @@ PLANTS = (
        '    for (Write& write : batch) write.done(write.status);\n    Failpoint("store.before_commit");\n')),
      ("r01_failpoints", {"R01_ONLY": "store.before_commit"})),
     ("commit without the epoch check",
-     ((STORE, "job->epoch == epoch && job->attempt == attempt", "epoch >= 0 && attempt >= 0"),), "server_store_test"),
+     ((JOBS, "job->epoch == epoch && job->attempt == attempt", "epoch >= 0 && attempt >= 0"),), "server_store_test"),
     ("retry a failed sync",
      ((FILES, "if (fsync(fd) != 0)", "if (fsync(fd) != 0 && fsync(fd) != 0)"),), ("r04_failed_sync", {})),
     ("forget the idempotency key",

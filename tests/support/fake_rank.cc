@@ -4,6 +4,7 @@
 #include <grpcpp/security/credentials.h>
 
 #include "base/sha256.h"
+#include "proto/contract/protocol.h"
 #include "tests/support/tiny_model.h"
 
 namespace cogwheel {
@@ -25,6 +26,10 @@ internal::v1::Hello MakeHello(const FakeRank::Options& options) {
   internal::v1::ModelInfo& model = *hello.mutable_model();
   model = TinyModel();
   model.set_name(options.model);
+  if (!options.digest.empty()) {
+    hello.set_protocol(kProtocol);
+    model.set_digest(options.digest);
+  }
   model.set_default_width(48);
   model.set_max_area(64 * 64);
   return hello;
@@ -103,6 +108,7 @@ void FakeRank::Handle(const Order& order) {
     internal::v1::JobAnswer& answer = *message.mutable_job_answer();
     answer.set_epoch(order.run_job().epoch());
     answer.set_job_sequence(order.run_job().job_sequence());
+    for (const std::string& warning : options_.warnings) answer.add_warnings(warning);
     answer.set_code(options_.accept_jobs ? 0 : 8);
     answer.set_reason(options_.accept_jobs ? "" : "DEVICE_MEMORY");
     answer.set_message(options_.accept_jobs ? "" : "too little memory");

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "base/mutex.h"
 #include "cogwheel/internal/v1/rank_control.grpc.pb.h"
@@ -20,9 +21,11 @@ class FakeRank {
   struct Options {
     std::string group = "default";
     std::string model = "tiny";
-    bool accept_jobs = true;      // answer RunJob with 0
-    bool finish_on_start = true;  // send `result` when a job starts
-    bool end_on_cancel = true;    // JobDone(CANCELLED) on CancelJob
+    std::string digest;                 // of the model; empty: as protocol 1, whose digest is none
+    std::vector<std::string> warnings;  // in its answers to RunJob
+    bool accept_jobs = true;            // answer RunJob with 0
+    bool finish_on_start = true;        // send `result` when a job starts
+    bool end_on_cancel = true;          // JobDone(CANCELLED) on CancelJob
     std::string result = "the result";
   };
 

@@ -37,6 +37,10 @@ class FaultyJobStore final : public JobStore {
     const absl::Status failed = fault("Claim");
     return failed.ok() ? store_.Claim(name, group, epoch, start_time) : failed;
   }
+  absl::Status Warn(const JobWarnings& known) override {
+    const absl::Status failed = fault("Warn");
+    return failed.ok() ? store_.Warn(known) : failed;
+  }
   absl::StatusOr<Job> Requeue(const LostAttempt& lost) override {
     const absl::Status failed = fault("Requeue");
     return failed.ok() ? store_.Requeue(lost) : failed;

@@ -101,6 +101,16 @@ absl::StatusOr<Job> MemoryJobStore::Claim(const std::string& name, const std::st
   return job;
 }
 
+absl::Status MemoryJobStore::Warn(const JobWarnings& known) {
+  MutexLock lock(mutex_);
+  const auto found = jobs_.find(known.name);
+  const bool current = found != jobs_.end() && found->second.epoch == known.epoch &&
+                       found->second.attempt == known.attempt;
+  if (!current) return Fenced(known.name);
+  found->second.warnings = known.warnings;
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Job*> MemoryJobStore::Current(const std::string& name, int64_t epoch,
                                              int32_t attempt, JobState state) {
   const auto found = jobs_.find(name);

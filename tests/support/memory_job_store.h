@@ -22,6 +22,7 @@ class MemoryJobStore final : public JobStore {
   absl::StatusOr<JobPage> List(const JobQuery& query) const override;
   absl::StatusOr<Job> Claim(const std::string& name, const std::string& group, int64_t epoch,
                             Job::WallTime start_time) override;
+  absl::Status Warn(const JobWarnings& known) override;
   absl::StatusOr<Job> Requeue(const LostAttempt& lost) override;
   absl::StatusOr<Job> Finish(const FinishedJob& finished) override;
   absl::StatusOr<Job> RequestCancel(const std::string& name) override;

@@ -17,7 +17,9 @@ class PuppetWorkerGroup final : public WorkerGroup {
     epoch_ = epoch;
     observer_.OnIdle(*this);
   }
-  void Start() { observer_.OnStarted(*this); }
+  void Start(const std::vector<std::string>& warnings = {}) {
+    observer_.OnStarted(*this, warnings);
+  }
   void Refuse(const absl::Status& why) {
     observer_.OnRefused(*this, why);
     observer_.OnIdle(*this);
@@ -37,15 +39,15 @@ class PuppetWorkerGroup final : public WorkerGroup {
 
   const std::string& name() const override { return name_; }
   std::string model() const override { return model_; }
+  std::string model_digest() const override { return digest; }
   Capabilities capabilities() const override { return can; }
   int64_t epoch() const override { return epoch_; }
-  void Run(const AttemptOrder& order) override {
-    orders.push_back(order);
-  }
+  void Run(const AttemptOrder& order) override { orders.push_back(order); }
   void Cancel() override { ++cancels; }
 
   std::vector<AttemptOrder> orders;  // that it was given
   int cancels = 0;
+  std::string digest = "d1";  // TestModel's
   Capabilities can;
 
  private:

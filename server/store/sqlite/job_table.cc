@@ -3,6 +3,8 @@
 #include <utility>
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+#include <absl/strings/str_split.h>
 
 #include "proto/contract/status.h"
 #include "server/job/job_errors.h"
@@ -15,7 +17,7 @@ namespace {
   "name, tenant, state, attempt, epoch, charges, group_name, request, image_bytes, " \
   "cancel_requested, create_time, start_time, end_time, error_code, error_reason, "  \
   "error_message, result_bytes, result_sha256, result_media_type, result_expired, "  \
-  "text_encode_s, denoise_s, decode_s, encode_s, last_sequence"
+  "text_encode_s, denoise_s, decode_s, encode_s, last_sequence, model_digest, warnings"
 
 constexpr int kAccepted = -1;  // in place of a total's state
 
@@ -105,6 +107,8 @@ absl::StatusOr<Job> ReadJob(const Statement& statement) {
   job.result_expired = row.Int() != 0;
   job.stage_seconds = {row.Real(), row.Real(), row.Real(), row.Real()};
   job.last_sequence = row.Int();
+  job.model_digest = row.Text();
+  job.warnings = absl::StrSplit(row.Text(), '\n', absl::SkipEmpty());
   return job;
 }
 
@@ -131,11 +135,11 @@ absl::Status InsertJob(Connection& connection, const Job& job, const std::string
       "INSERT INTO jobs (name, tenant, state, attempt, epoch, charges, group_name, request,"
       " image_bytes, image_sha256, cancel_requested, create_time, error_code, error_reason,"
       " error_message, result_expired, text_encode_s, denoise_s, decode_s, encode_s,"
-      " last_sequence) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 0, '', '', 0,"
-      " 0, 0, 0, 0, 0)",
+      " last_sequence, model_digest, warnings) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"
+      " ?11, ?12, 0, '', '', 0, 0, 0, 0, 0, 0, ?13, ?14)",
       job.name, job.tenant, StateColumn(job.state), job.attempt, job.epoch, job.charges, job.group,
       Bytes{job.request.SerializeAsString()}, job.image_bytes, image_sha256, job.cancel_requested,
-      ToNanos(job.create_time));
+      ToNanos(job.create_time), job.model_digest, absl::StrJoin(job.warnings, "\n"));
 }
 
 absl::StatusOr<std::optional<Job>> FindJob(Connection& connection, const std::string& name) {
@@ -152,6 +156,15 @@ absl::StatusOr<Job> KnownJob(Connection& connection, const std::string& name) {
   if (!found.ok()) return found.status();
   if (!found->has_value()) return UnknownJob(name);
   return **std::move(found);
+}
+
+absl::StatusOr<Job> CurrentJob(Connection& connection, const std::string& name, int64_t epoch,
+                               int32_t attempt, JobState state) {
+  absl::StatusOr<Job> job = KnownJob(connection, name);
+  if (!job.ok()) return job.status();
+  const bool current = job->epoch == epoch && job->attempt == attempt;
+  if (!current || !IsLegalTransition(job->state, state)) return Fenced(name);
+  return job;
 }
 
 absl::StatusOr<bool> InputWanted(Connection& connection, const std::string& sha256) {
@@ -214,6 +227,14 @@ absl::Status UpdateJob(Connection& connection, const Job& before, const Job& aft
       after.stage_seconds.decode, after.stage_seconds.encode, after.last_sequence);
   if (!updated.ok()) return updated;
   return connection.changed_rows() == 1 ? absl::OkStatus() : Fenced(before.name);
+}
+
+absl::Status UpdateWarnings(Connection& connection, const JobWarnings& known) {
+  const absl::Status updated = connection.Run(
+      "UPDATE jobs SET warnings = ?4 WHERE name = ?1 AND epoch = ?2 AND attempt = ?3", known.name,
+      known.epoch, known.attempt, absl::StrJoin(known.warnings, "\n"));
+  if (!updated.ok()) return updated;
+  return connection.changed_rows() == 1 ? absl::OkStatus() : Fenced(known.name);
 }
 
 absl::Status CountJob(Connection& connection, const Job& job, std::optional<JobState> state) {

@@ -19,6 +19,9 @@ absl::Status InsertJob(Connection& connection, const Job& job, const std::string
 absl::StatusOr<std::optional<Job>> FindJob(Connection& connection, const std::string& name);
 // NOT_FOUND (UNKNOWN_JOB) when there is none.
 absl::StatusOr<Job> KnownJob(Connection& connection, const std::string& name);
+// The job if (epoch, attempt) is current and it may go to `state`; else ABORTED (FENCED).
+absl::StatusOr<Job> CurrentJob(Connection& connection, const std::string& name, int64_t epoch,
+                               int32_t attempt, JobState state);
 // The digest of the job's image; empty without one.
 absl::StatusOr<std::string> InputOf(Connection& connection, const std::string& name);
 // True while an unfinished job starts from the image.
@@ -32,6 +35,9 @@ absl::StatusOr<std::vector<Job>> RequeueUnfinished(Connection& connection);
 // Writes what may change of a job, if its state, epoch and attempt are still those of `before`:
 // ABORTED (FENCED) otherwise.
 absl::Status UpdateJob(Connection& connection, const Job& before, const Job& after);
+
+// ABORTED (FENCED) when another attempt is current, or the job is gone.
+absl::Status UpdateWarnings(Connection& connection, const JobWarnings& known);
 
 // Adds 1 to a total. No state means accepted.
 absl::Status CountJob(Connection& connection, const Job& job, std::optional<JobState> state);

@@ -27,16 +27,6 @@ absl::Status Refusal(const absl::Status& status) {
   return absl::IsUnavailable(status) ? absl::FailedPreconditionError(status.message()) : status;
 }
 
-// The job if (epoch, attempt) is current and it may go to `state`.
-absl::StatusOr<Job> CurrentJob(Connection& connection, const std::string& name, int64_t epoch,
-                               int32_t attempt, JobState state) {
-  absl::StatusOr<Job> job = KnownJob(connection, name);
-  if (!job.ok()) return job.status();
-  const bool current = job->epoch == epoch && job->attempt == attempt;
-  if (!current || !IsLegalTransition(job->state, state)) return Fenced(name);
-  return job;
-}
-
 // One more than the last time.
 absl::StatusOr<int64_t> Count(Connection& connection, const char* name) {
   return connection.Number(
@@ -184,6 +174,11 @@ absl::StatusOr<Job> SqliteJobStore::Claim(const std::string& name, const std::st
   });
   if (!done.ok()) return done;
   return job;
+}
+
+absl::Status SqliteJobStore::Warn(const JobWarnings& known) {
+  return writer_.Run(
+      "Warn", [&known](Connection& connection) { return UpdateWarnings(connection, known); });
 }
 
 absl::StatusOr<Job> SqliteJobStore::Requeue(const LostAttempt& lost) {

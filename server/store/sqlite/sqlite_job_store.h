@@ -37,6 +37,7 @@ class SqliteJobStore final : public JobStore {
   // DATA_LOSS (CHECKSUM) when the image is not what was stored; the job stays QUEUED.
   absl::StatusOr<Job> Claim(const std::string& name, const std::string& group, int64_t epoch,
                             Job::WallTime start_time) override;
+  absl::Status Warn(const JobWarnings& known) override;
   absl::StatusOr<Job> Requeue(const LostAttempt& lost) override;
   absl::StatusOr<Job> Finish(const FinishedJob& finished) override;
   absl::StatusOr<Job> RequestCancel(const std::string& name) override;

@@ -48,6 +48,15 @@ const std::vector<const char*> kVersions[] = {
 };
 constexpr int64_t kVersion = std::size(kVersions);
 
+// Columns of `jobs` that came later. They raise no version: the release before names the columns
+// that it uses and leaves these at their default, so it can open the file again. A job's warnings
+// are lines.
+struct AddedColumn {
+  const char *name, *type;
+};
+constexpr AddedColumn kAdded[] = {{"model_digest", "TEXT NOT NULL DEFAULT ''"},
+                                  {"warnings", "TEXT NOT NULL DEFAULT ''"}};
+
 absl::Status Refuse(const std::string& path, const std::string& why) {
   return absl::FailedPreconditionError(absl::StrCat(path, " ", why));
 }
@@ -60,12 +69,29 @@ absl::Status CheckIntegrity(Connection& connection, const std::string& path) {
   return Refuse(path, absl::StrCat("is damaged: ", check.Text(0)));
 }
 
-absl::Status Migrate(Connection& connection, int64_t from) {
+absl::StatusOr<std::vector<AddedColumn>> MissingColumns(Connection& connection) {
+  std::vector<AddedColumn> missing;
+  for (const AddedColumn& column : kAdded) {
+    const absl::StatusOr<int64_t> there = connection.Number(
+        "SELECT COUNT(*) FROM pragma_table_info('jobs') WHERE name = ?1", std::string(column.name));
+    if (!there.ok()) return there.status();
+    if (*there == 0) missing.push_back(column);
+  }
+  return missing;
+}
+
+absl::Status Migrate(Connection& connection, int64_t from,
+                     const std::vector<AddedColumn>& missing) {
   absl::Status status = connection.Run("BEGIN IMMEDIATE");
   for (int64_t version = from; version < kVersion; ++version) {
     for (const char* change : kVersions[version]) {
       if (status.ok()) status = connection.Run(change);
     }
+  }
+  for (const AddedColumn& column : missing) {
+    if (!status.ok()) break;
+    status =
+        connection.Run(absl::StrCat("ALTER TABLE jobs ADD COLUMN ", column.name, " ", column.type));
   }
   if (status.ok()) status = connection.Run(absl::StrCat("PRAGMA user_version = ", kVersion));
   if (status.ok()) status = connection.Run("COMMIT");
@@ -83,7 +109,10 @@ absl::Status PrepareSchema(Connection& connection, const std::string& path) {
     return Refuse(path, absl::StrCat("has schema version ", *version,
                                      "; this program knows versions up to ", kVersion));
   }
-  return *version == kVersion ? absl::OkStatus() : Migrate(connection, *version);
+  const absl::StatusOr<std::vector<AddedColumn>> missing = MissingColumns(connection);
+  if (!missing.ok()) return missing.status();
+  if (*version == kVersion && missing->empty()) return absl::OkStatus();
+  return Migrate(connection, *version, *missing);
 }
 
 }  // namespace cogwheel

@@ -65,16 +65,30 @@ class DispatcherTest : public testing::Test {
     clock_.Advance(time);
     loop_.RunPending();
   }
-  // All events that the log holds, by their kind.
-  std::vector<std::string> Kinds(const std::string& name) {
-    std::vector<std::string> kinds;
+  // All events that the log holds.
+  std::vector<v1::JobEvent> Events(const std::string& name) {
+    std::vector<v1::JobEvent> events;
     EventLog::Next next = events_.ReadAfter(name, 0, /*include_video=*/true);
     for (; next.found == EventLog::Found::kEvent;
          next = events_.ReadAfter(name, next.sequence, /*include_video=*/true)) {
-      const auto* field = next.event.GetDescriptor()->FindFieldByNumber(next.event.event_case());
-      kinds.push_back(field->name());
+      events.push_back(next.event);
+    }
+    return events;
+  }
+  std::vector<std::string> Kinds(const std::string& name) {
+    std::vector<std::string> kinds;
+    for (const v1::JobEvent& event : Events(name)) {
+      kinds.push_back(event.GetDescriptor()->FindFieldByNumber(event.event_case())->name());
     }
     return kinds;
+  }
+  // As it was last told.
+  std::string WaitingFor(const std::string& name) {
+    std::string text;
+    for (const v1::JobEvent& event : Events(name)) {
+      if (event.has_queued()) text = event.queued().waiting_for();
+    }
+    return text;
   }
   static RunOutcome Done(const std::string& bytes) {
     RunOutcome outcome;
@@ -110,8 +124,8 @@ class DispatcherTest : public testing::Test {
                           metrics_,
                           {},
                           [this](const auto& request) { return needs_of_(request); }}};
-  Intake intake_{{faulty_, ledger_, costs_, clock_, [] { return 11U; },
-                  [this](const Job& job) { dispatcher_.Accept(job); }}};
+  Intake intake_{{faulty_, [this] { return store_.Models(); }, ledger_, costs_, clock_,
+                  [] { return 11U; }, [this](const Job& job) { dispatcher_.Accept(job); }}};
   PuppetWorkerGroup group_{"g", "tiny", dispatcher_};
 };
 

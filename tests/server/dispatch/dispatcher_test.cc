@@ -204,8 +204,8 @@ TEST_F(DispatcherTest, AnOverdueJobIsNotAboutToEnd) {
   costs_.Learn("tiny", "overdue", job.size, /*seconds=*/10, 10);
   costs_.Learn("tiny", "idle", job.size, /*seconds=*/10.5, 10);
   Placement placement(costs_);
-  placement.AddBusy({"overdue", "tiny"}, job, /*seconds=*/100);
-  placement.AddIdle({"idle", "tiny"});
+  placement.AddBusy({.name = "overdue", .model = "tiny"}, job, /*seconds=*/100);
+  placement.AddIdle({.name = "idle", .model = "tiny"});
   const Placement::Assignment assigned = placement.Take(job).value();
   EXPECT_EQ("idle", assigned.group);  // a tenth of 10 s and 10 s, against 10.5 s
   EXPECT_TRUE(assigned.now);
@@ -315,21 +315,12 @@ TEST_F(DispatcherTest, AJobGoesOnlyToAGroupThatCanDoItAndHoldsUpNobody) {
   needs_of_ = [](const v1::GenerateRequest& request) {
     return request.priority() == 9 ? Capabilities{7, 8} : Capabilities{};
   };
-  const auto waiting_for = [this](const std::string& name) {
-    std::string text;
-    EventLog::Next next = events_.ReadAfter(name, 0, /*include_video=*/true);
-    for (; next.found == EventLog::Found::kEvent;
-         next = events_.ReadAfter(name, next.sequence, /*include_video=*/true)) {
-      if (next.event.has_queued()) text = next.event.queued().waiting_for();
-    }
-    return text;
-  };
   const std::string special = Accepted(/*priority=*/9);
   EXPECT_EQ(JobState::kQueued, Get(special).state);
-  EXPECT_EQ("no group of model tiny can do capability 7 and capability 8", waiting_for(special));
+  EXPECT_EQ("no group of model tiny can do capability 7 and capability 8", WaitingFor(special));
   const std::string plain = Accepted();  // of a lower priority, and behind it
   EXPECT_EQ(JobState::kRunning, Get(plain).state);
-  EXPECT_EQ("", waiting_for(plain));
+  EXPECT_EQ("", WaitingFor(plain));
 
   PuppetWorkerGroup able("able", "tiny", dispatcher_);
   able.can = {7, 8, 9};
@@ -341,7 +332,7 @@ TEST_F(DispatcherTest, AJobGoesOnlyToAGroupThatCanDoItAndHoldsUpNobody) {
   group_.End(Done(""));  // idle, and no use to it
   loop_.RunPending();
   EXPECT_EQ(JobState::kQueued, Get(second).state);
-  EXPECT_EQ("", waiting_for(second));  // its turn will come
+  EXPECT_EQ("", WaitingFor(second));  // its turn will come
   able.End(Done(""));
   loop_.RunPending();
   EXPECT_EQ("able", Get(second).group);

@@ -28,13 +28,14 @@ class QuickGroup final : public WorkerGroup {
   }
   const std::string& name() const override { return name_; }
   std::string model() const override { return "tiny"; }
+  std::string model_digest() const override { return "d1"; }
   Capabilities capabilities() const override { return {}; }
   int64_t epoch() const override { return 1; }
   void Run(const AttemptOrder& order) override {
     cancelled_ = false;
     job_ = order.job;
     loop_.Post([this] {
-      dispatcher_.OnStarted(*this);
+      dispatcher_.OnStarted(*this, {});
       dispatcher_.OnResultChunk(*this, 0, job_);
       loop_.Post([this] { End(); });
     });
@@ -90,8 +91,8 @@ TEST(DispatcherThreads, EveryJobOfManyCallersEndsOnce) {
   AdmissionLedger ledger({.jobs = kCallers * kJobsEach, .bytes = 1 << 20});
   CostModel costs;
   Dispatcher dispatcher({loop, store, results, events, ledger, costs, clock, metrics});
-  Intake intake({store, ledger, costs, clock, [] { return 1U; },
-                 [&dispatcher](const Job& job) { dispatcher.Accept(job); }});
+  Intake intake({store, [&store] { return store.Models(); }, ledger, costs, clock,
+                 [] { return 1U; }, [&dispatcher](const Job& job) { dispatcher.Accept(job); }});
   ASSERT_TRUE(store.PutModel(TestModel("tiny")).ok());
   loop.AddTick([&dispatcher] { dispatcher.Tick(); });
   loop.Start();

@@ -43,7 +43,10 @@ class Recorder final : public WorkerGroupObserver {
     groups[group.name()] = &group;
     told.push_back("idle");
   }
-  void OnStarted(WorkerGroup&) override { told.push_back("started"); }
+  void OnStarted(WorkerGroup&, const std::vector<std::string>& warnings) override {
+    told.push_back("started");
+    started_warnings = warnings;
+  }
   void OnRefused(WorkerGroup&, const absl::Status& why) override {
     told.push_back("refused");
     status = why;
@@ -66,6 +69,7 @@ class Recorder final : public WorkerGroupObserver {
 
   std::map<std::string, WorkerGroup*> groups;
   std::vector<std::string> told;
+  std::vector<std::string> started_warnings;
   absl::Status status;
   RunOutcome outcome;
 };

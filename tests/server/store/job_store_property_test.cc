@@ -45,7 +45,7 @@ class RandomHistory {
   JobStore& store() { return under_test_.store(); }
 
   void Step() {
-    switch (Pick(16)) {
+    switch (Pick(17)) {
       case 0:
       case 1:
       case 2:
@@ -69,6 +69,8 @@ class RandomHistory {
         return Trim();
       case 14:
         return Epoch();
+      case 15:
+        return Warn();
       default:
         return Restart();
     }
@@ -80,6 +82,8 @@ class RandomHistory {
     job.job.tenant = Pick(3) == 0 ? "other" : "default";
     job.job.create_time = At(created_);
     if (Pick(4) != 0) job.request_id = absl::StrCat("key", Pick(8));
+    if (Pick(4) != 0) job.job.model_digest = absl::StrCat("d", Pick(2));
+    job.job.warnings = Warnings();
     job.request_hash = Pick(5) == 0 ? "h2" : "h1";
     if (Pick(3) == 0) job.job.image = std::make_shared<const std::string>(std::to_string(Pick(3)));
     const auto [name, reason] = model_.Create(job);
@@ -103,6 +107,19 @@ class RandomHistory {
     if (job == model_.jobs().end()) return {0, 0};
     const bool stale = Pick(4) == 0;
     return {job->second.epoch + (stale ? Pick(2) : 0), job->second.attempt - (stale ? 1 : 0)};
+  }
+
+  std::vector<std::string> Warnings() {
+    std::vector<std::string> warnings;
+    for (int i = Pick(3); i > 0; --i) warnings.push_back(absl::StrCat("'w", Pick(9), "' …"));
+    return warnings;
+  }
+
+  void Warn() {
+    const std::string name = Name();
+    const auto [epoch, attempt] = Attempt(name);
+    const JobWarnings known = {name, epoch, attempt, Warnings()};
+    EXPECT_EQ(model_.Warn(known), ErrorReason(store().Warn(known)));
   }
 
   void Requeue() {
@@ -190,7 +207,9 @@ class RandomHistory {
             job.result.has_value() ? job.result->sha256 : "",
             job.result_expired,
             seconds(job.create_time),
-            seconds(job.end_time)};
+            seconds(job.end_time),
+            job.model_digest,
+            job.warnings};
   }
 
   void CompareAll() {

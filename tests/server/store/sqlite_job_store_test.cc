@@ -156,6 +156,39 @@ TEST_F(SqliteJobStoreTest, AFileOfANewerProgramIsRefusedByName) {
   EXPECT_NE(std::string::npos, refused.message().find("99")) << refused;
 }
 
+// As the release before left it, and may leave it again: it names the columns that it knows.
+TEST_F(SqliteJobStoreTest, AFileOfTheReleaseBeforeIsTakenOverAndCanGoBack) {
+  ASSERT_TRUE(CreateAndWait(*store_, WithImage("jobs/1", "image")).ok());
+  const auto change = [this](const std::string& sql) {
+    store_.reset();
+    auto connection = Connection::Open(Database(), "", Connection::Mode::kWrite).value();
+    const absl::Status changed = connection->Run(sql);
+    EXPECT_TRUE(changed.ok()) << sql << changed;
+    return connection->Number("PRAGMA user_version").value();
+  };
+  change("ALTER TABLE jobs DROP COLUMN warnings");
+  EXPECT_EQ(1, change("ALTER TABLE jobs DROP COLUMN model_digest"));
+  Reopen();
+  EXPECT_EQ("", store_->Get("default", "jobs/1")->model_digest);
+  NewJob ours = WithImage("jobs/2", "image");
+  ours.job.model_digest = "d";
+  ours.job.warnings = {"a", "b"};
+  ASSERT_TRUE(CreateAndWait(*store_, ours).ok());
+  EXPECT_EQ(1, change("INSERT INTO jobs (name, tenant, state, attempt, epoch, charges, group_name,"
+                      " request, image_bytes, image_sha256, cancel_requested, create_time,"
+                      " error_code, error_reason, error_message, result_expired, text_encode_s,"
+                      " denoise_s, decode_s, encode_s, last_sequence) SELECT 'jobs/3', tenant,"
+                      " state, attempt, epoch, charges, group_name, request, image_bytes,"
+                      " image_sha256, cancel_requested, create_time, error_code, error_reason,"
+                      " error_message, result_expired, text_encode_s, denoise_s, decode_s,"
+                      " encode_s, last_sequence FROM jobs WHERE name = 'jobs/2'"));
+  Reopen();
+  EXPECT_EQ("d", store_->Get("default", "jobs/2")->model_digest);
+  EXPECT_EQ(2, store_->Get("default", "jobs/2")->warnings.size());
+  EXPECT_EQ("", store_->Get("default", "jobs/3")->model_digest);
+  EXPECT_TRUE(store_->Get("default", "jobs/3")->warnings.empty());
+}
+
 TEST_F(SqliteJobStoreTest, AStateThatIsNotKnownIsAnError) {
   ASSERT_TRUE(CreateAndWait(*store_, WithImage("jobs/1", "image")).ok());
   auto connection = Connection::Open(Database(), "", Connection::Mode::kWrite).value();

@@ -23,6 +23,8 @@ std::pair<std::string, std::string> StoreModel::Create(const NewJob& job) {
   Entry& entry = jobs_[name];
   entry.tenant = job.job.tenant;
   entry.created_s = Seconds(job.job.create_time);
+  entry.model_digest = job.job.model_digest;
+  entry.warnings = job.job.warnings;
   ++totals_[{"", entry.tenant, std::nullopt, ""}];
   return {name, ""};
 }
@@ -43,6 +45,14 @@ std::string StoreModel::Current(const std::string& name, int64_t epoch, int32_t 
   const Entry& entry = job->second;
   const bool current = entry.epoch == epoch && entry.attempt == attempt;
   return current && entry.state <= JobState::kRunning ? "" : "FENCED";
+}
+
+std::string StoreModel::Warn(const JobWarnings& known) {
+  const auto job = jobs_.find(known.name);
+  const bool current = job != jobs_.end() && job->second.epoch == known.epoch &&
+                       job->second.attempt == known.attempt;
+  if (current) job->second.warnings = known.warnings;
+  return current ? "" : "FENCED";
 }
 
 std::string StoreModel::Requeue(const LostAttempt& lost) {

@@ -23,6 +23,8 @@ class StoreModel {
     std::string result;  // digest
     bool result_expired = false;
     int64_t created_s = 0, ended_s = 0;
+    std::string model_digest;
+    std::vector<std::string> warnings;
     bool operator==(const Entry&) const = default;
   };
   struct Key {
@@ -33,6 +35,7 @@ class StoreModel {
   // The job that the key names, or the error's reason.
   std::pair<std::string, std::string> Create(const NewJob& job);
   std::string Claim(const std::string& name, int64_t epoch);
+  std::string Warn(const JobWarnings& known);
   std::string Requeue(const LostAttempt& lost);
   std::string Finish(const FinishedJob& finished);
   std::string RequestCancel(const std::string& name);
