@@ -127,7 +127,9 @@ absl::StatusOr<ParsedArguments> Parser::Parse(int argc, const char* const* argv)
   if (!problem_.ok()) return problem_;
   const absl::Status whole = CheckWhole(*app_.get_subcommands().front());
   if (!whole.ok()) return whole;
-  if (arguments_.server.empty() && arguments_.command != Command::kGenerate) {
+  const bool own =
+      arguments_.command == Command::kGenerate || arguments_.command == Command::kDoctor;
+  if (arguments_.server.empty() && !own) {
     arguments_.server = defaults_.server;
     const absl::Status address = CheckAddress(defaults_.server);
     if (!address.ok()) return address;

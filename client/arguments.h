@@ -25,6 +25,7 @@ enum class Command {
   kHealth,
   kModels,
   kGroups,
+  kDoctor,
 };
 
 // What `generate` and `submit` ask for. Not given = not set; limits are checked elsewhere.
@@ -58,7 +59,7 @@ struct AccessFlags {
 
 struct Arguments {
   Command command = Command::kGenerate;
-  std::string server;  // HOST:PORT; empty: `generate` is self-contained
+  std::string server;  // HOST:PORT; empty: `generate` is self-contained, `doctor` always is
   AccessFlags access;
   bool json = false;
   RequestFlags request;

@@ -31,6 +31,8 @@ constexpr CommandRow kCommands[] = {
     {Command::kHealth, "health", "exit 0 if a job submitted now would start, else 3"},
     {Command::kModels, "models", "show the models that the server knows"},
     {Command::kGroups, "groups", "show the groups and their ranks"},
+    {Command::kDoctor, "doctor",
+     "say what would stop a checkpoint on this machine, and what to do"},
 };
 
 constexpr Choice<v1::OutputType> kOutputTypes[] = {
@@ -60,6 +62,7 @@ class CommandFlags {
   void AddRankFlags(CLI::App& command);
   void AddServerFlags(CLI::App& command);
   void AddStateFlag(CLI::App& command);
+  void AddDoctorFlags(CLI::App& command);
   void AddWhole(CLI::App& command, const char* flag, std::optional<int32_t>& target,
                 NumberRange range, const std::string& help);
   void AddText(CLI::App& command, const std::string& flag, std::string& target,
@@ -217,10 +220,18 @@ void CommandFlags::AddStateFlag(CLI::App& command) {
       ->delimiter(',');
 }
 
+void CommandFlags::AddDoctorFlags(CLI::App& command) {
+  AddText(command, "--model", arguments_.request.model,
+          "checkpoint to look at, as for generate; default the shipped model");
+  AddRankFlags(command);
+  command.add_flag("--json", arguments_.json, "print one JSON document, for a bug report");
+}
+
 void CommandFlags::Add(CLI::App& app, const CommandRow& row) {
   CLI::App& command = *app.add_subcommand(row.name, row.help);
   command.allow_extras();
   command.callback([&arguments = arguments_, row] { arguments.command = row.command; });
+  if (row.command == Command::kDoctor) return AddDoctorFlags(command);
   AddServerFlags(command);
   command.add_flag("--json", arguments_.json, "print protobuf JSON, one message a line");
   switch (row.command) {
@@ -251,6 +262,7 @@ void CommandFlags::Add(CLI::App& app, const CommandRow& row) {
     case Command::kHealth:
     case Command::kModels:
     case Command::kGroups:
+    case Command::kDoctor:
       break;
   }
 }

@@ -194,6 +194,7 @@ CommandResult ServerCommand::Run() {
     case Command::kGroups:
       return Groups();
     case Command::kGenerate:
+    case Command::kDoctor:
       break;
   }
   return {ExitCode::kFailed, "not a command of a server"};

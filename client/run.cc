@@ -10,6 +10,7 @@
 
 #include "client/arguments.h"
 #include "client/command_result.h"
+#include "client/doctor_command.h"
 #include "client/generate_command.h"
 #include "client/job_commands.h"
 #include "client/shutdown_signals.h"
@@ -70,8 +71,9 @@ int RunClient(int argc, const char* const* argv) {
   }
   ShutdownSignals signals;
   const Arguments& arguments = *parsed->arguments;
-  return Report(arguments.command == Command::kGenerate ? Generate(arguments, signals)
-                                                        : RunOnServer(arguments, signals));
+  if (arguments.command == Command::kGenerate) return Report(Generate(arguments, signals));
+  if (arguments.command == Command::kDoctor) return Report(Doctor(arguments, signals));
+  return Report(RunOnServer(arguments, signals));
 }
 
 }  // namespace cogwheel

@@ -11,6 +11,7 @@
 #include "base/usable_cpus.h"
 #include "worker/comm/nccl/nccl_communicator.h"
 #include "worker/device/gpu_count.h"
+#include "worker/diagnosis.h"
 #include "worker/launch/launcher.h"
 #include "worker/rank/exit_code.h"
 #include "worker/rank/guard.h"
@@ -20,7 +21,7 @@
 #include "worker/version.h"
 
 // cogwheel-worker: the launcher of this host's ranks, and, started by itself with --local-rank K,
-// one rank.
+// one rank; started by `cogwheel doctor` with --doctor, neither.
 namespace cogwheel {
 namespace {
 
@@ -41,6 +42,12 @@ std::optional<int> TakeLocalRank(std::vector<char*>& argv) {
     return value;
   }
   return std::nullopt;
+}
+
+// Takes --doctor, which no user types, out of the arguments.
+bool TakeDoctor(std::vector<char*>& argv) {
+  return std::erase_if(argv, [](const char* word) { return std::strcmp(word, "--doctor") == 0; }) >
+         0;
 }
 
 Machine ThisMachine() {
@@ -76,6 +83,7 @@ int Main(int argc, char** argv) {
   StopSignals signals;
   std::vector<char*> arguments(argv, argv + argc);
   const std::optional<int> local_rank = TakeLocalRank(arguments);
+  const bool doctor = TakeDoctor(arguments);
   SetLogContext({{"program", "cogwheel-worker"}});
 
   config::v1::WorkerConfig config;
@@ -88,6 +96,7 @@ int Main(int argc, char** argv) {
       config);
   if (!outcome.ok()) return Refuse(outcome.status());
   if (*outcome == ConfigOutcome::kPrinted) return 0;
+  if (doctor) return Diagnose(config, ThisMachine());
   absl::StatusOr<WorkerSettings> settings = TakeSettings(config);
   if (!settings.ok()) return Refuse(settings.status());
 

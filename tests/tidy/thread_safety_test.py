@@ -16,7 +16,8 @@ import sys
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 BUILD = os.path.join(ROOT, "build", "release")
 PLAIN = ("base/", "proto/contract/", "server/", "client/", "worker/comm/", "worker/journal/", "worker/launch/", "worker/media/",
-         "worker/metrics/", "worker/rank/", "worker/rpc/", "worker/main.cc", "worker/rank_process.cc", "worker/settings.cc")
+         "worker/metrics/", "worker/rank/", "worker/rpc/", "worker/doctor/", "worker/main.cc", "worker/diagnosis.cc", "worker/rank_process.cc",
+         "worker/settings.cc")
 CLANG = os.environ.get("COGWHEEL_CLANG", "clang++")
 
 

@@ -28,9 +28,12 @@ MAY_INCLUDE = {
     "server/store/files": ["server/job", "server/metrics"],
     "server/job": [],
     "server/metrics": [],
-    "client": [],
+    "client": ["client/doctor"],
+    "client/doctor": [],
     "worker": ["worker/metrics", "worker/launch", "worker/rpc", "worker/rank", "worker/pipeline", "worker/journal",
-               "worker/comm/mailbox", "worker/comm/nccl", "worker/families", "worker/families/cogvideox", "worker/media", "worker/device"],
+               "worker/comm/mailbox", "worker/comm/nccl", "worker/families", "worker/families/cogvideox", "worker/media", "worker/device",
+               "worker/doctor"],
+    "worker/doctor": ["worker/rank", "worker/families", "worker/device"],
     "worker/launch": [],
     "worker/rpc": ["worker/rank", "worker/pipeline", "worker/weights", "worker/media"],
     "worker/rank": ["worker/pipeline", "worker/journal"],
@@ -51,7 +54,7 @@ MAY_INCLUDE = {
 TORCH = re.compile(r'#include [<"](ATen|c10|torch)/')
 WIRE = re.compile(r'#include [<"](grpcpp|grpc|google/protobuf|fmt|spdlog)/|\.pb\.h"')
 NO_TORCH_ROOMS = ("base/", "proto/", "server/", "client/", "worker/comm/", "worker/journal/", "worker/media/", "worker/rank/",
-                  "worker/rpc/", "worker/launch/", "worker/metrics/")
+                  "worker/rpc/", "worker/launch/", "worker/metrics/", "worker/doctor/")
 BANNED_NAMES = {"utils", "util", "common", "misc", "types", "helpers"}
 BANNED_CODE = {
     r"\bTODO\b|\bFIXME\b|\bXXX\b": "an unfinished note",

@@ -1,0 +1,13 @@
+#include "worker/doctor/gpu_checks.h"
+
+namespace cogwheel {
+
+Findings GpuFacts() { return {{FindingLevel::kFact, "gpus", "built without CUDA", ""}}; }
+
+Findings CheckGpus(bool asked, int /*ranks*/) {
+  if (!asked) return {};
+  return {{FindingLevel::kFault, "gpu", "device cuda: this program is built without CUDA",
+           "scripts/setup --cuda && scripts/build --cuda, or --device cpu"}};
+}
+
+}  // namespace cogwheel
