@@ -136,7 +136,10 @@ void Examination::LookAtWorker() {
       WorkerArguments(kUnusedFrontend, {.model_folder = *model, .ranks = arguments_.ranks});
   argv.insert(argv.begin(), {folder_ / kWorker, "--doctor"});
   const ProgramRun run = Start(argv, /*plain=*/false);
-  if (TakeFindings(run)) return CompareLoading(folder_ / kWorker);
+  if (TakeFindings(run)) {
+    if (auto problem = PreloadProblem(run.log)) findings_.push_back(*std::move(problem));
+    return CompareLoading(folder_ / kWorker);
+  }
   Finding fault = ExplainStart({kWorker, run.exit_code, run.log, machine_.address_space_bytes});
   if (run.lines.empty() && EnvironmentChangesLoading()) {
     const ProgramRun plain = Start(argv, /*plain=*/true);

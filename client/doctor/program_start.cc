@@ -16,6 +16,7 @@ namespace cogwheel {
 namespace {
 
 constexpr char kLoading[] = "error while loading shared libraries: ";
+constexpr size_t kMostNamed = 3;
 constexpr char kBuildHere[] = "build it on this machine (scripts/setup && scripts/build)";
 
 // How the loader, the kernel or the runtime say it, and what it means.
@@ -74,6 +75,12 @@ Finding SignalFault(const std::string& program, int signal, absl::string_view la
   }
 }
 
+// One may be reached by several paths: /lib is a link to /usr/lib on most systems.
+bool SameFile(const std::string& a, const std::string& b) {
+  std::error_code error;
+  return a == b || std::filesystem::equivalent(a, b, error);
+}
+
 }  // namespace
 
 LoadedLibraries ParseLoaderTrace(const std::string& trace) {
@@ -97,7 +104,7 @@ Finding CompareLibraries(const LoadedLibraries& with_environment,
     const auto built_with = without_environment.find(name);
     // Not found without it: the variable is how this installation finds its libraries.
     if (built_with == without_environment.end() || built_with->second.empty()) continue;
-    if (path == built_with->second) continue;
+    if (SameFile(path, built_with->second)) continue;
     shadowed.push_back(absl::StrCat(path, " in place of ", built_with->second));
     const std::string folder = std::filesystem::path(path).parent_path();
     if (std::ranges::count(folders, folder) == 0) folders.push_back(folder);
@@ -105,9 +112,23 @@ Finding CompareLibraries(const LoadedLibraries& with_environment,
   if (shadowed.empty()) {
     return {FindingLevel::kOk, "libraries", "none is taken from elsewhere by the environment", ""};
   }
+  const size_t more = shadowed.size() - std::min(shadowed.size(), kMostNamed);
+  shadowed.resize(shadowed.size() - more);
   return {FindingLevel::kWarning, "libraries",
-          "LD_LIBRARY_PATH or LD_PRELOAD loads " + absl::StrJoin(shadowed, ", "),
+          absl::StrCat("LD_LIBRARY_PATH or LD_PRELOAD loads ", absl::StrJoin(shadowed, ", "),
+                       more == 0 ? "" : absl::StrCat(" and ", more, " more")),
           absl::StrCat("take ", absl::StrJoin(folders, ", "), " out of it")};
+}
+
+std::optional<Finding> PreloadProblem(const std::string& log) {
+  constexpr absl::string_view kLoader = "ERROR: ld.so: ";
+  for (const absl::string_view line : absl::StrSplit(log, '\n')) {
+    if (!absl::StartsWith(line, kLoader) || !absl::StrContains(line, "LD_PRELOAD")) continue;
+    return Finding{FindingLevel::kWarning, "libraries",
+                   std::string(absl::StripSuffix(line.substr(kLoader.size()), ".")),
+                   "take it out of LD_PRELOAD, or name a library that is there"};
+  }
+  return std::nullopt;
 }
 
 Finding ExplainStart(const FailedStart& start) {

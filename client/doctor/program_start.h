@@ -8,7 +8,7 @@
 #include "base/finding.h"
 
 // Whether our programs start here, and if not, why: what stands before any word of their own.
-// Pure.
+// Pure, but for CompareLibraries, which asks whether two paths are one file.
 namespace cogwheel {
 
 // Where the dynamic loader finds a program's libraries: "libm.so.6" -> "/lib/libm.so.6", or "" for
@@ -22,6 +22,9 @@ LoadedLibraries ParseLoaderTrace(const std::string& trace);
 // a warning that names each, and the folders. Ok where there is no such thing.
 Finding CompareLibraries(const LoadedLibraries& with_environment,
                          const LoadedLibraries& without_environment);
+
+// Of a program that ran all the same, by its standard error: what LD_PRELOAD names in vain.
+std::optional<Finding> PreloadProblem(const std::string& log);
 
 // How a program ended before it did its work.
 struct FailedStart {

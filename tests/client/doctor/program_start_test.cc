@@ -35,6 +35,31 @@ TEST(CompareLibraries, TellsOfWhatTheEnvironmentReplaces) {
   EXPECT_EQ(two.way_out, "take /conda/lib out of it");
 }
 
+TEST(CompareLibraries, OneFileByTwoPathsIsTheSame) {
+  EXPECT_EQ(
+      CompareLibraries({{"liba.so", "/proc/self/exe"}}, {{"liba.so", "/proc/self/../self/exe"}})
+          .level,
+      FindingLevel::kOk);
+}
+
+TEST(CompareLibraries, NamesThreeOfMany) {
+  LoadedLibraries built, other;
+  for (const char* name : {"a", "b", "c", "d", "e"}) {
+    built[name] = std::string("/usr/") + name;
+    other[name] = std::string("/x/") + name;
+  }
+  EXPECT_THAT(CompareLibraries(other, built).what, HasSubstr("/x/c in place of /usr/c and 2 more"));
+}
+
+TEST(PreloadProblem, TellsOfALibraryThatIsNotThere) {
+  const auto found = PreloadProblem(
+      "ERROR: ld.so: object '/x.so' from LD_PRELOAD cannot be preloaded (cannot open shared object "
+      "file): ignored.\n");
+  ASSERT_TRUE(found.has_value());
+  EXPECT_THAT(found->what, testing::StartsWith("object '/x.so' from LD_PRELOAD"));
+  EXPECT_FALSE(PreloadProblem("a log line about LD_PRELOAD\n").has_value());
+}
+
 // An image that keeps LibTorch where only LD_LIBRARY_PATH finds it.
 TEST(CompareLibraries, LeavesAloneWhatOnlyTheEnvironmentFinds) {
   EXPECT_EQ(
