@@ -22,6 +22,7 @@ enum Marker : uint64_t {
   kEnd = 0xD9,
   kScan = 0xDA,
   kQuantisers = 0xDB,
+  kApplication0 = 0xE0,
   kApplication1 = 0xE1,
   kExtension0 = 0xF0,
   kExtension13 = 0xFD,
@@ -110,7 +111,9 @@ class JpegWalk {
     at_ += 2 + length;
     if (IsFrame(marker)) return ReadFrame(marker, data);
     if (marker == kScan) return ReadScan(data);
-    if (marker == kApplication1 && scans_ == 0) ReadApplication1(data);
+    if (scans_ > 0) return absl::OkStatus();
+    if (marker == kApplication0) ReadApplication0(data);
+    if (marker == kApplication1) ReadApplication1(data);
     return absl::OkStatus();
   }
 
@@ -183,6 +186,13 @@ class JpegWalk {
     return absl::OkStatus();
   }
 
+  // JFIF's name and version, then the unit of its density.
+  void ReadApplication0(std::string_view data) {
+    if (data.size() >= 12 && data.starts_with("JFIF") && (data[7] == 1 || data[7] == 2)) {
+      has_density_ = true;
+    }
+  }
+
   void ReadApplication1(std::string_view data) {
     constexpr std::string_view kExif("Exif\0\0", 6), kXmp("http://ns.adobe.com/xap/1.0/\0", 29);
     if (data.starts_with(kExif)) exif_.append(exif_.empty() ? data : data.substr(kExif.size()));
@@ -191,8 +201,9 @@ class JpegWalk {
 
   absl::StatusOr<ImageHeader> Finish() {
     const absl::StatusOr<int> orientation = ReadOrientation(exif_, xmp_);
-    if (!orientation.ok()) return orientation.status();
-    header_.orientation = *orientation;
+    // Pillow looks for a density in EXIF where JFIF has none, and then passes over the damage.
+    if (!orientation.ok() && has_density_) return orientation.status();
+    header_.orientation = orientation.value_or(1);
     return header_;
   }
 
@@ -201,6 +212,7 @@ class JpegWalk {
   ImageHeader header_ = {.format = ImageFormat::kJpeg};
   std::string_view colours_;  // of the frame header
   int scans_ = 0;
+  bool has_density_ = false;
   std::string exif_;  // a block may be spread over segments
   std::string_view xmp_;
 };

@@ -50,27 +50,33 @@ bool ReadBitstreamSize(const Chunk& chunk, WebpFrame& frame) {
   return true;
 }
 
-// Finds the VP8 or VP8L chunk of a frame; a chunk of transparency may stand before it.
-bool FindBitstream(std::string_view bytes, size_t at, WebpFrame& frame) {
-  for (std::optional<Chunk> chunk = ChunkAt(bytes, at); chunk; chunk = ChunkAt(bytes, chunk->end)) {
-    if (!chunk->name.starts_with("VP8") || chunk->name == "VP8X") continue;
-    frame.data = bytes.substr(chunk->data.data() - bytes.data() - kChunkHead);
-    return ReadBitstreamSize(*chunk, frame);
-  }
-  return false;
+// A VP8 or VP8L chunk.
+bool ReadBitstream(std::string_view bytes, const Chunk& chunk, WebpFrame& frame) {
+  frame.data = bytes.substr(chunk.data.data() - bytes.data() - kChunkHead);
+  return ReadBitstreamSize(chunk, frame);
 }
 
-// An ANMF chunk: x / 2, y / 2, width - 1, height - 1, duration (3 bytes each), flags.
+// An ANMF chunk: x / 2, y / 2, width - 1, height - 1, duration (3 bytes each), flags; chunks, the
+// last a VP8 or VP8L.
 bool ReadAnimationFrame(std::string_view data, WebpFrame& frame) {
   constexpr size_t kHead = 16;
-  if (data.size() < kHead || !FindBitstream(data, kHead, frame)) return false;
+  std::optional<Chunk> chunk = data.size() < kHead ? std::nullopt : ChunkAt(data, kHead);
+  if (chunk && chunk->name == "ALPH") chunk = ChunkAt(data, chunk->end);
+  if (!chunk || !ReadBitstream(data, *chunk, frame)) return false;
   frame.x = 2 * static_cast<int>(ReadLittleEndian(data, 0, 3));
   frame.y = 2 * static_cast<int>(ReadLittleEndian(data, 3, 3));
   return ReadLittleEndian(data, 6, 3) + 1 == static_cast<uint64_t>(frame.width) &&
          ReadLittleEndian(data, 9, 3) + 1 == static_cast<uint64_t>(frame.height);
 }
 
-// Whether a frame was found, having looked at every chunk for EXIF and XMP.
+// A still picture must fill it.
+bool FitsCanvas(const WebpFrame& frame, bool moving) {
+  const int right = frame.x + frame.width, bottom = frame.y + frame.height;
+  if (moving) return right <= frame.canvas_width && bottom <= frame.canvas_height;
+  return right == frame.canvas_width && bottom == frame.canvas_height;
+}
+
+// The chunks behind a VP8X: the first frame, EXIF and XMP; no other is looked into.
 absl::Status ReadExtended(std::string_view bytes, const Chunk& head, WebpFrame& frame) {
   if (head.data.size() < 10) return Damaged("its header is too short");
   const uint64_t flags = ReadLittleEndian(head.data, 0, 1);
@@ -78,23 +84,25 @@ absl::Status ReadExtended(std::string_view bytes, const Chunk& head, WebpFrame& 
   frame.canvas_height = static_cast<int>(ReadLittleEndian(head.data, 7, 3)) + 1;
   const absl::Status size = CheckImageSize(frame.canvas_width, frame.canvas_height);
   if (!size.ok()) return size;
-  bool found = false;
-  for (std::optional<Chunk> chunk = ChunkAt(bytes, head.end); chunk;
-       chunk = ChunkAt(bytes, chunk->end)) {
+  bool moving = false;
+  for (size_t at = head.end; at < bytes.size();) {
+    const std::optional<Chunk> chunk = ChunkAt(bytes, at);
+    if (!chunk) return Damaged(absl::StrCat("its chunk at byte ", at, " runs past its end"));
+    at = chunk->end;
     const std::string_view name = chunk->name;
     if (name == "EXIF" && (flags & kExifFlag) != 0 && frame.exif.empty()) frame.exif = chunk->data;
     if (name == "XMP " && (flags & kXmpFlag) != 0 && frame.xmp.empty()) frame.xmp = chunk->data;
-    if (found || (name != "ANMF" && name != "VP8 " && name != "VP8L")) continue;
-    found = name == "ANMF"
-                ? ReadAnimationFrame(chunk->data, frame)
-                : FindBitstream(bytes, chunk->data.data() - bytes.data() - kChunkHead, frame);
+    if (!frame.data.empty() || (name != "ANMF" && name != "VP8 " && name != "VP8L")) continue;
+    moving = name == "ANMF";
+    const bool found =
+        moving ? ReadAnimationFrame(chunk->data, frame) : ReadBitstream(bytes, *chunk, frame);
     if (!found) return Damaged(absl::StrCat("its ", std::string(name), " chunk cannot be read"));
   }
-  if (!found) return Damaged("it has no picture");
-  if (frame.x + frame.width > frame.canvas_width || frame.y + frame.height > frame.canvas_height) {
-    return Damaged(absl::StrCat("a picture of ", frame.width, " x ", frame.height, " at (", frame.x,
-                                ", ", frame.y, ") reaches beyond its canvas of ",
-                                frame.canvas_width, " x ", frame.canvas_height));
+  if (frame.data.empty()) return Damaged("it has no picture");
+  if (!FitsCanvas(frame, moving)) {
+    return Damaged(absl::StrCat("its picture of ", frame.width, " x ", frame.height,
+                                " does not fit its canvas of ", frame.canvas_width, " x ",
+                                frame.canvas_height));
   }
   return absl::OkStatus();
 }
@@ -116,7 +124,7 @@ absl::StatusOr<WebpFrame> FindWebpFrame(std::string_view bytes) {
     if (!status.ok()) return status;
     return frame;
   }
-  if (!FindBitstream(bytes, kFileHead, frame)) return Damaged("it has no picture");
+  if (!ReadBitstream(bytes, *head, frame)) return Damaged("it has no picture");
   frame.canvas_width = frame.width;
   frame.canvas_height = frame.height;
   const absl::Status size = CheckImageSize(frame.width, frame.height);

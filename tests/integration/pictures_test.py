@@ -170,6 +170,9 @@ class PicturesTest(unittest.TestCase):
             0xE1, b"Exif\0\0" + parts[9:])))
         for name, data in {"no header": b"junk" + bytes(20), "short": b"II*\0", "big tiff": b"II+\0" + bytes(12)}.items():
             self.look("png " + name, saved(image, "PNG", exif=data), "damaged EXIF data")
+            self.look("webp " + name, saved(image, "WEBP", exif=data), "damaged EXIF data")
+            self.look("jpeg " + name, saved(image, "JPEG", exif=b"Exif\0\0" + data))
+            self.look("jpeg of 72 dpi " + name, saved(image, "JPEG", exif=b"Exif\0\0" + data, dpi=(72, 72)), "damaged EXIF data")
 
     def test_jpeg_kinds(self):
         colours, grey, four = scene(), scene(channels=1), scene(channels=4)
