@@ -1,5 +1,6 @@
 #include "worker/rank_process.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -31,6 +32,8 @@ namespace cogwheel {
 namespace {
 
 constexpr size_t kMailboxCapacity = 64;
+// How long a rank waits for peers that have promised nothing.
+constexpr std::chrono::seconds kUnpromised{10};
 
 std::string HostName() {
   std::array<char, 256> name{};
@@ -77,6 +80,8 @@ JournaledWorld ConnectWorld(const WorkerSettings& settings, PeerListener listene
                                 .addresses = order.peer_addresses,
                                 .token = order.token,
                                 .time_limit = limit};
+  // On the CPU ranks promise each other how long their work may take: that is the limit.
+  if (settings.device == DeviceKind::kCpu) options.time_limit = std::min(limit, kUnpromised);
   if (settings.device == DeviceKind::kCuda) {
     NcclWorld world = ConnectNcclWorld(ConnectSocketWorld(std::move(listener), options),
                                        {.device_idx = local_rank, .time_limit = limit});

@@ -112,6 +112,11 @@ void RankGroup::OnHeartbeat(Member& member, const internal::v1::Heartbeat& beat)
   if (phase_ == Phase::kForming && beat.step() > member.beat.step()) {
     phase_end_ = parts_.clock.Now() + parts_.limits.forming;
   }
+  // A rank still at the job, however slow, answers for itself: its watchdog ends it if it hangs.
+  const bool at_work = beat.job_sequence() == job_sequence_ && !member.reported;
+  if (phase_ == Phase::kRunning && phase_end_ != Time::max() && at_work) {
+    phase_end_ = parts_.clock.Now() + parts_.limits.ending;
+  }
   member.beat = beat;
   FrontendMessage message;
   message.mutable_beat()->set_epoch(epoch_);

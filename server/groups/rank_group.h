@@ -29,7 +29,8 @@ class RankGroup final : public WorkerGroup {
     std::chrono::seconds dead{15};
     std::chrono::seconds forming{60};  // from Assign or the last weight read to all formed
     std::chrono::seconds answer{60};   // from RunJob until all have answered
-    std::chrono::seconds ending{60};   // from the first JobDone or later output until the last
+    // From the first JobDone until the last; anew with output, and while a rank is at the job.
+    std::chrono::seconds ending{60};
   };
   struct Parts {
     JobStore& store;

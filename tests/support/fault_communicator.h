@@ -107,6 +107,7 @@ class FaultCommunicator final : public Communicator {
       return inner_.EnterBlock(kind);
     }
     void BlockAgreed() override { inner_.BlockAgreed(); }
+    void BeginUnit(const WorkUnit& unit) override { inner_.BeginUnit(unit); }
 
    private:
     ProgramJournal& inner_;

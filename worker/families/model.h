@@ -1,9 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -24,8 +27,27 @@ namespace cogwheel {
 at::Device DeviceOf(const LoadOptions& options);
 at::ScalarType ScalarTypeOf(Dtype dtype);
 
+// A part of a model whose calls may take long, which tells of each layer or convolution within them
+// as it begins: what was under way before it is done.
+class UnitTeller {
+ public:
+  // On the thread that calls. name: a literal. kind: tells units of one name apart whose work
+  // differs.
+  using Listener = std::function<void(std::string_view name, int64_t kind)>;
+  void TellUnits(Listener listener) { listener_ = std::move(listener); }
+
+ protected:
+  ~UnitTeller() = default;
+  void UnitBegins(std::string_view name, int64_t kind = 0) const {
+    if (listener_) listener_(name, kind);
+  }
+
+ private:
+  Listener listener_;
+};
+
 // Text to the rows that the denoiser attends to. World rank 0 alone has one.
-class PromptEncoder {
+class PromptEncoder : public UnitTeller {
  public:
   virtual ~PromptEncoder() = default;
 
@@ -39,7 +61,7 @@ struct ClipSize {
 };
 
 // The network that predicts, on one shard of the joint sequence.
-class Denoiser {
+class Denoiser : public UnitTeller {
  public:
   virtual ~Denoiser() = default;
 
@@ -74,7 +96,7 @@ struct Picture {
 };
 
 // Latents to frames and, where the model takes one, a picture to latents.
-class Codec {
+class Codec : public UnitTeller {
  public:
   virtual ~Codec() = default;
 

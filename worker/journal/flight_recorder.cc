@@ -26,6 +26,26 @@ int64_t FlightRecorder::Started(const std::string& op, int64_t sent_bytes, Time 
   return sequence;
 }
 
+FlightRecorder::EndedUnit FlightRecorder::Replace(const WorkUnit& work, Time now, bool whole) {
+  const Unit ended = std::exchange(unit_, {.work = work, .began = now});
+  return {.work = ended.work, .worked = now - ended.began - ended.waited, .whole = whole};
+}
+
+void FlightRecorder::BeginUnit(const WorkUnit& work, Time now) {
+  EndedUnit ended;
+  {
+    const MutexLock lock(mutex_);
+    if (block_.kind == BlockKind::kNone) return;
+    ended = Replace(work, now, /*whole=*/true);
+  }
+  if (hooks_.on_unit_end) hooks_.on_unit_end(ended);
+}
+
+std::optional<std::chrono::nanoseconds> FlightRecorder::LongestStay() const {
+  if (!hooks_.longest_stay) return std::nullopt;
+  return hooks_.longest_stay(unit().work);
+}
+
 void FlightRecorder::BlockAgreed(Time now) {
   if (hooks_.on_agreed) hooks_.on_agreed(now - block().began);
 }
@@ -33,6 +53,19 @@ void FlightRecorder::BlockAgreed(Time now) {
 void FlightRecorder::Waited(std::chrono::nanoseconds time) {
   const MutexLock lock(mutex_);
   waited_ += time;
+}
+
+void FlightRecorder::BeginWait(Time now) {
+  const MutexLock lock(mutex_);
+  unit_.waiting = true;
+  wait_began_ = now;
+}
+
+void FlightRecorder::EndWait(Time now) {
+  const MutexLock lock(mutex_);
+  unit_.waiting = false;
+  unit_.waited += now - wait_began_;
+  waited_ += now - wait_began_;
 }
 
 std::map<std::string, int64_t> FlightRecorder::sent_bytes() const {
@@ -48,6 +81,7 @@ void FlightRecorder::Finished(int64_t sequence, Time now) {
 
 int64_t FlightRecorder::EnterBlock(BlockKind kind, Time now, bool whole) {
   EndedBlock summary;
+  EndedUnit unit;
   int64_t issued = 0;
   {
     const MutexLock lock(mutex_);
@@ -56,10 +90,13 @@ int64_t FlightRecorder::EnterBlock(BlockKind kind, Time now, bool whole) {
                .took = now - ended.began,
                .waited = std::exchange(waited_, std::chrono::nanoseconds(0)),
                .whole = whole};
+    unit = Replace({.name = BlockName(kind)}, now, whole);
     issued = last_sequence_ - ended.after;
     block_ = {.kind = kind, .number = ended.number + 1, .began = now, .after = last_sequence_};
   }
-  if (hooks_.on_block_end && summary.kind != BlockKind::kNone) hooks_.on_block_end(summary);
+  if (summary.kind == BlockKind::kNone) return issued;
+  if (hooks_.on_unit_end) hooks_.on_unit_end(unit);
+  if (hooks_.on_block_end) hooks_.on_block_end(summary);
   return issued;
 }
 
@@ -71,6 +108,11 @@ int64_t FlightRecorder::last_sequence() const {
 FlightRecorder::Block FlightRecorder::block() const {
   const MutexLock lock(mutex_);
   return block_;
+}
+
+FlightRecorder::Unit FlightRecorder::unit() const {
+  const MutexLock lock(mutex_);
+  return unit_;
 }
 
 std::vector<FlightRecorder::Entry> FlightRecorder::Entries() const {

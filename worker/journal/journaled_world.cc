@@ -1,6 +1,7 @@
 #include "worker/journal/journaled_world.h"
 
 #include <chrono>
+#include <optional>
 #include <utility>
 
 #include "worker/journal/recorded_communicator.h"
@@ -9,6 +10,8 @@ namespace cogwheel {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kLeastGain{1};
 
 class MailboxJournal final : public ProgramJournal {
  public:
@@ -21,14 +24,29 @@ class MailboxJournal final : public ProgramJournal {
     const Lockstep::Entered entered = lockstep_->EnterBlock(kind);
     if (!entered.wrong.empty()) world_.Fail(entered.wrong);
     world_.PostNote(entered.note);  // throws if the world has failed
+    Promise();
     return issued;
   }
   void BlockAgreed() override { recorder_.BlockAgreed(Clock::now()); }
+  void BeginUnit(const WorkUnit& unit) override {
+    recorder_.BeginUnit(unit, Clock::now());
+    Promise();
+  }
 
  private:
+  // Units may be short: a promise that would last hardly longer than the last is not worth a word.
+  void Promise() {
+    const std::optional<std::chrono::nanoseconds> stay = recorder_.LongestStay();
+    const Clock::time_point now = Clock::now();
+    if (!stay.has_value() || now + *stay < promised_ + kLeastGain) return;
+    promised_ = now + *stay;
+    world_.PostPromise(std::chrono::duration_cast<std::chrono::milliseconds>(*stay));
+  }
+
   MailboxCommunicator& world_;
   const std::shared_ptr<Lockstep> lockstep_;
   FlightRecorder& recorder_;
+  Clock::time_point promised_{};
 };
 
 class StreamJournal final : public ProgramJournal {
@@ -41,6 +59,7 @@ class StreamJournal final : public ProgramJournal {
     return recorder_.EnterBlock(kind, Clock::now());
   }
   void BlockAgreed() override { recorder_.BlockAgreed(Clock::now()); }
+  void BeginUnit(const WorkUnit& unit) override { recorder_.BeginUnit(unit, Clock::now()); }
 
  private:
   const std::shared_ptr<StreamWaits> waits_;
@@ -52,13 +71,15 @@ class StreamJournal final : public ProgramJournal {
 JournaledWorld Journaled(std::unique_ptr<MailboxCommunicator> world,
                          std::shared_ptr<Lockstep> lockstep, FlightRecorder& recorder) {
   auto journal = std::make_unique<MailboxJournal>(*world, std::move(lockstep), recorder);
-  return {.communicator = Recorded(std::move(world), recorder), .journal = std::move(journal)};
+  return {.communicator = Recorded(std::move(world), recorder, /*limits_waits=*/true),
+          .journal = std::move(journal)};
 }
 
 JournaledWorld Journaled(std::unique_ptr<Communicator> world,
                          std::shared_ptr<StreamWaits> stream_waits, FlightRecorder& recorder) {
   auto journal = std::make_unique<StreamJournal>(std::move(stream_waits), recorder);
-  return {.communicator = Recorded(std::move(world), recorder), .journal = std::move(journal)};
+  return {.communicator = Recorded(std::move(world), recorder, /*limits_waits=*/false),
+          .journal = std::move(journal)};
 }
 
 }  // namespace cogwheel

@@ -11,11 +11,28 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// The calling thread waits for another rank as long as this lives.
+class Wait {
+ public:
+  explicit Wait(FlightRecorder& recorder) : recorder_(recorder) {
+    recorder_.BeginWait(Clock::now());
+  }
+  ~Wait() { recorder_.EndWait(Clock::now()); }
+  Wait(const Wait&) = delete;
+  Wait& operator=(const Wait&) = delete;
+
+ private:
+  FlightRecorder& recorder_;
+};
+
 class RecordedCommunicator final : public Communicator {
  public:
   RecordedCommunicator(std::unique_ptr<Communicator> inner, FlightRecorder& recorder,
-                       std::string op)
-      : inner_(std::move(inner)), recorder_(recorder), op_(std::move(op)) {}
+                       bool limits_waits, std::string op)
+      : inner_(std::move(inner)),
+        recorder_(recorder),
+        limits_waits_(limits_waits),
+        op_(std::move(op)) {}
 
   int rank() const override { return inner_->rank(); }
   int size() const override { return inner_->size(); }
@@ -31,18 +48,23 @@ class RecordedCommunicator final : public Communicator {
     return ticket;
   }
   void Finish(Ticket ticket) override {
-    const FlightRecorder::Time begin = Clock::now();
-    inner_->Finish(ticket);
     const auto entry = open_.extract(ticket);
-    if (entry.empty()) return;
-    const FlightRecorder::Time end = Clock::now();
-    if (entry.mapped().timed) recorder_.Waited(end - begin);
-    recorder_.Finished(entry.mapped().sequence, end);
+    const bool timed = !entry.empty() && entry.mapped().timed;
+    const FlightRecorder::Time begin = Clock::now();
+    if (timed && limits_waits_) {
+      const Wait wait(recorder_);
+      inner_->Finish(ticket);
+    } else {
+      inner_->Finish(ticket);
+      if (timed) recorder_.Waited(Clock::now() - begin);
+    }
+    if (!entry.empty()) recorder_.Finished(entry.mapped().sequence, Clock::now());
   }
   bool Done(Ticket ticket) override { return inner_->Done(ticket); }
   std::unique_ptr<Communicator> Split(std::span<const int> members,
                                       const std::string& name) override {
-    return std::make_unique<RecordedCommunicator>(inner_->Split(members, name), recorder_, name);
+    return std::make_unique<RecordedCommunicator>(inner_->Split(members, name), recorder_,
+                                                  limits_waits_, name);
   }
   void Abort(const std::string& reason) override { inner_->Abort(reason); }
   int64_t sent_bytes() const override { return inner_->sent_bytes(); }
@@ -64,6 +86,7 @@ class RecordedCommunicator final : public Communicator {
 
   const std::unique_ptr<Communicator> inner_;
   FlightRecorder& recorder_;
+  const bool limits_waits_;
   const std::string op_;
   std::map<Ticket, Open> open_;
 };
@@ -71,8 +94,8 @@ class RecordedCommunicator final : public Communicator {
 }  // namespace
 
 std::unique_ptr<Communicator> Recorded(std::unique_ptr<Communicator> inner,
-                                       FlightRecorder& recorder) {
-  return std::make_unique<RecordedCommunicator>(std::move(inner), recorder, "world");
+                                       FlightRecorder& recorder, bool limits_waits) {
+  return std::make_unique<RecordedCommunicator>(std::move(inner), recorder, limits_waits, "world");
 }
 
 }  // namespace cogwheel

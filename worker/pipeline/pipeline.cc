@@ -46,7 +46,10 @@ class FamilyPipeline final : public Pipeline {
       : options_(options),
         stream_(stream),
         dtype_(ScalarTypeOf(options.dtype)),
-        model_(std::move(model)) {}
+        model_(std::move(model)) {
+    // A GPU's host runs ahead of the work: what it begins tells nothing, a block as a whole does.
+    if (!device().is_cuda()) ListenToUnits();
+  }
 
   JobFootprint Plan(const JobSpec& spec) override;
   PipelineSeconds Run(const JobSpec& spec, Communicator& world, ProgramJournal& journal,
@@ -65,6 +68,7 @@ class FamilyPipeline final : public Pipeline {
             {.text_count = spec.max_sequence_length, .video = layout.grid()}};
   }
   GroupLinks& LinksOf(Communicator& world);
+  void ListenToUnits();
 
   // The three stages.
   Inputs Encode(const StagedJob& job);
@@ -77,6 +81,7 @@ class FamilyPipeline final : public Pipeline {
   const at::ScalarType dtype_;
   const std::unique_ptr<Model> model_;
   std::unique_ptr<GroupLinks> links_;
+  ProgramJournal* journal_ = nullptr;  // of the latest job
   std::atomic<int64_t> work_counter_{0};
 };
 
@@ -92,6 +97,16 @@ JobFootprint FamilyPipeline::Plan(const JobSpec& spec) {
 GroupLinks& FamilyPipeline::LinksOf(Communicator& world) {
   if (links_ == nullptr || &links_->world() != &world) links_ = std::make_unique<GroupLinks>(world);
   return *links_;
+}
+
+void FamilyPipeline::ListenToUnits() {
+  const auto listen = [this](std::string_view name, int64_t kind) {
+    ++work_counter_;
+    if (journal_ != nullptr) journal_->BeginUnit({.name = name, .kind = kind});
+  };
+  model_->denoiser->TellUnits(listen);
+  model_->codec->TellUnits(listen);
+  if (model_->prompt_encoder != nullptr) model_->prompt_encoder->TellUnits(listen);
 }
 
 Inputs FamilyPipeline::Encode(const StagedJob& job) {
@@ -176,6 +191,7 @@ PipelineSeconds FamilyPipeline::Run(const JobSpec& spec, Communicator& world,
   if (world.size() != options_.mesh.size() || world.rank() != options_.world_rank) {
     throw std::logic_error("the world is not the one the model was loaded for");
   }
+  journal_ = &journal;
   const LatentLayout layout = LayOut(spec);
   const Geometry geometry = GeometryOf(spec, layout);
   StepAgreement agreement(world, journal, spec, PlanHash(spec, geometry.mesh()), command);

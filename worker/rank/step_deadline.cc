@@ -5,44 +5,31 @@
 namespace cogwheel {
 namespace {
 
-constexpr double kShareOfLatest = 0.2;
-constexpr double kTimesAverage = 10;
+constexpr int64_t kEnough = 3;
+constexpr double kLeastShareOfLatest = 0.2;
+constexpr double kTimesMean = 10;
 constexpr std::chrono::seconds kLeast{10};
-// A group runs few shapes; a stream of new ones must not grow the table without bound.
-constexpr size_t kMaxShapes = 1024;
+// A group runs few shapes, each with a hundred kinds of units at most; a stream of new ones must
+// not grow the table without bound.
+constexpr size_t kMaxKinds = 16384;
 
 }  // namespace
 
-void StepDeadline::SetShape(uint64_t shape) {
-  if (is_lone_) Count(BlockKind::kDecode, *first_decode_);
-  first_decode_.reset();
-  is_lone_ = false;
-  shape_ = shape;
+void StepDeadline::Learn(const WorkUnit& unit, Duration worked) {
+  if (known_.size() >= kMaxKinds) known_.clear();
+  Known& known = known_[{shape_, unit}];
+  ++known.count;
+  const double latest = std::chrono::duration<double>(worked).count();
+  const double share = std::max(1.0 / static_cast<double>(known.count), kLeastShareOfLatest);
+  known.mean_seconds += share * (latest - known.mean_seconds);
 }
 
-void StepDeadline::Learn(BlockKind kind, Duration took) {
-  is_lone_ = kind == BlockKind::kDecode && !first_decode_.has_value();
-  if (is_lone_) {
-    first_decode_ = took;
-  } else {
-    Count(kind, took);
+StepDeadline::Duration StepDeadline::Limit(const WorkUnit& unit) const {
+  const auto known = known_.find({shape_, unit});
+  if (known == known_.end() || known->second.count < kEnough) {
+    return std::max<Duration>(first_, kLeast);
   }
-}
-
-void StepDeadline::Count(BlockKind kind, Duration took) {
-  if (seconds_.size() >= kMaxShapes) seconds_.clear();
-  const double latest = std::chrono::duration<double>(took).count();
-  const auto [entry, is_first] = seconds_.try_emplace({shape_, kind}, latest);
-  if (!is_first) entry->second += kShareOfLatest * (latest - entry->second);
-}
-
-StepDeadline::Duration StepDeadline::Limit(BlockKind kind) const {
-  const auto known = seconds_.find({shape_, kind});
-  if (known == seconds_.end()) return std::max<Duration>(first_, kLeast);
-  double usual = known->second;
-  const auto step = seconds_.find({shape_, BlockKind::kStep});
-  if (kind == BlockKind::kDecode && step != seconds_.end()) usual = std::max(usual, step->second);
-  const std::chrono::duration<double> limit(kTimesAverage * usual);
+  const std::chrono::duration<double> limit(kTimesMean * known->second.mean_seconds);
   return std::max<Duration>(std::chrono::duration_cast<Duration>(limit), kLeast);
 }
 

@@ -13,6 +13,8 @@ namespace {
 
 constexpr std::chrono::milliseconds kPollInterval{100};
 constexpr std::chrono::milliseconds kNothingToEnd{1000};
+// For peers to hear that this rank hangs, before they give it up themselves.
+constexpr std::chrono::seconds kTellingLimit{2};
 
 uint64_t ShapeOf(const JobSpec& spec) {
   Fnv shape;
@@ -39,12 +41,10 @@ void LogFlight(const std::vector<FlightRecorder::Entry>& entries, FlightRecorder
 
 Watchdog::Watchdog(Options options)
     : options_(std::move(options)),
-      recorder_({.on_block_end =
-                     [this](const FlightRecorder::EndedBlock& block) {
-                       if (block.whole) Learn(block.kind, block.took);
-                       if (options_.hooks.on_block_end) options_.hooks.on_block_end(block);
-                     },
-                 .on_agreed = options_.hooks.on_agreed}),
+      recorder_({.on_block_end = options_.hooks.on_block_end,
+                 .on_agreed = options_.hooks.on_agreed,
+                 .on_unit_end = [this](const FlightRecorder::EndedUnit& unit) { Learn(unit); },
+                 .longest_stay = [this](const WorkUnit& unit) { return LongestStay(unit); }}),
       deadline_(options_.first_limit) {}
 
 Watchdog::~Watchdog() {
@@ -98,10 +98,13 @@ void Watchdog::Poll() {
 std::optional<std::string> Watchdog::FindFault(Time now) const {
   const FlightRecorder::Block block = recorder_.block();
   if (block.kind == BlockKind::kNone) return std::nullopt;
-  const auto limit = deadline_.Limit(block.kind);
-  if (now - block.began < limit) return std::nullopt;
-  return "block " + std::to_string(block.number) + " (" + std::string(BlockName(block.kind)) +
-         ") has taken " + Seconds(now - block.began) + ", its limit is " + Seconds(limit);
+  const FlightRecorder::Unit unit = recorder_.unit();
+  const auto limit = deadline_.Limit(unit.work), worked = now - unit.began - unit.waited;
+  if (unit.waiting || worked < limit) return std::nullopt;
+  const std::string_view stage = BlockName(block.kind);
+  const std::string part = unit.work.name == stage ? "" : std::string(unit.work.name) + " in ";
+  return part + "block " + std::to_string(block.number) + " (" + std::string(stage) +
+         ") has taken " + Seconds(worked) + ", its limit is " + Seconds(limit);
 }
 
 void Watchdog::StartLeaving(Leaving leaving) {
@@ -145,9 +148,15 @@ void Watchdog::BeginJob(const JobSpec& spec) {
   deadline_.SetShape(ShapeOf(spec));
 }
 
-void Watchdog::Learn(BlockKind kind, std::chrono::nanoseconds took) {
+void Watchdog::Learn(const FlightRecorder::EndedUnit& unit) {
+  if (!unit.whole) return;
   const MutexLock lock(mutex_);
-  deadline_.Learn(kind, took);
+  deadline_.Learn(unit.work, unit.worked);
+}
+
+std::chrono::nanoseconds Watchdog::LongestStay(const WorkUnit& unit) const {
+  const MutexLock lock(mutex_);
+  return deadline_.Limit(unit) + kTellingLimit;
 }
 
 void Watchdog::EndJob(bool finished) {

@@ -19,7 +19,8 @@ namespace cogwheel {
 // Sees to it that this process ends when it must, whatever hangs: a thread of its own that looks
 // every 100 ms and itself never waits for anything. Thread-safe.
 //
-// A block of work past its deadline (StepDeadline) is a fault: the last exchanges are logged, the
+// A unit of work past its deadline (StepDeadline) is a fault; a rank that waits for another is not,
+// as that one has a deadline itself and the exchange a limit: the last exchanges are logged, the
 // frontend is told, the communicator aborted (all on a side thread: each may hang), and the process
 // leaves with kExitInternal at most `leave_limit` later, without destructors, if the rank thread
 // has not left by then.
@@ -27,7 +28,7 @@ class Watchdog {
  public:
   struct Options {
     const Clock& clock;
-    std::chrono::milliseconds first_limit{600'000};  // of the first block of a shape and kind
+    std::chrono::milliseconds first_limit{600'000};  // of the first units of a kind
     std::chrono::milliseconds leave_limit{10'000};
     // Tells the frontend. May hang.
     std::function<void(const std::string& fault)> report;
@@ -75,7 +76,9 @@ class Watchdog {
 
   void Run();
   void CountStops();
-  void Learn(BlockKind kind, std::chrono::nanoseconds took) COGWHEEL_EXCLUDES(mutex_);
+  void Learn(const FlightRecorder::EndedUnit& unit) COGWHEEL_EXCLUDES(mutex_);
+  // Until the unit is done, or this rank is found to hang in it and its peers are told.
+  std::chrono::nanoseconds LongestStay(const WorkUnit& unit) const COGWHEEL_EXCLUDES(mutex_);
   std::optional<std::string> FindFault(Time now) const COGWHEEL_REQUIRES(mutex_);
   void StartLeaving(Leaving leaving) COGWHEEL_REQUIRES(mutex_);
   // On a side thread, which nobody waits for.

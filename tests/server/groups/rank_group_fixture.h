@@ -201,8 +201,9 @@ class RankGroupTest : public testing::Test {
     }
     return std::nullopt;
   }
-  void Beat(RankId id, int64_t epoch = 0, int64_t step = 0) {
+  void Beat(RankId id, int64_t epoch = 0, int64_t step = 0, int64_t job_sequence = 0) {
     internal::v1::RankMessage message;
+    message.mutable_heartbeat()->set_job_sequence(job_sequence);
     message.mutable_heartbeat()->set_epoch(epoch);
     message.mutable_heartbeat()->set_step(step);
     groups_.OnMessage(id, message);

@@ -270,6 +270,26 @@ TEST_F(RankGroupTest, WhatIsFencedIsCountedByKind) {
   EXPECT_THAT(recorder_.told, ElementsAre("lost, charged"));
 }
 
+// Rank 1 has no chunk of the decode, rank 0 one that takes an hour.
+TEST_F(RankGroupTest, ARankThatIsStillAtTheJobMayTakeItsTime) {
+  Form();
+  Start();
+  const int64_t epoch = group_->epoch();
+  Done(1, 0);
+  for (int second = 0; second < 3600; ++second) {
+    Beat(1, epoch);
+    Beat(2, epoch, second / 600, sequence_);
+    Pass(seconds(1));
+  }
+  EXPECT_THAT(recorder_.told, IsEmpty());
+  for (int second = 0; second < 60; ++second) {  // it has left the job and does not report
+    Beat(1, epoch, 0, sequence_);                // what one that has reported says means nothing
+    Beat(2, epoch, 6, sequence_ - 1);
+    Pass(seconds(1));
+  }
+  EXPECT_THAT(recorder_.told, ElementsAre("lost, charged"));
+}
+
 TEST_F(RankGroupTest, FormingAnsweringAndEndingHaveLimits) {
   Join(1, MakeHello("b", 0));
   const auto a = Join(2, MakeHello("a", 0));

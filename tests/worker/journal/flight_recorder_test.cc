@@ -56,6 +56,31 @@ TEST(FlightRecorderTest, TellsHowLongBlocksTook) {
                 {BlockKind::kText, 2, 0}, {BlockKind::kStep, 3, 2}, {BlockKind::kStep, 1, 0}}));
 }
 
+TEST(FlightRecorderTest, TellsHowLongUnitsWorked) {
+  std::vector<std::tuple<std::string, int64_t, bool>> ended;
+  FlightRecorder recorder({.on_unit_end = [&](const FlightRecorder::EndedUnit& unit) {
+    ended.push_back({std::string(unit.work.name), unit.worked / seconds(1), unit.whole});
+  }});
+  const FlightRecorder::Time start{};
+  recorder.BeginUnit({.name = "layer"}, start);  // of no block
+  recorder.EnterBlock(BlockKind::kStep, start + seconds(1));
+  recorder.BeginUnit({.name = "layer"}, start + seconds(2));
+  recorder.BeginWait(start + seconds(4));
+  EXPECT_TRUE(recorder.unit().waiting);
+  recorder.EndWait(start + seconds(7));
+  EXPECT_EQ(recorder.unit().waited, seconds(3));
+  recorder.BeginUnit({.name = "layer"}, start + seconds(8));
+  EXPECT_EQ(recorder.unit().began, start + seconds(8));
+  recorder.EnterBlock(BlockKind::kStep, start + seconds(9));
+  recorder.BeginUnit({.name = "layer"}, start + seconds(9));
+  recorder.EnterBlock(BlockKind::kNone, start + seconds(10), /*whole=*/false);
+  EXPECT_EQ(ended, (std::vector<std::tuple<std::string, int64_t, bool>>{{"denoise", 1, true},
+                                                                        {"layer", 3, true},
+                                                                        {"layer", 1, true},
+                                                                        {"denoise", 0, true},
+                                                                        {"layer", 1, false}}));
+}
+
 // True once the last exchange has been open for that long.
 bool HasBeenOpen(const FlightRecorder& recorder, std::chrono::nanoseconds time) {
   const FlightRecorder::Entry last = recorder.Entries().back();

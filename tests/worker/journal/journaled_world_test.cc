@@ -1,6 +1,9 @@
 #include "worker/journal/journaled_world.h"
 
 #include <array>
+#include <chrono>
+#include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -120,10 +123,51 @@ TEST_P(JournaledWorldTest, EnteringABlockOutOfStepFails) {
   EXPECT_EQ(error, "out of step: rank 1 left block 1 after 0 exchanges, rank 0 has issued 1");
 }
 
+// Of three ranks with a limit of 0.6 s for an exchange. Rank 2 works for a second, and says how
+// long it may; rank 1 waits for it, and rank 0 for rank 1.
+class PromisingRanksTest : public testing::TestWithParam<Wire> {
+ protected:
+  static std::vector<JournaledRank> Make(nanoseconds stay) {
+    return MakeJournaledWorld(3, milliseconds(600), GetParam(), [stay](int rank) {
+      return FlightRecorder::Hooks{.longest_stay = [rank, stay](const WorkUnit& unit) {
+        return rank == 2 && unit.name == "layer" ? stay : nanoseconds(0);
+      }};
+    });
+  }
+  static void Work(Communicator& world, ProgramJournal& journal) {
+    const auto begin = std::chrono::steady_clock::now();
+    journal.EnterBlock(BlockKind::kDecode);
+    journal.BeginUnit({.name = "layer"});
+    std::byte byte{};
+    const RecvPiece recv{.peer = world.rank() + 1, .data = {&byte, 1}};
+    if (world.rank() < 2) Exchange(world, {}, {&recv, 1}, nullptr);
+    while (world.rank() == 2 && std::chrono::steady_clock::now() < begin + seconds(1)) {
+      std::this_thread::yield();
+    }
+    const SendPiece send{.peer = world.rank() - 1, .data = {&byte, 1}};
+    if (world.rank() > 0) Exchange(world, {&send, 1}, {}, nullptr);
+    journal.EnterBlock(BlockKind::kNone);
+  }
+};
+
+TEST_P(PromisingRanksTest, AWaitLastsAsLongAsAPeerMayWork) {
+  auto ranks = Make(seconds(60));
+  EXPECT_NO_THROW(SpawnJournaledRanks(ranks, Work));
+}
+
+TEST_P(PromisingRanksTest, AWaitEndsWithThePeersPromise) {
+  auto ranks = Make(milliseconds(800));
+  EXPECT_THROW(SpawnJournaledRanks(ranks, Work), CommError);
+}
+
+std::string WireName(const testing::TestParamInfo<Wire>& info) {
+  return info.param == Wire::kThreads ? "Threads" : "Sockets";
+}
+INSTANTIATE_TEST_SUITE_P(Wires, PromisingRanksTest, testing::Values(Wire::kThreads, Wire::kSockets),
+                         WireName);
+
 INSTANTIATE_TEST_SUITE_P(Wires, JournaledWorldTest, testing::Values(Wire::kThreads, Wire::kSockets),
-                         [](const testing::TestParamInfo<Wire>& info) {
-                           return info.param == Wire::kThreads ? "Threads" : "Sockets";
-                         });
+                         WireName);
 
 // A device that has held the stream back for as long as is planned, since the last call.
 class PlannedWaits final : public StreamWaits {

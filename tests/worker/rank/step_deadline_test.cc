@@ -8,60 +8,56 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-TEST(StepDeadlineTest, IsTenTimesTheAverageAtLeastTenSeconds) {
+constexpr WorkUnit kLayer{.name = "layer"};
+
+double Seconds(StepDeadline::Duration time) { return std::chrono::duration<double>(time).count(); }
+
+TEST(StepDeadlineTest, IsTheFirstLimitUntilThreeOfAKindAreKnown) {
   StepDeadline deadline(seconds(600));
-  EXPECT_EQ(deadline.Limit(BlockKind::kStep), seconds(600));  // the first of its kind
-  deadline.Learn(BlockKind::kStep, milliseconds(20));
-  EXPECT_EQ(deadline.Limit(BlockKind::kStep), seconds(10));
-  for (int i = 0; i < 100; ++i) deadline.Learn(BlockKind::kStep, seconds(4));
-  EXPECT_NEAR(std::chrono::duration<double>(deadline.Limit(BlockKind::kStep)).count(), 40, 0.01);
-  deadline.Learn(BlockKind::kStep, seconds(9));  // a fifth of the way from 4 to 9: 5 s
-  EXPECT_NEAR(std::chrono::duration<double>(deadline.Limit(BlockKind::kStep)).count(), 50, 0.01);
+  for (int known = 0; known < 3; ++known) {
+    EXPECT_EQ(deadline.Limit(kLayer), seconds(600)) << known;
+    deadline.Learn(kLayer, seconds(80));
+  }
+  EXPECT_EQ(deadline.Limit(kLayer), seconds(800));  // may be more than the first
 }
 
-// On a busy CPU the first chunk of a small model takes more than 10 s, and many times a step.
-TEST(StepDeadlineTest, ADecodesFirstBlockCountsOnlyWhereItIsTheOnlyOne) {
+TEST(StepDeadlineTest, IsTenTimesTheMeanAtLeastTenSeconds) {
   StepDeadline deadline(seconds(600));
-  deadline.SetShape(1);
-  deadline.Learn(BlockKind::kStep, milliseconds(1));
-  deadline.Learn(BlockKind::kDecode, milliseconds(1));  // agreement alone: more blocks follow
-  EXPECT_EQ(deadline.Limit(BlockKind::kDecode), seconds(600));
-  deadline.Learn(BlockKind::kDecode, seconds(4));
-  EXPECT_EQ(deadline.Limit(BlockKind::kDecode), seconds(40));
-  deadline.SetShape(1);
-  EXPECT_EQ(deadline.Limit(BlockKind::kDecode), seconds(40));
-  deadline.SetShape(2);
-  deadline.Learn(BlockKind::kDecode, seconds(3));  // all of a short job's
-  EXPECT_EQ(deadline.Limit(BlockKind::kDecode), seconds(600));
-  deadline.SetShape(2);
-  EXPECT_EQ(deadline.Limit(BlockKind::kDecode), seconds(30));
+  for (int i = 0; i < 3; ++i) deadline.Learn(kLayer, milliseconds(20));
+  EXPECT_EQ(deadline.Limit(kLayer), seconds(10));
+  StepDeadline slow(seconds(600));
+  for (const int took : {1, 2, 6}) slow.Learn(kLayer, seconds(took));
+  EXPECT_NEAR(Seconds(slow.Limit(kLayer)), 30, 0.01);
+  for (int i = 0; i < 100; ++i) slow.Learn(kLayer, seconds(4));
+  EXPECT_NEAR(Seconds(slow.Limit(kLayer)), 40, 0.01);
+  slow.Learn(kLayer, seconds(9));  // a fifth of the way from 4 to 9: 5 s
+  EXPECT_NEAR(Seconds(slow.Limit(kLayer)), 50, 0.01);
 }
 
-// A rank may have no chunk.
-TEST(StepDeadlineTest, ADecodeMayTakeWhatAStepMay) {
+// A VAE's first convolutions take a thirtieth of its last.
+TEST(StepDeadlineTest, EachShapeNameAndKindHasItsOwn) {
   StepDeadline deadline(seconds(600));
-  deadline.Learn(BlockKind::kStep, seconds(30));
-  deadline.Learn(BlockKind::kDecode, milliseconds(1));
-  deadline.Learn(BlockKind::kDecode, milliseconds(1));
-  EXPECT_EQ(deadline.Limit(BlockKind::kDecode), seconds(300));
+  deadline.SetShape(1);
+  for (int i = 0; i < 3; ++i) deadline.Learn({.name = "convolution", .kind = 1}, seconds(2));
+  EXPECT_EQ(deadline.Limit({.name = "convolution", .kind = 1}), seconds(20));
+  EXPECT_EQ(deadline.Limit({.name = "convolution", .kind = 2}), seconds(600));
+  EXPECT_EQ(deadline.Limit({.name = "text layer", .kind = 1}), seconds(600));
   deadline.SetShape(2);
-  deadline.Learn(BlockKind::kDecode, milliseconds(1));
-  deadline.Learn(BlockKind::kDecode, seconds(2));
-  EXPECT_EQ(deadline.Limit(BlockKind::kDecode), seconds(20));
-  deadline.Learn(BlockKind::kText, seconds(1));
-  deadline.Learn(BlockKind::kStep, seconds(30));
-  EXPECT_EQ(deadline.Limit(BlockKind::kText), seconds(10));
+  EXPECT_EQ(deadline.Limit({.name = "convolution", .kind = 1}), seconds(600));
+  deadline.SetShape(1);
+  EXPECT_EQ(deadline.Limit({.name = "convolution", .kind = 1}), seconds(20));
 }
 
-TEST(StepDeadlineTest, EachShapeAndKindHasItsOwn) {
+// Shapes without end: the table forgets, and does not grow.
+TEST(StepDeadlineTest, ForgetsWhenItKnowsTooMuch) {
   StepDeadline deadline(seconds(600));
-  deadline.SetShape(1);
-  deadline.Learn(BlockKind::kStep, seconds(1));
-  EXPECT_EQ(deadline.Limit(BlockKind::kDecode), seconds(600));
-  deadline.SetShape(2);
-  EXPECT_EQ(deadline.Limit(BlockKind::kStep), seconds(600));
-  deadline.SetShape(1);
-  EXPECT_EQ(deadline.Limit(BlockKind::kStep), seconds(10));
+  for (int i = 0; i < 3; ++i) deadline.Learn(kLayer, seconds(2));
+  for (uint64_t shape = 1; shape < 20'000; ++shape) {
+    deadline.SetShape(shape);
+    deadline.Learn(kLayer, seconds(2));
+  }
+  deadline.SetShape(0);
+  EXPECT_EQ(deadline.Limit(kLayer), seconds(600));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "worker/comm/mailbox/inbox.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "worker/comm/communicator.h"
@@ -10,6 +11,17 @@ std::string DescribeMessage(const MessageKey& key, std::string_view channel_name
   return "rank " + std::to_string(key.from) + "'s message " + std::to_string(key.sequence) +
          " (channel " + std::string(channel_name) + ")";
 }
+
+namespace {
+
+// Of a peer's promise: what is longer is garbage.
+constexpr std::chrono::hours kLongestPromise{24 * 30};
+
+std::string Milliseconds(std::chrono::steady_clock::duration time) {
+  return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(time).count());
+}
+
+}  // namespace
 
 Inbox::Inbox(int rank, int64_t held_bytes_per_peer, std::shared_ptr<MessageMarks> marks)
     : rank_(rank), held_bytes_per_peer_(held_bytes_per_peer), marks_(std::move(marks)) {}
@@ -31,6 +43,12 @@ MessageMark Inbox::Issue(uint64_t channel_id) {
 void Inbox::HearNote(int peer, const MessageMark& note) {
   const MutexLock lock(mutex_);
   if (marks_ != nullptr) FailIfWrong(marks_->HeardNote(peer, note));
+}
+
+void Inbox::HearPromise(std::chrono::milliseconds time) {
+  const MutexLock lock(mutex_);
+  const auto longest = std::min<std::chrono::milliseconds>(time, kLongestPromise);
+  promised_ = std::max(promised_, std::chrono::steady_clock::now() + longest);
 }
 
 bool Inbox::Deliver(const MessageKey& key, std::vector<std::byte> data, const MessageMark& mark) {
@@ -65,14 +83,19 @@ std::vector<std::byte> Inbox::Take(const MessageKey& key, std::string_view chann
   const auto decided = [&]() COGWHEEL_REQUIRES(mutex_) {
     return held_.contains(key) || !LostBecause(key, channel_name).empty();
   };
-  const bool in_time =
-      changed_.WaitFor(mutex_, since + limit - std::chrono::steady_clock::now(), decided);
+  const auto end = [&]() COGWHEEL_REQUIRES(mutex_) { return std::max(since + limit, promised_); };
+  const auto left = [&]() COGWHEEL_REQUIRES(mutex_) {
+    return end() - std::chrono::steady_clock::now();
+  };
+  // A promise may come while this waits.
+  bool in_time = changed_.WaitFor(mutex_, left(), decided);
+  while (!in_time && left().count() > 0) in_time = changed_.WaitFor(mutex_, left(), decided);
   if (!failure_.empty()) throw CommError(failure_);
   const auto found = held_.find(key);
   if (found == held_.end()) {
     throw CommError(in_time ? LostBecause(key, channel_name)
                             : "rank " + std::to_string(rank_) + " waited " +
-                                  std::to_string(limit.count()) + " ms for " +
+                                  Milliseconds(end() - since) + " ms for " +
                                   DescribeMessage(key, channel_name) + " in vain");
   }
   std::vector<std::byte> data = std::move(found->second);

@@ -47,9 +47,13 @@ class Inbox {
   // world has failed.
   MessageMark Issue(uint64_t channel_id) COGWHEEL_EXCLUDES(mutex_);
   void HearNote(int peer, const MessageMark& note) COGWHEEL_EXCLUDES(mutex_);
+  // A rank will have gone on in its work within that time, or will have left: whoever waits, for it
+  // or for one that waits for it, need not give up before.
+  void HearPromise(std::chrono::milliseconds time) COGWHEEL_EXCLUDES(mutex_);
 
-  // Waits for the message, at most for `limit` from `since`. Throws CommError when the world
-  // failed, the sender left or the time is over; channel_name and both ranks are in its text.
+  // Waits for the message, at most for `limit` from `since`, or as long as ranks have promised to
+  // go on. Throws CommError when the world failed, the sender left or the time is over;
+  // channel_name and both ranks are in its text.
   std::vector<std::byte> Take(const MessageKey& key, std::string_view channel_name,
                               std::chrono::steady_clock::time_point since,
                               std::chrono::milliseconds limit) COGWHEEL_EXCLUDES(mutex_);
@@ -85,6 +89,7 @@ class Inbox {
   std::map<int, int64_t> held_bytes_ COGWHEEL_GUARDED_BY(mutex_);  // by sender
   std::set<uint64_t> closed_ COGWHEEL_GUARDED_BY(mutex_);
   std::set<int> left_ COGWHEEL_GUARDED_BY(mutex_);
+  std::chrono::steady_clock::time_point promised_ COGWHEEL_GUARDED_BY(mutex_){};  // by any rank
   std::string failure_ COGWHEEL_GUARDED_BY(mutex_);
 };
 

@@ -26,6 +26,11 @@ class LocalTransport final : public Transport {
       if (static_cast<int>(peer) != rank_) inboxes_->at(peer)->HearNote(rank_, note);
     }
   }
+  void PostPromise(std::chrono::milliseconds time) override {
+    for (size_t peer = 0; peer < inboxes_->size(); ++peer) {
+      if (static_cast<int>(peer) != rank_) inboxes_->at(peer)->HearPromise(time);
+    }
+  }
   void Post(int to, uint64_t channel_id, uint64_t sequence, const MessageMark& mark,
             std::span<const std::byte> data) override {
     const bool fits =

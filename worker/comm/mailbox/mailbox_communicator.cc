@@ -94,6 +94,12 @@ void MailboxCommunicator::PostNote(const MessageMark& note) {
   transport_->PostNote(note);
 }
 
+void MailboxCommunicator::PostPromise(std::chrono::milliseconds time) {
+  transport_->inbox().ThrowIfFailed();
+  transport_->inbox().HearPromise(time);
+  transport_->PostPromise(time);
+}
+
 bool MailboxCommunicator::Done(Ticket ticket) {
   const auto open = open_.find(ticket);
   if (open == open_.end()) throw std::logic_error("a ticket is asked for that is not open");

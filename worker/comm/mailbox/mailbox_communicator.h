@@ -47,6 +47,10 @@ class MailboxCommunicator final : public Communicator {
   // For whoever marks this world's messages (MessageMarks). Hands a note to all others, without
   // waiting; throws CommError when the world has failed.
   void PostNote(const MessageMark& note);
+  // Tells all others, without waiting, that this rank will have gone on within that time or will
+  // have left: their waits last that long, and its own too, as theirs may be work like it. Throws
+  // CommError as PostNote does.
+  void PostPromise(std::chrono::milliseconds time);
   // What the marks say is wrong: fails this rank's side, unless it has failed already.
   void Fail(const std::string& wrong) { transport_->inbox().Fail(wrong); }
 

@@ -18,7 +18,7 @@ struct SocketWorldOptions {
   std::vector<std::string> addresses;  // HOST:PORT by rank; the size is the world's
   std::string token;  // the same on all ranks of one epoch, at most 64 bytes; others are refused
   std::chrono::milliseconds connect_limit{60'000};
-  std::chrono::milliseconds time_limit{600'000};  // of any Finish
+  std::chrono::milliseconds time_limit{600'000};  // of any Finish; longer where peers promise
   // How far a rank may run ahead of one that does not take its messages, then CommError.
   int64_t held_bytes_per_peer = Inbox::kHeldBytesPerPeer;
   std::shared_ptr<MessageMarks> marks;  // null: messages carry none

@@ -110,7 +110,14 @@ void SocketTransport::Wake() {
 }
 
 void SocketTransport::PostNote(const MessageMark& note) {
-  const Frame frame = MakeFrame({.kind = FrameKind::kNote, .mark = note}, {});
+  PostToOthers(MakeFrame({.kind = FrameKind::kNote, .mark = note}, {}));
+}
+
+void SocketTransport::PostPromise(std::chrono::milliseconds time) {
+  PostToOthers(MakeFrame({.kind = FrameKind::kPromise, .mark = {time.count(), 0}}, {}));
+}
+
+void SocketTransport::PostToOthers(const Frame& frame) {
   {
     const MutexLock lock(mutex_);
     for (int peer = 0; peer < peer_count(); ++peer) {
@@ -224,6 +231,9 @@ std::optional<std::string> SocketTransport::TakeFrame(int peer) {
     }
     case FrameKind::kNote:
       inbox_.HearNote(peer, in.header.mark);
+      return std::nullopt;
+    case FrameKind::kPromise:
+      inbox_.HearPromise(std::chrono::milliseconds(in.header.mark[0]));
       return std::nullopt;
     case FrameKind::kGoodbye:
       in.said_goodbye = true;

@@ -32,18 +32,25 @@ class SocketTransport final : public Transport {
   void Post(int to, uint64_t channel_id, uint64_t sequence, const MessageMark& mark,
             std::span<const std::byte> data) override;
   void PostNote(const MessageMark& note) override;
+  void PostPromise(std::chrono::milliseconds time) override;
   // Also tells the peers, in place of what was still to be sent to them.
   void Abort(const std::string& reason) override;
 
  private:
-  enum class FrameKind : uint64_t { kMessage = 1, kGoodbye = 2, kAbort = 3, kNote = 4 };
+  enum class FrameKind : uint64_t {
+    kMessage = 1,
+    kGoodbye = 2,
+    kAbort = 3,
+    kNote = 4,
+    kPromise = 5,
+  };
   // In the byte order of the host: all ranks of a world run on the same kind of machine.
   struct FrameHeader {
     FrameKind kind = FrameKind::kMessage;
     uint64_t channel_id = 0;
     uint64_t sequence = 0;
     uint64_t bytes = 0;
-    MessageMark mark = {};
+    MessageMark mark = {};  // of a promise: its milliseconds
   };
   using Frame = std::vector<std::byte>;
   struct Outgoing {
@@ -65,6 +72,7 @@ class SocketTransport final : public Transport {
   static void PushBack(Outgoing& queue, Frame frame);
   static void DropUnsent(Outgoing& queue);
   static Frame MakeFrame(const FrameHeader& header, std::span<const std::byte> body);
+  void PostToOthers(const Frame& frame);
   int peer_count() const { return static_cast<int>(peers_.size()); }
   void Wake();
   bool Stopping() COGWHEEL_EXCLUDES(mutex_);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -23,6 +24,8 @@ class Transport {
                     std::span<const std::byte> data) = 0;
   // To all others.
   virtual void PostNote(const MessageMark& note) = 0;
+  // To all others: they hear it as Inbox::HearPromise.
+  virtual void PostPromise(std::chrono::milliseconds time) = 0;
   // Fails this rank's inbox and lets the others know.
   virtual void Abort(const std::string& reason) = 0;
 };

@@ -65,7 +65,8 @@ TextEncoder::TextEncoder(const TextEncoderConfig& config, const WeightSource& we
   final_norm_ = load("encoder.final_layer_norm.weight", {width});
 }
 
-at::Tensor TextEncoder::Encode(const std::vector<int64_t>& ids) const {
+at::Tensor TextEncoder::Encode(const std::vector<int64_t>& ids,
+                               const std::function<void()>& layer_begins) const {
   for (const int64_t id : ids) {
     if (id < 0 || id >= config_.vocab_size) {
       throw std::invalid_argument("token id " + std::to_string(id) +
@@ -78,6 +79,7 @@ at::Tensor TextEncoder::Encode(const std::vector<int64_t>& ids) const {
   const at::Tensor bias = PositionBias(static_cast<int64_t>(ids.size()));
   at::Tensor x = at::embedding(embedding_, tokens);  // [1, T, d_model]
   for (const Layer& layer : layers_) {
+    layer_begins();
     x = ClampHalf(x + Attend(layer, RmsNorm(x, layer.attention_norm, eps()), bias));
     x = ClampHalf(x + FeedForward(layer, RmsNorm(x, layer.ff_norm, eps())));
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -19,8 +20,9 @@ class TextEncoder {
               at::ScalarType dtype);
 
   // → [1, T, d_model] in the dtype of loading. Throws std::invalid_argument for an id outside of
-  // the vocabulary.
-  at::Tensor Encode(const std::vector<int64_t>& ids) const;
+  // the vocabulary. layer_begins: called before each layer.
+  at::Tensor Encode(
+      const std::vector<int64_t>& ids, const std::function<void()>& layer_begins = [] {}) const;
 
  private:
   struct Layer {

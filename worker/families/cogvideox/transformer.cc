@@ -140,7 +140,8 @@ at::Tensor Transformer::ShardJob::Predict(const at::Tensor& text, const at::Tens
              .ring = ring_,
              .rotation = tables_.rotation,
              .text_count = T_local,
-             .head_count = model_.config_.num_attention_heads});
+             .head_count = model_.config_.num_attention_heads,
+             .layer_begins = [this] { model_.UnitBegins("layer"); }});
   return model_.Head(rows.narrow(1, T_local, V_local), time);  // [B, V_local, C_out·pt·p·p]
 }
 

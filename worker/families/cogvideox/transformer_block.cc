@@ -53,6 +53,7 @@ void RunBlocks(at::Tensor& rows, const at::Tensor& time, const std::vector<Block
   Modulation first = Modulate(time, blocks.front().norm1.linear, B);
   at::Tensor normed = LayerNormModulate(rows, text_count, blocks.front().norm1.norm, first.rows);
   for (size_t i = 0; i < blocks.size(); ++i) {
+    shard.layer_begins();
     const BlockWeights& block = blocks[i];
     at::Tensor update = Attention(std::move(normed), block, shard);
     const Modulation second = Modulate(time, block.norm2.linear, B);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -31,9 +32,10 @@ struct BlockWeights {
 struct BlockShard {
   const HeadExchange& exchange;
   const Ring& ring;
-  const Rotation& rotation;  // of this rank's video rows
-  int64_t text_count = 0;    // of this rank's rows
-  int64_t head_count = 0;    // N
+  const Rotation& rotation;                    // of this rank's video rows
+  int64_t text_count = 0;                      // of this rank's rows
+  int64_t head_count = 0;                      // N
+  std::function<void()> layer_begins = [] {};  // called before each block
 };
 
 // All blocks: CogVideoXBlock.forward (diffusers models/transformers/cogvideox_transformer_3d.py),

@@ -1,9 +1,12 @@
 #include "worker/families/cogvideox/vae.h"
 
 #include <algorithm>
+#include <functional>
+#include <utility>
 
 #include <ATen/ATen.h>
 
+#include "base/fnv.h"
 #include "worker/families/cogvideox/image_input.h"
 #include "worker/families/cogvideox/vae_tiling.h"
 
@@ -20,6 +23,27 @@ std::vector<int64_t> Chunks(int64_t frames, int64_t per_chunk) {
   chunks[0] = frames - per_chunk * (static_cast<int64_t>(chunks.size()) - 1);
   return chunks;
 }
+
+// Calls `begins` before each convolution.
+class ToldCarry final : public ConvCarry {
+ public:
+  using Begins = std::function<void(int64_t kind)>;
+  ToldCarry(ConvCarry& carry, Begins begins) : carry_(carry), begins_(std::move(begins)) {}
+
+  // A convolution's work goes by its place in the network and the size of its frames.
+  at::Tensor Swap(int conv_idx, const at::Tensor& frames) override {
+    Fnv kind;
+    for (const int64_t value : {int64_t{conv_idx}, frames.size(3), frames.size(4)}) {
+      kind.AddNumber(value);
+    }
+    begins_(static_cast<int64_t>(kind.hash()));
+    return carry_.Swap(conv_idx, frames);
+  }
+
+ private:
+  ConvCarry& carry_;
+  const Begins begins_;
+};
 
 }  // namespace
 
@@ -55,7 +79,8 @@ at::Tensor Vae::Unscale(const at::Tensor& latents) const {
 }
 
 at::Tensor Vae::DecodeChunk(const at::Tensor& latents, ConvCarry& carry) const {
-  return decoder_.Forward(latents, carry);
+  ToldCarry told(carry, [this](int64_t kind) { UnitBegins("convolution", kind); });
+  return decoder_.Forward(latents, told);
 }
 
 TilePlan Vae::DecodePlan() const {
@@ -70,10 +95,11 @@ at::Tensor Vae::Encode(const at::Tensor& pixels, bool tiled) const {
   TORCH_CHECK(encoder_.has_value(), "this VAE was loaded without its encoder");
   const auto encode = [this](const at::Tensor& x) {
     CarryTable carry;
+    ToldCarry told(carry, [this](int64_t kind) { UnitBegins("picture convolution", kind); });
     std::vector<at::Tensor> parts;
     int64_t begin = 0;
     for (const int64_t frames : EncodeChunks(x.size(2))) {
-      parts.push_back(encoder_->Forward(x.narrow(2, begin, frames), carry));
+      parts.push_back(encoder_->Forward(x.narrow(2, begin, frames), told));
       begin += frames;
     }
     return at::cat(parts, 2);
