@@ -92,18 +92,6 @@ JournaledWorld ConnectWorld(const WorkerSettings& settings, PeerListener listene
   return Journaled(ConnectSocketWorld(std::move(listener), options), lockstep, recorder);
 }
 
-JournaledWorld JoinWorld(const WorkerSettings& settings, PeerListener listener,
-                         const AssignOrder& order, int local_rank, RankAdmin& admin,
-                         FlightRecorder& recorder) {
-  SetLogField("epoch", std::to_string(order.epoch));
-  SetLogField("rank", std::to_string(order.world_rank));
-  JournaledWorld world = ConnectWorld(settings, std::move(listener), order, local_rank, recorder);
-  admin.Formed(order.epoch, order.world_rank);
-  std::printf("{\"ready\":true,\"listen\":\"\",\"admin\":\"%s\"}\n", admin.address().c_str());
-  std::fflush(stdout);
-  return world;
-}
-
 // What one rank is made of. Members stand in the order of who uses whom.
 class RankProcess {
  public:
@@ -130,6 +118,7 @@ class RankProcess {
   RankParts MakeParts();
   // The model, with a line in the log for each part of it.
   std::unique_ptr<Pipeline> Load(int world_rank);
+  void TellReady(const AssignOrder& order);
   // The watchdog's hooks, on other threads than the link's making. A fault may hang while it is
   // told and needs no lock: the process then ends by _exit, with the link in its place.
   void Tell(const std::string& fault) COGWHEEL_EXCLUDES(link_mutex_) {
@@ -183,11 +172,20 @@ ControlStream::Options RankProcess::LinkOptions() {
 RankParts RankProcess::MakeParts() {
   return {.connect =
               [this](const AssignOrder& order) {
-                return JoinWorld(settings_, *std::move(listener_), order, local_rank_, admin_,
-                                 watchdog_.recorder());
+                SetLogField("epoch", std::to_string(order.epoch));
+                SetLogField("rank", std::to_string(order.world_rank));
+                return ConnectWorld(settings_, *std::move(listener_), order, local_rank_,
+                                    watchdog_.recorder());
               },
           .load = [this](int world_rank) { return Load(world_rank); },
+          .joined = [this](const AssignOrder& order) { TellReady(order); },
           .drain_requested = [this] { return watchdog_.stops() > 0; }};
+}
+
+void RankProcess::TellReady(const AssignOrder& order) {
+  admin_.Formed(order.epoch, order.world_rank);
+  std::printf("{\"ready\":true,\"listen\":\"\",\"admin\":\"%s\"}\n", admin_.address().c_str());
+  std::fflush(stdout);
 }
 
 std::unique_ptr<Pipeline> RankProcess::Load(int world_rank) {

@@ -23,14 +23,15 @@ struct LoadOptions {
   int device_idx = 0;
   Dtype dtype = Dtype::kFp32;
   bool random_weights = false;  // for benchmarks: the folder needs no weight files
-  // Rises while weights are read, on any thread, so that a slow disk can be told from a hang.
+  // Rises while weights are read or made, on any thread, so that a slow disk can be told from a
+  // hang.
   std::shared_ptr<std::atomic<int64_t>> read_bytes = std::make_shared<std::atomic<int64_t>>(0);
 };
 
 // How long a component took from its files to the device.
 struct ComponentLoad {
   std::string component;  // "transformer"
-  int64_t bytes = 0;      // of the files; 0: random weights
+  int64_t bytes = 0;      // of the files, or made at random
   double seconds = 0;
 };
 

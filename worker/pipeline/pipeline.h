@@ -32,7 +32,8 @@ struct PipelineOptions {
   bool wavefront_on_gpus = false;
   // Rises with every denoising step by its floating-point operations.
   std::shared_ptr<std::atomic<double>> operations = std::make_shared<std::atomic<double>>(0);
-  // Rises while weights are read, on any thread, so that a slow disk can be told from a hang.
+  // Rises while weights are read or made, on any thread, so that a slow disk can be told from a
+  // hang.
   std::shared_ptr<std::atomic<int64_t>> read_bytes = std::make_shared<std::atomic<int64_t>>(0);
 };
 
@@ -74,7 +75,8 @@ class Pipeline {
   virtual PipelineSeconds Run(const JobSpec& spec, Communicator& world, ProgramJournal& journal,
                               FrameSink& sink, const StepCommandSource& command) = 0;
 
-  // Rises with every unit of work done (step, chunk): the heartbeat shows it. Thread-safe.
+  // Rises with every unit of work (layer, convolution; on a GPU step, chunk): the heartbeat shows
+  // it. Thread-safe.
   virtual int64_t work_counter() const = 0;
 
   // In the order of loading.

@@ -109,12 +109,21 @@ RankLoop::Verdict RankLoop::Join(const AssignOrder& order) {
   return std::nullopt;
 }
 
+// The ranks meet first: each may then load as long as it takes, and rank 0 loads far more.
 absl::Status RankLoop::Load(const AssignOrder& order) {
-  return Guard([&] {
-    Place place{.epoch = order.epoch, .pipeline = parts_.load(order.world_rank)};
-    place.world = parts_.connect(order);
-    place_ = std::move(place);
+  JournaledWorld world;
+  const absl::Status status = Guard([&] {
+    world = parts_.connect(order);
+    std::unique_ptr<Pipeline> pipeline = parts_.load(order.world_rank);
+    place_ =
+        Place{.epoch = order.epoch, .pipeline = std::move(pipeline), .world = std::move(world)};
   });
+  if (status.ok()) {
+    parts_.joined(order);
+  } else if (world.communicator != nullptr) {
+    world.communicator->Abort(std::string(status.message()));
+  }
+  return status;
 }
 
 absl::Status RankLoop::Prepare(RunOrder& order, int64_t& planned_bytes) {

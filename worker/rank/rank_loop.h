@@ -16,16 +16,18 @@ namespace cogwheel {
 
 // The parts of a rank that a test replaces.
 struct RankParts {
-  // Joins the group; throws CommError.
+  // Meets the other ranks of the group; throws CommError.
   std::function<JournaledWorld(const AssignOrder&)> connect;
   // Loads the model for a place in the group; throws like Pipeline::Create.
   std::function<std::unique_ptr<Pipeline>(int world_rank)> load;
+  // Both are done.
+  std::function<void(const AssignOrder&)> joined = [](const AssignOrder&) {};
   // True once this process was asked to leave (SIGTERM): the running job ends first.
   std::function<bool()> drain_requested;
 };
 
-// The life of one rank: wait for a place, load, join, then job after job. Runs on the thread that
-// owns the device; alone issues collectives.
+// The life of one rank: wait for a place, meet the others, load, then job after job. Runs on the
+// thread that owns the device; alone issues collectives.
 //
 // What fails before a job's first collective fails that job alone. What fails after it takes the
 // group with it: the failure is reported, the world aborted, and Run returns the code to exit with.

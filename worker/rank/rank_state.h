@@ -7,7 +7,7 @@ namespace cogwheel {
 // Where a rank stands in its life; the frontend's view of a whole group is RankGroup::Phase.
 enum class RankState {
   kWaiting,  // for a place in a group
-  kJoining,  // loads its model, then meets its peers
+  kJoining,  // meets its peers, then loads its model
   kIdle,     // in the group, without a job
   kPlanned,  // has agreed to a job and waits for its start
   kRunning,  // within a job, among its exchanges

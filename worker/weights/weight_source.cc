@@ -48,8 +48,10 @@ at::Tensor MakeRandom(const std::string& name, at::IntArrayRef shape, at::Device
 
 at::Tensor RandomWeights::Load(const std::string& name, at::IntArrayRef shape, at::Device device,
                                at::ScalarType dtype) const {
-  return device.is_meta() ? at::empty(shape, at::TensorOptions(dtype).device(device))
-                          : MakeRandom(name, shape, device, dtype);
+  if (device.is_meta()) return at::empty(shape, at::TensorOptions(dtype).device(device));
+  const at::Tensor made = MakeRandom(name, shape, device, dtype);
+  *made_bytes_ += static_cast<int64_t>(made.nbytes());
+  return made;
 }
 
 at::Tensor WeightFiles::Load(const std::string& name, at::IntArrayRef shape, at::Device device,

@@ -55,9 +55,17 @@ class WeightFiles final : public WeightSource {
 // product; norms near 1. The same name, shape and kind of device give the same values.
 class RandomWeights final : public WeightSource {
  public:
+  // `made_bytes` rises as a file's read bytes would: large ones take their time too.
+  explicit RandomWeights(
+      std::shared_ptr<std::atomic<int64_t>> made_bytes = std::make_shared<std::atomic<int64_t>>(0))
+      : made_bytes_(std::move(made_bytes)) {}
+
   bool Has(const std::string& /*name*/) const override { return true; }
   at::Tensor Load(const std::string& name, at::IntArrayRef shape, at::Device device,
                   at::ScalarType dtype) const override;
+
+ private:
+  const std::shared_ptr<std::atomic<int64_t>> made_bytes_;
 };
 
 }  // namespace cogwheel

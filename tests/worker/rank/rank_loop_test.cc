@@ -91,16 +91,19 @@ class RankLoopTest : public testing::Test {
     auto world = MakeJournaledWorld(1, std::chrono::seconds(5));
     RankLoop loop({.connect =
                        [&](const AssignOrder&) {
+                         order_.push_back("connect");
                          if (connect_fails_) throw CommError("no peer");
                          return std::move(world[0].world);
                        },
                    .load =
                        [&](int) {
+                         order_.push_back("load");
                          if (on_load_) on_load_();
                          auto pipeline = std::make_unique<FakePipeline>();
                          pipeline->on_run = on_run_;
                          return pipeline;
                        },
+                   .joined = [&](const AssignOrder&) { order_.push_back("joined"); },
                    .drain_requested = [&] { return drain_; }},
                   mailbox_, link_, watchdog_);
     return loop.Run();
@@ -111,6 +114,7 @@ class RankLoopTest : public testing::Test {
   JobMailbox mailbox_{64};
   FakeLink link_;
   std::function<void()> on_load_, on_run_;
+  std::vector<std::string> order_;
   bool connect_fails_ = false, drain_ = false;
 };
 
@@ -295,6 +299,21 @@ TEST_F(RankLoopTest, AGroupThatDoesNotFormEndsTheRank) {
   connect_fails_ = true;
   Put(AssignOrder{.epoch = kEpoch});
   EXPECT_EQ(Run(), kExitGroupLost);
+}
+
+// One of them may load for an hour longer than the others: nobody waits for it to be met.
+TEST_F(RankLoopTest, RanksMeetBeforeTheyLoad) {
+  Put(AssignOrder{.epoch = kEpoch});
+  Put(ShutdownOrder{.epoch = kEpoch});
+  on_load_ = [this] { EXPECT_EQ(link_.formed, 0); };
+  EXPECT_EQ(Run(), kExitGroupLost);
+  EXPECT_EQ(order_, (std::vector<std::string>{"connect", "load", "joined"}));
+  EXPECT_EQ(link_.formed, kEpoch);
+  on_load_ = [] { throw ReadError("Input/output error"); };
+  order_.clear();
+  Put(AssignOrder{.epoch = kEpoch});
+  EXPECT_EQ(Run(), kExitGroupLost);
+  EXPECT_EQ(order_, (std::vector<std::string>{"connect", "load"}));
 }
 
 // A wrong checkpoint is wrong for ever, a disk that failed may be well on the next start.

@@ -21,7 +21,7 @@ void LoadComponent(const std::string& component, const LoadOptions& options, con
   Stopwatch watch;
   const int64_t before = *options.read_bytes;
   if (options.random_weights) {
-    load(RandomWeights());
+    load(RandomWeights(options.read_bytes));
   } else {
     load(WeightFiles(options.model_dir + "/" + component, options.read_bytes));
   }
