@@ -10,6 +10,7 @@
 #include "base/model_path.h"
 #include "base/usable_cpus.h"
 #include "worker/comm/nccl/nccl_communicator.h"
+#include "worker/described_model.h"
 #include "worker/device/gpu_count.h"
 #include "worker/diagnosis.h"
 #include "worker/launch/launcher.h"
@@ -25,19 +26,19 @@
 namespace cogwheel {
 namespace {
 
+constexpr char kModel[] = "--described-model";
+
 // One line for people, as every refusal of our programs.
 int Refuse(const absl::Status& status) {
   std::fprintf(stderr, "cogwheel-worker: %s\n", std::string(status.message()).c_str());
   return absl::IsUnavailable(status) ? kExitGroupLost : kExitRefused;
 }
 
-// Takes --local-rank K, which no user types, out of the arguments.
-std::optional<int> TakeLocalRank(std::vector<char*>& argv) {
+// Takes a flag that no user types, with its value, out of the arguments.
+std::optional<std::string> Take(const char* flag, std::vector<char*>& argv) {
   for (size_t i = 1; i + 1 < argv.size(); ++i) {
-    if (std::strcmp(argv[i], "--local-rank") != 0) continue;
-    const char* text = argv[i + 1];
-    int value = 0;
-    std::from_chars(text, text + std::strlen(text), value);
+    if (std::strcmp(argv[i], flag) != 0) continue;
+    std::string value = argv[i + 1];
     argv.erase(argv.begin() + i, argv.begin() + i + 2);
     return value;
   }
@@ -48,6 +49,10 @@ std::optional<int> TakeLocalRank(std::vector<char*>& argv) {
 bool TakeDoctor(std::vector<char*>& argv) {
   return std::erase_if(argv, [](const char* word) { return std::strcmp(word, "--doctor") == 0; }) >
          0;
+}
+
+Dtype DtypeOf(const WorkerSettings& settings, const ModelDescription& model) {
+  return settings.dtype.value_or(DefaultDtype(settings.device, model));
 }
 
 Machine ThisMachine() {
@@ -65,9 +70,28 @@ absl::StatusOr<WorkerSettings> TakeSettings(const config::v1::WorkerConfig& conf
   return settings;
 }
 
+absl::StatusOr<ModelDescription> Describe(const WorkerSettings& settings) {
+  ModelDescription model;
+  absl::Status status = Guard([&] {
+    model =
+        ServedFamily()->Describe(settings.model_dir, settings.model_name, settings.random_weights);
+  });
+  if (status.ok()) status = CheckDtypeFits(DtypeOf(settings, model), model);
+  if (!status.ok()) return status;
+  return model;
+}
+
+// The checkpoint is described here and not by each rank, at each start: it may have changed.
 int Launch(const WorkerSettings& settings, const std::vector<char*>& argv, StopSignals& signals) {
+  const auto describe = [&settings]() -> absl::StatusOr<std::vector<std::string>> {
+    const absl::StatusOr<ModelDescription> model = Describe(settings);
+    if (model.ok()) return std::vector<std::string>{kModel, ToText(*model)};
+    Refuse(model.status());
+    return model.status();
+  };
   LauncherOptions options{.argv = {argv.begin(), argv.end()},
                           .rank_count = settings.rank_count,
+                          .describe = describe,
                           .drain_limit = std::chrono::seconds(settings.shutdown_grace_seconds)};
   options.argv[0] = "/proc/self/exe";
   const SystemClock clock;
@@ -78,11 +102,24 @@ int Launch(const WorkerSettings& settings, const std::vector<char*>& argv, StopS
   return launcher.Run();
 }
 
+// One rank. Started without its launcher it describes the model itself.
+int Run(WorkerSettings settings, const std::string& local_rank,
+        const std::optional<std::string>& described, StopSignals& signals) {
+  const absl::StatusOr<ModelDescription> model =
+      described.has_value() ? ToModelDescription(*described) : Describe(settings);
+  if (!model.ok()) return Refuse(model.status());
+  settings.dtype = DtypeOf(settings, *model);
+  int value = 0;
+  std::from_chars(local_rank.data(), local_rank.data() + local_rank.size(), value);
+  return RunRank(settings, *model, value, signals);
+}
+
 int Main(int argc, char** argv) {
   ForbidNvlinkMulticast();
   StopSignals signals;
   std::vector<char*> arguments(argv, argv + argc);
-  const std::optional<int> local_rank = TakeLocalRank(arguments);
+  const std::optional<std::string> local_rank = Take("--local-rank", arguments);
+  const std::optional<std::string> described = Take(kModel, arguments);
   const bool doctor = TakeDoctor(arguments);
   SetLogContext({{"program", "cogwheel-worker"}});
 
@@ -97,24 +134,10 @@ int Main(int argc, char** argv) {
   if (!outcome.ok()) return Refuse(outcome.status());
   if (*outcome == ConfigOutcome::kPrinted) return 0;
   if (doctor) return Diagnose(config, ThisMachine());
-  absl::StatusOr<WorkerSettings> settings = TakeSettings(config);
+  const absl::StatusOr<WorkerSettings> settings = TakeSettings(config);
   if (!settings.ok()) return Refuse(settings.status());
 
-  ModelDescription model;
-  const absl::Status described = Guard([&] {
-    model = ServedFamily()->Describe(settings->model_dir, settings->model_name,
-                                     settings->random_weights);
-  });
-  if (!described.ok()) {
-    const int code = Refuse(described);
-    // The disk failed. Ranks read the checkpoint themselves, again and again within the budget.
-    const bool try_again = code == kExitGroupLost && !local_rank.has_value();
-    return try_again ? Launch(*settings, arguments, signals) : code;
-  }
-  if (!settings->dtype.has_value()) settings->dtype = DefaultDtype(settings->device, model);
-  const absl::Status fits = CheckDtypeFits(*settings->dtype, model);
-  if (!fits.ok()) return Refuse(fits);
-  if (local_rank.has_value()) return RunRank(*settings, model, *local_rank, signals);
+  if (local_rank.has_value()) return Run(*settings, *local_rank, described, signals);
   return Launch(*settings, arguments, signals);
 }
 

@@ -31,45 +31,56 @@ Launcher::Launcher(LauncherOptions options, StopSignals& signals, const Clock& c
       signals_(signals),
       clock_(clock),
       print_(std::move(print)),
-      budget_(options_.max_restarts, options_.restart_window) {}
+      budget_(options_.restarts) {}
 
 int Launcher::Run() {
   while (true) {
-    const absl::Status started = StartAll();
-    if (!started.ok()) {
-      Log(LogLevel::kError, "cannot start a rank", {{"error", std::string(started.message())}});
-      StopAll();
-      return kInternalExitCode;
-    }
-    const std::optional<Ended> ended = WatchUntilEnd();
-    if (!ended.has_value()) {
-      Drain();
-      return 0;
-    }
-    Log(ended->exit_code == 0 ? LogLevel::kInfo : LogLevel::kWarning, "a rank ended",
-        {{"local_rank", std::to_string(ended->local_rank)},
-         {"exit_code", std::to_string(ended->exit_code)}});
-    StopAll();
-    if (ended->exit_code == 0 || ended->exit_code == options_.refused_exit_code) {
-      return ended->exit_code;
-    }
-    const bool counted = ended->exit_code != options_.frontend_lost_exit_code;
-    if (counted && !budget_.Take(clock_.Now())) {
-      Log(LogLevel::kError, "the ranks were started again too often",
-          {{"max_restarts", std::to_string(options_.max_restarts)}});
-      return ended->exit_code;
+    const std::optional<int> code = RunRanks();
+    if (!code.has_value()) return 0;
+    if (*code == 0 || *code == options_.refused_exit_code) return *code;
+    if (*code != options_.frontend_lost_exit_code) {
+      const std::optional<std::chrono::milliseconds> pause = budget_.Take(clock_.Now());
+      if (!pause.has_value()) {
+        Log(LogLevel::kError, "the ranks were started again too often",
+            {{"max_restarts", std::to_string(options_.restarts.max_restarts)}});
+        return *code;
+      }
+      if (signals_.Count(*pause) > 0) return 0;
     }
     Log(LogLevel::kInfo, "starting the ranks again");
   }
 }
 
-absl::Status Launcher::StartAll() {
+std::optional<int> Launcher::RunRanks() {
+  const absl::StatusOr<std::vector<std::string>> described = options_.describe();
+  if (absl::IsUnavailable(described.status())) return options_.group_lost_exit_code;
+  if (!described.ok()) return options_.refused_exit_code;
+  const absl::Status started = StartAll(*described);
+  if (!started.ok()) {
+    Log(LogLevel::kError, "cannot start a rank", {{"error", std::string(started.message())}});
+    StopAll();
+    return kInternalExitCode;
+  }
+  const std::optional<Ended> ended = WatchUntilEnd();
+  if (!ended.has_value()) {
+    Drain();
+    return std::nullopt;
+  }
+  Log(ended->exit_code == 0 ? LogLevel::kInfo : LogLevel::kWarning, "a rank ended",
+      {{"local_rank", std::to_string(ended->local_rank)},
+       {"exit_code", std::to_string(ended->exit_code)}});
+  StopAll();
+  return ended->exit_code;
+}
+
+absl::Status Launcher::StartAll(const std::vector<std::string>& more_arguments) {
   for (int local_rank = 0; local_rank < options_.rank_count; ++local_rank) {
     ChildOptions child;
     child.env = RankEnvironment();
     child.argv = options_.argv;
     child.argv.push_back("--local-rank");
     child.argv.push_back(std::to_string(local_rank));
+    child.argv.insert(child.argv.end(), more_arguments.begin(), more_arguments.end());
     absl::StatusOr<ChildProcess> process = ChildProcess::Start(child);
     if (!process.ok()) return process.status();
     ranks_.push_back({.process = *std::move(process)});

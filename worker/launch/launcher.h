@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include <absl/status/statusor.h>
+
 #include "base/child_process.h"
 #include "base/clock.h"
 #include "worker/launch/restart_budget.h"
@@ -14,10 +16,14 @@
 namespace cogwheel {
 
 struct LauncherOptions {
-  std::vector<std::string> argv;  // of a rank, without --local-rank
+  std::vector<std::string> argv;  // of a rank, without --local-rank and what `describe` says
   int rank_count = 1;
-  int max_restarts = 5;
-  std::chrono::seconds restart_window{600};
+  // Before the ranks are started, each time: further arguments of them. UNAVAILABLE counts as a
+  // rank that ended with group_lost_exit_code, any other failure as a refusal; it has said why.
+  std::function<absl::StatusOr<std::vector<std::string>>()> describe = [] {
+    return std::vector<std::string>();
+  };
+  RestartBudget::Limits restarts;
   std::chrono::milliseconds stop_grace{10'000};  // between SIGTERM and SIGKILL
   // A rank that is stopped (SIGSTOP) for so long is killed: the frontend has given it up by then,
   // and in a group of one nobody else ends.
@@ -28,6 +34,7 @@ struct LauncherOptions {
   std::chrono::milliseconds hand_back_limit{10'000};
   int refused_exit_code = 2;         // a rank that ends so is not started again
   int frontend_lost_exit_code = 69;  // ... is started again without being counted
+  int group_lost_exit_code = 75;
 };
 
 // The parent of this host's ranks: starts them (with OMP_WAIT_POLICY=PASSIVE unless it is set),
@@ -38,8 +45,8 @@ class Launcher {
   Launcher(LauncherOptions options, StopSignals& signals, const Clock& clock,
            std::function<void(const std::string& line)> print);
 
-  // Until asked to stop (0), a rank refuses (its code), a rank was asked to leave (0), or the
-  // restarts are used up (the last rank's code).
+  // Until asked to stop (0), a rank or the description refuses (its code), a rank was asked to
+  // leave (0), or the restarts are used up (the last code).
   int Run();
 
  private:
@@ -53,7 +60,9 @@ class Launcher {
     int exit_code = 0;
   };
 
-  absl::Status StartAll();
+  // Starts the ranks and watches them. The code of the one that ended; nothing: asked to stop.
+  std::optional<int> RunRanks();
+  absl::Status StartAll(const std::vector<std::string>& more_arguments);
   // Nothing: asked to stop.
   std::optional<Ended> WatchUntilEnd();
   void ReadReadyLines();

@@ -1,29 +1,39 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <deque>
+#include <optional>
 
 namespace cogwheel {
 
-// How often a group may be started again: at most `max_restarts` within any `window`. Pure.
+// How often a group may be started again: at most `max_restarts` within any `window`; the first at
+// once, each further one after twice the pause of the one before, so that a fault of some seconds
+// does not use them up. Pure.
 class RestartBudget {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;
 
-  RestartBudget(int max_restarts, std::chrono::seconds window)
-      : max_restarts_(max_restarts), window_(window) {}
+  struct Limits {
+    int max_restarts = 5;
+    std::chrono::seconds window{600};
+    std::chrono::milliseconds pause{1'000};  // of the second within a window
+    std::chrono::milliseconds longest_pause{30'000};
+  };
+  explicit RestartBudget(const Limits& limits) : limits_(limits) {}
 
-  // True, and counted, when one more start is allowed now.
-  bool Take(TimePoint now) {
-    while (!taken_.empty() && now - taken_.front() >= window_) taken_.pop_front();
-    if (taken_.size() >= static_cast<size_t>(max_restarts_)) return false;
+  // Counted: one more start is allowed, after this pause. Nothing: none is.
+  std::optional<std::chrono::milliseconds> Take(TimePoint now) {
+    while (!taken_.empty() && now - taken_.front() >= limits_.window) taken_.pop_front();
+    if (taken_.size() >= static_cast<size_t>(limits_.max_restarts)) return std::nullopt;
+    auto pause = taken_.empty() ? std::chrono::milliseconds(0) : limits_.pause;
+    for (size_t i = 1; i < taken_.size() && pause < limits_.longest_pause; ++i) pause *= 2;
     taken_.push_back(now);
-    return true;
+    return std::min(pause, limits_.longest_pause);
   }
 
  private:
-  const int max_restarts_;
-  const std::chrono::seconds window_;
+  const Limits limits_;
   std::deque<TimePoint> taken_;
 };
 

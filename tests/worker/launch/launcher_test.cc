@@ -16,7 +16,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 TEST(RestartBudgetTest, AllowsSoManyWithinAWindow) {
-  RestartBudget budget(2, seconds(10));
+  RestartBudget budget({.max_restarts = 2, .window = seconds(10)});
   const RestartBudget::TimePoint start{};
   EXPECT_TRUE(budget.Take(start));
   EXPECT_TRUE(budget.Take(start + seconds(9)));
@@ -26,13 +26,26 @@ TEST(RestartBudgetTest, AllowsSoManyWithinAWindow) {
   EXPECT_TRUE(budget.Take(start + seconds(19)));
 }
 
+// A fault that lasts 10 s is behind the launcher before its restarts are.
+TEST(RestartBudgetTest, TheFirstIsAtOnceAndEachFurtherOneWaitsTwiceAsLong) {
+  RestartBudget budget({.max_restarts = 8, .window = seconds(600)});
+  RestartBudget::TimePoint now{};
+  std::vector<int64_t> pauses;
+  for (auto pause = budget.Take(now); pause.has_value(); pause = budget.Take(now)) {
+    pauses.push_back(*pause / seconds(1));
+    now += *pause;
+  }
+  EXPECT_EQ(pauses, (std::vector<int64_t>{0, 1, 2, 4, 8, 16, 30, 30}));
+  EXPECT_EQ(budget.Take(now + seconds(600)), milliseconds(0));  // long after: the first again
+}
+
 // Ranks are shell scripts: $1 is the local rank.
 class LauncherTest : public testing::Test {
  protected:
   int Run(const std::string& script, int rank_count = 2) {
     LauncherOptions options{.argv = {"/bin/sh", "-c", script},
                             .rank_count = rank_count,
-                            .max_restarts = 2,
+                            .restarts = {.max_restarts = 2, .pause = milliseconds(10)},
                             .stop_grace = milliseconds(300)};
     Launcher launcher(options, signals_, clock_,
                       [this](const std::string& line) { lines_.push_back(line); });
@@ -94,7 +107,7 @@ TEST_F(LauncherTest, AStoppedRankIsKilledAfterTheGrace) {
 TEST_F(LauncherTest, ARankStoppedForLongIsKilledOneStoppedForAMomentIsNot) {
   LauncherOptions options{.argv = {"/bin/sh", "-c", "kill -STOP $$; exit 0"},
                           .rank_count = 1,
-                          .max_restarts = 0,
+                          .restarts = {.max_restarts = 0},
                           .stopped_limit = milliseconds(300)};
   const auto begin = clock_.Now();
   EXPECT_EQ(Launcher(options, signals_, clock_, [](const std::string&) {}).Run(), 128 + SIGKILL);
@@ -103,6 +116,63 @@ TEST_F(LauncherTest, ARankStoppedForLongIsKilledOneStoppedForAMomentIsNot) {
   options.stopped_limit = seconds(20);
   EXPECT_EQ(Launcher(options, signals_, clock_, [](const std::string&) {}).Run(), 0);
   EXPECT_LT(clock_.Now() - begin, seconds(5));
+}
+
+// What is said of the model reaches the ranks, anew at each start.
+TEST_F(LauncherTest, ItIsDescribedBeforeEachStart) {
+  int described = 0;
+  LauncherOptions options{
+      .argv = {"/bin/sh", "-c", "[ \"$2 $3\" = '--model 3' ] && exit 0; exit 75"},
+      .describe = [&described]() -> absl::StatusOr<std::vector<std::string>> {
+        return std::vector<std::string>{"--model", std::to_string(++described)};
+      },
+      .restarts = {.pause = milliseconds(10)}};
+  EXPECT_EQ(Launcher(options, signals_, clock_, [](const std::string&) {}).Run(), 0);
+  EXPECT_EQ(described, 3);
+}
+
+TEST_F(LauncherTest, ADescriptionThatFailsIsTriedAgainOrRefuses) {
+  const std::string started = testing::TempDir() + "described-" + std::to_string(getpid());
+  std::vector<absl::Status> failures = {absl::UnavailableError("the disk failed"),
+                                        absl::UnavailableError("again"), absl::OkStatus()};
+  size_t described = 0;
+  LauncherOptions options{.argv = {"/bin/sh", "-c", "echo >> " + started + "; exit 0"},
+                          .describe = [&]() -> absl::StatusOr<std::vector<std::string>> {
+                            const absl::Status& next = failures.at(described++);
+                            if (!next.ok()) return next;
+                            return std::vector<std::string>();
+                          },
+                          .restarts = {.max_restarts = 2, .pause = milliseconds(10)}};
+  const auto run = [&] {
+    described = 0;
+    return Launcher(options, signals_, clock_, [](const std::string&) {}).Run();
+  };
+  EXPECT_EQ(run(), 0);
+  EXPECT_EQ(described, 3);
+  failures = {absl::UnavailableError("1"), absl::UnavailableError("2"),
+              absl::UnavailableError("3")};
+  EXPECT_EQ(run(), 75);  // the budget is used up
+  failures = {absl::UnavailableError("1"), absl::InvalidArgumentError("the file is damaged")};
+  EXPECT_EQ(run(), 2);
+  std::ifstream file(started);
+  int starts = 0;
+  for (std::string line; std::getline(file, line);) ++starts;
+  EXPECT_EQ(starts, 1);
+  std::filesystem::remove(started);
+}
+
+TEST_F(LauncherTest, AStopEndsAPauseBetweenStarts) {
+  LauncherOptions options{.argv = {"/bin/sh", "-c", "exit 0"},
+                          .restarts = {.pause = seconds(60), .longest_pause = seconds(60)}};
+  int described = 0;
+  options.describe = [&described]() -> absl::StatusOr<std::vector<std::string>> {
+    if (++described == 2) kill(getpid(), SIGTERM);  // blocked: it waits to be counted
+    return absl::UnavailableError("the disk failed");
+  };
+  const auto begin = clock_.Now();
+  EXPECT_EQ(Launcher(options, signals_, clock_, [](const std::string&) {}).Run(), 0);
+  EXPECT_EQ(described, 2);
+  EXPECT_LT(clock_.Now() - begin, seconds(20));
 }
 
 TEST_F(LauncherTest, RanksSentAwayEndItWithoutError) { EXPECT_EQ(Run("exit 0"), 0); }

@@ -14,6 +14,7 @@
 #include "base/child_process.h"
 #include "base/sha256.h"
 #include "tests/worker/rpc/fake_frontend.h"
+#include "worker/described_model.h"
 #include "worker/rank/exit_code.h"
 
 // The real program over a frontend that the test plays: forms a group of processes, runs jobs,
@@ -286,7 +287,22 @@ TEST_F(FailingDiskTest, ItIsTriedAgainUntilTheBudgetIsUsed) {
   EXPECT_EQ(Said(cause_), 1);
   StartWorker();
   EXPECT_EQ(worker_->Wait(seconds(60)), kExitGroupLost);
-  EXPECT_EQ(Said(cause_), 1 + 1 + 6);  // the launcher, then its rank: once and five restarts
+  EXPECT_EQ(Said(cause_), 1 + 6);  // the launcher alone: once and five times more, within 15 s
+}
+
+// A rank takes the launcher's word for what the model is: with a wrong one it greets.
+TEST_F(WorkerProcessTest, ARankGreetsWithTheDescriptionThatItWasGiven) {
+  ModelDescription model{.name = "described", .digest = "d1", .max_frames = 33};
+  ChildOptions options;
+  options.argv = {COGWHEEL_WORKER, "--frontend", frontend_.address(), "--model",    "/nowhere",
+                  "--local-rank",  "0",          "--described-model", ToText(model)};
+  options.drop_cogwheel_env = true;
+  auto rank = ChildProcess::Start(options);
+  ASSERT_TRUE(rank.ok()) << rank.status();
+  ASSERT_TRUE(frontend_.WaitForRanks(1, seconds(20)));
+  EXPECT_EQ(frontend_.hello(0).model().name(), "described");
+  EXPECT_EQ(frontend_.hello(0).model().digest(), "d1");
+  EXPECT_EQ(frontend_.hello(0).model().max_frames(), 33);
 }
 
 TEST_F(FailingDiskTest, OneThatIsWellAgainIsNoMatter) {
