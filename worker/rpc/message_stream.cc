@@ -1,10 +1,13 @@
 #include "worker/rpc/message_stream.h"
 
+#include <algorithm>
+
 namespace cogwheel {
 namespace {
 
 // Chunks of 256 KiB: 8 MiB at most wait here.
 constexpr size_t kMaxQueuedMessages = 32;
+constexpr std::chrono::milliseconds kGivenUpInterval{100};
 
 }  // namespace
 
@@ -21,13 +24,18 @@ void MessageStream::Begin() {
   StartCall();
 }
 
-absl::Status MessageStream::Send(internal::v1::RankMessage message,
-                                 std::chrono::nanoseconds limit) {
+absl::Status MessageStream::Send(internal::v1::RankMessage message, std::chrono::nanoseconds limit,
+                                 const std::atomic<bool>& given_up) {
   const MutexLock lock(mutex_);
-  const bool room = changed_.WaitFor(mutex_, limit, [this]() COGWHEEL_REQUIRES(mutex_) {
-    return !held_ || outgoing_.size() < kMaxQueuedMessages;
-  });
+  bool room = false;
+  for (; !room && limit.count() >= 0 && !given_up; limit -= kGivenUpInterval) {
+    room = changed_.WaitFor(mutex_, std::min<std::chrono::nanoseconds>(limit, kGivenUpInterval),
+                            [this]() COGWHEEL_REQUIRES(mutex_) {
+                              return !held_ || outgoing_.size() < kMaxQueuedMessages;
+                            });
+  }
   if (!held_) return absl::UnavailableError("the stream to the frontend has ended");
+  if (!room && given_up) return absl::CancelledError("nobody wants it any more");
   if (!room) return absl::DeadlineExceededError("the frontend does not read");
   outgoing_.push_back(std::move(message));
   if (!writing_) WriteFront();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <deque>
@@ -20,6 +21,7 @@ namespace cogwheel {
 class MessageStream final
     : public grpc::ClientBidiReactor<internal::v1::RankMessage, internal::v1::FrontendMessage> {
  public:
+  static constexpr std::atomic<bool> kNever{false};
   struct Handlers {
     std::function<void(internal::v1::FrontendMessage)> on_message;
     std::function<void(const grpc::Status&)> on_end;  // once, last
@@ -30,8 +32,9 @@ class MessageStream final
   void Begin();
 
   // Queues a message; waits up to `limit` for room. DEADLINE_EXCEEDED when there is none,
-  // UNAVAILABLE when the stream has ended.
-  absl::Status Send(internal::v1::RankMessage message, std::chrono::nanoseconds limit);
+  // UNAVAILABLE when the stream has ended, CANCELLED soon after `given_up` has become true.
+  absl::Status Send(internal::v1::RankMessage message, std::chrono::nanoseconds limit,
+                    const std::atomic<bool>& given_up = kNever);
   // Waits until all queued messages have been written. False after `limit` or when the stream
   // ended.
   bool Flush(std::chrono::nanoseconds limit);

@@ -48,6 +48,7 @@ ResultStream::ResultStream(const JobSpec& spec, MessageStream& stream,
       thread_([this] { Work(); }) {}
 
 ResultStream::~ResultStream() {
+  given_up_ = true;
   {
     const MutexLock lock(mutex_);
     if (status_.ok() && !ended_) status_ = absl::CancelledError("the job has ended");
@@ -212,7 +213,7 @@ absl::Status ResultStream::SendChunk(int64_t offset, std::string data) {
 }
 
 absl::Status ResultStream::Send(RankMessage message) {
-  absl::Status sent = stream_.Send(std::move(message), send_limit_);
+  absl::Status sent = stream_.Send(std::move(message), send_limit_, given_up_);
   // As an error of a job it would be the job's own deadline.
   return absl::IsDeadlineExceeded(sent) ? NotTaken(std::string(sent.message())) : sent;
 }

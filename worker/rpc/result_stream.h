@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <deque>
 #include <memory>
@@ -79,6 +80,7 @@ class ResultStream final : public JobOutput {
   bool header_written_ = false;
   double encode_seconds_ = 0;
 
+  std::atomic<bool> given_up_{false};  // the job is over: what is not sent never will be
   std::thread thread_;
 };
 

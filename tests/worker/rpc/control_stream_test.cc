@@ -294,6 +294,17 @@ TEST_F(ControlStreamTest, AResultThatIsNotTakenFailsAsSuch) {
   EXPECT_EQ(ErrorReason(summary.status()), "RESULT_NOT_TAKEN");
 }
 
+// The group is free again, whoever does not read.
+TEST_F(ControlStreamTest, AResultThatIsGivenUpHoldsNobodyUp) {
+  Connect();
+  frontend_.StopReading();
+  auto output = link_->OpenOutput({.epoch = 6, .output = OutputKind::kLatent});
+  output->OnLatents(std::vector<float>(12 << 20), 3, 4, 1024, 1024);
+  const auto begin = std::chrono::steady_clock::now();
+  output.reset();  // within a send that may wait 30 s
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, seconds(10));
+}
+
 // Of a job that ends without its result nothing more is sent; the next one's is whole.
 TEST_F(ControlStreamTest, AnUnfinishedResultIsLeftCleanly) {
   Connect();
