@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Writes a checkpoint folder of CogVideoX-2b's or -5b's sizes.
 
-    make_checkpoint.py 2b|5b FOLDER [--golden tests/golden] [--weights none|zeros|random]
+    make_checkpoint.py 2b|5b FOLDER [--golden tests/golden] [--weights none|zeros|random] [--small-text]
 
 none: configurations alone, for --random-weights. zeros: weight files with holes, which take no room on the disk.
 random: drawn with torch, on a GPU where there is one; 5b takes 21 GB. The VAE's encoder, which text-to-video ranks do
-not load, is left out. The text encoder is T5-XXL's size; the tokenizer is the tests' small one, whose ids are within
-its vocabulary.
+not load, is left out. The text encoder is T5-XXL's size, or of 2 narrow layers; the tokenizer is the tests' small one,
+whose ids are within its vocabulary.
 """
 import argparse
 import json
@@ -20,7 +20,7 @@ SHARD_BYTES = 10 * 10**9
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-def sizes_of(name, golden):
+def sizes_of(name, golden, small_text=False):
     """path -> content of the configuration files."""
     with open(os.path.join(golden, "checkpoints", "t2v-rope.json")) as f:
         configs = json.load(f)["configs"]
@@ -32,6 +32,9 @@ def sizes_of(name, golden):
                                       sample_height=480, sample_width=720)
     configs["text_encoder/config.json"].update(d_ff=10240, d_kv=64, d_model=4096, num_heads=64, num_layers=24,
                                                vocab_size=32128)
+    if small_text:
+        configs["text_encoder/config.json"].update(d_ff=256, d_model=128, num_heads=2, num_layers=2)
+        configs["transformer/config.json"].update(text_embed_dim=128)
     configs["tokenizer/tokenizer_config.json"]["model_max_length"] = 226
     configs["model_index.json"]["scheduler"] = ["diffusers", "CogVideoXDPMScheduler"]
     return configs
@@ -177,8 +180,9 @@ def main():
     parser.add_argument("folder")
     parser.add_argument("--golden", default=os.path.join(HERE, "..", "golden"))
     parser.add_argument("--weights", choices=("none", "zeros", "random"), default="none")
+    parser.add_argument("--small-text", action="store_true")
     args = parser.parse_args()
-    configs = sizes_of(args.name, args.golden)
+    configs = sizes_of(args.name, args.golden, args.small_text)
     for path, content in configs.items():
         path = os.path.join(args.folder, path)
         os.makedirs(os.path.dirname(path), exist_ok=True)
