@@ -286,6 +286,24 @@ class PicturesTest(unittest.TestCase):
             for cut in (1, len(webp) // 2):
                 self.look(f"webp {name} cut {cut}", webp[:-cut], "ends early")
 
+    def test_a_moving_webp_that_begins_in_a_corner(self):
+        inside = saved(Image.fromarray(scene(20, 10)), "WEBP", lossless=True)[12:]
+
+        def part(name, body):
+            return name + struct.pack("<L", len(body)) + body + bytes(len(body) % 2)
+
+        def three(value):
+            return struct.pack("<L", value)[:3]
+
+        def moving(x, y):
+            frame = b"".join(map(three, (x // 2, y // 2, 19, 9, 40))) + b"\0" + inside
+            body = (part(b"VP8X", b"\x02\0\0\0" + three(39) + three(29)) + part(b"ANIM", bytes(6)) + part(b"ANMF", frame))
+            return b"RIFF" + struct.pack("<L", 4 + len(body)) + b"WEBP" + body
+
+        self.look("corner", moving(8, 6))
+        self.look("last corner", moving(20, 20))
+        self.look("beyond", moving(22, 6), "does not fit its canvas")
+
     def test_other_formats(self):
         image = Image.fromarray(scene())
         for kind, said in (("GIF", "a GIF file"), ("BMP", "a BMP file"), ("TIFF", "a TIFF file"), ("ICO", "an icon file"),

@@ -108,15 +108,16 @@ class PngPicture {
  public:
   PngPicture(std::string_view bytes, const ImageHeader& header, std::vector<uint8_t>& rgb)
       : header_(header), rgb_(rgb) {
-    constexpr size_t kSignature = 8, kHead = 8, kChecksum = 4;
+    constexpr size_t kSignature = 8, kHead = 8, kHeaderData = 13, kChecksum = 4;
+    ReadHeader(bytes.substr(kSignature + kHead, kHeaderData));
+    // Until the pixels end: what follows them was not looked at when the header was read.
     for (size_t at = kSignature; at + kHead <= bytes.size();) {
       const size_t length = ReadBigEndian(bytes, at, 4);
       const std::string_view type = bytes.substr(at + 4, 4);
       const std::string_view data = bytes.substr(at + kHead, length);
-      if (type == "IHDR") ReadHeader(data);
+      if (type != "IDAT" && !pixels_.empty()) break;
       if (type == "PLTE") ReadPalette(data);
       if (type == "IDAT") pixels_.push_back(data);
-      if (type == "IEND" || data.size() < length) break;
       at += kHead + length + kChecksum;
     }
   }

@@ -105,6 +105,16 @@ TEST(ImageDecoderTest, WhatIsNotPixelsCostsNothing) {
   EXPECT_THAT(Refusal(GreyPng(1, 1, std::string(2, '\0'), xmp)), HasSubstr("over 1 MiB"));
 }
 
+TEST(ImageDecoderTest, NoHeaderBehindThePixelsCounts) {
+  const std::string picture = GreyPng(3, 2, std::string("\0\1\2\3\0\4\5\6", 8));
+  const std::string junk("\0\0\0\0????....", 12);
+  const std::string header(BigEndian(9) + BigEndian(9) + std::string("\x08\x7e\0\0\0", 5));
+  const auto image = DecodeImage(picture.substr(0, picture.size() - 12) + junk +
+                                 Chunk("IHDR", header) + Chunk("IDAT", "more"));
+  ASSERT_TRUE(image.ok()) << image.status();
+  EXPECT_EQ("123 456", Digits(*image));
+}
+
 TEST(ImageDecoderTest, DamagedPixelsAreNamedByTheirRow) {
   EXPECT_THAT(Refusal(GreyPng(2, 3, std::string("\0ab\0cd\0e", 8))),
               "image is a damaged PNG file: row 2 of its 3 cannot be read");

@@ -59,6 +59,7 @@ std::string WriteJpeg(const std::string& path, const std::string& pixels, const 
   jpeg_compress_struct jpeg = {};
   jpeg_error_mgr errors = {};
   jpeg.err = jpeg_std_error(&errors);  // ends the program
+  errors.emit_message = [](j_common_ptr, int) {};
   jpeg_create_compress(&jpeg);
   FILE* file = std::fopen(path.c_str(), "wb");
   jpeg_stdio_dest(&jpeg, file);
