@@ -165,6 +165,9 @@ class PicturesTest(unittest.TestCase):
             self.look("webp " + name, saved(image, "WEBP", exif=data))
         both = saved(image, "PNG", exif=exif(1))
         self.look("xmp beside exif", both[:33] + chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp(6)) + both[33:])
+        other = exif(6).replace(struct.pack("<H", 274), struct.pack("<H", 271))
+        self.look("xmp beside another tag", behind_start(saved(image, "JPEG", exif=b"Exif\0\0" + other), segment(
+            0xE1, b"http://ns.adobe.com/xap/1.0/\0" + xmp(8))))
         parts = exif(6)
         self.look("two segments", behind_start(saved(image, "JPEG"), segment(0xE1, b"Exif\0\0" + parts[:9]) + segment(
             0xE1, b"Exif\0\0" + parts[9:])))
