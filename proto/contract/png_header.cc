@@ -95,6 +95,14 @@ class PngWalk {
   }
 
  private:
+  struct Text {
+    std::string_view bytes;
+    bool deflated = false;
+  };
+  static std::optional<std::string> Unpacked(const Text& text) {
+    return text.deflated ? Inflate(text.bytes) : std::string(text.bytes);
+  }
+
   absl::Status Read(std::string_view type, size_t at, uint64_t length) {
     const std::string_view data = bytes_.substr(at + kChunkHead, length);
     if ((type == "IHDR") != (header_.width == 0)) {
@@ -110,8 +118,8 @@ class PngWalk {
       return Damaged(absl::StrCat("the checksum of its ", std::string(type), " chunk is wrong"));
     }
     if (type == "IHDR") return ReadHeader(data);
-    if (type == "eXIf") exif_ = std::string(data);
-    if (type == "tEXt" || type == "zTXt" || type == "iTXt") return ReadText(type, data);
+    if (type == "eXIf") exif_ = data;
+    if (type == "tEXt" || type == "zTXt" || type == "iTXt") ReadText(type, data);
     return absl::OkStatus();
   }
 
@@ -137,37 +145,35 @@ class PngWalk {
   }
 
   // Keyword, 0, then: the text; 0, deflated text; flag, 0, language, 0, keyword, 0, text.
-  absl::Status ReadText(std::string_view type, std::string_view data) {
+  void ReadText(std::string_view type, std::string_view data) {
     const size_t end = data.find('\0');
-    if (end == data.npos) return absl::OkStatus();
+    if (end == data.npos) return;
     const std::string_view key = data.substr(0, end);
-    const bool profile = key == "Raw profile type exif", xmp = key == "XML:com.adobe.xmp";
-    if (!profile && !xmp && !(key == "exif" && type == "tEXt")) return absl::OkStatus();
     data.remove_prefix(end + 1);
+    if (key == "exif" && type == "tEXt") exif_ = data;
+    const bool profile = key == "Raw profile type exif";
+    if (!profile && key != "XML:com.adobe.xmp") return;
     bool deflated = type == "zTXt";
     if (type == "iTXt") {
-      if (data.size() < 2 || profile) return absl::OkStatus();
+      if (data.size() < 2) return;
       deflated = data[0] != '\0';
       for (int part = 0; part < 2; ++part) {
         const size_t next = data.find('\0', part == 0 ? 2 : 0);
-        if (next == data.npos) return absl::OkStatus();
+        if (next == data.npos) return;
         data.remove_prefix(next + 1);
       }
     } else if (deflated && !data.empty()) {
       data.remove_prefix(1);  // the method
     }
-    const std::optional<std::string> text = deflated ? Inflate(data) : std::string(data);
-    if (!text) return Damaged(absl::StrCat("its text '", std::string(key), "' is over 1 MiB"));
-    (profile ? profile_ : xmp ? xmp_ : exif_) = text;
-    return absl::OkStatus();
+    (profile ? profile_ : xmp_) = Text{data, deflated};
   }
 
   absl::StatusOr<ImageHeader> Finish() {
-    if (!exif_ && profile_) {
-      exif_ = ReadRawProfile(*profile_);
-      if (!exif_) return Damaged("its text 'Raw profile type exif' is not hexadecimal");
-    }
-    const absl::StatusOr<int> orientation = ReadOrientation(exif_.value_or(""), xmp_.value_or(""));
+    const std::optional<std::string> xmp = Unpacked(xmp_), profile = Unpacked(profile_);
+    if (!xmp || !profile) return Damaged("a text of its metadata is over 1 MiB");
+    const std::optional<std::string> exif = exif_ ? std::string(*exif_) : ReadRawProfile(*profile);
+    if (!exif) return Damaged("its text 'Raw profile type exif' is not hexadecimal");
+    const absl::StatusOr<int> orientation = ReadOrientation(*exif, *xmp);
     if (!orientation.ok()) return orientation.status();
     header_.orientation = *orientation;
     return header_;
@@ -176,7 +182,8 @@ class PngWalk {
   const std::string_view bytes_;
   ImageHeader header_ = {.format = ImageFormat::kPng};
   bool has_pixels_ = false;
-  std::optional<std::string> exif_, profile_, xmp_;
+  std::optional<std::string_view> exif_;
+  Text profile_, xmp_;  // the last of each, inflated only then: a file may hold thousands
 };
 
 }  // namespace

@@ -103,6 +103,10 @@ TEST(ImageDecoderTest, WhatIsNotPixelsCostsNothing) {
   EXPECT_TRUE(DecodeImage(GreyPng(1, 1, std::string(8 << 20, '\0'))).ok());
   const std::string xmp = Chunk("zTXt", std::string("XML:com.adobe.xmp\0\0", 19) + bomb);
   EXPECT_THAT(Refusal(GreyPng(1, 1, std::string(2, '\0'), xmp)), HasSubstr("over 1 MiB"));
+  std::string many;  // of which the last counts
+  for (int i = 0; i < 1900; ++i) many += xmp;
+  many += Chunk("tEXt", std::string("XML:com.adobe.xmp\0", 18));
+  EXPECT_TRUE(DecodeImage(GreyPng(1, 1, std::string(2, '\0'), many)).ok());
 }
 
 TEST(ImageDecoderTest, NoHeaderBehindThePixelsCounts) {
