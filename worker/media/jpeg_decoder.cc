@@ -4,6 +4,8 @@
 #include <absl/strings/str_cat.h>
 #include <jpeglib.h>
 
+#include <jerror.h>  // after it
+
 #include "worker/media/image_formats.h"
 
 namespace cogwheel {
@@ -76,6 +78,9 @@ absl::Status DecodeJpeg(std::string_view bytes, const ImageHeader& header,
   Decompressor file;
   std::vector<uint8_t> row(static_cast<size_t>(header.width) * kCmyk);
   if (ReadRows(file, bytes, rgb.data(), row.data())) return absl::OkStatus();
+  if (file.errors.msg_code == JERR_OUT_OF_MEMORY) {
+    return absl::ResourceExhaustedError("image: out of memory");
+  }
   return absl::InvalidArgumentError(absl::StrCat("image is a damaged JPEG file: row ",
                                                  file.jpeg.output_scanline, " of its ",
                                                  header.height, " cannot be read"));

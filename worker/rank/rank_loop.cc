@@ -129,7 +129,9 @@ absl::Status RankLoop::Load(const AssignOrder& order) {
 absl::Status RankLoop::Prepare(RunOrder& order, int64_t& planned_bytes) {
   if (!order.problem.ok()) return order.problem;
   if (!order.image_bytes.empty()) {
-    const absl::Status decoded = link_.DecodeImage(order);
+    absl::Status decoded;  // there may be no memory for its pixels
+    const absl::Status guarded = Guard([&] { decoded = link_.DecodeImage(order); });
+    if (!guarded.ok()) return guarded;
     if (!decoded.ok()) return decoded;
   }
   return Guard([&] { planned_bytes = place_->pipeline->Plan(order.spec).peak(); });

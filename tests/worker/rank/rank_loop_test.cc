@@ -55,6 +55,7 @@ class FakeLink final : public FrontendLink {
   void SendDone(const JobReport& report) override { reports.push_back(report); }
   absl::Status DecodeImage(RunOrder& order) override {
     if (order.image_bytes == "bad") return absl::InvalidArgumentError("no picture");
+    if (order.image_bytes == "large") throw std::bad_alloc();
     order.spec.image_rgb = {1};
     return absl::OkStatus();
   }
@@ -148,14 +149,16 @@ TEST_F(RankLoopTest, AJobThatCannotBePlannedFailsAlone) {
   Put(AssignOrder{.epoch = kEpoch});
   PutJob(1, /*steps=*/0);
   PutJob(2, /*steps=*/3, "bad");
-  PutJob(3, /*steps=*/3, "good");
-  PutStart(3);
+  PutJob(3, /*steps=*/3, "large");
+  PutJob(4, /*steps=*/3, "good");
+  PutStart(4);
   Put(ShutdownOrder{});
   EXPECT_EQ(Run(), kExitGroupLost);
-  ASSERT_EQ(link_.answers.size(), 3);
+  ASSERT_EQ(link_.answers.size(), 4);
   EXPECT_EQ(link_.answers[0].message(), "steps 0 cannot be");
   EXPECT_EQ(link_.answers[1].message(), "no picture");
-  EXPECT_TRUE(link_.answers[2].ok());
+  EXPECT_EQ(link_.answers[2].code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(link_.answers[3].ok());
   EXPECT_EQ(link_.reports.size(), 1);
 }
 
