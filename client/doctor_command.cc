@@ -37,6 +37,23 @@ std::string TemporaryFolder() {
   return set == nullptr || *set == '\0' ? "/tmp" : set;
 }
 
+// What changes how our programs and their libraries behave; nothing that may be secret.
+constexpr const char* kTellingVariables[] = {
+    "LD_LIBRARY_PATH",    "LD_PRELOAD",       "CUDA_VISIBLE_DEVICES",
+    "NCCL_DEBUG",         "NCCL_P2P_DISABLE", "NCCL_SHM_DISABLE",
+    "NCCL_SOCKET_IFNAME", "OMP_NUM_THREADS",  "OMP_WAIT_POLICY",
+    "MALLOC_ARENA_MAX",   "TMPDIR",           "HF_HOME",
+    "HF_HUB_CACHE",       "XDG_CACHE_HOME",   "COGWHEEL_MODELS"};
+
+std::string EnvironmentText() {
+  std::string text;
+  for (const char* name : kTellingVariables) {
+    const char* value = std::getenv(name);
+    if (value != nullptr) absl::StrAppend(&text, text.empty() ? "" : ", ", name, "=", value);
+  }
+  return text.empty() ? "nothing of note" : text;
+}
+
 // One run, in the order in which things can fail.
 class Examination {
  public:
@@ -55,8 +72,8 @@ class Examination {
   // The model's folder, or nothing and a fault.
   std::optional<std::string> Model();
   ProgramRun Start(std::vector<std::string> argv, bool plain, bool trace = false);
-  // Adds what the worker printed; false when it did not come to its end.
-  bool TakeFindings(const ProgramRun& run);
+  // Adds what the worker printed.
+  void TakeFindings(const ProgramRun& run);
   void CompareLoading(const std::string& program);
   std::string FactOf(const std::string& name) const;
 
@@ -90,13 +107,12 @@ std::string Examination::FactOf(const std::string& name) const {
   return "";
 }
 
-bool Examination::TakeFindings(const ProgramRun& run) {
+void Examination::TakeFindings(const ProgramRun& run) {
   for (const std::string& line : run.lines) {
     std::optional<Finding> finding = FindingOf(line);
     if (!finding.has_value()) continue;
     (finding->level == FindingLevel::kFact ? facts_ : findings_).push_back(*std::move(finding));
   }
-  return run.exit_code == 0;
 }
 
 std::optional<std::string> Examination::Model() {
@@ -136,19 +152,20 @@ void Examination::LookAtWorker() {
       WorkerArguments(kUnusedFrontend, {.model_folder = *model, .ranks = arguments_.ranks});
   argv.insert(argv.begin(), {folder_ / kWorker, "--doctor"});
   const ProgramRun run = Start(argv, /*plain=*/false);
-  if (TakeFindings(run)) {
+  if (run.exit_code == 0) {
+    TakeFindings(run);
     if (auto problem = PreloadProblem(run.log)) findings_.push_back(*std::move(problem));
     return CompareLoading(folder_ / kWorker);
   }
   Finding fault = ExplainStart({kWorker, run.exit_code, run.log, machine_.address_space_bytes});
-  if (run.lines.empty() && EnvironmentChangesLoading()) {
-    const ProgramRun plain = Start(argv, /*plain=*/true);
-    if (TakeFindings(plain)) {  // and what else there is to say is said
-      fault.check = "libraries";
-      fault.what += " (it starts without LD_LIBRARY_PATH and LD_PRELOAD)";
-      fault.way_out = "unset LD_LIBRARY_PATH and LD_PRELOAD, or take that folder out of them";
-    }
+  const bool changed = EnvironmentChangesLoading();
+  const ProgramRun plain = changed ? Start(argv, /*plain=*/true) : run;
+  if (plain.exit_code == 0) {
+    fault.check = "libraries";
+    fault.what += " (it starts without LD_LIBRARY_PATH and LD_PRELOAD)";
+    fault.way_out = "unset LD_LIBRARY_PATH and LD_PRELOAD, or take that folder out of them";
   }
+  TakeFindings(plain);  // what else there is to say
   findings_.push_back(std::move(fault));
 }
 
@@ -175,6 +192,7 @@ CommandResult Examination::Run() {
   LookAtWorker();
   if (interrupted_) return ResultOf(absl::CancelledError("interrupted"));
   LookAtMachine();
+  facts_.push_back({FindingLevel::kFact, "environment", EnvironmentText(), ""});
   facts_.insert(facts_.begin(), {FindingLevel::kFact, "client",
                                  absl::StrReplaceAll(VersionText(), {{"\n", ", "}}), ""});
   findings_.insert(findings_.begin(), facts_.begin(), facts_.end());
