@@ -1,5 +1,6 @@
 #include "base/admin_server.h"
 
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -11,36 +12,61 @@
 namespace cogwheel {
 namespace {
 
-// One GET, answered with what `answer` makes. Civetweb's handlers are a base class.
-class TextHandler final : public CivetHandler {
+constexpr char kPlainText[] = "text/plain; charset=utf-8";
+
+// What stands at one path. HEAD is GET without the body; other methods are refused.
+class Page {
  public:
   struct Answer {
     int code = 200;
     std::string type;
     std::string text;
   };
-  explicit TextHandler(std::function<Answer()> answer) : answer_(std::move(answer)) {}
+  explicit Page(std::function<Answer()> answer) : answer_(std::move(answer)) {}
 
-  bool handleGet(CivetServer*, mg_connection* connection) override {
-    const Answer answer = answer_();
-    const std::string head =
-        absl::StrCat("HTTP/1.1 ", answer.code, answer.code == 200 ? " OK" : " Service Unavailable",
-                     "\r\nContent-Type: ", answer.type, "\r\nContent-Length: ", answer.text.size(),
-                     "\r\nConnection: close\r\n\r\n");
-    mg_write(connection, head.data(), head.size());
-    mg_write(connection, answer.text.data(), answer.text.size());
-    return true;
+  // Of Civetweb's C interface: its C++ handlers see seven methods only.
+  static int Serve(mg_connection* connection, void* page) {
+    const std::string_view method = mg_get_request_info(connection)->request_method;
+    if (method != "GET" && method != "HEAD") return Refuse(connection, method);
+    const Answer answer = static_cast<const Page*>(page)->answer_();
+    const char* words = answer.code == 200 ? " OK" : " Service Unavailable";
+    Send(connection,
+         absl::StrCat("HTTP/1.1 ", answer.code, words, "\r\nContent-Type: ", answer.type,
+                      "\r\nContent-Length: ", answer.text.size(), "\r\nConnection: close\r\n\r\n"));
+    if (method == "GET") Send(connection, answer.text);
+    return answer.code;
   }
 
  private:
+  static void Send(mg_connection* connection, const std::string& bytes) {
+    mg_write(connection, bytes.data(), bytes.size());
+  }
+  static int Refuse(mg_connection* connection, std::string_view method) {
+    const std::string text =
+        absl::StrCat("method ", std::string(method), "; legal is GET or HEAD\n");
+    Send(connection,
+         absl::StrCat(
+             "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\nContent-Type: ", kPlainText,
+             "\r\nContent-Length: ", text.size(), "\r\nConnection: close\r\n\r\n", text));
+    return 405;
+  }
+
   const std::function<Answer()> answer_;
 };
 
-std::function<TextHandler::Answer()> ProbeHandler(std::function<ProbeAnswer()> probe) {
+// Civetweb's, with what a handler in C needs.
+class Server final : public CivetServer {
+ public:
+  using CivetServer::CivetServer;
+  void Add(const char* path, Page& page) {
+    mg_set_request_handler(context, path, &Page::Serve, &page);
+  }
+};
+
+std::function<Page::Answer()> ProbePage(std::function<ProbeAnswer()> probe) {
   return [probe = std::move(probe)] {
     const ProbeAnswer answer = probe();
-    return TextHandler::Answer{answer.ok ? 200 : 503, "text/plain; charset=utf-8",
-                               answer.text + "\n"};
+    return Page::Answer{answer.ok ? 200 : 503, kPlainText, answer.text + "\n"};
   };
 }
 
@@ -50,30 +76,30 @@ class CivetAdminServer final : public AdminServer {
                    Handlers handlers)
       : handlers_(std::move(handlers)),
         metrics_([this] { return Metrics(); }),
-        live_(ProbeHandler(handlers_.live)),
-        ready_(ProbeHandler(handlers_.ready)),
+        live_(ProbePage(handlers_.live)),
+        ready_(ProbePage(handlers_.ready)),
         status_([this] {
-          return TextHandler::Answer{200, "application/json", handlers_.status() + "\n"};
+          return Page::Answer{200, "application/json", handlers_.status() + "\n"};
         }),
         server_(options) {
-    server_.addHandler("/metrics", metrics_);
-    server_.addHandler("/livez", live_);
-    server_.addHandler("/readyz", ready_);
-    server_.addHandler("/statusz", status_);
+    server_.Add("/metrics", metrics_);
+    server_.Add("/livez", live_);
+    server_.Add("/readyz", ready_);
+    server_.Add("/statusz", status_);
     address_ = absl::StrCat(host, ":", server_.getListeningPorts().at(0));
   }
   std::string address() const override { return address_; }
 
  private:
-  TextHandler::Answer Metrics() const {
+  Page::Answer Metrics() const {
     if (handlers_.before_scrape) handlers_.before_scrape();
     return {200, "text/plain; version=0.0.4; charset=utf-8",
             prometheus::TextSerializer().Serialize(handlers_.registry->Collect())};
   }
 
   const Handlers handlers_;
-  TextHandler metrics_, live_, ready_, status_;
-  CivetServer server_;  // last: stops before the handlers go
+  Page metrics_, live_, ready_, status_;
+  Server server_;  // last: stops before the pages go
   std::string address_;
 };
 

@@ -1,6 +1,7 @@
 #include "proto/contract/status.h"
 
 #include <algorithm>
+#include <map>
 
 #include <absl/strings/cord.h>
 #include <google/protobuf/any.pb.h>
@@ -92,12 +93,17 @@ grpc::Status ToGrpc(const absl::Status& status) {
   google::rpc::Status details;
   details.set_code(static_cast<int>(status.code()));
   details.set_message(message);
-  status.ForEachPayload([&details](absl::string_view url, const absl::Cord& payload) {
-    if (details.ByteSizeLong() + payload.size() > kMaxDetailBytes) return;
-    google::protobuf::Any* detail = details.add_details();
-    detail->set_type_url(std::string(url));
-    detail->set_value(std::string(payload));
+  // Abseil hands payloads out in another order each time.
+  std::map<std::string, std::string> payloads;
+  status.ForEachPayload([&payloads](absl::string_view url, const absl::Cord& payload) {
+    payloads.emplace(url, payload);
   });
+  for (const auto& [url, payload] : payloads) {
+    if (details.ByteSizeLong() + payload.size() > kMaxDetailBytes) continue;
+    google::protobuf::Any* detail = details.add_details();
+    detail->set_type_url(url);
+    detail->set_value(payload);
+  }
   const std::string bytes = details.details_size() == 0 ? "" : details.SerializeAsString();
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()), message, bytes);
 }

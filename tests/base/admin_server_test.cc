@@ -55,6 +55,28 @@ TEST_F(AdminServerTest, ProbesAnswerWithAReason) {
   EXPECT_THAT(HttpGet(server_->address(), "/nowhere"), HasSubstr(" 404 Not Found\r\n"));
 }
 
+TEST_F(AdminServerTest, HeadIsGetWithoutTheBody) {
+  ready_ = true;
+  for (const char* path : {"/livez", "/readyz", "/statusz", "/metrics"}) {
+    const std::string got = HttpGet(server_->address(), path);
+    const std::string head = HttpAnswer(server_->address(), "HEAD", path);
+    EXPECT_THAT(head, StartsWith("HTTP/1.1 200 OK\r\n")) << path;
+    EXPECT_EQ(head, got.substr(0, got.find("\r\n\r\n") + 4)) << path;
+  }
+  ready_ = false;
+  EXPECT_THAT(HttpAnswer(server_->address(), "HEAD", "/readyz"), StartsWith("HTTP/1.1 503 "));
+  EXPECT_THAT(HttpAnswer(server_->address(), "HEAD", "/nowhere"), HasSubstr(" 404 Not Found\r\n"));
+}
+
+TEST_F(AdminServerTest, OtherMethodsAreRefusedWithThoseThatAreLegal) {
+  for (const char* method : {"POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND"}) {
+    const std::string refused = HttpAnswer(server_->address(), method, "/metrics");
+    EXPECT_THAT(refused, StartsWith("HTTP/1.1 405 Method Not Allowed\r\n")) << method;
+    EXPECT_THAT(refused, HasSubstr("\r\nAllow: GET, HEAD\r\n")) << method;
+  }
+  EXPECT_EQ(scrapes_, 0);
+}
+
 TEST_F(AdminServerTest, ServesMetricsUpToDate) {
   metrics_.queue_jobs_accepted_total.Raise(1, {"tiny", "t"});
   metrics_.queue_jobs_accepted_total.Raise(3, {"tiny", "t"});

@@ -1,6 +1,7 @@
 #include "proto/contract/status.h"
 
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -41,6 +42,32 @@ TEST(Status, DetailsAreAStandardGoogleRpcStatus) {
   EXPECT_EQ("STEPS", info.reason());
   ASSERT_EQ(1, bad.field_violations_size());
   EXPECT_EQ("steps", bad.field_violations(0).field());
+}
+
+// BadRequest, ErrorInfo, RetryInfo: each time, and in whichever order they were made.
+TEST(Status, DetailsHaveOneOrder) {
+  const std::vector<FieldViolation> violations = {{"steps", "steps 0 is bad"}};
+  const auto make = [&violations] {
+    return WithRetryAfter(MakeInvalidArgument("STEPS", violations), milliseconds(10));
+  };
+  absl::Status other_order = absl::InvalidArgumentError("steps 0 is bad");
+  for (const char* detail : {"RetryInfo", "BadRequest", "ErrorInfo"}) {
+    const std::string url = std::string("type.googleapis.com/google.rpc.") + detail;
+    other_order.SetPayload(url, *make().GetPayload(url));
+  }
+  const std::string bytes = ToGrpc(make()).error_details();
+  google::rpc::Status details;
+  ASSERT_TRUE(details.ParseFromString(bytes));
+  ASSERT_EQ(3, details.details_size());
+  EXPECT_TRUE(details.details(0).type_url().ends_with("BadRequest"));
+  EXPECT_TRUE(details.details(1).type_url().ends_with("ErrorInfo"));
+  EXPECT_TRUE(details.details(2).type_url().ends_with("RetryInfo"));
+  std::vector<absl::Status> kept;  // each at an address of its own, which seeds the order
+  for (int i = 0; i < 100; ++i) {
+    kept.push_back(make());
+    EXPECT_EQ(bytes, ToGrpc(kept.back()).error_details());
+  }
+  EXPECT_EQ(bytes, ToGrpc(other_order).error_details());
 }
 
 TEST(Status, OkAndPlainErrorsHaveNoDetails) {

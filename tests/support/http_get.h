@@ -10,8 +10,9 @@
 
 namespace cogwheel {
 
-// The whole answer to one GET. address: HOST:PORT, an IPv6 host in brackets.
-inline std::string HttpGet(const std::string& address, const std::string& path) {
+// The whole answer to one request. address: HOST:PORT, an IPv6 host in brackets.
+inline std::string HttpAnswer(const std::string& address, const std::string& method,
+                              const std::string& path) {
   const size_t colon = address.rfind(':');
   std::string host = address.substr(0, colon);
   if (host.starts_with("[")) host = host.substr(1, host.size() - 2);
@@ -24,7 +25,7 @@ inline std::string HttpGet(const std::string& address, const std::string& path) 
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   EXPECT_EQ(0, connect(fd, to->ai_addr, to->ai_addrlen));
   freeaddrinfo(to);
-  const std::string request = "GET " + path + " HTTP/1.0\r\n\r\n";
+  const std::string request = method + " " + path + " HTTP/1.0\r\n\r\n";
   EXPECT_EQ(request.size(), write(fd, request.data(), request.size()));
   std::string answer(65536, '\0');
   size_t size = 0;
@@ -34,6 +35,10 @@ inline std::string HttpGet(const std::string& address, const std::string& path) 
   close(fd);
   answer.resize(size);
   return answer;
+}
+
+inline std::string HttpGet(const std::string& address, const std::string& path) {
+  return HttpAnswer(address, "GET", path);
 }
 
 }  // namespace cogwheel
