@@ -8,7 +8,10 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
+#include "cogwheel/internal/v1/rank_control.grpc.pb.h"
+#include "cogwheel/v1/video_service.grpc.pb.h"
 #include "proto/contract/validate.h"
+#include "server/api/reflection_service.h"
 
 namespace cogwheel {
 namespace {
@@ -60,7 +63,10 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const Addresses& a
   started->addresses_ = addresses;
   std::string& listen = started->addresses_.listen;
   const bool one_port = addresses.listen == addresses.internal;
-  std::vector<grpc::Service*> services = {&video_service};
+  std::vector<std::string> names = {v1::VideoService::service_full_name()};
+  if (one_port) names.emplace_back(internal::v1::RankControl::service_full_name());
+  started->public_reflection_ = std::make_unique<ReflectionService>(names);
+  std::vector<grpc::Service*> services = {&video_service, started->public_reflection_.get()};
   if (one_port) services.push_back(&rank_control);
   auto server = Listen("--listen", listen, credentials.listen, services);
   if (!server.ok()) return server.status();
@@ -70,8 +76,10 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const Addresses& a
     started->addresses_.internal = listen;
     return started;
   }
+  started->internal_reflection_ = std::make_unique<ReflectionService>(
+      std::vector<std::string>{internal::v1::RankControl::service_full_name()});
   auto internal = Listen("--internal-listen", started->addresses_.internal, credentials.internal,
-                         {&rank_control});
+                         {&rank_control, started->internal_reflection_.get()});
   if (!internal.ok()) return internal.status();
   started->internal_server_ = *std::move(internal);
   return started;

@@ -16,6 +16,8 @@ class Service;
 
 namespace cogwheel {
 
+class ReflectionService;
+
 inline constexpr int kMaxMetadataBytes = 16 * 1024;  // of one call
 
 // Listens for clients and for ranks: on one port, or on two when the addresses differ. Serves
@@ -45,6 +47,7 @@ class GrpcServer {
  private:
   GrpcServer() = default;
   Addresses addresses_;
+  std::unique_ptr<ReflectionService> public_reflection_, internal_reflection_;
   std::unique_ptr<grpc::Server> public_server_;
   std::unique_ptr<grpc::Server> internal_server_;  // null: one port for both
 };

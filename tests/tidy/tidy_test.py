@@ -135,7 +135,7 @@ class Tidy(unittest.TestCase):
                 continue
             for included in re.findall(r'#include "([^"]+)"', text):
                 target = room_of(included)
-                if target == room or included.startswith(("base/", "proto/contract/", "cogwheel/", "google/rpc/")):
+                if target == room or included.startswith(("base/", "proto/contract/", "cogwheel/", "google/rpc/", "grpc/health/", "grpc/reflection/")):
                     continue
                 if target not in MAY_INCLUDE[room]:
                     problems.append(f"{f} includes {included}")
