@@ -43,22 +43,31 @@ def all_boxes(data, begin=0, end=None):
 
 
 class Mp4:
-    """What a player reads first: tracks, size, time scale, samples with their durations and places."""
+    """What a player reads first: tracks, size, level, time scale, durations, samples with theirs and their places."""
 
     def __init__(self, data):
         self.top = [kind for kind, _, _ in boxes(data)]
         self.samples = 0
         self.duration = 0
         self.sample_bytes = 0
+        self.announced_seconds = []
         default_duration = default_size = 0
         for kind, begin, end in all_boxes(data):
             body = data[begin:end]
-            if kind == "tkhd":
+            if kind == "mvhd":
+                movie_timescale, duration = struct.unpack_from(">II", body, 12)
+                self.announced_seconds.append(duration / movie_timescale)
+            elif kind == "mehd":
+                self.announced_seconds.append(struct.unpack_from(">I", body, 4)[0] / movie_timescale)
+            elif kind == "tkhd":
+                self.announced_seconds.append(struct.unpack_from(">I", body, 20)[0] / movie_timescale)
                 self.width, self.height = (value >> 16 for value in struct.unpack(">II", body[-8:]))
             elif kind == "mdhd":
-                (self.timescale,) = struct.unpack_from(">I", body, 12 if body[0] == 0 else 20)
+                self.timescale, duration = struct.unpack_from(">II", body, 12)
+                self.announced_seconds.append(duration / self.timescale)
             elif kind == "stsd":
                 self.codec = body[12:16].decode("latin-1")
+                self.level = body[body.index(b"avcC") + 7]
             elif kind == "tfhd":
                 flags = int.from_bytes(body[1:4], "big")
                 at = 8 + (8 if flags & 0x1 else 0) + (4 if flags & 0x2 else 0)

@@ -6,6 +6,8 @@
 #include <absl/strings/str_cat.h>
 
 #include "worker/media/av_handles.h"
+#include "worker/media/h264_level.h"
+#include "worker/media/mp4_header.h"
 
 extern "C" {
 #include <libavutil/opt.h>
@@ -21,6 +23,7 @@ constexpr int kQuantiser = 18;
 // with a coarser quantiser.
 constexpr int kQuantiserStep = 8;
 constexpr int kCoarsestQuantiser = 50;
+constexpr int kTicksAFrame = 1000;  // of the movie's clock: so its duration is exact
 
 absl::Status Check(int code, const char* what) {
   return AvStatus(code, absl::StatusCode::kInternal, what);
@@ -75,6 +78,10 @@ class Mp4Encoder final : public VideoEncoder {
  private:
   static int Write(void* opaque, uint8_t* data, int size) {
     auto* self = static_cast<Mp4Encoder*>(opaque);
+    if (self->holds_header_) {
+      self->header_.append(reinterpret_cast<const char*>(data), size);
+      return size;
+    }
     if (self->sink_status_.ok())
       self->sink_status_ = self->sink_({data, static_cast<size_t>(size)});
     return self->sink_status_.ok() ? size : AVERROR(EIO);
@@ -116,7 +123,10 @@ class Mp4Encoder final : public VideoEncoder {
     codec_->flags |= AV_CODEC_FLAG_GLOBAL_HEADER | AV_CODEC_FLAG_BITEXACT;
     av_opt_set(codec_->priv_data, "rc_mode", "quality", 0);
     av_opt_set_int(codec_->priv_data, "allow_skip_frames", 0, 0);
-    return Check(avcodec_open2(codec_.get(), encoder, nullptr), "H.264 encoder");
+    const int code = avcodec_open2(codec_.get(), encoder, nullptr);
+    if (code == 0)
+      SetLevel({codec_->extradata, static_cast<size_t>(codec_->extradata_size)}, level_);
+    return Check(code, "H.264 encoder");
   }
 
   absl::Status OpenScaler() {
@@ -145,9 +155,21 @@ class Mp4Encoder final : public VideoEncoder {
     stream_->time_base = codec_->time_base;
     AVDictionary* options = nullptr;
     av_dict_set(&options, "movflags", "frag_custom+empty_moov+default_base_moof", 0);
-    status = Checked(avformat_write_header(muxer_.get(), &options), "MP4 header");
+    av_dict_set_int(&options, "movie_timescale", int64_t{kTicksAFrame} * format_.fps, 0);
+    holds_header_ = true;
+    status = Check(avformat_write_header(muxer_.get(), &options), "MP4 header");
+    avio_flush(muxer_->pb);
+    holds_header_ = false;
     av_dict_free(&options);
-    return status;
+    return status.ok() ? SendHeader() : status;
+  }
+
+  absl::Status SendHeader() {
+    absl::StatusOr<std::string> header =
+        WithDuration(std::exchange(header_, {}), format_.frames, format_.fps);
+    if (!header.ok()) return header.status();
+    const auto* bytes = reinterpret_cast<const uint8_t*>(header->data());
+    return sink_status_ = sink_({bytes, header->size()});
   }
 
   absl::Status WritePackets() {
@@ -156,6 +178,7 @@ class Mp4Encoder final : public VideoEncoder {
       if (code == AVERROR(EAGAIN) || code == AVERROR_EOF) return absl::OkStatus();
       absl::Status status = Check(code, "H.264 encoder");
       if (!status.ok()) return status;
+      SetLevel({packet_->data, static_cast<size_t>(packet_->size)}, level_);
       packet_->stream_index = stream_->index;
       packet_->duration = 1;
       av_packet_rescale_ts(packet_.get(), codec_->time_base, stream_->time_base);
@@ -171,7 +194,10 @@ class Mp4Encoder final : public VideoEncoder {
 
   const VideoFormat format_;
   const ByteSink sink_;
+  const int level_ = LevelFor(format_.width, format_.height, format_.fps);
   int quantiser_ = kQuantiser;
+  bool holds_header_ = false;
+  std::string header_;  // while it is held
   absl::Status sink_status_;
   FormatHandle muxer_;
   CodecHandle codec_;

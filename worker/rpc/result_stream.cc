@@ -173,7 +173,10 @@ absl::Status ResultStream::WriteFramesHeader(const FramesItem& item) {
 absl::Status ResultStream::EncodeVideo(const FramesItem& item) {
   if (encoder_ == nullptr) {
     absl::StatusOr<std::unique_ptr<VideoEncoder>> encoder =
-        VideoEncoder::Create({.width = item.width, .height = item.height, .fps = spec_.fps},
+        VideoEncoder::Create({.width = item.width,
+                              .height = item.height,
+                              .fps = spec_.fps,
+                              .frames = OutputFrames(spec_)},
                              [this](std::span<const uint8_t> bytes) {
                                return writer_.Write(AsText(bytes.data(), bytes.size()));
                              });

@@ -48,11 +48,12 @@ std::string EncodeClip(int frame_count,
                        const std::function<std::vector<uint8_t>(int)>& frame = MakeFrame,
                        std::vector<size_t>* sizes = nullptr) {
   std::string file;
-  auto encoder = VideoEncoder::Create({.width = kWidth, .height = kHeight, .fps = kFps},
-                                      [&file](std::span<const uint8_t> bytes) {
-                                        file.append(bytes.begin(), bytes.end());
-                                        return absl::OkStatus();
-                                      });
+  auto encoder =
+      VideoEncoder::Create({.width = kWidth, .height = kHeight, .fps = kFps, .frames = frame_count},
+                           [&file](std::span<const uint8_t> bytes) {
+                             file.append(bytes.begin(), bytes.end());
+                             return absl::OkStatus();
+                           });
   EXPECT_TRUE(encoder.ok()) << encoder.status();
   for (int i = 0; i < frame_count; ++i) {
     const absl::Status status = (*encoder)->AddFrame(frame(i));
