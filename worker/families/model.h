@@ -53,6 +53,9 @@ class PromptEncoder : public UnitTeller {
 
   // [1, max_tokens, text_width], model dtype. An empty prompt is legal.
   virtual at::Tensor Encode(const std::string& prompt, int64_t max_tokens) const = 0;
+  // What of the prompt Encode does not read, for who wrote it: one line each, valid UTF-8.
+  virtual std::vector<std::string> Warnings(const std::string& prompt,
+                                            int64_t max_tokens) const = 0;
 };
 
 // A clip's size in pixels.

@@ -52,6 +52,7 @@ class FamilyPipeline final : public Pipeline {
   }
 
   JobFootprint Plan(const JobSpec& spec) override;
+  std::vector<std::string> Warnings(const JobSpec& spec) const override;
   PipelineSeconds Run(const JobSpec& spec, Communicator& world, ProgramJournal& journal,
                       FrameSink& sink, const StepCommandSource& command) override;
   int64_t work_counter() const override { return work_counter_; }
@@ -92,6 +93,17 @@ JobFootprint FamilyPipeline::Plan(const JobSpec& spec) {
                                                       : "the model takes no image");
   }
   return model_->denoiser->Footprint(GeometryOf(spec, LayOut(spec)), spec.guided());
+}
+
+std::vector<std::string> FamilyPipeline::Warnings(const JobSpec& spec) const {
+  if (model_->prompt_encoder == nullptr) return {};
+  const PromptEncoder& encoder = *model_->prompt_encoder;
+  std::vector<std::string> warnings = encoder.Warnings(spec.prompt, spec.max_sequence_length);
+  if (!spec.guided()) return warnings;
+  for (const auto& warning : encoder.Warnings(spec.negative_prompt, spec.max_sequence_length)) {
+    warnings.push_back("negative prompt: " + warning);
+  }
+  return warnings;
 }
 
 GroupLinks& FamilyPipeline::LinksOf(Communicator& world) {

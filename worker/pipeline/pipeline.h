@@ -70,6 +70,9 @@ class Pipeline {
   // run the job. No communication.
   virtual JobFootprint Plan(const JobSpec& spec) = 0;
 
+  // What the job's owner is to be told, one line each, valid UTF-8. Of world rank 0, after Plan.
+  virtual std::vector<std::string> Warnings(const JobSpec&) const { return {}; }
+
   // Runs the job with all other ranks of `world` (size = the mesh's); `journal` is the world's.
   // `sink` is used on world rank 0 only.
   virtual PipelineSeconds Run(const JobSpec& spec, Communicator& world, ProgramJournal& journal,

@@ -23,9 +23,10 @@ struct AssignOrder {
   std::string token;
 };
 struct RunOrder {
-  JobSpec spec;             // has_image: image_rgb is still empty
-  std::string image_bytes;  // PNG or JPEG; world rank 0 only
-  absl::Status problem;     // why this rank can make nothing of the job, where it cannot
+  JobSpec spec;                       // has_image: image_rgb is still empty
+  std::string image_bytes;            // PNG or JPEG; world rank 0 only
+  absl::Status problem;               // why this rank can make nothing of the job, where it cannot
+  std::vector<std::string> warnings;  // for its owner, once it is planned
 };
 struct StartOrder {
   int64_t epoch = 0;

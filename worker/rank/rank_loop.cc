@@ -134,7 +134,10 @@ absl::Status RankLoop::Prepare(RunOrder& order, int64_t& planned_bytes) {
     if (!guarded.ok()) return guarded;
     if (!decoded.ok()) return decoded;
   }
-  return Guard([&] { planned_bytes = place_->pipeline->Plan(order.spec).peak(); });
+  return Guard([&] {
+    planned_bytes = place_->pipeline->Plan(order.spec).peak();
+    order.warnings = place_->pipeline->Warnings(order.spec);
+  });
 }
 
 RankLoop::Verdict RankLoop::Answer(RunOrder order) {

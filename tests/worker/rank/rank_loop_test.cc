@@ -3,6 +3,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/support/journaled_ranks.h"
@@ -21,6 +22,7 @@ class FakePipeline final : public Pipeline {
     if (spec.steps == 0) throw std::invalid_argument("steps 0 cannot be");
     return {.text = 60, .denoise = 100};
   }
+  std::vector<std::string> Warnings(const JobSpec& spec) const override { return {spec.prompt}; }
   PipelineSeconds Run(const JobSpec& spec, Communicator&, ProgramJournal&, FrameSink& sink,
                       const StepCommandSource& command) override {
     sink.OnProgress(Stage::kDenoise, 0, spec.steps);
@@ -47,8 +49,10 @@ class FakeOutput final : public JobOutput {
 class FakeLink final : public FrontendLink {
  public:
   void SendFormed(int64_t epoch) override { formed = epoch; }
-  void SendAnswer(const RunOrder&, const absl::Status& status, int64_t planned_bytes) override {
+  void SendAnswer(const RunOrder& order, const absl::Status& status,
+                  int64_t planned_bytes) override {
     answers.push_back(status);
+    warnings = order.warnings;
     planned = planned_bytes;
     if (on_answer) on_answer();
   }
@@ -75,6 +79,7 @@ class FakeLink final : public FrontendLink {
   std::function<void()> on_answer;
   absl::Status output_status;
   std::vector<absl::Status> answers;
+  std::vector<std::string> warnings;  // of the last answer
   std::vector<JobReport> reports;
 };
 
@@ -143,6 +148,16 @@ TEST_F(RankLoopTest, ShowsNoModelThatIsGone) {
   EXPECT_EQ(Run(), kExitGroupLost);
   EXPECT_EQ(link_.formed, kEpoch);
   EXPECT_EQ(link_.shown, nullptr);
+}
+
+TEST_F(RankLoopTest, TheAnswerSaysWhatTheJobsOwnerIsToBeTold) {
+  Put(AssignOrder{.epoch = kEpoch});
+  RunOrder order;
+  order.spec = {.epoch = kEpoch, .job_sequence = 1, .prompt = "61 were cut", .steps = 3};
+  Put(std::move(order));
+  Put(ShutdownOrder{});
+  EXPECT_EQ(Run(), kExitGroupLost);
+  EXPECT_THAT(link_.warnings, testing::ElementsAre("61 were cut"));
 }
 
 TEST_F(RankLoopTest, AJobThatCannotBePlannedFailsAlone) {

@@ -242,6 +242,7 @@ TEST_F(ControlStreamTest, AnswersAndReportsReachTheFrontend) {
   RunOrder order;
   order.spec.epoch = 6;
   order.spec.job_sequence = 2;
+  order.warnings = {"first", "zweite, größer"};
   link_->SendFormed(6);
   link_->SendAnswer(order, absl::InvalidArgumentError("no"), 0);
   link_->SendDone({.epoch = 6,
@@ -258,6 +259,8 @@ TEST_F(ControlStreamTest, AnswersAndReportsReachTheFrontend) {
   ASSERT_EQ(seen.size(), 2);
   EXPECT_EQ(seen[0].formed().epoch(), 6);
   EXPECT_EQ(seen[1].job_answer().code(), 3);
+  ASSERT_EQ(seen[1].job_answer().warnings_size(), 2);
+  EXPECT_EQ(seen[1].job_answer().warnings(1), "zweite, größer");
   EXPECT_EQ(seen[1].job_answer().message(), "no");
 }
 

@@ -1,8 +1,26 @@
 #include "worker/families/cogvideox/prompt_encoder.h"
 
+#include <algorithm>
+
 #include "worker/families/cogvideox/tokenizer.h"
 
 namespace cogwheel {
+namespace {
+
+constexpr size_t kShownTextBytes = 60, kShownWordBytes = 30, kShownWords = 8;
+
+// In one line, not ending inside a character.
+std::string Quoted(const std::string& text, size_t limit) {
+  size_t bytes = std::min(text.size(), limit);
+  while (bytes < text.size() && (static_cast<unsigned char>(text[bytes]) & 0xC0) == 0x80) --bytes;
+  std::string shown = text.substr(0, bytes);
+  for (char& c : shown) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  }
+  return "'" + shown + (bytes < text.size() ? "…'" : "'");
+}
+
+}  // namespace
 
 T5PromptEncoder::T5PromptEncoder(const std::string& model_dir, const CheckpointConfigs& configs,
                                  const WeightSource& weights, at::Device device,
@@ -15,6 +33,28 @@ T5PromptEncoder::~T5PromptEncoder() = default;
 at::Tensor T5PromptEncoder::Encode(const std::string& prompt, int64_t max_tokens) const {
   return encoder_.Encode(tokenizer_->Encode(prompt, static_cast<int>(max_tokens)),
                          [this] { UnitBegins("text layer"); });
+}
+
+std::vector<std::string> T5PromptEncoder::Warnings(const std::string& prompt,
+                                                   int64_t max_tokens) const {
+  const Tokenizer::Reading reading = tokenizer_->Read(prompt, static_cast<int>(max_tokens));
+  std::vector<std::string> warnings;
+  if (reading.cut_tokens > 0) {
+    warnings.push_back("the model reads " + std::to_string(max_tokens) + " tokens; " +
+                       std::to_string(reading.cut_tokens) +
+                       (reading.cut_tokens == 1 ? " was" : " were") + " cut, from " +
+                       Quoted(reading.cut_text, kShownTextBytes));
+  }
+  if (reading.unknown.empty()) return warnings;
+  std::string words;
+  const size_t shown = std::min(reading.unknown.size(), kShownWords);
+  for (size_t i = 0; i < shown; ++i) {
+    words += (i == 0 ? "" : ", ") + Quoted(reading.unknown[i], kShownWordBytes);
+  }
+  const size_t more = reading.unknown.size() - shown;
+  if (more > 0) words += " and " + std::to_string(more) + " more";
+  warnings.push_back("the model's vocabulary lacks pieces of " + words);
+  return warnings;
 }
 
 }  // namespace cogwheel

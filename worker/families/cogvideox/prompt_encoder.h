@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 
@@ -26,6 +27,7 @@ class T5PromptEncoder final : public PromptEncoder {
 
   // An empty prompt is EOS and padding.
   at::Tensor Encode(const std::string& prompt, int64_t max_tokens) const override;
+  std::vector<std::string> Warnings(const std::string& prompt, int64_t max_tokens) const override;
 
  private:
   const std::unique_ptr<Tokenizer> tokenizer_;

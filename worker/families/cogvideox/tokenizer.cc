@@ -144,7 +144,8 @@ std::string Tokenizer::Normalise(const std::string& text) const {
   return normal;
 }
 
-void Tokenizer::AppendWords(const std::string& segment, std::vector<int64_t>& ids) const {
+// Of a segment without a plain space.
+void Tokenizer::AppendIds(const std::string& segment, std::vector<int64_t>& ids) const {
   std::string word;
   const auto end_word = [&] {
     if (word.empty()) return;
@@ -152,39 +153,71 @@ void Tokenizer::AppendWords(const std::string& segment, std::vector<int64_t>& id
     search_->AppendIds(word, ids);
     word.clear();
   };
-  for (size_t begin = 0; begin < segment.size();) {
-    const size_t end = std::min(segment.find(' ', begin), segment.size());
-    const std::string normal = Normalise(segment.substr(begin, end - begin));
-    for (size_t at = 0; at < normal.size();) {
-      const size_t space_bytes = WhiteSpaceBytes(normal, at);
-      if (space_bytes > 0 || normal.compare(at, kSpaceMark.size(), kSpaceMark) == 0) end_word();
-      if (space_bytes == 0) word += normal[at];
-      at += std::max<size_t>(space_bytes, 1);
-    }
-    end_word();
-    begin = end + 1;
+  const std::string normal = Normalise(segment);
+  for (size_t at = 0; at < normal.size();) {
+    const size_t space_bytes = WhiteSpaceBytes(normal, at);
+    if (space_bytes > 0 || normal.compare(at, kSpaceMark.size(), kSpaceMark) == 0) end_word();
+    if (space_bytes == 0) word += normal[at];
+    at += std::max<size_t>(space_bytes, 1);
   }
+  end_word();
+}
+
+void Tokenizer::AppendWords(const std::string& text, size_t begin, size_t end,
+                            std::vector<Token>& tokens) const {
+  while (begin < end) {
+    const size_t word_end = std::min(text.find(' ', begin), end);
+    std::vector<int64_t> ids;
+    AppendIds(text.substr(begin, word_end - begin), ids);
+    for (const int64_t id : ids) tokens.push_back({.id = id, .begin = begin, .end = word_end});
+    begin = word_end + 1;
+  }
+}
+
+std::vector<Tokenizer::Token> Tokenizer::Tokens(const std::string& text) const {
+  std::vector<Token> tokens;
+  size_t begin = 0;
+  for (size_t at = 0; at < text.size();) {
+    const SpecialToken* special = SpecialAt(text, at);
+    if (special == nullptr) {
+      ++at;
+      continue;
+    }
+    AppendWords(text, begin, at, tokens);
+    begin = at + special->text.size();
+    tokens.push_back({.id = special->id, .begin = at, .end = begin});
+    at = begin;
+  }
+  AppendWords(text, begin, text.size(), tokens);
+  return tokens;
 }
 
 std::vector<int64_t> Tokenizer::Encode(const std::string& text, int max_length) const {
   std::vector<int64_t> ids;
-  size_t begin = 0;
-  for (size_t at = 0; at < text.size();) {
-    const SpecialToken* token = SpecialAt(text, at);
-    if (token == nullptr) {
-      ++at;
-      continue;
-    }
-    AppendWords(text.substr(begin, at - begin), ids);
-    ids.push_back(token->id);
-    at += token->text.size();
-    begin = at;
-  }
-  AppendWords(text.substr(begin), ids);
+  for (const Token& token : Tokens(text)) ids.push_back(token.id);
   if (ids.size() > static_cast<size_t>(max_length - 1)) ids.resize(max_length - 1);
   ids.push_back(kEosId);
   ids.resize(max_length, kPadId);
   return ids;
+}
+
+Tokenizer::Reading Tokenizer::Read(const std::string& text, int max_length) const {
+  std::vector<Token> tokens = Tokens(text);
+  Reading reading;
+  const auto read = static_cast<size_t>(max_length - 1);
+  if (tokens.size() > read) {
+    reading.cut_tokens = std::ssize(tokens) - (max_length - 1);
+    reading.cut_text = text.substr(tokens[read].begin);
+    tokens.resize(read);
+  }
+  for (const Token& token : tokens) {
+    if (token.id != kUnkId) continue;
+    const std::string word = text.substr(token.begin, token.end - token.begin);
+    if (std::ranges::find(reading.unknown, word) == reading.unknown.end()) {
+      reading.unknown.push_back(word);
+    }
+  }
+  return reading;
 }
 
 }  // namespace cogwheel

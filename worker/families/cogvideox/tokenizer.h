@@ -36,7 +36,20 @@ class Tokenizer {
   // Ids of the text, cut to max_length - 1, then </s>, then padding up to max_length.
   std::vector<int64_t> Encode(const std::string& text, int max_length) const;
 
+  // What Encode makes of the text.
+  struct Reading {
+    int64_t cut_tokens = 0;
+    std::string cut_text;              // from the first word that is not read to its end
+    std::vector<std::string> unknown;  // words with pieces outside the vocabulary, each once
+  };
+  Reading Read(const std::string& text, int max_length) const;
+
  private:
+  // With the word that it is of: text[begin, end).
+  struct Token {
+    int64_t id = 0;
+    size_t begin = 0, end = 0;
+  };
   struct SpecialToken {
     std::string text;
     int64_t id = 0;
@@ -51,7 +64,10 @@ class Tokenizer {
   void AddUnnumbered(const std::string& text);
   const SpecialToken* SpecialAt(const std::string& text, size_t position) const;
   std::string Normalise(const std::string& text) const;
-  void AppendWords(const std::string& segment, std::vector<int64_t>& ids) const;
+  void AppendIds(const std::string& segment, std::vector<int64_t>& ids) const;
+  void AppendWords(const std::string& text, size_t begin, size_t end,
+                   std::vector<Token>& tokens) const;
+  std::vector<Token> Tokens(const std::string& text) const;  // without </s>
 
   std::unique_ptr<sentencepiece::SentencePieceProcessor> processor_;  // its normaliser
   std::unique_ptr<UnigramSearch> search_;

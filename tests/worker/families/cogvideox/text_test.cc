@@ -1,4 +1,5 @@
 // Tokenizer ids against the Python tokenizer, the text encoder against the reference.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -6,6 +7,7 @@
 #include <iterator>
 #include <span>
 #include <string>
+#include <vector>
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -14,6 +16,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/checkpoint_builder.h"
+#include "worker/families/cogvideox/prompt_encoder.h"
 #include "worker/families/cogvideox/text_encoder.h"
 #include "worker/families/cogvideox/tokenizer.h"
 #include "worker/weights/open_file.h"
@@ -66,6 +69,63 @@ TEST(TokenizerTest, AdditionalSpecialTokensAreRecognised) {
   const auto tokenizer = Tokenizer::Load(GoldenPath(""), config);
   EXPECT_THAT(tokenizer->Encode("<zeta> <alpha> <mid> a red circle", 9),
               ::testing::ElementsAre(291, 292, 293, 3, 147, 17, 1, 0, 0));
+}
+
+// What the reference's ids of 32 tokens have that those of 13 have not, is cut.
+TEST(TokenizerTest, WhatIsNotReadIsKnown) {
+  constexpr int kShort = 13, kUnknown = 2;
+  const nlohmann::json golden = ReadJson("tokens.json");
+  int cut = 0, whole = 0, unknown = 0;
+  for (const nlohmann::json& set : golden["sets"]) {
+    if (set["max_length"] == kShort) continue;
+    TokenizerConfig config;
+    config.extra_ids = set["extra_ids"];
+    const auto tokenizer = Tokenizer::Load(GoldenPath(""), config);
+    for (size_t i = 0; i < golden["prompts"].size(); ++i) {
+      const std::string prompt = golden["prompts"][i];
+      std::vector<int64_t> ids = set["ids"][i];
+      while (ids.back() == 0) ids.pop_back();
+      if (ids.size() == 32) continue;  // cut there too
+      SCOPED_TRACE(prompt);
+      const Tokenizer::Reading reading = tokenizer->Read(prompt, kShort);
+      EXPECT_EQ(reading.cut_tokens, std::max<int64_t>(0, std::ssize(ids) - kShort));
+      EXPECT_EQ(reading.cut_text.empty(), reading.cut_tokens == 0);
+      EXPECT_TRUE(prompt.ends_with(reading.cut_text));
+      const auto end = ids.begin() + std::min<int64_t>(std::ssize(ids), kShort) - 1;
+      EXPECT_EQ(!reading.unknown.empty(), std::find(ids.begin(), end, kUnknown) != end);
+      (reading.cut_tokens > 0 ? cut : whole) += 1;
+      unknown += reading.unknown.empty() ? 0 : 1;
+    }
+  }
+  EXPECT_GT(cut, 10);
+  EXPECT_GT(whole, 10);
+  EXPECT_GT(unknown, 10);
+}
+
+TEST(PromptEncoderTest, SaysWhatItDoesNotRead) {
+  const TemporaryFolder folder;
+  BuildCheckpoint("t2v-rope", folder.path());
+  const T5PromptEncoder encoder(folder.path(), ReadCheckpointConfigs(folder.path()),
+                                WeightFiles(folder.path() + "/text_encoder"), at::kCPU, at::kFloat);
+  const auto said = [&encoder](const std::string& prompt, int64_t max_tokens) {
+    return encoder.Warnings(prompt, max_tokens);
+  };
+  const std::string prompt = "a red circle moving to the right";  // 7 tokens and </s>
+  EXPECT_THAT(said(prompt, 8), ::testing::IsEmpty());
+  EXPECT_THAT(said(prompt, 7),
+              ::testing::ElementsAre("the model reads 7 tokens; 1 was cut, from 'right'"));
+  EXPECT_THAT(said(prompt, 5),
+              ::testing::ElementsAre("the model reads 5 tokens; 3 were cut, from 'to the right'"));
+  EXPECT_THAT(said("", 1), ::testing::IsEmpty());
+  // In the middle of a word, whose rest is of several tokens.
+  EXPECT_THAT(said("red xxx\tred", 4), ::testing::ElementsAre(::testing::EndsWith("'xxx red'")));
+  const std::string many = said(prompt + std::string(70, 'x') + "é", 8).at(0);
+  EXPECT_THAT(many, ::testing::HasSubstr("were cut, from 'rightxx"));
+  EXPECT_THAT(many, ::testing::EndsWith("x…'"));
+  EXPECT_THAT(said("ß 红色 ß circle 圆", 20),
+              ::testing::ElementsAre("the model's vocabulary lacks pieces of 'ß', '红色', '圆'"));
+  EXPECT_THAT(said("а б в г д е ж з и й", 40),
+              ::testing::ElementsAre(::testing::EndsWith("'з' and 2 more")));
 }
 
 TEST(TokenizerTest, ADiskThatFailsIsNoDamagedModel) {
