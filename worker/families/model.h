@@ -117,6 +117,9 @@ class Codec : public UnitTeller {
   virtual TilePlan DecodePlan() const = 0;
   // True when the reference would tile this size with tiling enabled.
   virtual bool TilesDecode(int64_t latent_height, int64_t latent_width) const = 0;
+  // Throws std::invalid_argument where tiling makes another size of a clip, or of its picture if it
+  // has one.
+  virtual void CheckTiling(const ClipSize&, bool /*has_picture*/) const {}
 
   // The picture as a clip of one frame of this size → posterior parameters [1, 2C, 1, h, w] (mean |
   // log variance). `tiled`: as the reference does with tiling enabled. On world rank 0 of a model

@@ -41,6 +41,15 @@ TileGrid CutTiles(int64_t height, int64_t width, const TilePlan& plan) {
   return grid;
 }
 
+int64_t TiledExtent(int64_t extent_in, const TileAxis& axis,
+                    const std::function<int64_t(int64_t)>& coded) {
+  int64_t kept = 0;
+  for (int64_t begin = 0; begin < extent_in; begin += axis.stride_in) {
+    kept += std::min(axis.keep_out, coded(std::min(axis.tile_in, extent_in - begin)));
+  }
+  return kept;
+}
+
 at::Tensor TileOf(const at::Tensor& x, const TileRect& rect) {
   return x.narrow(kHeightDim, rect.top, rect.height).narrow(kWidthDim, rect.left, rect.width);
 }

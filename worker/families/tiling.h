@@ -31,6 +31,11 @@ struct TileGrid {
   std::vector<TileRect> tiles;
 };
 TileGrid CutTiles(int64_t height, int64_t width, const TilePlan& plan);
+// What the kept parts of an axis' tiles add up to; `coded` says what becomes of a tile's extent. It
+// need not be what becomes of the whole: where the parts do not fit the stride, as the reference's
+// need not, the result has another size.
+int64_t TiledExtent(int64_t extent_in, const TileAxis& axis,
+                    const std::function<int64_t(int64_t)>& coded);
 // Of x [B, C, F, H, W]; a view.
 at::Tensor TileOf(const at::Tensor& x, const TileRect& rect);
 

@@ -92,6 +92,10 @@ JobFootprint FamilyPipeline::Plan(const JobSpec& spec) {
     throw std::invalid_argument(model_->takes_picture ? "the model needs an image"
                                                       : "the model takes no image");
   }
+  if (spec.vae_tiling) {
+    model_->codec->CheckTiling({.frames = spec.frames, .height = spec.height, .width = spec.width},
+                               spec.has_image);
+  }
   return model_->denoiser->Footprint(GeometryOf(spec, LayOut(spec)), spec.guided());
 }
 

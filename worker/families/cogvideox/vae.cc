@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <functional>
+#include <stdexcept>
+#include <string>
 #include <utility>
 
 #include <ATen/ATen.h>
@@ -45,6 +47,18 @@ class ToldCarry final : public ConvCarry {
   const Begins begins_;
 };
 
+// As the reference's enable_tiling: both ways once one of them is too long.
+bool Tiles(const TilePlan& plan, int64_t height, int64_t width) {
+  return height > plan.height.tile_in || width > plan.width.tile_in;
+}
+
+void CheckExtent(const char* what, int64_t tiled, int64_t whole) {
+  if (tiled == whole) return;
+  throw std::invalid_argument("vae_tiling is of no use: this checkpoint's tiles would make " +
+                              std::to_string(tiled) + " " + what + " of " + std::to_string(whole) +
+                              "; leave it out");
+}
+
 }  // namespace
 
 Vae::Vae(const VaeConfig& config, const VaeLoader& loader, bool with_encoder)
@@ -87,8 +101,28 @@ TilePlan Vae::DecodePlan() const {
   return DecodeTilePlan(config_.sample_height, config_.sample_width);
 }
 
+TilePlan Vae::EncodePlan() const {
+  return EncodeTilePlan(config_.sample_height, config_.sample_width);
+}
+
 bool Vae::TilesDecode(int64_t latent_height, int64_t latent_width) const {
-  return latent_height > DecodePlan().height.tile_in || latent_width > DecodePlan().width.tile_in;
+  return Tiles(DecodePlan(), latent_height, latent_width);
+}
+
+void Vae::CheckTiling(const ClipSize& size, bool has_picture) const {
+  const auto decoded = [](int64_t latents) { return latents * kPixelsPerLatent; };
+  const auto encoded = [](int64_t pixels) { return pixels / kPixelsPerLatent; };
+  const int64_t rows = size.height / kPixelsPerLatent, columns = size.width / kPixelsPerLatent;
+  if (TilesDecode(rows, columns)) {
+    const TilePlan plan = DecodePlan();
+    CheckExtent("pixels high", TiledExtent(rows, plan.height, decoded), size.height);
+    CheckExtent("pixels wide", TiledExtent(columns, plan.width, decoded), size.width);
+  }
+  const TilePlan plan = EncodePlan();
+  if (has_picture && Tiles(plan, size.height, size.width)) {
+    CheckExtent("latents high", TiledExtent(size.height, plan.height, encoded), rows);
+    CheckExtent("latents wide", TiledExtent(size.width, plan.width, encoded), columns);
+  }
 }
 
 at::Tensor Vae::Encode(const at::Tensor& pixels, bool tiled) const {
@@ -104,9 +138,9 @@ at::Tensor Vae::Encode(const at::Tensor& pixels, bool tiled) const {
     }
     return at::cat(parts, 2);
   };
-  const TilePlan plan = EncodeTilePlan(config_.sample_height, config_.sample_width);
-  const bool larger = pixels.size(3) > plan.height.tile_in || pixels.size(4) > plan.width.tile_in;
-  return tiled && larger ? RunTiled(pixels, plan, encode) : encode(pixels);
+  const TilePlan plan = EncodePlan();
+  return tiled && Tiles(plan, pixels.size(3), pixels.size(4)) ? RunTiled(pixels, plan, encode)
+                                                              : encode(pixels);
 }
 
 at::Tensor Vae::EncodePicture(const Picture& picture, const ClipSize& size, bool tiled) const {

@@ -33,6 +33,7 @@ class Vae final : public Codec {
   at::Tensor DecodeChunk(const at::Tensor& latents, ConvCarry& carry) const override;
   TilePlan DecodePlan() const override;
   bool TilesDecode(int64_t latent_height, int64_t latent_width) const override;
+  void CheckTiling(const ClipSize& size, bool has_picture) const override;
   at::Tensor EncodePicture(const Picture& picture, const ClipSize& size, bool tiled) const override;
   at::Tensor SampleLatent(const at::Tensor& posterior, const at::Tensor& noise) const override;
 
@@ -41,6 +42,8 @@ class Vae final : public Codec {
   at::Tensor Encode(const at::Tensor& pixels, bool tiled) const;
 
  private:
+  TilePlan EncodePlan() const;
+
   const VaeConfig config_;
   const at::Device device_;
   const at::ScalarType dtype_;

@@ -94,6 +94,40 @@ TEST(VaeTest, DecodeEqualsTheReference) {
   }
 }
 
+// The reference keeps 52 of a 64 pixels wide tile and starts the next one 48 pixels on: 52 + 52 +
+// 32 of 128.
+TEST(VaeTest, TilingThatMakesAnotherSizeIsRefused) {
+  at::set_num_threads(1);
+  const TemporaryFolder folder;
+  BuildCheckpoint("t2v-rope", folder.path());
+  VaeConfig config = ReadCheckpointConfigs(folder.path()).vae;
+  const WeightFiles weights(folder.path() + "/vae");
+  const auto with_sample = [&](int64_t height, int64_t width) {
+    config.sample_height = height;
+    config.sample_width = width;
+    return Vae::Load(config, weights, at::kCPU, at::kFloat, /*with_encoder=*/false);
+  };
+  const auto says = [](const char* text) {
+    return ::testing::ThrowsMessage<std::invalid_argument>(::testing::HasSubstr(text));
+  };
+  const auto odd = with_sample(96, 128);
+  EXPECT_THAT([&] { odd->CheckTiling({1, 96, 128}, false); }, says("make 136 pixels wide of 128;"));
+  // 8 latents fit a tile, but the height is tiled: 52 + 16.
+  EXPECT_THAT([&] { odd->CheckTiling({1, 96, 64}, false); }, says("make 68 pixels wide of 64;"));
+  EXPECT_NO_THROW(odd->CheckTiling({1, 96, 48}, false));  // one tile in a row
+  EXPECT_NO_THROW(odd->CheckTiling({1, 48, 64}, false));  // not tiled at all
+  const auto high = with_sample(128, 160);
+  EXPECT_THAT([&] { high->CheckTiling({1, 96, 128}, false); }, says("make 102 pixels high of 96;"));
+  // Of the picture: 7 of each 64 pixels, every 51.
+  EXPECT_THAT([&] { odd->CheckTiling({1, 48, 80}, true); }, says("pixels wide of 80"));
+  const auto published = with_sample(480, 720);
+  for (const auto& [height, width] : {std::pair{480, 720}, {768, 1360}, {256, 1360}, {496, 16}}) {
+    EXPECT_NO_THROW(published->CheckTiling({1, height, width}, true)) << height << " " << width;
+  }
+  const at::Tensor latents = at::zeros({1, 16, 1, 12, 16});
+  EXPECT_EQ(DecodeTilesSerially(*odd, latents).size(4), 136);
+}
+
 TEST(VaeTest, EncodeEqualsTheReference) {
   at::set_num_threads(1);
   const SafetensorsFile file(GoldenPath("networks/encode.safetensors"));
