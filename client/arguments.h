@@ -47,7 +47,7 @@ struct RequestFlags {
 // Self-contained mode only.
 struct RankFlags {
   std::optional<int32_t> cfg_parallel, ring, ulysses;  // none: the worker chooses, by its GPUs
-  std::string device, dtype;                           // empty: the worker chooses
+  std::string device, dtype, variant;                  // empty: the worker chooses
 };
 
 // How to speak to a server that is not open to all: files.

@@ -182,7 +182,11 @@ void CommandFlags::AddRankFlags(CLI::App& command) {
     ranks.device = t;
     return ParseWord("device", t, {"cpu", "cuda"}).status();
   });
-  AddChecked(command, "--dtype", "fp32, bf16 or fp16; the checkpoint's, fp32 on the CPU",
+  AddText(command, "--variant", ranks.variant,
+          "of the weight files: fp16 for *.fp16.safetensors; default cogwheel.json's, else none");
+  AddChecked(command, "--dtype",
+             "fp32, bf16 or fp16; fp32 on the CPU, on a GPU bf16 for models with rotary "
+             "embeddings, else the checkpoint's",
              [&ranks](const std::string& text) {
                ranks.dtype = text;
                return ParseWord("dtype", text, {"fp32", "bf16", "fp16"}).status();

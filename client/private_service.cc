@@ -110,6 +110,7 @@ std::vector<std::string> WorkerArguments(const std::string& frontend,
   }
   if (!ranks.device.empty()) add("--device", ranks.device);
   if (!ranks.dtype.empty()) add("--dtype", ranks.dtype);
+  if (!ranks.variant.empty()) add("--variant", ranks.variant);
   return arguments;
 }
 

@@ -69,7 +69,10 @@ int Diagnose(config::v1::WorkerConfig config, const Machine& machine) {
     return 0;
   }
   const CheckpointView checkpoint =
-      CheckCheckpoint(*ServedFamily(), *folder, config.model_name(), config.random_weights());
+      CheckCheckpoint(*ServedFamily(), {.model_dir = *folder,
+                                        .model_name = config.model_name(),
+                                        .variant = config.variant(),
+                                        .random_weights = config.random_weights()});
   Print(checkpoint.findings);
   if (checkpoint.model.has_value() && settings.ok()) CheckDtype(*settings, *checkpoint.model);
   return 0;

@@ -73,8 +73,10 @@ absl::StatusOr<WorkerSettings> TakeSettings(const config::v1::WorkerConfig& conf
 absl::StatusOr<ModelDescription> Describe(const WorkerSettings& settings) {
   ModelDescription model;
   absl::Status status = Guard([&] {
-    model =
-        ServedFamily()->Describe(settings.model_dir, settings.model_name, settings.random_weights);
+    model = ServedFamily()->Describe({.model_dir = settings.model_dir,
+                                      .model_name = settings.model_name,
+                                      .variant = settings.variant,
+                                      .random_weights = settings.random_weights});
   });
   if (status.ok()) status = CheckDtypeFits(DtypeOf(settings, model), model);
   if (!status.ok()) return status;

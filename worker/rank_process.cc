@@ -192,6 +192,7 @@ std::unique_ptr<Pipeline> RankProcess::Load(int world_rank) {
   const auto begin = clock_.Now();
   auto pipeline =
       Pipeline::Create(*ServedFamily(), {.model_dir = settings_.model_dir,
+                                         .variant = settings_.variant,
                                          .mesh = settings_.mesh,
                                          .world_rank = world_rank,
                                          .device = settings_.device,

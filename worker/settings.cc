@@ -189,6 +189,7 @@ absl::StatusOr<WorkerSettings> CheckSettings(const config::v1::WorkerConfig& con
   settings.model_name = config.model_name();
   const absl::Status name = CheckModelName(settings.model_name);
   if (!name.ok()) return name;
+  settings.variant = config.variant();
   settings.group = config.group().empty() ? "default" : config.group();
   settings.random_weights = config.random_weights();
   settings.wavefront_on_gpus = config.wavefront_on_gpus();
@@ -206,7 +207,8 @@ Mesh DefaultMesh(int gpus) {
 }
 
 Dtype DefaultDtype(DeviceKind device, const ModelDescription& model) {
-  return device == DeviceKind::kCuda ? model.stored_dtype : Dtype::kFp32;
+  if (device == DeviceKind::kCpu) return Dtype::kFp32;
+  return model.rotary ? Dtype::kBf16 : model.stored_dtype;
 }
 
 absl::Status CheckDtypeFits(Dtype dtype, const ModelDescription& model) {

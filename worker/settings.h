@@ -15,6 +15,7 @@ struct WorkerSettings {
   std::string frontend;
   std::string model_dir;
   std::string model_name;  // empty: the checkpoint's
+  std::string variant;     // of its weight files; empty: the checkpoint's
   std::string group;
   std::string peer_host;
   std::string admin_listen;  // HOST:PORT of this host's first rank; empty: off
@@ -49,7 +50,7 @@ absl::StatusOr<WorkerSettings> CheckSettings(const config::v1::WorkerConfig& con
 // unguided job joins the halves to a ring.
 Mesh DefaultMesh(int gpus);
 
-// The checkpoint's own on a GPU, fp32 on the CPU.
+// fp32 on the CPU; on a GPU bf16 for models with rotary embeddings, else the checkpoint's own.
 Dtype DefaultDtype(DeviceKind device, const ModelDescription& model);
 
 // What the checkpoint refuses: fp16 for weights stored in bf16, whose range it does not have.

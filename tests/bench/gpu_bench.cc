@@ -257,7 +257,8 @@ void RunJob(const char* folder, Dtype dtype, const Mesh& mesh, int steps, Commun
                                                               .dtype = dtype,
                                                               .cpu_threads = 8,
                                                               .random_weights = true});
-  const ModelDescription model = CogVideoXFamily()->Describe(folder, "", /*random_weights=*/true);
+  const ModelDescription model =
+      CogVideoXFamily()->Describe({.model_dir = folder, .random_weights = true});
   const JobSpec spec{.job = "jobs/bench",
                      .prompt = "a red circle",
                      .frames = model.default_frames,

@@ -174,9 +174,8 @@ class SimPipeline final : public Pipeline {
 // Serves a folder that it never opens.
 class SimFamily final : public Family {
  public:
-  ModelDescription Describe(const std::string& /*model_dir*/, const std::string& model_name,
-                            bool /*random_weights*/) const override {
-    return {.name = model_name.empty() ? "sim" : model_name,
+  ModelDescription Describe(const ModelSource& source) const override {
+    return {.name = source.model_name.empty() ? "sim" : source.model_name,
             .digest = std::string(64, '5'),
             .default_frames = 9,
             .default_height = 16,

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import struct
 import unittest
 
 from support import SHAPES, SMALL, ProcessTest
@@ -90,6 +91,67 @@ class PathTest(CheckpointTest):
         self.wait_healthy(address)
         models = [json.loads(line) for line in self.succeeds("models", "--server", address, "--json").splitlines()]
         self.assertIn("CogVideoX1.5-5B-I2V", json.dumps(models))
+
+
+class FilesTest(CheckpointTest):
+    def tensors(self, path):
+        with open(path, "rb") as f:
+            (size,) = struct.unpack("<Q", f.read(8))
+            header, data = json.loads(f.read(size)), f.read()
+        header.pop("__metadata__", None)
+        return {name: (info, data[slice(*info["data_offsets"])]) for name, info in header.items()}
+
+    def write(self, path, tensors):
+        header, data = {}, b""
+        for name, (info, content) in tensors.items():
+            header[name] = {**info, "data_offsets": [len(data), len(data) + len(content)]}
+            data += content
+        text = json.dumps(header).encode()
+        with open(path, "wb") as f:
+            f.write(struct.pack("<Q", len(text)) + text + data)
+
+    def test_two_generations_of_the_text_encoder(self):
+        model = self.copy("model")
+        text_encoder, shard = os.path.join(model, "text_encoder"), "model-00001-of-00001.safetensors"
+        good = self.tensors(os.path.join(text_encoder, "model.safetensors"))
+        self.write(os.path.join(text_encoder, shard), {name: (info, bytes(len(data))) for name, (info, data) in good.items()})
+        with open(os.path.join(text_encoder, "model.safetensors.index.json"), "w") as f:
+            json.dump({"metadata": {}, "weight_map": dict.fromkeys(good, shard)}, f)
+        self.assertEqual(self.generate(SHAPES), self.generate(model))
+
+    def test_a_stale_index_of_the_transformer(self):
+        model = self.copy("model")
+        index = os.path.join(model, "transformer", "diffusion_pytorch_model.safetensors.index.json")
+        with open(index, "w") as f:
+            json.dump({"metadata": {}, "weight_map": {"proj_out.bias": "diffusion_pytorch_model-00001-of-00002.safetensors"}}, f)
+        said = self.refusal(model)
+        self.assertIn("diffusion_pytorch_model-00001-of-00002.safetensors", said)
+        self.assertIn(f"remove the index if {os.path.join(model, DIT)}", said)
+
+    def test_variants(self):
+        model = self.copy("model")
+        os.rename(os.path.join(model, DIT), os.path.join(model, DIT.replace(".safetensors", ".fp16.safetensors")))
+        expected = self.generate(SHAPES)
+        self.assertIn("diffusion_pytorch_model.fp16.safetensors: choose it with --variant fp16", self.refusal(model))
+        self.assertEqual(expected, self.generate(model, "--variant", "fp16"))
+        self.assertIn("choose it with --variant fp16", self.refusal(model, "--variant", "bf16"))
+        own = os.path.join(model, "cogwheel.json")
+        with open(own) as f:
+            content = json.load(f)
+        os.unlink(own)
+        with open(own, "w") as f:
+            json.dump({**content, "variant": "fp16"}, f)
+        self.assertEqual(expected, self.generate(model))
+
+    def test_pickles(self):
+        for file in ("diffusion_pytorch_model.bin", "diffusion_pytorch_model.pt"):
+            model = self.copy("model-" + file)
+            os.unlink(os.path.join(model, DIT))
+            with open(os.path.join(model, "transformer", file), "wb") as f:
+                f.write(b"x")
+            said = self.refusal(model)
+            self.assertIn(file, said)
+            self.assertIn("save_pretrained", said)
 
 
 if __name__ == "__main__":

@@ -65,18 +65,16 @@ Finding CheckpointFault(const std::string& model_dir, const std::string& refusal
   return FaultOf(kCheck, refusal, WayOut(model_dir));
 }
 
-CheckpointView CheckCheckpoint(const Family& family, const std::string& model_dir,
-                               const std::string& model_name, bool random_weights) {
+CheckpointView CheckCheckpoint(const Family& family, const ModelSource& source) {
   ModelDescription model;
-  const absl::Status described =
-      Guard([&] { model = family.Describe(model_dir, model_name, random_weights); });
+  const absl::Status described = Guard([&] { model = family.Describe(source); });
   if (absl::IsUnavailable(described)) {
     return {{{FindingLevel::kFault, kCheck, std::string(described.message()),
               "the disk fails: see dmesg, then try again or copy the checkpoint elsewhere"}},
             std::nullopt};
   }
   if (!described.ok()) {
-    return {{CheckpointFault(model_dir, std::string(described.message()))}, std::nullopt};
+    return {{CheckpointFault(source.model_dir, std::string(described.message()))}, std::nullopt};
   }
   return {
       {{FindingLevel::kOk, kCheck,

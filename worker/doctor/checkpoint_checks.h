@@ -13,11 +13,10 @@ struct CheckpointView {
   std::optional<ModelDescription> model;  // of one that can be served
 };
 
-// Whether the family takes this folder: all its files, shapes, dtypes, the tokenizer. Reads no
-// weights. A refusal is the family's own, with the file's trouble where that is the cause, and what
+// Whether the family takes this folder: all its files, shapes, dtypes, the tokenizer. Reads samples
+// of the weights. A refusal is the family's own, with the file's trouble where that is the cause, and what
 // to do about it.
-CheckpointView CheckCheckpoint(const Family& family, const std::string& model_dir,
-                               const std::string& model_name, bool random_weights);
+CheckpointView CheckCheckpoint(const Family& family, const ModelSource& source);
 
 // The finding for such a refusal.
 Finding CheckpointFault(const std::string& model_dir, const std::string& refusal);

@@ -15,10 +15,19 @@ struct Model;  // model.h
 
 enum class DeviceKind { kCpu, kCuda };
 
+// Which checkpoint to describe, and what of it.
+struct ModelSource {
+  std::string model_dir;
+  std::string model_name;       // empty: the checkpoint's own
+  std::string variant;          // of its weight files ("fp16"); empty: the checkpoint's own
+  bool random_weights = false;  // for benchmarks: the folder needs no weight files
+};
+
 // Where a rank's model goes, and from where.
 struct LoadOptions {
   std::string model_dir;
-  int world_rank = 0;  // rank 0 alone loads what encodes the prompt and the picture
+  std::string variant;  // as ModelSource's
+  int world_rank = 0;   // rank 0 alone loads what encodes the prompt and the picture
   DeviceKind device = DeviceKind::kCpu;
   int device_idx = 0;
   Dtype dtype = Dtype::kFp32;
@@ -41,10 +50,9 @@ class Family {
   virtual ~Family() = default;
 
   // Throws std::invalid_argument on a missing or damaged checkpoint, with the file and what is
-  // wrong with it; where the disk fails, what DescribeFailure calls kIo. Cheap: reads no weights.
-  // model_name: empty for the checkpoint's own.
-  virtual ModelDescription Describe(const std::string& model_dir, const std::string& model_name,
-                                    bool random_weights) const = 0;
+  // wrong with it; where the disk fails, what DescribeFailure calls kIo. Cheap: reads samples of
+  // the weights.
+  virtual ModelDescription Describe(const ModelSource& source) const = 0;
 
   // Loads the weights, on the thread that will compute, inside its DeviceScope and inference mode.
   // Throws as Describe.

@@ -13,7 +13,7 @@ enum class SchedulerKind { kDdim, kDpm };
 // tensor headers). Limits and defaults follow "Models" and "Legal frames" of the contract.
 struct ModelDescription {
   std::string name;
-  std::string digest;  // hex SHA-256 over configs, tokenizer, tensor headers and file sizes
+  std::string digest;  // hex SHA-256 over configurations, tokenizer and samples of each tensor
   int default_frames = 0, default_height = 0, default_width = 0, default_fps = 0, default_steps = 0;
   double default_guidance_scale = 0;
   SchedulerKind default_scheduler = SchedulerKind::kDdim;
@@ -24,6 +24,7 @@ struct ModelDescription {
   bool image_required = false;
   bool fixed_shape = false;           // learned position table
   Dtype stored_dtype = Dtype::kFp32;  // of the transformer's weights
+  bool rotary = false;                // position embeddings; such models leave fp16's range
 };
 
 }  // namespace cogwheel

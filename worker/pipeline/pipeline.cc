@@ -236,6 +236,7 @@ std::unique_ptr<Pipeline> Pipeline::Create(const Family& family, const PipelineO
   SetCpuThreads(options.cpu_threads);
   Failpoint("rank.load");
   const LoadOptions load = {.model_dir = options.model_dir,
+                            .variant = options.variant,
                             .world_rank = options.world_rank,
                             .device = options.device,
                             .device_idx = options.device_idx,

@@ -21,6 +21,7 @@ namespace cogwheel {
 
 struct PipelineOptions {
   std::string model_dir;
+  std::string variant;  // of its weight files; empty: the checkpoint's own
   Mesh mesh;
   int world_rank = 0;  // rank 0 alone loads what encodes prompt and picture
   DeviceKind device = DeviceKind::kCpu;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <filesystem>
 #include <set>
 #include <stdexcept>
 #include <utility>
@@ -63,9 +62,23 @@ static_assert(RowsAreInOrder());
   throw std::invalid_argument(file + " is damaged: " + what);
 }
 
+// What files of this name hold now and then, by their first bytes.
+void RefuseOtherContent(std::string_view start, const std::string& file) {
+  constexpr std::pair<std::string_view, const char*> kOthers[] = {
+      {"version ", "a Git LFS pointer, not the weights; run git lfs pull, or download it again"},
+      {"GGUF", "GGUF under another name, which is not read; take the model's safetensors files"},
+      {"PK\3\4",
+       "PyTorch's pickle format under another name, which can run code when it is opened"},
+      {"<!DOCTYP", "a web page, not the weights; download it again"}};
+  for (const auto& [begin, what] : kOthers) {
+    if (start.starts_with(begin)) throw std::invalid_argument(file + " is " + what);
+  }
+}
+
 // Bytes of the JSON header, whose length the file's first bytes tell.
 uint64_t HeaderBytes(std::string_view start, int64_t file_bytes, const std::string& file) {
   if (start.size() < kLengthBytes) Refuse(file, "it has no header");
+  RefuseOtherContent(start, file);
   uint64_t length = 0;
   std::memcpy(&length, start.data(), kLengthBytes);
   if (length > kMaxHeaderBytes || length > static_cast<uint64_t>(file_bytes) - kLengthBytes) {
@@ -178,57 +191,11 @@ std::map<std::string, TensorEntry> ParseSafetensors(std::string_view start, int6
 
 SafetensorsFile::SafetensorsFile(const std::string& path) : file_(path) {
   const int64_t bytes = file_.bytes();
-  start_.resize(std::min<int64_t>(bytes, kLengthBytes));
-  Read(0, std::as_writable_bytes(std::span(start_)));
-  start_.resize(kLengthBytes + HeaderBytes(start_, bytes, path));
-  Read(0, std::as_writable_bytes(std::span(start_)));
-  tensors_ = ParseSafetensors(start_, bytes, path);
-}
-
-std::string_view SafetensorsFile::header() const {
-  return std::string_view(start_).substr(kLengthBytes);
-}
-
-TensorFolder::TensorFolder(const std::string& folder) : folder_(folder) {
-  for (const char* stem : {"diffusion_pytorch_model", "model"}) {
-    const std::string path = folder + "/" + stem + ".safetensors";
-    if (std::filesystem::exists(path + ".index.json")) {
-      OpenIndex(path + ".index.json");
-      return;
-    }
-    if (std::filesystem::exists(path)) {
-      files_.push_back(std::make_unique<SafetensorsFile>(path));
-      for (const auto& [name, entry] : files_[0]->tensors()) where_[name] = 0;
-      return;
-    }
-  }
-  throw std::invalid_argument(folder +
-                              " holds neither diffusion_pytorch_model.safetensors nor "
-                              "model.safetensors nor an index of one");
-}
-
-void TensorFolder::OpenIndex(const std::string& index_path) {
-  const JsonFields index(ReadSmallFile(index_path), index_path);
-  const JsonFields weight_map = index.Object("weight_map");
-  std::map<std::string, size_t> opened;
-  for (const auto& [name, file] : weight_map.object().items()) {
-    if (!file.is_string()) weight_map.Refuse(name, file, "a file name");
-    const std::string file_name = file.get<std::string>();
-    if (file_name.empty() || file_name.find('/') != std::string::npos) {
-      weight_map.Refuse(name, file, "a file in the same folder");
-    }
-    const auto [slot, is_new] = opened.try_emplace(file_name, files_.size());
-    if (is_new) files_.push_back(std::make_unique<SafetensorsFile>(folder_ + "/" + file_name));
-    where_[name] = slot->second;
-  }
-}
-
-TensorFolder::Found TensorFolder::Find(const std::string& name) const {
-  const auto where = where_.find(name);
-  if (where == where_.end()) return {};
-  const SafetensorsFile& file = *files_[where->second];
-  const auto entry = file.tensors().find(name);
-  return {.entry = entry == file.tensors().end() ? nullptr : &entry->second, .file = &file};
+  std::string start(std::min<int64_t>(bytes, kLengthBytes), '\0');  // length, then header
+  Read(0, std::as_writable_bytes(std::span(start)));
+  start.resize(kLengthBytes + HeaderBytes(start, bytes, path));
+  Read(0, std::as_writable_bytes(std::span(start)));
+  tensors_ = ParseSafetensors(start, bytes, path);
 }
 
 std::string SafetensorsHeader(const std::vector<TensorPlan>& tensors) {

@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -65,38 +64,12 @@ class SafetensorsFile {
 
   const std::string& path() const { return file_.path(); }
   const std::map<std::string, TensorEntry>& tensors() const { return tensors_; }
-  // The JSON header as it stands in the file, for digests.
-  std::string_view header() const;
   // The file's bytes from `offset` on; throws as OpenFile::Read.
   void Read(int64_t offset, std::span<std::byte> into) const { file_.Read(offset, into); }
 
  private:
   OpenFile file_;
-  std::string start_;  // length and header
   std::map<std::string, TensorEntry> tensors_;
-};
-
-// All tensors of a component folder: one file, or the shards that its index names.
-class TensorFolder {
- public:
-  // Looks for diffusion_pytorch_model or model, .safetensors or .safetensors.index.json. Throws as
-  // SafetensorsFile, and std::filesystem::filesystem_error.
-  explicit TensorFolder(const std::string& folder);
-
-  struct Found {
-    const TensorEntry* entry = nullptr;     // null: no such tensor
-    const SafetensorsFile* file = nullptr;  // null: in none of them
-  };
-  Found Find(const std::string& name) const;
-  const std::vector<std::unique_ptr<SafetensorsFile>>& files() const { return files_; }
-  const std::string& folder() const { return folder_; }
-
- private:
-  void OpenIndex(const std::string& index_path);
-
-  std::string folder_;
-  std::vector<std::unique_ptr<SafetensorsFile>> files_;
-  std::map<std::string, size_t> where_;  // tensor name -> files_ index
 };
 
 // Header of a file that will hold these tensors one after the other; the data follow it.

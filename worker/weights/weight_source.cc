@@ -56,11 +56,7 @@ at::Tensor RandomWeights::Load(const std::string& name, at::IntArrayRef shape, a
 
 at::Tensor WeightFiles::Load(const std::string& name, at::IntArrayRef shape, at::Device device,
                              at::ScalarType dtype) const {
-  const auto [entry, file] = folder_.Find(name);
-  if (entry == nullptr) {
-    const std::string& where = file == nullptr ? folder_.folder() : file->path();
-    throw std::invalid_argument(where + ": tensor " + name + " is missing");
-  }
+  const auto [entry, file] = folder_.At(name);
   if (at::IntArrayRef(entry->shape) != shape) {
     std::ostringstream message;
     message << file->path() << ": tensor " << name << " has shape " << at::IntArrayRef(entry->shape)

@@ -10,6 +10,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "worker/weights/safetensors.h"
+#include "worker/weights/tensor_folder.h"
 #include "worker/weights/weight_reader.h"
 
 namespace cogwheel {
@@ -38,11 +39,12 @@ class WeightSource {
 class WeightFiles final : public WeightSource {
  public:
   // `read_bytes` rises while files are read, on any thread.
-  explicit WeightFiles(const std::string& folder, std::shared_ptr<std::atomic<int64_t>> read_bytes =
-                                                      std::make_shared<std::atomic<int64_t>>(0))
-      : folder_(folder), reader_(std::make_unique<WeightReader>(std::move(read_bytes))) {}
+  explicit WeightFiles(
+      const ComponentFolder& component,
+      std::shared_ptr<std::atomic<int64_t>> read_bytes = std::make_shared<std::atomic<int64_t>>(0))
+      : folder_(component), reader_(std::make_unique<WeightReader>(std::move(read_bytes))) {}
 
-  bool Has(const std::string& name) const override { return folder_.Find(name).entry != nullptr; }
+  bool Has(const std::string& name) const override { return folder_.Find(name) != nullptr; }
   at::Tensor Load(const std::string& name, at::IntArrayRef shape, at::Device device,
                   at::ScalarType dtype) const override;
 

@@ -65,6 +65,21 @@ TEST(SettingsTest, AModelsNameCanBeShown) {
   }
 }
 
+// The published 5b models leave the range of fp16, whatever their files hold.
+TEST(SettingsTest, Fp16IsNeverTheDefaultOfARotaryModel) {
+  const auto on_gpu = [](Dtype stored, bool rotary) {
+    return DefaultDtype(DeviceKind::kCuda, {.stored_dtype = stored, .rotary = rotary});
+  };
+  for (const Dtype stored : {Dtype::kFp16, Dtype::kBf16, Dtype::kFp32}) {
+    EXPECT_EQ(on_gpu(stored, /*rotary=*/true), Dtype::kBf16);
+    EXPECT_EQ(on_gpu(stored, /*rotary=*/false), stored);
+    EXPECT_EQ(DefaultDtype(DeviceKind::kCpu, {.stored_dtype = stored, .rotary = true}),
+              Dtype::kFp32);
+    EXPECT_EQ(CheckDtypeFits(Dtype::kFp16, {.stored_dtype = stored, .rotary = true}).ok(),
+              stored != Dtype::kBf16);
+  }
+}
+
 TEST(SettingsTest, APeakIsAboveZero) {
   config::v1::WorkerConfig config;
   config.set_model("m");

@@ -1,4 +1,5 @@
 #include "worker/pipeline/decode.h"
+#include "worker/families/cogvideox/components.h"
 
 #include <chrono>
 #include <cstring>
@@ -25,8 +26,9 @@ struct GoldenVae {
     at::set_num_threads(1);
     TemporaryFolder folder;
     BuildCheckpoint(checkpoint, folder.path());
-    vae = Vae::Load(ReadCheckpointConfigs(folder.path()).vae, WeightFiles(folder.path() + "/vae"),
-                    at::kCPU, at::kFloat, /*with_encoder=*/false);
+    vae = Vae::Load(ReadCheckpointConfigs(folder.path()).vae,
+                    WeightFiles(ComponentOf(folder.path(), "vae")), at::kCPU, at::kFloat,
+                    /*with_encoder=*/false);
   }
   std::unique_ptr<Vae> vae;
 };

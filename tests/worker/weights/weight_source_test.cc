@@ -50,7 +50,7 @@ class WeightsFile : public testing::Test {
 };
 
 TEST_F(WeightsFile, LoadConvertsEveryStoredDtype) {
-  const WeightFiles weights(folder_.path());
+  const WeightFiles weights({folder_.path()});
   EXPECT_TRUE(at::equal(weights.Load("f32", {2, 3}, at::kCPU, at::kFloat), values_));
   EXPECT_TRUE(at::equal(weights.Load("f16", {2, 3}, at::kCPU, at::kFloat),
                         values_.to(at::kHalf).to(at::kFloat)));
@@ -77,7 +77,7 @@ TEST_F(WeightsFile, LoadConvertsWhateverHoldsWeights) {
   bytes += std::string("\x3c\xbd\x01\x7b", 4);  // 1, -1.25, the smallest 2^-16, the largest 57344
   const TemporaryFolder folder;
   std::ofstream(folder.path() + "/diffusion_pytorch_model.safetensors", std::ios::binary) << bytes;
-  const WeightFiles weights(folder.path());
+  const WeightFiles weights({folder.path()});
   const auto load = [&](const char* name, int64_t count, at::ScalarType dtype) {
     return weights.Load(name, {count}, at::kCPU, dtype).to(at::kDouble);
   };
@@ -100,7 +100,7 @@ TEST_F(WeightsFile, DtypesThatHoldNoWeightsAreRefusedByNameWhereTheyAreNeeded) {
     std::ofstream(folder.path() + "/diffusion_pytorch_model.safetensors", std::ios::binary)
         << SafetensorsHeader({{"w", dtype, {2}}, {"f32", TensorDtype::kF32, {1}}}) +
                std::string(2 * ElementBits(dtype) / 8, '\0') + std::string(4, '\0');
-    const WeightFiles weights(folder.path());
+    const WeightFiles weights({folder.path()});
     EXPECT_EQ(weights.Load("f32", {1}, at::kCPU, at::kFloat).item<float>(), 0);
     for (const at::Device device : {at::kCPU, at::kMeta}) {  // before anything is read, too
       EXPECT_THAT([&] { weights.Load("w", {2}, device, at::kFloat); },
@@ -112,7 +112,7 @@ TEST_F(WeightsFile, DtypesThatHoldNoWeightsAreRefusedByNameWhereTheyAreNeeded) {
 }
 
 TEST_F(WeightsFile, ErrorsNameFileTensorAndShapes) {
-  const WeightFiles weights(folder_.path());
+  const WeightFiles weights({folder_.path()});
   EXPECT_THAT(
       [&] {
         weights.Load("f32", {3, 2}, at::kCPU, at::kFloat);
@@ -150,7 +150,7 @@ TEST(WeightsTest, LoadsManyTensorsOfAnySizeOnSeveralThreads) {
   file.close();
   SetCpuThreads(3);
   const auto read_bytes = std::make_shared<std::atomic<int64_t>>(0);
-  const WeightFiles weights(folder.path(), read_bytes);
+  const WeightFiles weights({folder.path(), Saver::kTransformers}, read_bytes);
   for (size_t i = 0; i < plans.size(); ++i) {
     const at::Tensor loaded =
         weights.Load(plans[i].name, plans[i].shape, at::kCPU, *WeightTypeOf(plans[i].dtype));
@@ -160,7 +160,7 @@ TEST(WeightsTest, LoadsManyTensorsOfAnySizeOnSeveralThreads) {
 }
 
 TEST_F(WeightsFile, AFileCutOffWhileItLoadsIsAnErrorThatNamesIt) {
-  const WeightFiles weights(folder_.path());
+  const WeightFiles weights({folder_.path()});
   const std::string path = folder_.path() + "/diffusion_pytorch_model.safetensors";
   std::filesystem::resize_file(path, std::filesystem::file_size(path) - 1);
   EXPECT_TRUE(at::equal(weights.Load("f32", {2, 3}, at::kCPU, at::kFloat), values_));

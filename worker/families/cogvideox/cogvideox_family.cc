@@ -2,6 +2,7 @@
 
 #include "base/stopwatch.h"
 #include "worker/device/device.h"
+#include "worker/families/cogvideox/components.h"
 #include "worker/families/cogvideox/config.h"
 #include "worker/families/cogvideox/describe_model.h"
 #include "worker/families/cogvideox/preview_map.h"
@@ -16,14 +17,15 @@ namespace {
 
 // Calls load(weights) for a component's folder and notes what it took.
 template <typename Load>
-void LoadComponent(const std::string& component, const LoadOptions& options, const Load& load,
+void LoadComponent(const std::string& component, const LoadOptions& options,
+                   const std::string& variant, const Load& load,
                    std::vector<ComponentLoad>& loads) {
   Stopwatch watch;
   const int64_t before = *options.read_bytes;
   if (options.random_weights) {
     load(RandomWeights(options.read_bytes));
   } else {
-    load(WeightFiles(options.model_dir + "/" + component, options.read_bytes));
+    load(WeightFiles(ComponentOf(options.model_dir, component, variant), options.read_bytes));
   }
   WaitFor(DeviceOf(options));
   loads.push_back({component, *options.read_bytes - before, watch.Lap()});
@@ -31,9 +33,8 @@ void LoadComponent(const std::string& component, const LoadOptions& options, con
 
 class CogVideoX final : public Family {
  public:
-  ModelDescription Describe(const std::string& model_dir, const std::string& model_name,
-                            bool random_weights) const override {
-    return DescribeCogVideoX(model_dir, model_name, random_weights);
+  ModelDescription Describe(const ModelSource& source) const override {
+    return DescribeCogVideoX(source);
   }
   std::unique_ptr<Model> Load(const LoadOptions& options) const override;
 };
@@ -47,8 +48,9 @@ std::unique_ptr<Model> CogVideoX::Load(const LoadOptions& options) const {
   model->scheduler = configs.scheduler;
   model->preview = MakePreviewMap(configs.cogwheel.preview, configs.vae.latent_channels);
   model->takes_picture = configs.model_index.image_to_video();
+  const std::string variant = options.variant.empty() ? configs.cogwheel.variant : options.variant;
   const auto load = [&](const std::string& component, const auto& with) {
-    LoadComponent(component, options, with, model->loads);
+    LoadComponent(component, options, variant, with, model->loads);
   };
   load("transformer", [&](const WeightSource& weights) {
     model->denoiser = Transformer::Load(configs.transformer, weights, device, dtype);

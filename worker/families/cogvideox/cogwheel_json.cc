@@ -35,6 +35,7 @@ CogwheelJson ParseCogwheelJson(const std::string& text, const std::string& file)
   json.Read("name", config.name);
   Require(!config.name || IsPlainName(*config.name), json, "name",
           "1 to 128 bytes without control characters");
+  json.Read("variant", config.variant);
   const JsonFields defaults = json.Object("defaults");
   defaults.Read("steps", config.steps, {1, 200});
   defaults.Read("fps", config.fps, {1, 120});

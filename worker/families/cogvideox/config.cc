@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "worker/families/cogvideox/config_fields.h"
+#include "worker/weights/component_files.h"
 #include "worker/weights/json_fields.h"
 #include "worker/weights/open_file.h"
 
@@ -36,6 +37,16 @@ std::string CheckComponent(const JsonFields& json, const char* component,
   json.Refuse(component, pair, expected + "]");
 }
 
+void RefuseQuantised(const JsonFields& json) {
+  if (json.At("quantization_config").is_null()) return;
+  std::string method = "unknown";
+  json.Object("quantization_config").Read("quant_method", method);
+  throw std::invalid_argument(json.file() + ": quantization_config says quant_method \"" +
+                              PrintableName(method) +
+                              "\"; quantised models are not read: take the original's files, or "
+                              "dequantize() it before saving");
+}
+
 void CheckArchitecture(const JsonFields& json, const TransformerConfig& c) {
   RequireOnly(json, "activation_fn", "gelu-approximate");
   RequireOnly(json, "timestep_activation_fn", "silu");
@@ -47,7 +58,14 @@ void CheckArchitecture(const JsonFields& json, const TransformerConfig& c) {
   RequireOnly(json, "_class_name", "CogVideoXTransformer3DModel");
   // The reference heeds patch_bias in 1.0 checkpoints only.
   if (!c.patch_size_t) RequireOnly(json, "patch_bias", true);
-  Require(c.attention_head_dim % 16 == 0, json, "attention_head_dim", "a multiple of 16");
+  if (c.use_rotary_positional_embeddings) {
+    Require(c.attention_head_dim % 16 == 0, json, "attention_head_dim",
+            "a multiple of 16 with rotary embeddings");
+  } else {
+    Require(
+        c.width() % 16 == 0, json, "attention_head_dim",
+        "times num_attention_heads " + std::to_string(c.num_attention_heads) + " a multiple of 16");
+  }
   Require(c.sample_height % 2 == 0, json, "sample_height", "an even number");
   Require(c.sample_width % 2 == 0, json, "sample_width", "an even number");
   Require(c.time_embed_dim % 2 == 0, json, "time_embed_dim", "an even number");
@@ -84,9 +102,10 @@ void CheckFit(const CheckpointConfigs& configs, const std::string& dir) {
 
 TransformerConfig ParseTransformerConfig(const std::string& text, const std::string& file) {
   const JsonFields json(text, file);
+  RefuseQuantised(json);
   TransformerConfig c;
   json.Read("num_attention_heads", c.num_attention_heads, kHeads);
-  json.Read("attention_head_dim", c.attention_head_dim, {16, 256});
+  json.Read("attention_head_dim", c.attention_head_dim, {1, 256});
   json.Read("num_layers", c.num_layers, kLayers);
   json.Read("in_channels", c.in_channels, kChannels);
   json.Read("out_channels", c.out_channels, kChannels);
@@ -110,6 +129,7 @@ TransformerConfig ParseTransformerConfig(const std::string& text, const std::str
 
 VaeConfig ParseVaeConfig(const std::string& text, const std::string& file) {
   const JsonFields json(text, file);
+  RefuseQuantised(json);
   VaeConfig c;
   json.Read("in_channels", c.in_channels, {3, 3});
   json.Read("out_channels", c.out_channels, {3, 3});
@@ -148,6 +168,8 @@ VaeConfig ParseVaeConfig(const std::string& text, const std::string& file) {
 
 TextEncoderConfig ParseTextEncoderConfig(const std::string& text, const std::string& file) {
   const JsonFields json(text, file);
+  RefuseQuantised(json);
+  RequireOnly(json, "transformers_weights", nullptr);  // names another file
   TextEncoderConfig c;
   json.Read("vocab_size", c.vocab_size, {2, 1 << 22});
   json.Read("d_model", c.d_model, kWidth);
@@ -231,6 +253,10 @@ CheckpointConfigs ReadCheckpointConfigs(const std::string& model_dir) {
     const std::string path = model_dir + "/" + name;
     return parser(ReadSmallFile(path), path);
   };
+  if (!std::filesystem::exists(model_dir + "/model_index.json")) {
+    throw std::invalid_argument(model_dir + "/model_index.json is missing" +
+                                WhatFolderIs(model_dir));
+  }
   CheckpointConfigs configs;
   configs.model_index = parse(ParseModelIndex, "model_index.json");
   configs.transformer = parse(ParseTransformerConfig, "transformer/config.json");

@@ -99,6 +99,7 @@ struct CogwheelJson {
     std::vector<double> bias;                 // [3]
   };
   std::optional<std::string> name;
+  std::string variant;  // of the weight files; empty: the plain ones
   std::optional<int64_t> steps, fps, frames, height, width;
   std::optional<double> guidance_scale;
   std::optional<std::string> scheduler;  // "ddim" | "dpm"

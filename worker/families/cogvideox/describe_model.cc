@@ -1,76 +1,30 @@
 #include "worker/families/cogvideox/describe_model.h"
 
 #include <algorithm>
-#include <array>
-#include <filesystem>
-#include <span>
+#include <memory>
 #include <stdexcept>
 #include <string>
-#include <vector>
 
 #include "base/model_path.h"
-#include "base/sha256.h"
 #include "proto/contract/utf8.h"
+#include "worker/families/cogvideox/checkpoint_digest.h"
+#include "worker/families/cogvideox/components.h"
 #include "worker/families/cogvideox/config.h"
 #include "worker/families/cogvideox/prompt_encoder.h"
 #include "worker/families/cogvideox/transformer.h"
 #include "worker/families/cogvideox/vae.h"
 #include "worker/weights/json_fields.h"
-#include "worker/weights/open_file.h"
-#include "worker/weights/safetensors.h"
+#include "worker/weights/tensor_folder.h"
 #include "worker/weights/weight_source.h"
 
 namespace cogwheel {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr int kSideMultiple = 16;  // patch 2 x 8 pixels a latent
 constexpr int kDefaultSteps = 50;
 constexpr double kDefaultGuidanceScale = 6;
 constexpr int kMaxSteps = 200;
 constexpr size_t kMaxNameBytes = 128;
-
-void AddFile(Sha256& sha, const fs::path& path) {
-  const OpenFile file(path.string());
-  sha.Update(path.filename().string() + "\n");
-  std::array<char, 65536> buffer;
-  int64_t offset = 0;
-  while (const size_t got = file.ReadSome(offset, std::as_writable_bytes(std::span(buffer)))) {
-    sha.Update(std::string_view(buffer.data(), got));
-    offset += static_cast<int64_t>(got);
-  }
-}
-
-// The digest names the model without reading its weights: configs, tokenizer, tensor headers and
-// file sizes. Opening the tensor files checks their headers.
-std::string Digest(const std::string& model_dir, bool random_weights) {
-  const fs::path dir(model_dir);
-  std::vector<fs::path> paths;
-  for (const char* part : {"", "scheduler", "text_encoder", "tokenizer", "transformer", "vae"}) {
-    for (const fs::directory_entry& entry : fs::directory_iterator(dir / part)) {
-      const std::string extension = entry.path().extension();
-      if (entry.is_regular_file() && (extension == ".json" || extension == ".model")) {
-        paths.push_back(entry.path());
-      }
-    }
-  }
-  std::sort(paths.begin(), paths.end());
-  Sha256 sha;
-  for (const fs::path& path : paths) AddFile(sha, path);
-  if (random_weights) {
-    sha.Update("random weights");
-    return sha.HexDigest();
-  }
-  for (const char* part : {"text_encoder", "transformer", "vae"}) {
-    const TensorFolder folder((dir / part).string());
-    for (const auto& file : folder.files()) {
-      sha.Update(std::to_string(fs::file_size(file->path())) + "\n");
-      sha.Update(file->header());
-    }
-  }
-  return sha.HexDigest();
-}
 
 // Of a checkpoint that brings none: its folder's, cut to what a name may have.
 std::string FolderName(const std::string& model_dir) {
@@ -87,22 +41,21 @@ int RoundDown(int64_t value, int multiple) { return static_cast<int>(value / mul
 
 // Every tensor that a rank will load is there with its shape, and the tokenizer works. On the meta
 // device nothing is copied, so this reads headers only.
-void CheckComponents(const std::string& model_dir, const CheckpointConfigs& configs,
-                     bool random_weights) {
+void CheckComponents(const ModelSource& source, const CheckpointConfigs& configs) {
   const at::Device nowhere(at::kMeta);
   const auto weights = [&](const char* part) -> std::unique_ptr<WeightSource> {
-    if (random_weights) return std::make_unique<RandomWeights>();
-    return std::make_unique<WeightFiles>(model_dir + part);
+    if (source.random_weights) return std::make_unique<RandomWeights>();
+    return std::make_unique<WeightFiles>(ComponentOf(source.model_dir, part, source.variant));
   };
-  Transformer::Load(configs.transformer, *weights("/transformer"), nowhere, at::kFloat);
-  Vae::Load(configs.vae, *weights("/vae"), nowhere, at::kFloat,
+  Transformer::Load(configs.transformer, *weights("transformer"), nowhere, at::kFloat);
+  Vae::Load(configs.vae, *weights("vae"), nowhere, at::kFloat,
             /*with_encoder=*/configs.model_index.image_to_video());
-  T5PromptEncoder(model_dir, configs, *weights("/text_encoder"), nowhere, at::kFloat);
+  T5PromptEncoder(source.model_dir, configs, *weights("text_encoder"), nowhere, at::kFloat);
 }
 
-Dtype StoredDtype(const std::string& model_dir) {
-  const TensorFolder folder(model_dir + "/transformer");
-  switch (folder.Find("patch_embed.proj.weight").entry->dtype) {
+Dtype StoredDtype(const ModelSource& source) {
+  const TensorFolder folder(ComponentOf(source.model_dir, "transformer", source.variant));
+  switch (folder.At("patch_embed.proj.weight").entry->dtype) {
     case TensorDtype::kBf16:
     case TensorDtype::kF8E4m3:  // both hold all of the 8-bit ones; fp16 has not bf16's range
     case TensorDtype::kF8E5m2:
@@ -178,19 +131,22 @@ void SetDefaults(const CheckpointConfigs& configs, ModelDescription& model) {
 
 }  // namespace
 
-ModelDescription DescribeCogVideoX(const std::string& model_dir, const std::string& model_name,
-                                   bool random_weights) {
-  const CheckpointConfigs configs = ReadCheckpointConfigs(model_dir);
+ModelDescription DescribeCogVideoX(const ModelSource& asked) {
+  const CheckpointConfigs configs = ReadCheckpointConfigs(asked.model_dir);
+  ModelSource source = asked;
+  if (source.variant.empty()) source.variant = configs.cogwheel.variant;
   ModelDescription model;
-  model.name = !model_name.empty()                 ? model_name
+  model.name = !source.model_name.empty()          ? source.model_name
                : configs.cogwheel.name.has_value() ? *configs.cogwheel.name
-                                                   : FolderName(model_dir);
+                                                   : FolderName(source.model_dir);
   model.image_required = configs.model_index.image_to_video();
+  model.rotary = configs.transformer.use_rotary_positional_embeddings;
   SetLimits(configs.transformer, configs.cogwheel, model);
   SetDefaults(configs, model);
-  CheckComponents(model_dir, configs, random_weights);
-  if (!random_weights) model.stored_dtype = StoredDtype(model_dir);
-  model.digest = Digest(model_dir, random_weights);
+  if (!source.random_weights) CheckVariant(source.model_dir, source.variant);
+  CheckComponents(source, configs);
+  if (!source.random_weights) model.stored_dtype = StoredDtype(source);
+  model.digest = CheckpointDigest(source.model_dir, source.variant, source.random_weights);
   return model;
 }
 

@@ -1,13 +1,10 @@
 #pragma once
 
-#include <string>
-
-#include "worker/families/model_description.h"
+#include "worker/families/family.h"
 
 namespace cogwheel {
 
 // Family::Describe of CogVideoX.
-ModelDescription DescribeCogVideoX(const std::string& model_dir, const std::string& model_name,
-                                   bool random_weights);
+ModelDescription DescribeCogVideoX(const ModelSource& source);
 
 }  // namespace cogwheel

@@ -55,6 +55,15 @@ TEST(TransformerConfig, ReadsWhatIsThereAndIgnoresUnknownKeys) {
   EXPECT_TRUE(config.use_rotary_positional_embeddings);
 }
 
+// diffusers' own dummies: heads of 8 with the sin-cos table, which asks for their sum alone.
+TEST(TransformerConfig, WithoutRotaryEmbeddingsOnlyTheWidthCounts) {
+  for (const auto& [heads, dim] : {std::pair{4, 8}, {2, 8}, {16, 1}, {4, 12}, {16, 5}}) {
+    const std::string text = R"({"num_attention_heads": )" + std::to_string(heads) +
+                             R"(, "attention_head_dim": )" + std::to_string(dim) + "}";
+    EXPECT_EQ(ParseTransformerConfig(text, "f").width(), heads * dim);
+  }
+}
+
 TEST(TransformerConfig, RefusesWrongTypesAndRanges) {
   const auto refused = [](const char* text, const char* key, const char* value) {
     ExpectRefused(ParseTransformerConfig, text, key, value);
@@ -66,7 +75,15 @@ TEST(TransformerConfig, RefusesWrongTypesAndRanges) {
   refused(R"({"num_layers": "30"})", "num_layers", "\"30\"");
   refused(R"({"num_layers": 2.5})", "num_layers", "2.5");
   refused(R"({"num_layers": [30]})", "num_layers", "[30]");
-  refused(R"({"attention_head_dim": 24})", "attention_head_dim", "24");
+  refused(R"({"attention_head_dim": 24, "use_rotary_positional_embeddings": true})",
+          "attention_head_dim", "24");
+  refused(R"({"attention_head_dim": 8, "use_rotary_positional_embeddings": true})",
+          "attention_head_dim", "multiple of 16");
+  refused(R"({"attention_head_dim": 8, "num_attention_heads": 3})", "attention_head_dim",
+          "num_attention_heads 3");
+  refused(R"({"attention_head_dim": 0})", "attention_head_dim", "0");
+  refused(R"({"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": true}})",
+          "quantization_config", "bitsandbytes");
   refused(R"({"sample_height": 61})", "sample_height", "61");
   refused(R"({"patch_size": 4})", "patch_size", "4");
   refused(R"({"patch_size_t": 3})", "patch_size_t", "3");

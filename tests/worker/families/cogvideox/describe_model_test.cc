@@ -19,7 +19,7 @@ nlohmann::json ReadJson(const fs::path& path) {
 }
 
 ModelDescription DescribeModel(const std::string& model_dir, const std::string& model_name) {
-  return CogVideoXFamily()->Describe(model_dir, model_name, /*random_weights=*/false);
+  return CogVideoXFamily()->Describe({.model_dir = model_dir, .model_name = model_name});
 }
 
 // A golden checkpoint whose JSON files a test edits.
@@ -32,6 +32,7 @@ class DescribeModelTest : public testing::Test {
     content.merge_patch(patch);
     std::ofstream(path) << content.dump();
   }
+  std::string DigestOf() { return DescribeModel(folder_.path(), "").digest; }
   std::string ErrorOf() {
     try {
       DescribeModel(folder_.path(), "");
@@ -150,6 +151,126 @@ TEST_F(DescribeModelTest, DigestNamesTheModel) {
   EXPECT_EQ(DescribeModel(folder_.path(), "other name").digest, digest);
   Edit("scheduler/scheduler_config.json", {{"snr_shift_scale", 2.0}});
   EXPECT_NE(DescribeModel(folder_.path(), "").digest, digest);
+}
+
+// Of cogwheel.json what changes a job: not its name, not the preview, not the spelling.
+TEST_F(DescribeModelTest, DigestTakesOfItsOwnFileWhatCounts) {
+  Build("t2v-rope");
+  const std::string digest = DigestOf();
+  Edit("cogwheel.json", {{"name", "a name"}});
+  EXPECT_EQ(DigestOf(), digest);
+  Edit("cogwheel.json", {{"defaults", {{"steps", 7}}}});
+  const std::string with_steps = DigestOf();
+  EXPECT_NE(with_steps, digest);
+  std::ofstream(folder_.path() + "/cogwheel.json") << "{ \"defaults\" :\n{\"steps\": 7} }";
+  EXPECT_EQ(DigestOf(), with_steps);
+  Edit("cogwheel.json", {{"limits", {{"max_steps", 9}}}});
+  EXPECT_NE(DigestOf(), with_steps);
+}
+
+// The first, middle and last 64 KiB of a tensor of four times that; all of a small one.
+TEST_F(DescribeModelTest, DigestSamplesEachTensor) {
+  Build("t2v-rope");
+  const std::string path = folder_.path() + "/transformer/diffusion_pytorch_model.safetensors";
+  constexpr int64_t kSample = 64 * 1024;
+  const auto set = [&](int64_t at, int value) {
+    EditTensors(path, [&](auto& tensors) {
+      if (!tensors.contains("extra")) {
+        tensors["extra"] = at::zeros({4 * kSample}, at::TensorOptions(at::kByte));
+      }
+      tensors.at("extra")[at] = value;
+    });
+    return DigestOf();
+  };
+  const std::string digest = set(0, 0);
+  for (const int64_t at : {int64_t{0}, kSample - 1, kSample * 3 / 2, kSample * 5 / 2 - 1,
+                           3 * kSample, 4 * kSample - 1}) {
+    EXPECT_NE(set(at, 1), digest) << at;
+    EXPECT_EQ(set(at, 0), digest) << at;
+  }
+  EXPECT_EQ(set(kSample + 1, 1), digest);  // what no sample covers
+  EditTensors(path, [](auto& tensors) { tensors.at("proj_out.bias")[1].add_(0.5); });
+  EXPECT_NE(DigestOf(), digest);
+  EditTensors(path, [](auto& tensors) {
+    tensors.at("proj_out.bias")[1].sub_(0.5);
+    tensors["extra"] = tensors.at("extra").view({2, 2 * kSample});
+  });
+  EXPECT_NE(DigestOf(), digest);  // the shape
+}
+
+TEST_F(DescribeModelTest, DigestIsThatOfTheTensorsNotOfTheirFiles) {
+  Build("t2v-rope");
+  const std::string digest = DigestOf();
+  const fs::path transformer = fs::path(folder_.path()) / "transformer";
+  const fs::path file = transformer / "diffusion_pytorch_model.safetensors";
+  nlohmann::json map;
+  for (const int shard : {1, 2}) {
+    const std::string name = "shard-" + std::to_string(shard) + ".safetensors";
+    fs::copy_file(file, transformer / name);
+    EditTensors(transformer / name, [&](auto& tensors) {
+      std::erase_if(tensors, [&](const auto& tensor) {
+        return (std::hash<std::string>{}(tensor.first) % 2 == 0) == (shard == 1);
+      });
+      for (const auto& [tensor, values] : tensors) map[tensor] = name;
+    });
+  }
+  fs::remove(file);
+  std::ofstream(file.string() + ".index.json") << nlohmann::json{{"weight_map", map}}.dump();
+  EXPECT_EQ(DigestOf(), digest);
+  fs::create_directory(fs::path(folder_.path()) / "adapters");
+  std::ofstream(folder_.path() + "/adapters/a.safetensors") << "x";
+  std::ofstream(folder_.path() + "/README.md") << "x";
+  EXPECT_EQ(DigestOf(), digest);
+}
+
+TEST_F(DescribeModelTest, AVariantIsChosenByItsNameOrByTheCheckpoint) {
+  Build("t2v-rope");
+  const std::string digest = DigestOf();
+  const fs::path transformer = fs::path(folder_.path()) / "transformer";
+  fs::rename(transformer / "diffusion_pytorch_model.safetensors",
+             transformer / "diffusion_pytorch_model.fp16.safetensors");
+  EXPECT_NE(ErrorOf().find("diffusion_pytorch_model.fp16.safetensors: choose it with --variant "
+                           "fp16"),
+            std::string::npos)
+      << ErrorOf();
+  const auto describe = [&](const std::string& variant) {
+    return CogVideoXFamily()->Describe({.model_dir = folder_.path(), .variant = variant});
+  };
+  EXPECT_EQ(describe("fp16").digest, digest);  // VAE and text encoder: the plain ones
+  Edit("cogwheel.json", {{"variant", "fp16"}});
+  EXPECT_EQ(DigestOf(), digest);
+  fs::copy_file(transformer / "diffusion_pytorch_model.fp16.safetensors",
+                transformer / "diffusion_pytorch_model.safetensors");
+  EditTensors(transformer / "diffusion_pytorch_model.safetensors",
+              [](auto& tensors) { tensors.at("proj_out.bias").add_(1); });
+  EXPECT_EQ(DigestOf(), digest);
+  try {
+    describe("bf16");
+    FAIL();
+  } catch (const std::invalid_argument& error) {
+    EXPECT_NE(std::string(error.what()).find("there is fp16"), std::string::npos) << error.what();
+  }
+}
+
+TEST_F(DescribeModelTest, QuantisedAndUnfusedCheckpointsAreNamed) {
+  Build("t2v-rope");
+  Edit("text_encoder/config.json", {{"quantization_config", {{"quant_method", "torchao"}}}});
+  EXPECT_NE(ErrorOf().find("quant_method \"torchao\""), std::string::npos) << ErrorOf();
+  Edit("text_encoder/config.json", {{"quantization_config", nullptr}});
+  EditTensors(folder_.path() + "/vae/diffusion_pytorch_model.safetensors", [](auto& tensors) {
+    std::map<std::string, at::Tensor> prefixed;
+    for (const auto& [name, values] : tensors) prefixed["module." + name] = values;
+    tensors = prefixed;
+  });
+  EXPECT_EQ(ErrorOf(), "");
+  EditTensors(folder_.path() + "/transformer/diffusion_pytorch_model.safetensors",
+              [](auto& tensors) {
+                auto node = tensors.extract("transformer_blocks.0.attn1.to_q.weight");
+                node.key() = "transformer_blocks.0.attn1.to_q.base_layer.weight";
+                tensors.insert(std::move(node));
+              });
+  EXPECT_NE(ErrorOf().find("to_q.base_layer.weight belongs to a LoRA"), std::string::npos)
+      << ErrorOf();
 }
 
 // Even where spiece.model is the one that is read.

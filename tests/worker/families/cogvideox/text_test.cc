@@ -16,6 +16,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/checkpoint_builder.h"
+#include "worker/families/cogvideox/components.h"
 #include "worker/families/cogvideox/prompt_encoder.h"
 #include "worker/families/cogvideox/text_encoder.h"
 #include "worker/families/cogvideox/tokenizer.h"
@@ -173,8 +174,9 @@ TEST(TextEncoderTest, EmbeddingsEqualTheReference) {
     const SafetensorsFile file(GoldenPath(item["file"].get<std::string>()));
     const at::Tensor expected = ReadTensor(file, "text");
     const auto tokenizer = Tokenizer::Load(folder.path() + "/tokenizer", configs.tokenizer);
-    const TextEncoder encoder(configs.text_encoder, WeightFiles(folder.path() + "/text_encoder"),
-                              at::kCPU, at::kFloat);
+    const TextEncoder encoder(configs.text_encoder,
+                              WeightFiles(ComponentOf(folder.path(), "text_encoder")), at::kCPU,
+                              at::kFloat);
     const at::Tensor embedded =
         encoder.Encode(tokenizer->Encode(item["prompt"], static_cast<int>(expected.size(1))));
     ASSERT_EQ(embedded.sizes(), expected.sizes());
@@ -189,7 +191,7 @@ TEST(TextEncoderTest, Fp16SurvivesLargeFeedForwards) {
   BuildCheckpoint("t2v-rope", folder.path());
   const TextEncoderConfig config = ReadCheckpointConfigs(folder.path()).text_encoder;
   ScaleWeights(folder.path() + "/text_encoder/model.safetensors", "DenseReluDense.wo", 1e6);
-  const WeightFiles weights(folder.path() + "/text_encoder");
+  const WeightFiles weights(ComponentOf(folder.path(), "text_encoder"));
   const std::vector<int64_t> ids = {5, 40, 17, 99, 3, 1, 0, 0};
   const at::Tensor expected = TextEncoder(config, weights, at::kCPU, at::kFloat).Encode(ids);
   const at::Tensor half = TextEncoder(config, weights, at::kCPU, at::kHalf).Encode(ids);
@@ -202,8 +204,8 @@ TEST(TextEncoderTest, AnIdOutsideOfTheVocabularyIsRefused) {
   const TemporaryFolder folder;
   BuildCheckpoint("t2v-rope", folder.path());
   const TextEncoderConfig config = ReadCheckpointConfigs(folder.path()).text_encoder;
-  const TextEncoder encoder(config, WeightFiles(folder.path() + "/text_encoder"), at::kCPU,
-                            at::kFloat);
+  const TextEncoder encoder(config, WeightFiles(ComponentOf(folder.path(), "text_encoder")),
+                            at::kCPU, at::kFloat);
   EXPECT_THROW(encoder.Encode({config.vocab_size}), std::invalid_argument);
 }
 

@@ -1,5 +1,6 @@
 // The transformer against one recorded forward of the reference for each variant.
 #include "worker/families/cogvideox/transformer.h"
+#include "worker/families/cogvideox/components.h"
 
 #include <chrono>
 #include <cmath>
@@ -66,7 +67,7 @@ struct Model {
   explicit Model(const std::string& checkpoint, at::ScalarType dtype = at::kFloat) {
     BuildCheckpoint(checkpoint, folder.path());
     config = ReadCheckpointConfigs(folder.path()).transformer;
-    const WeightFiles weights(folder.path() + "/transformer");
+    const WeightFiles weights(ComponentOf(folder.path(), "transformer"));
     transformer = Transformer::Load(config, weights, at::kCPU, dtype);
   }
   TemporaryFolder folder;

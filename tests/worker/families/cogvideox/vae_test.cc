@@ -1,5 +1,6 @@
 // The VAE against recorded runs of the reference: every chunk length, tiles, both directions.
 #include "worker/families/cogvideox/vae.h"
+#include "worker/families/cogvideox/components.h"
 
 #include <cmath>
 #include <cstring>
@@ -45,7 +46,7 @@ std::string ReadBytes(const std::string& path) {
 std::unique_ptr<Vae> LoadVae(const std::string& checkpoint, const TemporaryFolder& folder) {
   BuildCheckpoint(checkpoint, folder.path());
   const VaeConfig config = ReadCheckpointConfigs(folder.path()).vae;
-  return Vae::Load(config, WeightFiles(folder.path() + "/vae"), at::kCPU, at::kFloat,
+  return Vae::Load(config, WeightFiles(ComponentOf(folder.path(), "vae")), at::kCPU, at::kFloat,
                    /*with_encoder=*/true);
 }
 
