@@ -9,6 +9,7 @@
 
 #include "client/command_flags.h"
 #include "client/flag_values.h"
+#include "client/output_name.h"
 #include "client/version.h"
 
 namespace cogwheel {
@@ -84,6 +85,10 @@ absl::Status Parser::CheckWhole(const CLI::App& command) const {
       arguments_.command == Command::kGenerate || arguments_.command == Command::kSubmit;
   if (wants_prompt && command.count("--prompt") == 0) {
     return absl::InvalidArgumentError("--prompt is missing; it takes 1 byte to 16 KiB of UTF-8");
+  }
+  if (arguments_.json && arguments_.output == kStandardOutput) {
+    return absl::InvalidArgumentError(
+        "output - cannot be used with --json: both write to standard output; legal is -o FILE");
   }
   if (command.get_option_no_throw("job") != nullptr && arguments_.job.empty()) {
     return absl::InvalidArgumentError(

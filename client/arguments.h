@@ -64,7 +64,7 @@ struct Arguments {
   bool json = false;
   RequestFlags request;
   RankFlags ranks;
-  std::string output = "video.mp4";
+  std::string output;                // empty: video.mp4, or video.safetensors for what is no video
   std::string job;                   // as typed
   std::vector<v1::JobState> states;  // `list --state`
 };

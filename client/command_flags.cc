@@ -49,6 +49,11 @@ constexpr Choice<v1::JobState> kStates[] = {
     {"failed", v1::FAILED}, {"cancelled", v1::CANCELLED}, {"expired", v1::EXPIRED},
 };
 
+constexpr char kOutputHelp[] =
+    "file to write, its suffix .mp4 or, of frames and latents, .safetensors, or none; - is "
+    "standard "
+    "output; default video.mp4 or video.safetensors";
+
 // Adds flags; what it leaves behind in CLI11 refers to `arguments` and `problem` alone.
 class CommandFlags {
  public:
@@ -155,10 +160,10 @@ void CommandFlags::AddSamplingFlags(CLI::App& command) {
     if (scheduler.ok()) request.scheduler = *scheduler;
     return scheduler.status();
   });
-  AddChecked(command, "--seed", "0 to 2^64-1; random below 2^32 if not given",
+  AddChecked(command, "--seed", "0 to 2^64-1; default -1: random below 2^32",
              [&request](const std::string& text) {
                const auto value = ParseSeed(text);
-               if (value.ok()) request.seed = *value;
+               if (value.ok()) request.seed = *value;  // none: random
                return value.status();
              });
   AddChecked(command, "--deadline", "seconds from acceptance, up to 604800",
@@ -243,7 +248,7 @@ void CommandFlags::Add(CLI::App& app, const CommandRow& row) {
       AddRequestFlags(command);
       AddSamplingFlags(command);
       AddRankFlags(command);
-      AddText(command, "-o,--output", arguments_.output, "file to write, default video.mp4");
+      AddText(command, "-o,--output", arguments_.output, kOutputHelp);
       break;
     case Command::kSubmit:
       AddRequestFlags(command);
@@ -255,7 +260,7 @@ void CommandFlags::Add(CLI::App& app, const CommandRow& row) {
       AddStateFlag(command);
       break;
     case Command::kDownload:
-      AddText(command, "-o,--output", arguments_.output, "file to write, default video.mp4");
+      AddText(command, "-o,--output", arguments_.output, kOutputHelp);
       [[fallthrough]];
     case Command::kGet:
     case Command::kWatch:

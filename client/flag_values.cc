@@ -57,9 +57,14 @@ absl::StatusOr<int32_t> ParseInt32(std::string_view field, std::string_view text
   return ParseWhole<int32_t>(field, text, range);
 }
 
-absl::StatusOr<uint64_t> ParseSeed(std::string_view text) {
-  return ParseWhole<uint64_t>(
-      "seed", text, {0, std::numeric_limits<uint64_t>::max(), "0 to 18446744073709551615"});
+absl::StatusOr<std::optional<uint64_t>> ParseSeed(std::string_view text) {
+  if (text == "-1") return std::nullopt;
+  const absl::StatusOr<uint64_t> seed =
+      ParseWhole<uint64_t>("seed", text,
+                           {0, std::numeric_limits<uint64_t>::max(),
+                            "0 to 18446744073709551615, or -1 for a random one"});
+  if (!seed.ok()) return seed.status();
+  return std::optional(*seed);
 }
 
 absl::StatusOr<double> ParseDouble(std::string_view field, std::string_view text,

@@ -24,7 +24,8 @@ struct NumberRange {
 
 absl::StatusOr<int32_t> ParseInt32(std::string_view field, std::string_view text,
                                    const NumberRange& range);
-absl::StatusOr<uint64_t> ParseSeed(std::string_view text);
+// Nothing for -1: one is to be drawn.
+absl::StatusOr<std::optional<uint64_t>> ParseSeed(std::string_view text);
 // Accepts nan and inf: whether they are legal is the field's matter.
 absl::StatusOr<double> ParseDouble(std::string_view field, std::string_view text,
                                    std::string_view legal);

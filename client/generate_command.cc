@@ -14,11 +14,12 @@
 #include "client/generation_client.h"
 #include "client/interruptible.h"
 #include "client/job_follower.h"
+#include "client/output_name.h"
+#include "client/output_writer.h"
 #include "client/private_service.h"
 #include "client/progress_bar.h"
 #include "client/request_builder.h"
 #include "client/shipped_model.h"
-#include "client/video_writer.h"
 
 namespace cogwheel {
 namespace {
@@ -40,6 +41,8 @@ class GenerateRun {
   // The job from request to a checked file; on the RPC thread.
   absl::Status Work();
   absl::Status FetchMissing();
+  // False of standard output: the pieces of an attempt that is lost could not be taken back.
+  bool TakesPieces() const { return output_ != kStandardOutput; }
   CommandResult Finish(bool interrupted, const absl::Status& worked);
   CommandResult WithLogs(CommandResult result) const;
   void Announce() const;
@@ -50,7 +53,8 @@ class GenerateRun {
   const std::chrono::steady_clock::time_point begin_;
   ProgressBar bar_;
   v1::GenerateRequest request_;
-  std::unique_ptr<VideoWriter> writer_;
+  std::string output_;
+  std::unique_ptr<OutputWriter> writer_;
   std::unique_ptr<PrivateService> service_;
   std::unique_ptr<GenerationClient> client_;
   std::unique_ptr<JobFollower> follower_;
@@ -79,7 +83,12 @@ absl::Status GenerateRun::Prepare() {
     const absl::Status mesh = CheckMesh(arguments_.ranks);
     if (!mesh.ok()) return mesh;
   }
-  absl::StatusOr<std::unique_ptr<VideoWriter>> writer = VideoWriter::Create(arguments_.output);
+  const bool video = request_.output_type() <= v1::OUTPUT_TYPE_VIDEO;
+  const Container container = video ? Container::kMp4 : Container::kSafetensors;
+  output_ = arguments_.output.empty() ? DefaultOutput(container) : arguments_.output;
+  const absl::Status suffix = CheckSuffix(output_, container);
+  if (!suffix.ok()) return suffix;
+  absl::StatusOr<std::unique_ptr<OutputWriter>> writer = OutputWriter::Create(output_);
   if (!writer.ok()) return writer.status();
   writer_ = *std::move(writer);
   return absl::OkStatus();
@@ -132,8 +141,8 @@ CommandResult GenerateRun::Run() {
   }
   client_ = service_ ? std::make_unique<GenerationClient>(service_->address())
                      : std::make_unique<GenerationClient>(arguments_.server, *std::move(access));
-  follower_ =
-      std::make_unique<JobFollower>(arguments_.json ? &std::cout : nullptr, bar_, writer_.get());
+  follower_ = std::make_unique<JobFollower>(arguments_.json ? &std::cout : nullptr, bar_,
+                                            TakesPieces() ? writer_.get() : nullptr);
   absl::Status worked;
   const InterruptionHandlers handlers = {.ask =
                                              [this] {
@@ -184,10 +193,11 @@ CommandResult GenerateRun::WithLogs(CommandResult result) const {
 
 void GenerateRun::Announce() const {
   const double seconds = std::chrono::duration<double>(clock_.Now() - begin_).count();
-  // With --json standard output holds messages only.
-  (arguments_.json ? std::cerr : std::cout)
-      << absl::StrFormat("%s  seed %d  %.1f s\n", arguments_.output, request_.seed(), seconds)
-      << std::flush;
+  // Standard output may hold messages only, or the result.
+  const bool taken = arguments_.json || output_ == kStandardOutput;
+  (taken ? std::cerr : std::cout) << absl::StrFormat("%s  seed %d  %.1f s\n", output_,
+                                                     request_.seed(), seconds)
+                                  << std::flush;
 }
 
 }  // namespace

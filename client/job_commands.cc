@@ -8,14 +8,16 @@
 #include <absl/strings/str_cat.h>
 #include <nlohmann/json.hpp>
 
+#include "base/mutex.h"
 #include "client/generation_client.h"
 #include "client/interruptible.h"
 #include "client/job_follower.h"
 #include "client/json_output.h"
+#include "client/output_name.h"
+#include "client/output_writer.h"
 #include "client/progress_bar.h"
 #include "client/request_builder.h"
 #include "client/text_output.h"
-#include "client/video_writer.h"
 #include "proto/contract/validate.h"
 
 namespace cogwheel {
@@ -28,7 +30,10 @@ class ServerCommand {
 
   CommandResult Run();
   // What a download has written so far; removed when the process leaves at once.
-  std::string temporary() const { return writer_ ? writer_->temporary() : ""; }
+  std::string temporary() const COGWHEEL_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    return temporary_;
+  }
   // The parts that can fail before the server is asked.
   absl::Status Prepare();
 
@@ -40,6 +45,8 @@ class ServerCommand {
   CommandResult Cancel();
   CommandResult Delete();
   CommandResult Download();
+  absl::Status Write(const v1::Chunk& chunk);
+  absl::Status OpenOutput(const std::string& output);
   CommandResult Health();
   CommandResult Models();
   CommandResult Groups();
@@ -50,7 +57,10 @@ class ServerCommand {
   GenerationClient& client_;
   v1::GenerateRequest request_;
   std::string job_;
-  std::unique_ptr<VideoWriter> writer_;
+  std::string output_;
+  std::unique_ptr<OutputWriter> writer_;
+  mutable Mutex mutex_;
+  std::string temporary_ COGWHEEL_GUARDED_BY(mutex_);
 };
 
 absl::Status ServerCommand::Prepare() {
@@ -64,11 +74,17 @@ absl::Status ServerCommand::Prepare() {
     if (!request.ok()) return request.status();
     request_ = *std::move(request);
   }
-  if (arguments_.command == Command::kDownload) {
-    absl::StatusOr<std::unique_ptr<VideoWriter>> writer = VideoWriter::Create(arguments_.output);
-    if (!writer.ok()) return writer.status();
-    writer_ = *std::move(writer);
-  }
+  const bool writes = arguments_.command == Command::kDownload;
+  return writes && !arguments_.output.empty() ? OpenOutput(arguments_.output) : absl::OkStatus();
+}
+
+absl::Status ServerCommand::OpenOutput(const std::string& output) {
+  absl::StatusOr<std::unique_ptr<OutputWriter>> writer = OutputWriter::Create(output);
+  if (!writer.ok()) return writer.status();
+  writer_ = *std::move(writer);
+  output_ = output;
+  MutexLock lock(mutex_);
+  temporary_ = writer_->temporary();
   return absl::OkStatus();
 }
 
@@ -79,6 +95,7 @@ void ServerCommand::Print(const google::protobuf::Message& message, const std::s
 CommandResult ServerCommand::Submit() {
   const absl::StatusOr<v1::Job> job = client_.CreateJob(request_);
   if (!job.ok()) return ResultOf(job.status());
+  for (const std::string& warning : job->warnings()) std::cerr << WarningLine(warning);
   Print(*job, job->name() + "\n");
   return {};
 }
@@ -123,13 +140,27 @@ CommandResult ServerCommand::Delete() {
   return {};
 }
 
+// What the result is, the first piece says.
+absl::Status ServerCommand::Write(const v1::Chunk& chunk) {
+  const Container container = ContainerOf(chunk.media_type());
+  if (writer_ == nullptr) {
+    const absl::Status opened = OpenOutput(DefaultOutput(container));
+    if (!opened.ok()) return opened;
+  }
+  if (!chunk.media_type().empty()) {
+    const absl::Status suffix = CheckSuffix(output_, container);
+    if (!suffix.ok()) return suffix;
+  }
+  return writer_->Write(chunk.offset(), chunk.data());
+}
+
 CommandResult ServerCommand::Download() {
   v1::Chunk last;
   v1::Succeeded result;
   const absl::Status status = client_.Download(job_, 0, [&](const v1::Chunk& chunk) {
     if (chunk.last()) last = chunk;
     if (!chunk.media_type().empty()) result.set_media_type(chunk.media_type());
-    return writer_->Write(chunk.offset(), chunk.data());
+    return Write(chunk);
   });
   if (!status.ok()) return ResultOf(status);
   const absl::Status checked = writer_->Check(last.size_bytes(), last.sha256());
@@ -138,7 +169,12 @@ CommandResult ServerCommand::Download() {
   if (!committed.ok()) return ResultOf(committed);
   result.set_size_bytes(last.size_bytes());
   result.set_sha256(last.sha256());
-  Print(result, absl::StrCat(arguments_.output, "  ", last.size_bytes(), " bytes\n"));
+  const std::string told = absl::StrCat(output_, "  ", last.size_bytes(), " bytes\n");
+  if (output_ == kStandardOutput) {
+    std::cerr << told;
+  } else {
+    Print(result, told);
+  }
   return {};
 }
 

@@ -6,10 +6,11 @@
 
 #include "client/generation_client.h"
 #include "client/json_output.h"
+#include "client/text_output.h"
 
 namespace cogwheel {
 
-JobFollower::JobFollower(std::ostream* json, ProgressBar& bar, VideoWriter* writer)
+JobFollower::JobFollower(std::ostream* json, ProgressBar& bar, OutputWriter* writer)
     : json_(json), bar_(bar), writer_(writer) {}
 
 absl::Status JobFollower::Handle(const v1::JobEvent& event) {
@@ -18,6 +19,8 @@ absl::Status JobFollower::Handle(const v1::JobEvent& event) {
     job_ = event.job();
   }
   Remember(event);
+  if (event.has_started()) Warn(event.started().warnings());
+  if (event.has_snapshot()) Warn(event.snapshot().warnings());
   if (json_ != nullptr) {
     *json_ << JsonLine(event) << '\n' << std::flush;
     if (!*json_) return absl::FailedPreconditionError("standard output cannot be written");
@@ -27,6 +30,13 @@ absl::Status JobFollower::Handle(const v1::JobEvent& event) {
   if (writer_ == nullptr) return absl::OkStatus();
   if (event.has_chunk()) return Keep(event);
   return state_ == v1::SUCCEEDED ? BeginAttempt(event.attempt()) : absl::OkStatus();
+}
+
+// Each once, however often the server repeats it.
+void JobFollower::Warn(const google::protobuf::RepeatedPtrField<std::string>& warnings) {
+  for (const std::string& warning : warnings) {
+    if (warned_.insert(warning).second) bar_.Interrupt(WarningLine(warning));
+  }
 }
 
 // Another attempt's bytes may differ: they are no part of this one's result.

@@ -1,25 +1,27 @@
 #pragma once
 
 #include <ostream>
+#include <set>
 #include <string>
 
 #include <absl/status/status.h>
 
 #include "base/mutex.h"
 #include "client/command_result.h"
+#include "client/output_writer.h"
 #include "client/progress_bar.h"
-#include "client/video_writer.h"
 #include "cogwheel/v1/video_service.pb.h"
 
 namespace cogwheel {
 
-// Takes a job's events: shows them, keeps pieces of the result, remembers how it ended. Handle
+// Takes a job's events: shows them and its warnings, keeps pieces of the result, remembers how it
+// ended. Handle
 // belongs to one thread; job() may be asked by another.
 class JobFollower {
  public:
   // With `json` every event becomes a line there, else `bar` shows it. `writer` may be null: then
   // pieces of the result are not kept.
-  JobFollower(std::ostream* json, ProgressBar& bar, VideoWriter* writer);
+  JobFollower(std::ostream* json, ProgressBar& bar, OutputWriter* writer);
 
   absl::Status Handle(const v1::JobEvent& event);
 
@@ -31,13 +33,15 @@ class JobFollower {
   CommandResult Result() const;
 
  private:
+  void Warn(const google::protobuf::RepeatedPtrField<std::string>& warnings);
   absl::Status BeginAttempt(int32_t attempt);
   absl::Status Keep(const v1::JobEvent& event);
   void Remember(const v1::JobEvent& event);
 
   std::ostream* const json_;
   ProgressBar& bar_;
-  VideoWriter* const writer_;
+  OutputWriter* const writer_;
+  std::set<std::string> warned_;
   v1::JobState state_ = v1::JOB_STATE_UNSPECIFIED;
   int32_t written_attempt_ = 0;
   v1::Succeeded succeeded_;

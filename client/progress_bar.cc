@@ -109,6 +109,11 @@ void ProgressBar::Show(const std::string& line) {
   next_line_ = clock_.Now() + kLineEvery;
 }
 
+void ProgressBar::Interrupt(std::string_view line) {
+  Clear();
+  out_ << line << std::flush;
+}
+
 void ProgressBar::Clear() {
   if (drawn_) out_ << "\r\x1b[K" << std::flush;
   drawn_ = false;

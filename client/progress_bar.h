@@ -23,6 +23,8 @@ class ProgressBar {
   void Update(const v1::JobEvent& event);
   // What is going on before there is a job: "loading the model".
   void Update(std::string_view activity);
+  // A line that stays, above the bar.
+  void Interrupt(std::string_view line);
   // Takes the bar away; the next thing printed starts on an empty line.
   void Clear();
 

@@ -14,20 +14,12 @@
 #include "client/generate_command.h"
 #include "client/job_commands.h"
 #include "client/shutdown_signals.h"
+#include "client/text_output.h"
 
 namespace cogwheel {
 namespace {
 
 constexpr char kDefaultServer[] = "127.0.0.1:50051";
-
-// Messages of servers and libraries may have more than one line and control characters.
-std::string OneLine(std::string text) {
-  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-  }
-  return text;
-}
 
 // What was printed may still be on its way; a result that nobody can read is no success.
 int Report(CommandResult result) {

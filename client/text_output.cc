@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
+#include <absl/strings/str_join.h>
 #include <google/protobuf/util/time_util.h>
 
 #include "proto/contract/utf8.h"
@@ -10,6 +11,8 @@ namespace cogwheel {
 namespace {
 
 using google::protobuf::util::TimeUtil;
+
+constexpr size_t kShownDigits = 12;  // of a digest, in a line of other things
 
 void Line(std::string& text, const char* key, const std::string& value) {
   absl::StrAppendFormat(&text, "%-12s %s\n", key, value);
@@ -42,12 +45,25 @@ std::string RequestLine(const v1::GenerateRequest& request) {
 
 }  // namespace
 
+std::string OneLine(std::string text) {
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  }
+  return text;
+}
+
+std::string WarningLine(const std::string& warning) {
+  return absl::StrCat("cogwheel: warning: ", OneLine(warning), "\n");
+}
+
 std::string JobText(const v1::Job& job) {
   std::string text;
   Line(text, "name", job.name());
   Line(text, "state", v1::JobState_Name(job.state()));
   Line(text, "prompt", Shortened(job.request().prompt(), 200));
   Line(text, "model", job.request().model());
+  if (!job.model_digest().empty()) Line(text, "digest", job.model_digest());
   Line(text, "request", RequestLine(job.request()));
   Line(text, "created", TimeUtil::ToString(job.create_time()));
   if (job.has_start_time()) Line(text, "started", TimeUtil::ToString(job.start_time()));
@@ -67,6 +83,7 @@ std::string JobText(const v1::Job& job) {
     Line(text, "result", absl::StrCat(job.size_bytes(), " bytes, ", job.media_type()));
     Line(text, "sha256", job.sha256());
   }
+  for (const std::string& warning : job.warnings()) Line(text, "warning", OneLine(warning));
   if (job.has_error()) {
     Line(text, "error", absl::StrCat(job.error().reason(), ": ", job.error().message()));
   }
@@ -85,6 +102,9 @@ std::string ModelText(const v1::Model& model) {
   std::string text;
   Line(text, "name", absl::StrCat(model.name(), model.ready() ? " (ready)" : " (no group now)"));
   Line(text, "digest", model.digest());
+  if (model.serving_digests_size() > 1) {
+    Line(text, "served are", absl::StrJoin(model.serving_digests(), ", "));
+  }
   Line(text, "defaults",
        absl::StrFormat("%d frames of %dx%d at %d fps, %d steps of %s, guidance %g",
                        defaults.frames(), defaults.width(), defaults.height(), defaults.fps(),
@@ -102,9 +122,10 @@ std::string ModelText(const v1::Model& model) {
 std::string GroupText(const v1::Group& group) {
   std::string text = absl::StrCat(group.name(), group.ready() ? "  ready" : "  not ready");
   if (group.ranks_size() == 0) return text + "  no ranks\n";
-  absl::StrAppendFormat(&text, "  model %s  mesh cfg%d x ring%d x ulysses%d  epoch %d%s\n",
-                        group.model(), group.mesh().cfg(), group.mesh().ring(),
-                        group.mesh().ulysses(), group.epoch(),
+  const std::string digest = group.model_digest().substr(0, kShownDigits);
+  absl::StrAppendFormat(&text, "  model %s%s  mesh cfg%d x ring%d x ulysses%d  epoch %d%s\n",
+                        group.model(), digest.empty() ? "" : " " + digest, group.mesh().cfg(),
+                        group.mesh().ring(), group.mesh().ulysses(), group.epoch(),
                         group.running_job().empty() ? "" : "  running " + group.running_job());
   for (const v1::Rank& rank : group.ranks()) {
     absl::StrAppendFormat(&text, "  rank %d  %s  %s  %s\n", rank.world_rank(),

@@ -30,10 +30,12 @@ absl::Status CheckOutput(const std::string& output) {
   }
   // The file would take the link's place, even that of /dev/stdout.
   if (fs::is_symlink(path, error)) {
-    return refused("is a symbolic link; legal is the name of a file");
+    return refused("is a symbolic link; legal is the name of a file, or - for standard output");
   }
   if (fs::exists(path, error) && !fs::is_regular_file(path, error)) {
-    return refused("exists and is not a regular file");
+    return refused(
+        "exists and is not a regular file; legal is the name of a file, or - for "
+        "standard output");
   }
   const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
   if (!fs::exists(folder, error)) {
@@ -98,7 +100,7 @@ absl::Status VideoWriter::Restart() {
   return absl::OkStatus();
 }
 
-absl::Status VideoWriter::Check(int64_t size_bytes, const std::string& sha256) const {
+absl::Status VideoWriter::Check(int64_t size_bytes, const std::string& sha256) {
   if (size_ != size_bytes) {
     return absl::DataLossError(
         absl::StrCat("the result has ", size_bytes, " bytes, ", size_, " arrived"));

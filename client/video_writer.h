@@ -8,30 +8,26 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include "client/output_writer.h"
+
 namespace cogwheel {
 
 // A result file that appears complete or not at all: pieces go to a temporary file in the output's
 // folder, which is synced and renamed at the end and removed otherwise. Nothing is kept in memory.
-// Thread-compatible. Local file errors are FAILED_PRECONDITION.
-class VideoWriter {
+class VideoWriter final : public OutputWriter {
  public:
   // Refuses an output that cannot be written: missing folder, no permission, not a regular file.
   static absl::StatusOr<std::unique_ptr<VideoWriter>> Create(const std::string& output);
-  ~VideoWriter();
+  ~VideoWriter() override;
   VideoWriter(const VideoWriter&) = delete;
   VideoWriter& operator=(const VideoWriter&) = delete;
 
-  // Bytes that are already there are skipped; OUT_OF_RANGE for a piece behind a gap.
-  absl::Status Write(int64_t offset, std::string_view data);
-  // Forgets everything written.
-  absl::Status Restart();
-  int64_t size() const { return size_; }
-  const std::string& temporary() const { return temporary_; }
-
-  // DATA_LOSS when what was written is not the result with this size and SHA-256 (lower-case hex).
-  absl::Status Check(int64_t size_bytes, const std::string& sha256) const;
-  // Makes the file appear under its name.
-  absl::Status Commit();
+  absl::Status Write(int64_t offset, std::string_view data) override;
+  absl::Status Restart() override;
+  int64_t size() const override { return size_; }
+  std::string temporary() const override { return temporary_; }
+  absl::Status Check(int64_t size_bytes, const std::string& sha256) override;
+  absl::Status Commit() override;
 
  private:
   VideoWriter(std::string output, std::string temporary, int fd);

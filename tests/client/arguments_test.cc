@@ -77,7 +77,6 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{Generate({"--fps", "fast"}), {"fps", "'fast'", "1 to 120"}},
         Refused{Generate({"--guidance-scale", "x"}), {"guidance_scale", "'x'", "0 to 50"}},
         Refused{Generate({"--guidance-scale", "3,5"}), {"guidance_scale", "'3,5'"}},
-        Refused{Generate({"--seed", "-1"}), {"seed", "-1", "value is 0"}},
         Refused{Generate({"--seed", "18446744073709551616"}),
                 {"seed", "value is 18446744073709551615"}},
         Refused{Generate({"--seed", "lucky"}), {"seed", "'lucky'"}},
@@ -90,6 +89,10 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{Generate({"--dtype", "int8"}), {"dtype", "'int8'", "fp32, bf16 or fp16"}},
         Refused{Generate({"--ring", "two"}), {"ring", "'two'", "1 to 16"}},
         Refused{Generate({"--output", ""}), {"output", "empty"}},
+        Refused{Generate({"--json", "-o", "-"}), {"output -", "--json"}},
+        Refused{Generate({"--seed", "-2"}), {"seed", "-2", "value is 0"}},
+        Refused{Generate({"--seed", "-01"}), {"seed", "-01", "value is 0"}},
+        Refused{Generate({"--seed", "-1.0"}), {"seed", "'-1.0'", "or -1 for a random one"}},
         Refused{Generate({"--image", ""}), {"image", "empty"}},
         Refused{Generate({"--model", ""}), {"model", "empty"}},
         Refused{Generate({"--server", ""}), {"server", "''", "HOST:PORT"}},
@@ -117,10 +120,21 @@ TEST(Arguments, LongValuesAndControlCharactersStayOutOfMessages) {
   EXPECT_THAT(message, AllOf(Not(HasSubstr("\n")), Not(HasSubstr("\x1b"))));
 }
 
+TEST(Arguments, ASeedOfMinusOneIsDrawnAsOneThatIsNotGiven) {
+  EXPECT_FALSE(Accepted(Generate({"--seed", "-1"})).request.seed.has_value());
+  EXPECT_FALSE(Accepted(Generate({"--seed=-1"})).request.seed.has_value());
+  EXPECT_EQ(Accepted(Generate({"--seed", "1"})).request.seed, 1);
+}
+
+TEST(Arguments, ADashIsStandardOutput) {
+  EXPECT_EQ(Accepted(Generate({"-o", "-"})).output, "-");
+  EXPECT_EQ(Accepted(Generate({"--output=-"})).output, "-");
+}
+
 TEST(Arguments, DefaultsAreNotSet) {
   const Arguments arguments = Accepted({"generate", "--prompt", "x"});
   EXPECT_EQ(arguments.command, Command::kGenerate);
-  EXPECT_EQ(arguments.output, "video.mp4");
+  EXPECT_EQ(arguments.output, "");  // named by what the result is
   EXPECT_EQ(arguments.server, "") << "self-contained, whatever the default server is";
   EXPECT_FALSE(arguments.request.steps.has_value());
   EXPECT_FALSE(arguments.request.seed.has_value());

@@ -8,6 +8,7 @@
 #include "client/job_follower.h"
 #include "client/json_output.h"
 #include "client/text_output.h"
+#include "client/video_writer.h"
 
 namespace cogwheel {
 namespace {
@@ -91,6 +92,26 @@ TEST(TextOutput, CutsBetweenCharacters) {
   EXPECT_EQ(row.substr(dots - 2, 2), "\u00e4");
 }
 
+TEST(TextOutput, ShowsTheCheckpointsOfANameAndAJob) {
+  v1::Model model;
+  model.set_digest("aa");
+  model.add_serving_digests("aa");
+  EXPECT_THAT(ModelText(model), Not(HasSubstr("served are")));
+  model.add_serving_digests("bb");
+  EXPECT_THAT(ModelText(model), HasSubstr("served are   aa, bb\n"));
+  v1::Group group;
+  group.set_model("tiny");
+  group.set_model_digest("0123456789abcdef");
+  group.add_ranks();
+  EXPECT_THAT(GroupText(group), HasSubstr("model tiny 0123456789ab  mesh"));
+  v1::Job job;
+  EXPECT_THAT(JobText(job), Not(HasSubstr("digest")));
+  job.set_model_digest("aa");
+  job.add_warnings("two\nlines");
+  EXPECT_THAT(JobText(job), AllOf(HasSubstr("digest       aa\n"), HasSubstr("two lines\n")));
+  EXPECT_EQ(WarningLine("two\nlines \n"), "cogwheel: warning: two lines\n");
+}
+
 TEST(TextOutput, NamesWhatMatters) {
   v1::Group group;
   group.set_name("default");
@@ -122,7 +143,7 @@ TEST(TextOutput, NamesWhatMatters) {
 
 class FollowerTest : public ::testing::Test {
  protected:
-  JobFollower Follower(VideoWriter* writer) { return JobFollower(&json_, bar_, writer); }
+  JobFollower Follower(OutputWriter* writer) { return JobFollower(&json_, bar_, writer); }
 
   SystemClock clock_;
   std::ostringstream json_, progress_;

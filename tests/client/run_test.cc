@@ -153,6 +153,131 @@ TEST_F(RunTest, ADamagedResultIsNoResult) {
   ExpectOneLineAndNoFile();
 }
 
+TEST_F(RunTest, StandardOutputGetsTheResultOnceAndNothingElse) {
+  service_.download = [](const v1::DownloadVideoRequest& request,
+                         FakeVideoService::ChunkWriter& writer) {
+    v1::Chunk chunk = Piece(request.offset(), std::string("hello world").substr(request.offset()));
+    chunk.set_media_type("video/mp4");
+    chunk.set_last(true);
+    chunk.set_size_bytes(11);
+    chunk.set_sha256(Sha256Hex("hello world"));
+    writer.Write(chunk);
+    return grpc::Status::OK;
+  };
+  Answer({Piece(0, "of an attempt that was lost")}, Success("hello world"));
+  EXPECT_EQ(Run({"generate", "--prompt", "x", "--seed", "7", "-o", "-"}), 0) << stderr_;
+  EXPECT_EQ(stdout_, "hello world");
+  EXPECT_THAT(stderr_, HasSubstr("-  seed 7  "));
+  EXPECT_EQ(Run({"download", "01hzzzzzzzzzzzzzzzzzzzzzzz", "-o", "-"}), 0) << stderr_;
+  EXPECT_EQ(stdout_, "hello world");
+  EXPECT_EQ(stderr_, "-  11 bytes\n");
+  EXPECT_FALSE(fs::exists("-"));
+  EXPECT_EQ(Run({"download", "01hzzzzzzzzzzzzzzzzzzzzzzz", "-o", "-", "--json"}), 2);
+  EXPECT_THAT(stderr_, HasSubstr("output - cannot be used with --json"));
+}
+
+TEST_F(RunTest, ADamagedResultOnStandardOutputIsAFailure) {
+  service_.download = [](const v1::DownloadVideoRequest&, FakeVideoService::ChunkWriter& writer) {
+    v1::Chunk chunk = Piece(0, "HELLO world");
+    chunk.set_last(true);
+    writer.Write(chunk);
+    return grpc::Status::OK;
+  };
+  Answer({}, Success("hello world"));
+  EXPECT_EQ(Run({"generate", "--prompt", "x", "-o", "-"}), 4);
+  EXPECT_THAT(stderr_, HasSubstr("SHA-256"));
+}
+
+TEST_F(RunTest, ASuffixThatIsNotTheResultsIsRefusedBeforeAnythingStarts) {
+  bool asked = false;
+  service_.generate = [&asked](const v1::GenerateRequest&, FakeVideoService::EventWriter&,
+                               grpc::ServerContext&) {
+    asked = true;
+    return grpc::Status::OK;
+  };
+  const auto refused = [&](const std::string& name, const std::string& type,
+                           const std::string& legal) {
+    const std::string file = folder_ / name;
+    EXPECT_EQ(Run({"generate", "--prompt", "x", "-o", file, "--output-type", type}), 2) << name;
+    EXPECT_THAT(stderr_, HasSubstr("output " + file + ": the suffix "));
+    EXPECT_THAT(stderr_, HasSubstr("legal is " + legal + " or none"));
+    ExpectOneLineAndNoFile();
+  };
+  refused("a.avi", "video", ".mp4");
+  refused("a.safetensors", "video", ".mp4");
+  refused("a.mp4.part", "video", ".mp4");
+  refused("a.mp4", "frames", ".safetensors");
+  refused("a.pt", "latent", ".safetensors");
+  EXPECT_FALSE(asked);
+}
+
+TEST_F(RunTest, ADownloadIsNamedByWhatItIs) {
+  service_.download = [](const v1::DownloadVideoRequest&, FakeVideoService::ChunkWriter& writer) {
+    v1::Chunk chunk = Piece(0, "tensor");
+    chunk.set_media_type("application/octet-stream");
+    chunk.set_last(true);
+    chunk.set_size_bytes(6);
+    chunk.set_sha256(Sha256Hex("tensor"));
+    writer.Write(chunk);
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(Run({"download", "01hzzzzzzzzzzzzzzzzzzzzzzz", "-o", output_}), 2);
+  EXPECT_THAT(stderr_, HasSubstr("the suffix .mp4 is not that of the result"));
+  ExpectOneLineAndNoFile();
+  fs::current_path(folder_);
+  EXPECT_EQ(Run({"download", "01hzzzzzzzzzzzzzzzzzzzzzzz"}), 0) << stderr_;
+  EXPECT_EQ(stdout_, "video.safetensors  6 bytes\n");
+  EXPECT_EQ(Run({"download", "01hzzzzzzzzzzzzzzzzzzzzzzz", "-o", "plain"}), 0) << stderr_;
+  EXPECT_TRUE(fs::exists(folder_ / "plain"));
+  fs::current_path("/");
+}
+
+// Whatever the form of what was printed: `--json` too.
+TEST_F(RunTest, WarningsGoToStandardErrorOnceEach) {
+  const auto answer = [this](bool snapshot) {
+    service_.watch = [snapshot](const v1::WatchJobRequest&, FakeVideoService::EventWriter& writer) {
+      v1::JobEvent event;
+      event.set_job("jobs/0");
+      for (int attempt = 1; attempt <= 2; ++attempt) {
+        event.set_attempt(attempt);
+        event.set_sequence(attempt);
+        event.mutable_started()->add_warnings("attempt " + std::to_string(attempt) + "\nsays");
+        writer.Write(event);
+      }
+      event.set_sequence(3);
+      if (snapshot) {
+        event.mutable_snapshot()->set_state(v1::SUCCEEDED);
+        event.mutable_snapshot()->add_warnings("of the snapshot");
+      } else {
+        event.mutable_succeeded();
+      }
+      writer.Write(event);
+      return grpc::Status::OK;
+    };
+  };
+  const std::string first = "cogwheel: warning: attempt 1 says\n",
+                    second = "cogwheel: warning: attempt 2 says\n";
+  answer(/*snapshot=*/false);
+  EXPECT_EQ(Run({"watch", "01hzzzzzzzzzzzzzzzzzzzzzzz"}), 0);
+  EXPECT_EQ(stderr_, first + second);
+  answer(/*snapshot=*/true);
+  EXPECT_EQ(Run({"watch", "01hzzzzzzzzzzzzzzzzzzzzzzz", "--json"}), 0);
+  EXPECT_EQ(stderr_, first + second + "cogwheel: warning: of the snapshot\n");
+  EXPECT_EQ(std::count(stdout_.begin(), stdout_.end(), '\n'), 3);
+}
+
+TEST_F(RunTest, SubmitTellsWhatIsKnownByThen) {
+  service_.create = [](const v1::GenerateRequest& request, v1::Job& job) {
+    EXPECT_FALSE(request.has_seed());  // -1: the server draws one
+    job.set_name("jobs/0");
+    job.add_warnings("turned");
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(Run({"submit", "--prompt", "x", "--seed", "-1"}), 0);
+  EXPECT_EQ(stdout_, "jobs/0\n");
+  EXPECT_EQ(stderr_, "cogwheel: warning: turned\n");
+}
+
 TEST_F(RunTest, ADownloadTellsTheMediaTypeThatCameFirst) {
   service_.download = [](const v1::DownloadVideoRequest&, FakeVideoService::ChunkWriter& writer) {
     v1::Chunk first = Piece(0, "hello "), last = Piece(6, "world");

@@ -46,7 +46,7 @@ class BadInputTest(RefusalTest):
                 ("--guidance-scale nan", ("guidance_scale", "nan")), ("--guidance-scale inf", ("guidance_scale", "inf")),
                 ("--height 100", ("height", "100", "96")), ("--height 0", ("height", "0", "16")),
                 ("--width -128", ("width", "-128", "16")), ("--fps 0", ("fps", "0", "1")), ("--fps 121", ("fps", "121", "120")),
-                ("--seed -1", ("seed", "-1", "0")), ("--seed 18446744073709551616", ("seed", "18446744073709551615")),
+                ("--seed -2", ("seed", "-2", "0")), ("--seed 18446744073709551616", ("seed", "18446744073709551615")),
                 ("--seed 1e3", ("seed", "1e3")), ("--max-sequence-length 0", ("max_sequence_length", "0", "1")),
                 ("--scheduler euler", ("scheduler", "euler", "ddim")), ("--output-type gif", ("output_type", "gif", "video")),
                 ("--deadline 0", ("deadline", "0")), ("--deadline 604801", ("deadline", "604801", "604800")),
@@ -86,7 +86,8 @@ class BadInputTest(RefusalTest):
             f.write("kept")
         for output, said in (("missing/a.mp4", ("missing", "does not exist")), ("folder", ("is a folder",)),
                              ("file/a.mp4", ("not a folder",)), ("/dev/null", ("/dev/null", "regular")),
-                             ("/proc/a.mp4", ("/proc/a.mp4",)), ("", ("output", "empty")), ("x" * 300, ("cannot be written",))):
+                             ("/proc/a.mp4", ("/proc/a.mp4",)), ("", ("output", "empty")), ("x" * 300, ("cannot be written",)),
+                             ("/dev/stdout", ("/dev/stdout", "- for standard output")), ("a.webm", (".webm", "legal is .mp4 or none"))):
             with self.subTest(output[:20]):
                 self.refused(said, *PROMPT, "-o", output)
         with open(self.path("file")) as f:

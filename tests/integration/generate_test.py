@@ -3,11 +3,13 @@
 import json
 import os
 import re
+import shutil
+import subprocess
 import unittest
 
 import media
 import numpy as np
-from support import SMALL, ProcessTest
+from support import SHAPES, SMALL, ProcessTest, die_with_parent, program
 
 PROMPT = "a red circle moving to the right"
 FRAMES, HEIGHT, WIDTH, FPS = 17, 96, 128, 8
@@ -31,6 +33,8 @@ class GenerateTest(ProcessTest):
         self.assertEqual(("avc1", WIDTH, HEIGHT), (video.codec, video.width, video.height))
         self.assertEqual(FRAMES, video.samples)
         self.assertAlmostEqual(FRAMES / FPS, video.seconds, places=3)
+        self.assertEqual([FRAMES / FPS] * 4, video.announced_seconds, "in mvhd, tkhd, mdhd, mehd, before the first frame")
+        self.assertEqual(10, video.level, "1.0: 48 macroblocks, 384 a second")
         self.assertEqual(video.media_bytes, video.sample_bytes)
         self.assertEqual({"clip.mp4", "tmp"}, set(os.listdir(self.folder)))
 
@@ -63,6 +67,42 @@ class GenerateTest(ProcessTest):
         self.generate("s.safetensors", "--output-type", "frames", "--steps", "2", "--frames", "9", "--height", "48",
                       "--width", "96", "--guidance-scale", "1", "--scheduler", "ddim", "--ring", "2")
         self.assertEqual((9, 48, 96, 3), media.read_tensor(self.path("s.safetensors"), "frames").shape)
+
+    def test_tiling_gives_the_size_that_was_accepted(self):
+        for height, width in ((96, 128), (80, 112), (48, 128)):
+            self.generate("t.safetensors", "--output-type", "frames", "--steps", "1", "--vae-tiling", "--height", str(height),
+                          "--width", str(width), "--ring", "2")
+            self.assertEqual((FRAMES, height, width, 3), media.read_tensor(self.path("t.safetensors"), "frames").shape)
+
+    def test_a_tiling_that_would_give_another_size_is_refused(self):
+        shutil.copytree(SHAPES, self.path("model"))
+        with open(self.path("model/vae/config.json")) as f:
+            config = json.load(f)
+        with open(self.path("model/vae/config.json"), "w") as f:
+            json.dump({**config, "sample_width": 128}, f)
+        said = self.fails(4, "generate", "--prompt", PROMPT, "--steps", "1", "--vae-tiling", "--model", "model", "-o", "t.mp4")
+        self.assertIn("would make 136 pixels wide of 128; leave it out", said)
+
+    def test_what_the_model_does_not_read_is_told(self):
+        result = self.cogwheel("generate", "--prompt", PROMPT + " ß" + " and on" * 200, "--negative-prompt", "dark " * 100,
+                               *SMALL, "-o", "w.mp4")
+        self.assertEqual(0, result.returncode, result.stderr)
+        warnings = [line for line in result.stderr.splitlines() if line.startswith("cogwheel: warning: ")]
+        self.assertEqual(3, len(warnings), result.stderr)
+        self.assertRegex(warnings[0], r"^cogwheel: warning: the model reads \d+ tokens; \d+ were cut, from 'and on")
+        self.assertIn("lacks pieces of 'ß'", warnings[1])
+        self.assertRegex(warnings[2], r"negative prompt: the model reads \d+ tokens; \d+ were cut, from 'dark dark")
+
+    def test_standard_output_is_the_file_and_nothing_else(self):
+        self.generate("f.mp4", *SMALL)
+        result = subprocess.run([program("cogwheel"), "generate", "--prompt", PROMPT, "--seed", "7", *SMALL, "-o", "-"],
+                                env=self.environment(), cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True,
+                                timeout=120, preexec_fn=die_with_parent)
+        self.assertEqual(0, result.returncode, result.stderr)
+        with open(self.path("f.mp4"), "rb") as f:
+            self.assertEqual(f.read(), result.stdout)
+        self.assertRegex(result.stderr, rb"-  seed 7  [0-9.]+ s\n$")
+        self.assertEqual([], self.files_left())
 
     def test_json_lines(self):
         result = self.cogwheel("generate", "--prompt", PROMPT, "--json", "--steps", "4", "-o", "j.mp4")

@@ -150,7 +150,8 @@ class ProcessTest(unittest.TestCase):
         """The one line that it says."""
         result = self.cogwheel(*arguments, **more)
         self.assertEqual(exit_code, result.returncode, f"{arguments}: {result.stderr}")
-        lines = [line for line in result.stderr.splitlines() if line.startswith("cogwheel: ")]
+        lines = [line for line in result.stderr.splitlines()
+                 if line.startswith("cogwheel: ") and not line.startswith("cogwheel: warning: ")]
         self.assertEqual(1, len(lines), f"{arguments}: {result.stderr}")
         return lines[0].removeprefix("cogwheel: ")
 
