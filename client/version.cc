@@ -5,6 +5,7 @@
 #include <google/protobuf/stubs/common.h>
 #include <grpcpp/grpcpp.h>
 #include <openssl/crypto.h>
+#include <zlib.h>
 #include <nlohmann/json.hpp>
 
 namespace cogwheel {
@@ -16,7 +17,7 @@ std::string VersionText() {
                       ABSL_LTS_RELEASE_VERSION, ".", ABSL_LTS_RELEASE_PATCH_LEVEL,
                       "\nnlohmann-json ", NLOHMANN_JSON_VERSION_MAJOR, ".",
                       NLOHMANN_JSON_VERSION_MINOR, ".", NLOHMANN_JSON_VERSION_PATCH, "\n",
-                      OpenSSL_version(OPENSSL_VERSION));
+                      OpenSSL_version(OPENSSL_VERSION), "\nzlib ", zlibVersion());
 }
 
 }  // namespace cogwheel

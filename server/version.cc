@@ -7,6 +7,7 @@
 #include <grpcpp/grpcpp.h>
 #include <openssl/crypto.h>
 #include <sqlite3.h>
+#include <zlib.h>
 #include <nlohmann/json.hpp>
 
 namespace cogwheel {
@@ -18,7 +19,8 @@ std::string ServerVersionText() {
                       ABSL_LTS_RELEASE_VERSION, ".", ABSL_LTS_RELEASE_PATCH_LEVEL, "\ncivetweb ",
                       mg_version(), "\nnlohmann-json ", NLOHMANN_JSON_VERSION_MAJOR, ".",
                       NLOHMANN_JSON_VERSION_MINOR, ".", NLOHMANN_JSON_VERSION_PATCH, "\nSQLite ",
-                      sqlite3_libversion(), "\n", OpenSSL_version(OPENSSL_VERSION));
+                      sqlite3_libversion(), "\n", OpenSSL_version(OPENSSL_VERSION), "\nzlib ",
+                      zlibVersion());
 }
 
 }  // namespace cogwheel

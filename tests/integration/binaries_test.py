@@ -30,8 +30,8 @@ class BinariesTest(ProcessTest):
             self.assertEqual([], offered[:5], name)
 
     def test_versions_of_everything_inside(self):
-        for name, inside in (("cogwheel", ("gRPC", "protobuf", "abseil", "CLI11")), ("cogwheel-server", ("gRPC", "protobuf")),
-                             ("cogwheel-worker", ("gRPC", "protobuf", "torch"))):
+        for name, inside in (("cogwheel", ("gRPC", "protobuf", "abseil", "CLI11", "zlib")), ("cogwheel-server", ("gRPC", "protobuf", "zlib")),
+                             ("cogwheel-worker", ("gRPC", "protobuf", "torch", "FFmpeg", "libjpeg-turbo", "libwebp", "zlib"))):
             shown = subprocess.run([program(name), "--version"], capture_output=True, text=True, timeout=30)
             self.assertEqual(0, shown.returncode, shown.stderr)
             for library in inside:
