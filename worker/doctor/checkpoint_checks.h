@@ -14,8 +14,8 @@ struct CheckpointView {
 };
 
 // Whether the family takes this folder: all its files, shapes, dtypes, the tokenizer. Reads samples
-// of the weights. A refusal is the family's own, with the file's trouble where that is the cause, and what
-// to do about it.
+// of the weights. A refusal is the family's own, with the file's trouble where that is the cause,
+// and what to do about it.
 CheckpointView CheckCheckpoint(const Family& family, const ModelSource& source);
 
 // The finding for such a refusal.
