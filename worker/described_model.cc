@@ -14,11 +14,11 @@ auto MembersOf(Model& model) {
   auto& [name, digest, default_frames, default_height, default_width, default_fps, default_steps,
          default_guidance_scale, default_scheduler, frames_multiple, max_frames, max_area,
          max_height, max_width, max_steps, max_text_tokens, image_required, fixed_shape,
-         stored_dtype] = model;
+         stored_dtype, rotary] = model;
   return std::tie(name, digest, default_frames, default_height, default_width, default_fps,
                   default_steps, default_guidance_scale, default_scheduler, frames_multiple,
                   max_frames, max_area, max_height, max_width, max_steps, max_text_tokens,
-                  image_required, fixed_shape, stored_dtype);
+                  image_required, fixed_shape, stored_dtype, rotary);
 }
 
 }  // namespace

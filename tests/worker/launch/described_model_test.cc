@@ -24,7 +24,8 @@ TEST(DescribedModelTest, IsReadAsItWasWritten) {
                                .max_text_tokens = 12,
                                .image_required = true,
                                .fixed_shape = true,
-                               .stored_dtype = Dtype::kFp16};
+                               .stored_dtype = Dtype::kFp16,
+                               .rotary = true};
   const absl::StatusOr<ModelDescription> read = ToModelDescription(ToText(model));
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_EQ(read->name, model.name);
@@ -35,6 +36,7 @@ TEST(DescribedModelTest, IsReadAsItWasWritten) {
   EXPECT_EQ(read->max_text_tokens, 12);
   EXPECT_TRUE(read->image_required);
   EXPECT_EQ(read->stored_dtype, Dtype::kFp16);
+  EXPECT_TRUE(read->rotary);
   EXPECT_EQ(ToText(*read), ToText(model));
 }
 
