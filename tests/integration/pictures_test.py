@@ -168,6 +168,15 @@ class PicturesTest(unittest.TestCase):
         other = exif(6).replace(struct.pack("<H", 274), struct.pack("<H", 271))
         self.look("xmp beside another tag", behind_start(saved(image, "JPEG", exif=b"Exif\0\0" + other), segment(
             0xE1, b"http://ns.adobe.com/xap/1.0/\0" + xmp(8))))
+        prefixed = b"Exif\0\0" + exif(6)
+        for mode in ("L", "CMYK"):
+            self.look("turned " + mode, saved(image.convert(mode), "JPEG", exif=prefixed, progressive=True))
+        for mode in ("1", "L", "LA", "P", "RGBA"):
+            self.look("turned png " + mode, saved(image.convert(mode), "PNG", exif=exif(7)))
+        self.look("turned png 16 grey", saved(Image.fromarray(scene(channels=1)[..., 0].astype(np.uint16) * 3), "PNG", exif=exif(5)))
+        self.look("turned mpo", saved(image, "MPO", save_all=True, append_images=[Image.fromarray(scene(30, 20))], exif=prefixed))
+        self.look("turned webp with a prefix", saved(image, "WEBP", exif=prefixed))
+        self.look("turned moving webp", saved(image, "WEBP", save_all=True, append_images=[Image.fromarray(255 - scene())], exif=exif(8)))
         parts = exif(6)
         self.look("two segments", behind_start(saved(image, "JPEG"), segment(0xE1, b"Exif\0\0" + parts[:9]) + segment(
             0xE1, b"Exif\0\0" + parts[9:])))
