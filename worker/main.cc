@@ -106,14 +106,14 @@ int Launch(const WorkerSettings& settings, const std::vector<char*>& argv, StopS
 
 // One rank. Started without its launcher it describes the model itself.
 int Run(WorkerSettings settings, const std::string& local_rank,
-        const std::optional<std::string>& described, StopSignals& signals) {
+        const std::optional<std::string>& described, bool replaces_killed, StopSignals& signals) {
   const absl::StatusOr<ModelDescription> model =
       described.has_value() ? ToModelDescription(*described) : Describe(settings);
   if (!model.ok()) return Refuse(model.status());
   settings.dtype = DtypeOf(settings, *model);
   int value = 0;
   std::from_chars(local_rank.data(), local_rank.data() + local_rank.size(), value);
-  return RunRank(settings, *model, value, signals);
+  return RunRank(settings, *model, {value, replaces_killed}, signals);
 }
 
 int Main(int argc, char** argv) {
@@ -123,6 +123,7 @@ int Main(int argc, char** argv) {
   const std::optional<std::string> local_rank = Take("--local-rank", arguments);
   const std::optional<std::string> described = Take(kModel, arguments);
   const bool doctor = TakeDoctor(arguments);
+  const bool killed = Take(kReplacesKilledForMemory, arguments).has_value();
   SetLogContext({{"program", "cogwheel-worker"}});
 
   config::v1::WorkerConfig config;
@@ -139,7 +140,7 @@ int Main(int argc, char** argv) {
   const absl::StatusOr<WorkerSettings> settings = TakeSettings(config);
   if (!settings.ok()) return Refuse(settings.status());
 
-  if (local_rank.has_value()) return Run(*settings, *local_rank, described, signals);
+  if (local_rank.has_value()) return Run(*settings, *local_rank, described, killed, signals);
   return Launch(*settings, arguments, signals);
 }
 

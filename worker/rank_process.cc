@@ -41,20 +41,21 @@ std::string HostName() {
   return name.data();
 }
 
-RankIdentity Identity(const WorkerSettings& settings, const ModelDescription& model, int local_rank,
-                      const std::string& peer_address) {
+RankIdentity Identity(const WorkerSettings& settings, const ModelDescription& model,
+                      const RankPlace& place, const std::string& peer_address) {
   const bool on_gpu = settings.device == DeviceKind::kCuda;
   return {.group = settings.group,
           .mesh = settings.mesh,
           .host = HostName(),
-          .device = on_gpu ? "cuda:" + std::to_string(local_rank) : "cpu",
-          .local_rank = local_rank,
+          .device = on_gpu ? "cuda:" + std::to_string(place.local_rank) : "cpu",
+          .local_rank = place.local_rank,
           .code_version = COGWHEEL_VERSION,
           .nccl_version = on_gpu ? NcclVersion() : "",
           .dtype = DtypeName(*settings.dtype),
           .model = model,
           .peer_address = peer_address,
-          .wavefront_on_gpus = settings.wavefront_on_gpus};
+          .wavefront_on_gpus = settings.wavefront_on_gpus,
+          .replaces_killed_for_memory = place.replaces_killed_for_memory};
 }
 
 RankAdmin::Identity Shown(const WorkerSettings& settings, const ModelDescription& model,
@@ -95,12 +96,13 @@ JournaledWorld ConnectWorld(const WorkerSettings& settings, PeerListener listene
 // What one rank is made of. Members stand in the order of who uses whom.
 class RankProcess {
  public:
-  RankProcess(const WorkerSettings& settings, const ModelDescription& model, int local_rank,
+  RankProcess(const WorkerSettings& settings, const ModelDescription& model, const RankPlace& place,
               StopSignals& signals)
       : settings_(settings),
         model_(model),
-        local_rank_(local_rank),
-        admin_(Shown(settings, model, local_rank)),
+        local_rank_(place.local_rank),
+        replaces_killed_for_memory_(place.replaces_killed_for_memory),
+        admin_(Shown(settings, model, local_rank_)),
         watchdog_({.clock = clock_,
                    .first_limit = std::chrono::seconds(settings.step_timeout_seconds),
                    .report = [this](const std::string& fault) { Tell(fault); },
@@ -141,6 +143,7 @@ class RankProcess {
   const WorkerSettings& settings_;
   const ModelDescription& model_;
   const int local_rank_;
+  const bool replaces_killed_for_memory_;
   const SystemClock clock_;
   RankAdmin admin_;
   const std::shared_ptr<std::atomic<int64_t>> read_bytes_ =
@@ -157,7 +160,8 @@ ControlStream::Options RankProcess::LinkOptions() {
       .frontend = settings_.frontend,
       .keys = {settings_.tls_ca, settings_.tls_certificate, settings_.tls_key,
                settings_.rank_token_file},
-      .identity = Identity(settings_, model_, local_rank_, listener_->address()),
+      .identity = Identity(settings_, model_, {local_rank_, replaces_killed_for_memory_},
+                           listener_->address()),
       .stop_requested = [this] { return watchdog_.stops() > 0; },
       .last_exchange = [this] { return watchdog_.recorder().last_sequence(); },
       .read_bytes = [this] { return read_bytes_->load(); },
@@ -258,9 +262,9 @@ int RankProcess::Serve() {
 
 }  // namespace
 
-int RunRank(const WorkerSettings& settings, const ModelDescription& model, int local_rank,
+int RunRank(const WorkerSettings& settings, const ModelDescription& model, const RankPlace& place,
             StopSignals& signals) {
-  return RankProcess(settings, model, local_rank, signals).Run();
+  return RankProcess(settings, model, place, signals).Run();
 }
 
 }  // namespace cogwheel

@@ -18,6 +18,10 @@ inline constexpr int kOldestProtocol = kProtocol - 1;  // n and n - 1 work both 
 inline constexpr char kGroupLost[] = "GROUP_LOST", kRankGone[] = "RANK_GONE",
                       kRankReplaced[] = "RANK_REPLACED", kRankSilent[] = "RANK_SILENT";
 
+// Reasons of JobDone. The last two a job has by itself: it fails, whatever becomes of the epoch.
+inline constexpr char kOutOfStepReason[] = "OUT_OF_STEP", kOutOfMemoryReason[] = "OUT_OF_MEMORY",
+                      kNotFiniteReason[] = "NOT_FINITE";
+
 inline bool IsSentAway(std::string_view reason) {
   constexpr std::array<std::string_view, 4> kReasons = {kGroupLost, kRankGone, kRankReplaced,
                                                         kRankSilent};

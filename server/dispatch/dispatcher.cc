@@ -208,52 +208,6 @@ void Dispatcher::OnResultChunk(WorkerGroup& group, int64_t offset, std::string_v
   announcer_.Chunk(running->job(), offset, static_cast<int64_t>(data.size()), running->result());
 }
 
-void Dispatcher::OnRefused(WorkerGroup& group, const absl::Status& why) {
-  const std::optional<RunningJob> running = TakeRunning(group);
-  if (!running.has_value()) return;
-  // A rank that is about to leave: another group, or this one's next epoch, will take the job.
-  if (absl::IsUnavailable(why)) return LoseAttempt(*running, {why, /*charged=*/false});
-  recorder_.End(running->job(), running->EndWhenRefused(why));
-}
-
-void Dispatcher::OnFinished(WorkerGroup& group, const RunOutcome& outcome) {
-  std::optional<RunningJob> running = TakeRunning(group);
-  if (!running.has_value()) return;
-  const std::optional<double> cancel_took = running->SecondsSinceCancel(parts_.clock.Now());
-  if (cancel_took.has_value()) parts_.metrics.dispatch_cancel_ack_seconds.Observe(*cancel_took);
-  const JobEnd end = running->EndWhenFinished(outcome);
-  if (end.state == JobState::kSucceeded) Learn(*running, outcome);
-  recorder_.End(running->job(), end);
-}
-
-void Dispatcher::Learn(const RunningJob& running, const RunOutcome& outcome) {
-  const QueuedJob& queued = running.queued();
-  const std::string& group = running.job().group;
-  const double took = running.SecondsSinceStart(parts_.clock.Now());
-  const double expected = parts_.costs.Seconds(queued.model, group, queued.size).value_or(0);
-  if (expected > 0) {
-    parts_.metrics.dispatch_cost_error_ratio.Observe(took / expected, {queued.model});
-  }
-  parts_.costs.Learn(queued.model, group, queued.size, took, outcome.stage_seconds.denoise);
-}
-
-void Dispatcher::OnLost(WorkerGroup& group, const GroupLoss& loss) {
-  std::erase(idle_, &group);
-  const std::optional<RunningJob> running = TakeRunning(group);
-  if (running.has_value()) LoseAttempt(*running, loss);
-}
-
-void Dispatcher::LoseAttempt(const RunningJob& running, const GroupLoss& loss) {
-  const std::optional<JobEnd> end = running.EndWhenLost(loss);
-  if (end.has_value()) return recorder_.End(running.job(), *end);
-  recorder_.Requeue(running.job(), FailedEnd(loss.why).error, loss.charged,
-                    [this, queued = running.queued()](const Job& job) {
-                      if (job.cancel_requested) return recorder_.End(job, CancelledEnd());
-                      waiting_.PushAgain(job, queued);
-                      waiting_.Announce(PlacementNow());
-                    });
-}
-
 absl::StatusOr<Job> Dispatcher::CancelNow(const std::string& tenant, const std::string& name) {
   const absl::StatusOr<Job> known = parts_.store.Get(tenant, name);
   if (!known.ok() || IsTerminal(known->state)) return known;

@@ -73,6 +73,7 @@ class Dispatcher final : public WorkerGroupObserver {
   void OnResultChunk(WorkerGroup& group, int64_t offset, std::string_view data) override;
   void OnFinished(WorkerGroup& group, const RunOutcome& outcome) override;
   void OnLost(WorkerGroup& group, const GroupLoss& loss) override;
+  void OnLossExplained(const std::string& job, const absl::Status& why) override;
 
  private:
   void Ask(std::function<absl::StatusOr<Job>()> question, JobCallback done);

@@ -110,6 +110,7 @@ std::optional<JobEnd> RunningJob::EndWhenLost(const GroupLoss& loss) const {
   std::optional<JobEnd> requested = RequestedEnd();
   if (requested.has_value()) return requested;
   if (result_failed()) return FailedEnd(result_error_);
+  if (!loss.job_error.ok()) return FailedEnd(loss.job_error);
   const bool poison = loss.charged && job_.charges + 1 >= kMaxCharges;
   return poison ? std::optional(FailedEnd(loss.why)) : std::nullopt;
 }

@@ -31,6 +31,8 @@ class WorkerGroupObserver {
   virtual void OnFinished(WorkerGroup& group, const RunOutcome& outcome) = 0;
   // The epoch has ended, with the job if one ran.
   virtual void OnLost(WorkerGroup& group, const GroupLoss& loss) = 0;
+  // Heard only after OnLost: what the job that was lost then is to fail with, if it waits again.
+  virtual void OnLossExplained(const std::string& job, const absl::Status& why) = 0;
 };
 
 // The ranks that serve one job at a time, as the dispatcher sees them. Owned by its thread.

@@ -26,6 +26,8 @@ RankGroup::RankGroup(std::string name, const Parts& parts) : name_(std::move(nam
   parts_.metrics.dispatch_fenced_commits_total.Increment({name_}, 0);
   parts_.metrics.pipeline_step_agreement_mismatches_total.Increment({name_}, 0);
   parts_.metrics.rank_watchdog_fires_total.Increment({name_, "step_deadline"}, 0);
+  parts_.metrics.rank_out_of_memory_total.Increment({name_}, 0);
+  parts_.metrics.rank_not_finite_total.Increment({name_}, 0);
   for (const char* reason : kAbortReasons) {
     parts_.metrics.parallel_collective_aborts_total.Increment({name_, reason}, 0);
   }
@@ -221,7 +223,9 @@ void RankGroup::OnDone(Member& member, const internal::v1::JobDone& done) {
   if (!AllReported()) return;
   std::vector<internal::v1::JobDone> reports;
   for (const Member& each : members_) reports.push_back(each.done);
-  parts_.observer.OnFinished(*this, MergeReports(reports));
+  const RunOutcome outcome = MergeReports(reports);
+  CountJobError(outcome.reason);
+  parts_.observer.OnFinished(*this, outcome);
   EnterIdle();
 }
 

@@ -81,6 +81,8 @@ class RankGroup final : public WorkerGroup {
   bool job_at_stake() const { return phase_ == Phase::kOffered || phase_ == Phase::kRunning; }
   void EndEpoch(const GroupLoss& loss);
   void CountAbort(const char* reason);
+  void CountJobError(const std::string& reason);
+  void OnKilledForMemory(const internal::v1::Hello& hello);
   void EndEpochForLeaving(const Member& member);
   void RemoveWaiting(RankId id, const absl::Status& why);
   void Broadcast(const internal::v1::FrontendMessage& message);
@@ -98,6 +100,7 @@ class RankGroup final : public WorkerGroup {
   int64_t epoch_ = 0;
   int64_t job_sequence_ = 0;
   std::string job_;
+  std::string lost_job_;         // that ran in the epoch before, while the ranks of it come back
   bool cancel_asked_ = false;    // before the ranks had agreed
   bool asked_to_leave_ = false;  // those who were here last
 };

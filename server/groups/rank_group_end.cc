@@ -33,6 +33,12 @@ void RankGroup::CountAbort(const char* reason) {
   parts_.metrics.parallel_collective_aborts_total.Increment({name_, reason});
 }
 
+// What a rank says has failed the job and, unless it could not be helped, nothing else.
+void RankGroup::CountJobError(const std::string& reason) {
+  if (reason == kOutOfMemoryReason) parts_.metrics.rank_out_of_memory_total.Increment({name_});
+  if (reason == kNotFiniteReason) parts_.metrics.rank_not_finite_total.Increment({name_});
+}
+
 // Its collectives cannot go on. A job that was handed back did nothing wrong.
 void RankGroup::OnBroken(const Member& member) {
   const bool out_of_step = IsOutOfStep(member.done, protocol_);
@@ -41,10 +47,13 @@ void RankGroup::OnBroken(const Member& member) {
   }
   const bool handed_back = ToStatusCode(member.done.code()) == absl::StatusCode::kAborted;
   if (!handed_back) CountAbort(out_of_step ? kAbortOutOfStep : kAbortFailed);
+  const absl::Status job_error = ErrorOfTheJob(member.done);
+  CountJobError(member.done.reason());
   EndEpoch({.why = GroupLost(absl::StrCat(
                 "rank ", RankName(member.hello), " of group ", name_,
                 handed_back ? " handed the job back: " : " failed: ", member.done.message())),
-            .charged = !handed_back && FindLeaving() == nullptr});
+            .charged = !handed_back && job_error.ok() && FindLeaving() == nullptr,
+            .job_error = job_error});
 }
 
 void RankGroup::OnFault(Member& member, const internal::v1::RankFault& fault) {
@@ -109,6 +118,7 @@ void RankGroup::EndEpoch(const GroupLoss& loss) {
        {"error", std::string(loss.why.message())}});
   parts_.metrics.dispatch_group_losses_total.Increment({name_});
   asked_to_leave_ = FindLeaving() != nullptr;
+  lost_job_ = loss.charged ? job_ : "";
   const std::vector<Member> members = std::exchange(members_, {});
   Enter(Phase::kGathering, std::chrono::seconds(0));
   job_.clear();

@@ -65,9 +65,21 @@ absl::Status RankGroup::Join(RankId id, std::shared_ptr<RankLink> link, const He
   protocol_ = SpokenProtocol(hello).value_or(0);
   member.last_word = parts_.clock.Now();
   members_.push_back(std::move(member));
+  if (hello.replaces_killed_for_memory()) OnKilledForMemory(hello);
   if (static_cast<int>(members_.size()) == WorldSize(hello.mesh())) Form();
   Publish();
   return absl::OkStatus();
+}
+
+// The loss of the epoch before is explained: the job would end the next one too.
+void RankGroup::OnKilledForMemory(const Hello& hello) {
+  if (lost_job_.empty()) return;
+  CountJobError(kOutOfMemoryReason);
+  parts_.observer.OnLossExplained(
+      std::exchange(lost_job_, ""),
+      MakeError(absl::StatusCode::kResourceExhausted, kOutOfMemoryReason,
+                absl::StrCat("out of memory: the kernel killed rank ", RankName(hello),
+                             " of group ", name_, " while the job ran")));
 }
 
 void RankGroup::Form() {

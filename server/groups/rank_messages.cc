@@ -9,6 +9,8 @@
 #include <absl/strings/str_cat.h>
 #include <google/protobuf/unknown_field_set.h>
 
+#include "proto/contract/protocol.h"
+#include "proto/contract/status.h"
 #include "proto/contract/utf8.h"
 
 namespace cogwheel {
@@ -148,7 +150,13 @@ JobDone CheckedReport(const JobDone& done) {
 
 bool IsOutOfStep(const JobDone& done, int protocol) {
   if (protocol == 1) return done.message().find("out of step") != std::string::npos;
-  return done.reason() == "OUT_OF_STEP";
+  return done.reason() == kOutOfStepReason;
+}
+
+absl::Status ErrorOfTheJob(const JobDone& done) {
+  if (done.reason() != kOutOfMemoryReason && done.reason() != kNotFiniteReason)
+    return absl::OkStatus();
+  return MakeError(ToStatusCode(done.code()), done.reason(), done.message());
 }
 
 int UnknownKind(const RankMessage& message) {

@@ -38,6 +38,10 @@ internal::v1::JobDone CheckedReport(const internal::v1::JobDone& done);
 // prose.
 bool IsOutOfStep(const internal::v1::JobDone& done, int protocol);
 
+// OK, or the error that a job has by itself and would have again: memory that a rank has not got,
+// values that are not finite.
+absl::Status ErrorOfTheJob(const internal::v1::JobDone& done);
+
 // The number of the message's field where it is one that this build does not know; 0 where it is
 // empty.
 int UnknownKind(const internal::v1::RankMessage& message);

@@ -42,6 +42,7 @@ struct GroupLoss {
   absl::Status why;      // names the rank
   bool charged = false;  // the job may have caused it: a rank died, hung or differed while it ran.
                          // Not when ranks were asked to leave or the frontend closed.
+  absl::Status job_error = absl::OkStatus();  // not OK: what the job fails with, not to run again
 };
 
 }  // namespace cogwheel

@@ -113,6 +113,14 @@ ServerMetrics::ServerMetrics(std::shared_ptr<prometheus::Registry> given)
       rank_watchdog_fires_total(*registry, {"cogwheel_rank_watchdog_fires_total",
                                             "ranks that found themselves hanging",
                                             {"group", "reason"}}),
+      rank_out_of_memory_total(*registry, {"cogwheel_rank_out_of_memory_total",
+                                           "jobs that failed alone because a rank's memory did not "
+                                           "suffice, or its process was killed for it",
+                                           {"group"}}),
+      rank_not_finite_total(*registry, {"cogwheel_rank_not_finite_total",
+                                        "jobs that failed alone because values became infinite or "
+                                        "NaN",
+                                        {"group"}}),
       pipeline_step_agreement_mismatches_total(*registry,
                                                {"cogwheel_pipeline_step_agreement_mismatches_total",
                                                 "epochs ended because ranks were out of step",

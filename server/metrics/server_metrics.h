@@ -52,6 +52,8 @@ struct ServerMetrics {
   CounterMeter dispatch_fenced_messages_total;            // group, kind
   // Told by ranks, which are gone before anybody could read it from them.
   CounterMeter rank_watchdog_fires_total;                 // group, reason
+  CounterMeter rank_out_of_memory_total;                  // group
+  CounterMeter rank_not_finite_total;                     // group
   CounterMeter pipeline_step_agreement_mismatches_total;  // group
   CounterMeter parallel_collective_aborts_total;          // group, reason
   CounterMeter dispatch_fenced_commits_total;             // group

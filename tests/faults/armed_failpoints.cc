@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <new>
 #include <string>
 #include <thread>
 #include <vector>
@@ -18,7 +19,8 @@
 // Failpoints that obey the environment, for the programs of tests/faults:
 //
 //   COGWHEEL_FAILPOINT=NAME[/LOCAL_RANK]=ACTION[@PASS][;...]
-//     ACTION: kill (SIGKILL), stop (SIGSTOP) or delay:MILLISECONDS, at the PASS-th pass (first).
+//     ACTION: kill (SIGKILL), stop (SIGSTOP), delay:MILLISECONDS or no_memory (an allocation fails:
+//     std::bad_alloc), at the PASS-th pass (first; 0: at each).
 //   COGWHEEL_FAILPOINT_MARK=FILE
 //     Made before the first action, with "NAME PID NANOSECONDS" (CLOCK_MONOTONIC). While it is
 //     there nothing acts any more: a process that is started again is left alone.
@@ -79,7 +81,9 @@ class Failpoints {
   void Pass(std::string_view name) {
     if (!seen_.empty()) Append(seen_, std::string(name) + "\n");
     for (const std::unique_ptr<Armed>& armed : armed_) {
-      if (armed->name == name && ++armed->passes == armed->pass && Mark(name)) Act(*armed);
+      if (armed->name != name) continue;
+      const bool now = armed->pass == 0 || ++armed->passes == armed->pass;
+      if (now && Mark(name)) Act(*armed);
     }
   }
 
@@ -119,6 +123,7 @@ class Failpoints {
   static void Act(const Armed& armed) {
     if (armed.action == "kill") kill(getpid(), SIGKILL);
     if (armed.action == "stop") kill(getpid(), SIGSTOP);
+    if (armed.action == "no_memory") throw std::bad_alloc();
     if (armed.action == "delay") std::this_thread::sleep_for(armed.delay);
   }
 

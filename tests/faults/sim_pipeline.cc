@@ -82,7 +82,7 @@ class SimPipeline final : public Pipeline {
     } else {
       Decode(spec, state, world, agreement, sink);
     }
-    agreement.Close();
+    agreement.Conclude();
     return {};
   }
 

@@ -52,6 +52,11 @@ void WriteWeights(const nlohmann::json& lines, const fs::path& path) {
   if (!file) throw std::runtime_error("cannot write " + path.string());
 }
 
+fs::path WeightFile(const fs::path& root, const std::string& part) {
+  const char* stem = part == "text_encoder" ? "model" : "diffusion_pytorch_model";
+  return root / part / (std::string(stem) + ".safetensors");
+}
+
 }  // namespace
 
 TemporaryFolder::TemporaryFolder() {
@@ -80,8 +85,7 @@ void BuildCheckpoint(const std::string& name, const std::string& folder) {
   }
   fs::copy_file(GoldenPath("spiece.model"), root / "tokenizer/spiece.model");
   for (const auto& [part, lines] : checkpoint["tensors"].items()) {
-    const char* stem = part == "text_encoder" ? "model" : "diffusion_pytorch_model";
-    WriteWeights(lines, root / part / (std::string(stem) + ".safetensors"));
+    WriteWeights(lines, WeightFile(root, part));
   }
 }
 
@@ -104,6 +108,17 @@ void EditTensors(const std::string& path,
                static_cast<std::streamsize>(dense.nbytes()));
   }
   if (!file) throw std::runtime_error("cannot write " + path);
+}
+
+void PlantValue(const std::string& folder, const std::string& part, const std::string& tensor,
+                float value) {
+  const fs::path path = WeightFile(folder, part);
+  const TensorEntry entry = SafetensorsFile(path.string()).tensors().at(tensor);
+  const at::Tensor values = at::full(entry.shape, value, at::TensorOptions(at::kFloat));
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(static_cast<std::streamoff>(entry.offset));
+  file.write(static_cast<const char*>(values.const_data_ptr()), values.nbytes());
+  if (!file) throw std::runtime_error("cannot write " + path.string());
 }
 
 at::Tensor ReadTensor(const SafetensorsFile& file, const std::string& name) {

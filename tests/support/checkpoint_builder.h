@@ -33,6 +33,11 @@ void BuildCheckpoint(const std::string& name, const std::string& folder);
 void EditTensors(const std::string& path,
                  const std::function<void(std::map<std::string, at::Tensor>&)>& change);
 
+// Overwrites every value of an F32 tensor in a weight file of such a folder: "vae",
+// "decoder.conv_out.conv.bias".
+void PlantValue(const std::string& folder, const std::string& part, const std::string& tensor,
+                float value);
+
 // A tensor of a recorded file, in the dtype it was stored in.
 at::Tensor ReadTensor(const SafetensorsFile& file, const std::string& name);
 

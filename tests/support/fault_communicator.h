@@ -74,6 +74,8 @@ class FaultCommunicator final : public Communicator {
                                       const std::string& name) override {
     return std::make_unique<FaultCommunicator>(inner_.Split(members, name), plan_);
   }
+  void EnterWork(int64_t number) override { inner_.EnterWork(number); }
+  void Abandon(const std::string& why) override { inner_.Abandon(why); }
   void Abort(const std::string& reason) override { inner_.Abort(reason); }
   int64_t sent_bytes() const override { return inner_.sent_bytes(); }
 

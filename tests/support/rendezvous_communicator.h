@@ -93,6 +93,8 @@ class RendezvousCommunicator final : public Communicator {
     for (const int member : members) split += " " + std::to_string(member);
     return std::make_unique<RendezvousCommunicator>(inner_->Split(members, name), split, board_);
   }
+  void EnterWork(int64_t number) override { inner_->EnterWork(number); }
+  void Abandon(const std::string& why) override { inner_->Abandon(why); }
   void Abort(const std::string& reason) override { inner_->Abort(reason); }
   int64_t sent_bytes() const override { return 0; }
 

@@ -19,6 +19,13 @@ class CommError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// A member cannot go on with the present work (Communicator::Abandon). The group is whole and goes
+// on with the next.
+class WorkAbandoned : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 struct SendPiece {
   int peer = 0;
   std::span<const std::byte> data;
@@ -65,6 +72,16 @@ class Communicator {
   // Shares the parent's connections.
   virtual std::unique_ptr<Communicator> Split(std::span<const int> members,
                                               const std::string& name) = 0;
+
+  // All exchanges of the world and its splits belong to a work; the first is number 0. A new one
+  // begins afresh: what former works have left under way is dropped, their tickets with it. Every
+  // rank of the world enters the same works, of rising numbers, between its exchanges; the one it
+  // is in already is entered without effect.
+  virtual void EnterWork(int64_t number) = 0;
+
+  // This rank cannot go on with the present work: whoever still has exchanges of it, on any rank,
+  // gets WorkAbandoned(why) from them. Nobody's device may have one under way (a StreamHandle's).
+  virtual void Abandon(const std::string& why) = 0;
 
   // Thread-safe. Wakes every waiter of this world with CommError(reason); the world is unusable
   // afterwards.

@@ -51,6 +51,9 @@ class PromptEncoder : public UnitTeller {
  public:
   virtual ~PromptEncoder() = default;
 
+  // Throws std::invalid_argument for a prompt that Encode would refuse. Computes nothing.
+  virtual void Check(const std::string& prompt, int64_t max_tokens) const = 0;
+
   // [1, max_tokens, text_width], model dtype. An empty prompt is legal.
   virtual at::Tensor Encode(const std::string& prompt, int64_t max_tokens) const = 0;
   // What of the prompt Encode does not read, for who wrote it: one line each, valid UTF-8.

@@ -5,7 +5,11 @@
 namespace cogwheel {
 namespace {
 
+// A work's blocks have the numbers from work * kBlocksPerWork on.
+constexpr int64_t kBlocksPerWork = int64_t{1} << 24;
+
 std::string Name(int rank) { return "rank " + std::to_string(rank); }
+std::string BlockText(int64_t block) { return "block " + std::to_string(block % kBlocksPerWork); }
 
 }  // namespace
 
@@ -25,6 +29,14 @@ Lockstep::Entered Lockstep::EnterBlock(BlockKind kind) {
     if (!result.wrong.empty()) return result;
   }
   return result;
+}
+
+void Lockstep::EnterWork(int64_t number) {
+  const MutexLock lock(mutex_);
+  block_ = number * kBlocksPerWork;
+  count_ = 0;
+  compared_ = false;
+  issued_.clear();
 }
 
 std::string Lockstep::Issue(uint64_t channel_id, MessageMark& mark) {
@@ -72,7 +84,7 @@ std::string Lockstep::HeardNote(int peer, const MessageMark& note) {
 
 std::string Lockstep::CheckChannel(int peer, int64_t number, uint64_t channel_id) const {
   if (issued_[number] == channel_id) return "";
-  return "out of step: exchange " + std::to_string(number) + " of block " + std::to_string(block_) +
+  return "out of step: exchange " + std::to_string(number) + " of " + BlockText(block_) +
          " is on different communicators of " + Name(peer) + " and " + Name(rank_);
 }
 
@@ -80,8 +92,8 @@ std::string Lockstep::CheckIssued(int peer, const PeerBlock& entered, int64_t is
                                   bool whole) const {
   const int64_t peers = entered.issued_before;
   if (issued == peers || (!whole && issued < peers)) return "";
-  return "out of step: " + Name(peer) + " left block " + std::to_string(entered.block - 1) +
-         " after " + std::to_string(peers) + " exchanges, " + Name(rank_) + " has issued " +
+  return "out of step: " + Name(peer) + " left " + BlockText(entered.block - 1) + " after " +
+         std::to_string(peers) + " exchanges, " + Name(rank_) + " has issued " +
          std::to_string(issued);
 }
 

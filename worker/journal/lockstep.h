@@ -17,6 +17,9 @@ namespace cogwheel {
 // when the communicators differ, else when the block ends on one side. Blocks whose exchanges
 // differ by design (kDecode) are not compared.
 //
+// Blocks are counted afresh in each work, which is part of a block's number: the ranks may have
+// left the one before at different blocks.
+//
 // A message's mark is the place of its exchange: the block, and how many of the block came before
 // it; the same on all ranks that are in step. Block 0: not to be compared. A note's mark is the
 // block that its sender is in, and how many exchanges that one had in the block before.
@@ -33,6 +36,7 @@ class Lockstep final : public MessageMarks {
   Entered EnterBlock(BlockKind kind) COGWHEEL_EXCLUDES(mutex_);
 
   std::string Issue(uint64_t channel_id, MessageMark& mark) override COGWHEEL_EXCLUDES(mutex_);
+  void EnterWork(int64_t number) override COGWHEEL_EXCLUDES(mutex_);
   std::string Heard(int peer, const MessageMark& mark, uint64_t channel_id) override
       COGWHEEL_EXCLUDES(mutex_);
   std::string HeardNote(int peer, const MessageMark& note) override COGWHEEL_EXCLUDES(mutex_);

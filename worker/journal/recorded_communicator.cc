@@ -66,6 +66,11 @@ class RecordedCommunicator final : public Communicator {
     return std::make_unique<RecordedCommunicator>(inner_->Split(members, name), recorder_,
                                                   limits_waits_, name);
   }
+  void EnterWork(int64_t number) override {
+    inner_->EnterWork(number);
+    open_.clear();
+  }
+  void Abandon(const std::string& why) override { inner_->Abandon(why); }
   void Abort(const std::string& reason) override { inner_->Abort(reason); }
   int64_t sent_bytes() const override { return inner_->sent_bytes(); }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "worker/launch/memory_kills.h"
 
 namespace cogwheel {
 namespace {
@@ -13,6 +14,7 @@ namespace {
 constexpr std::chrono::milliseconds kPollInterval{50};
 constexpr std::chrono::milliseconds kNow{0};
 constexpr int kInternalExitCode = 70;
+constexpr int kKilledExitCode = 128 + SIGKILL;
 
 // How a rank's idle compute threads wait. They would spin for milliseconds, on CPUs that gRPC, the
 // encoder and other ranks need, and eat up a container's quota.
@@ -74,6 +76,7 @@ std::optional<int> Launcher::RunRanks() {
 }
 
 absl::Status Launcher::StartAll(const std::vector<std::string>& more_arguments) {
+  memory_kills_ = MemoryKills(options_.root);
   for (int local_rank = 0; local_rank < options_.rank_count; ++local_rank) {
     ChildOptions child;
     child.env = RankEnvironment();
@@ -81,6 +84,9 @@ absl::Status Launcher::StartAll(const std::vector<std::string>& more_arguments) 
     child.argv.push_back("--local-rank");
     child.argv.push_back(std::to_string(local_rank));
     child.argv.insert(child.argv.end(), more_arguments.begin(), more_arguments.end());
+    if (killed_for_memory_.contains(local_rank)) {
+      child.argv.insert(child.argv.end(), {kReplacesKilledForMemory, "yes"});
+    }
     absl::StatusOr<ChildProcess> process = ChildProcess::Start(child);
     if (!process.ok()) return process.status();
     ranks_.push_back({.process = *std::move(process)});
@@ -119,7 +125,7 @@ void Launcher::KillStopped() {
     } else if (now - *rank.stopped_since >= options_.stopped_limit) {
       Log(LogLevel::kError, "killing a rank that is stopped",
           {{"pid", std::to_string(rank.process.pid())}});
-      rank.process.Signal(SIGKILL);
+      Kill(rank);
     }
   }
 }
@@ -138,6 +144,25 @@ std::optional<Launcher::Ended> Launcher::FindEnded() {
     if (refused) break;
   }
   return found;
+}
+
+void Launcher::Kill(Rank& rank) {
+  rank.killed_by_us = true;
+  rank.process.Signal(SIGKILL);
+}
+
+// Once all have ended: those that were killed, and not by us, while the kernel's count of its kills
+// rose.
+void Launcher::FindKilledForMemory() {
+  killed_for_memory_.clear();
+  const std::optional<int64_t> kills = MemoryKills(options_.root);
+  if (!kills.has_value() || *kills <= memory_kills_.value_or(*kills)) return;
+  for (size_t i = 0; i < ranks_.size(); ++i) {
+    if (ranks_[i].killed_by_us || ranks_[i].process.Wait(kNow) != kKilledExitCode) continue;
+    killed_for_memory_.insert(static_cast<int>(i));
+    Log(LogLevel::kError, "the kernel has killed a rank for memory",
+        {{"local_rank", std::to_string(i)}});
+  }
 }
 
 bool Launcher::AnyRuns() {
@@ -172,8 +197,9 @@ void Launcher::StopAll() {
   for (Rank& rank : ranks_) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
         std::max(deadline - clock_.Now(), std::chrono::steady_clock::duration::zero()));
-    if (!rank.process.Wait(left).has_value()) rank.process.Signal(SIGKILL);
+    if (!rank.process.Wait(left).has_value()) Kill(rank);
   }
+  FindKilledForMemory();
   ranks_.clear();
 }
 

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -35,7 +36,12 @@ struct LauncherOptions {
   int refused_exit_code = 2;         // a rank that ends so is not started again
   int frontend_lost_exit_code = 69;  // ... is started again without being counted
   int group_lost_exit_code = 75;
+  std::string root;  // before /proc and /sys, for tests (MemoryKills)
 };
+
+// Told to a rank whose place's last process the kernel killed for memory. Like --local-rank, no
+// user types it.
+inline constexpr char kReplacesKilledForMemory[] = "--replaces-killed-for-memory";
 
 // The parent of this host's ranks: starts them (with OMP_WAIT_POLICY=PASSIVE unless it is set),
 // prints one ready line when all stand in the group, and starts all of them again when one ends.
@@ -53,6 +59,7 @@ class Launcher {
   struct Rank {
     ChildProcess process;
     bool ready = false;
+    bool killed_by_us = false;
     std::optional<std::chrono::steady_clock::time_point> stopped_since = std::nullopt;
   };
   struct Ended {
@@ -69,6 +76,8 @@ class Launcher {
   void KillStopped();
   bool AnyRuns();
   std::optional<Ended> FindEnded();
+  void Kill(Rank& rank);
+  void FindKilledForMemory();
   void Drain();
   void StopAll();
 
@@ -78,7 +87,9 @@ class Launcher {
   const std::function<void(const std::string&)> print_;
   RestartBudget budget_;
   std::vector<Rank> ranks_;
-  bool announced_ = false;  // the ready line is printed once
+  std::optional<int64_t> memory_kills_;  // when the ranks were started
+  std::set<int> killed_for_memory_;      // local ranks of the last start
+  bool announced_ = false;               // the ready line is printed once
 };
 
 }  // namespace cogwheel

@@ -10,6 +10,9 @@
 
 namespace cogwheel {
 
+// Both share by way of host memory: a few megabytes once a job, and a rank that has no memory for
+// its part leaves no device in an exchange (Communicator::Abandon).
+//
 // Encodes on world rank 0 (the only one with an encoder) and hands every rank its rows.
 //   → [B, T_local, text_width], B the branches of this rank ([negative; positive], or one of
 //   them on a guidance half; the positive alone for an unguided job).

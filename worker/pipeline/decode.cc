@@ -1,10 +1,12 @@
 #include "worker/pipeline/decode.h"
 
 #include <algorithm>
+#include <string>
 
 #include <ATen/ATen.h>
 
 #include "base/failpoint.h"
+#include "worker/pipeline/finite.h"
 #include "worker/pipeline/frame_collector.h"
 #include "worker/pipeline/tiled_decode.h"
 #include "worker/sequence/shard.h"
@@ -24,10 +26,12 @@ class Wavefront {
         rank_(job.frames.rank()),
         collector_(job.frames, job.sink, chunk_count()),
         handover_(job.carries, [this] { collector_.EmitReady(); }) {
-    int64_t begin = 0;
+    int64_t begin = 0, pixel_begin = 0;
     for (const int64_t frames : chunks_) {
       begins_.push_back(begin);
+      pixel_begins_.push_back(pixel_begin);
       begin += frames;
+      pixel_begin += job.codec.PixelFrames(frames);
     }
   }
 
@@ -62,15 +66,16 @@ class Wavefront {
     if (mine >= end) return;
     const bool has_next = mine + 1 < end || (!last && mine + 1 < chunk_count());
     handover_.BeginChunk(has_next, last);
-    collector_.Add(mine, ToBytes(job_.codec.DecodeChunk(
-                             latents_.narrow(2, begins_[mine], chunks_[mine]), handover_)));
+    const at::Tensor decoded =
+        job_.codec.DecodeChunk(latents_.narrow(2, begins_[mine], chunks_[mine]), handover_);
+    collector_.Add(mine, FinishFrames(job_.agreement, decoded, pixel_begins_[mine]));
     ++job_.work_counter;
   }
 
   const DecodeJob& job_;
   const at::Tensor latents_;  // [1, C, F, h, w], divided by the scaling factor
   const std::vector<int64_t> chunks_;
-  std::vector<int64_t> begins_;
+  std::vector<int64_t> begins_, pixel_begins_;  // of the chunks, in frames
   const int size_;
   const int rank_;
   FrameCollector collector_;
@@ -85,15 +90,17 @@ void DecodeChunksOnRoot(const DecodeJob& job, const at::Tensor& latents) {
   if (root) job.sink.OnProgress(Stage::kDecode, 0, count);
   FrameCollector collector(job.frames, job.sink, count);
   CarryTable carry;
-  int64_t begin = 0;
+  int64_t begin = 0, pixel_begin = 0;
   for (int chunk = 0; chunk < count; ++chunk) {
     job.agreement.AgreeToRun(BlockKind::kDecode);
     if (root) {
-      collector.Add(chunk,
-                    ToBytes(job.codec.DecodeChunk(latents.narrow(2, begin, chunks[chunk]), carry)));
+      const at::Tensor pixels =
+          job.codec.DecodeChunk(latents.narrow(2, begin, chunks[chunk]), carry);
+      collector.Add(chunk, FinishFrames(job.agreement, pixels, pixel_begin));
     }
     ++job.work_counter;
     begin += chunks[chunk];
+    pixel_begin += job.codec.PixelFrames(chunks[chunk]);
   }
 }
 
@@ -107,6 +114,14 @@ at::Tensor ToBytes(const at::Tensor& pixels) {
       .permute({1, 2, 3, 0})
       .contiguous()
       .to(at::kCPU);
+}
+
+at::Tensor FinishFrames(StepAgreement& agreement, const at::Tensor& pixels, int64_t first_frame) {
+  if (AllFinite(pixels).item<bool>()) return ToBytes(pixels);
+  int64_t frame = 0;
+  while (AllFinite(pixels.select(2, frame)).item<bool>()) ++frame;
+  agreement.FoundNotFinite("decoded frame " + std::to_string(first_frame + frame + 1));
+  return ToBytes(at::zeros_like(pixels));
 }
 
 void DecodeFrames(const DecodeJob& job, const at::Tensor& latents) {

@@ -46,4 +46,8 @@ void DecodeFrames(const DecodeJob& job, const at::Tensor& latents);
 // that dtype, then round half even of 255 times it in fp32. B = 1.
 at::Tensor ToBytes(const at::Tensor& pixels);
 
+// ToBytes of finished frames, `first_frame` the clip's number of the first. Frames that are not
+// finite are noted (StepAgreement::FoundNotFinite), and black: they have no bytes.
+at::Tensor FinishFrames(StepAgreement& agreement, const at::Tensor& pixels, int64_t first_frame);
+
 }  // namespace cogwheel

@@ -1,11 +1,13 @@
 #include "worker/pipeline/denoise_loop.h"
 
 #include <array>
+#include <string>
 
 #include <ATen/ATen.h>
 
 #include "base/failpoint.h"
 #include "worker/device/device.h"
+#include "worker/pipeline/finite.h"
 #include "worker/pipeline/guidance.h"
 #include "worker/sequence/tensor_bytes.h"
 
@@ -53,8 +55,11 @@ at::Tensor DrawStepNoise(const DenoiseJob& job, int draw_count, NoiseStream& noi
 
 // The step is done when its work is: progress is true, and a cancel waits for one step at most.
 // What the host does between two steps costs a GPU well below a thousandth of one.
-void Report(const DenoiseJob& job, int done, int steps, const at::Tensor& clean) {
+//   finite: AllFinite of the latents that the step has made.
+void Report(const DenoiseJob& job, int done, int steps, const at::Tensor& clean,
+            const at::Tensor& finite) {
   WaitFor(clean.device());
+  if (!finite.item<bool>()) job.agreement.FoundNotFinite(job.place);
   ++job.work_counter;
   job.operations += job.step_operations;
   if (job.world.rank() == 0) job.sink.OnProgress(Stage::kDenoise, done, steps);
@@ -77,13 +82,14 @@ at::Tensor Denoise(const DenoiseJob& job, const at::Tensor& text, const at::Tens
   if (job.world.rank() == 0) job.sink.OnProgress(Stage::kDenoise, 0, scheduler.steps());
   for (int i = 0; i < scheduler.steps(); ++i) {
     job.agreement.AgreeToRun();
+    job.place = "step " + std::to_string(i + 1) + " of " + std::to_string(scheduler.steps());
     Failpoint("rank.step");
     const at::Tensor input = image_rows.defined() ? at::cat({sample, image_rows}, 2) : sample;
     const at::Tensor prediction = Predict(job, text, input, scheduler.timesteps()[i]);
     const at::Tensor drawn = DrawStepNoise(job, scheduler.DrawCount(i), noise);
     const Scheduler::Result result = scheduler.Step(i, sample, prediction, drawn);
     sample = result.sample.to(job.dtype);
-    Report(job, i + 1, scheduler.steps(), result.clean);
+    Report(job, i + 1, scheduler.steps(), result.clean, AllFinite(sample));
   }
   return sample;
 }

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string>
 
 #include <ATen/core/Tensor.h>
 
@@ -26,6 +27,7 @@ struct DenoiseJob {
   StepAgreement& agreement;
   FrameSink& sink;
   std::atomic<int64_t>& work_counter;
+  std::string& place;          // for messages: the step that runs
   double step_operations = 0;  // of this rank, added to `operations` after each step
   std::atomic<double>& operations;
 };

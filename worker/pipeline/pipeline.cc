@@ -15,6 +15,7 @@
 #include "worker/pipeline/conditioning.h"
 #include "worker/pipeline/decode.h"
 #include "worker/pipeline/denoise_loop.h"
+#include "worker/pipeline/finite.h"
 #include "worker/pipeline/group_links.h"
 #include "worker/pipeline/latent_gather.h"
 
@@ -55,6 +56,7 @@ class FamilyPipeline final : public Pipeline {
   std::vector<std::string> Warnings(const JobSpec& spec) const override;
   PipelineSeconds Run(const JobSpec& spec, Communicator& world, ProgramJournal& journal,
                       FrameSink& sink, const StepCommandSource& command) override;
+  JobPlace place() const override { return {.words = place_, .hosts_only = hosts_only_}; }
   int64_t work_counter() const override { return work_counter_; }
   std::vector<ComponentLoad> loads() const override { return model_->loads; }
 
@@ -70,6 +72,8 @@ class FamilyPipeline final : public Pipeline {
   }
   GroupLinks& LinksOf(Communicator& world);
   void ListenToUnits();
+  // A stage begins, with or without exchanges between devices.
+  void Enter(const StagedJob& job, std::string place, bool device_exchanges);
 
   // The three stages.
   Inputs Encode(const StagedJob& job);
@@ -83,6 +87,8 @@ class FamilyPipeline final : public Pipeline {
   const std::unique_ptr<Model> model_;
   std::unique_ptr<GroupLinks> links_;
   ProgramJournal* journal_ = nullptr;  // of the latest job
+  std::string place_;                  // of the job that runs
+  bool hosts_only_ = true;
   std::atomic<int64_t> work_counter_{0};
 };
 
@@ -95,6 +101,12 @@ JobFootprint FamilyPipeline::Plan(const JobSpec& spec) {
   if (spec.vae_tiling) {
     model_->codec->CheckTiling({.frames = spec.frames, .height = spec.height, .width = spec.width},
                                spec.has_image);
+  }
+  if (model_->prompt_encoder != nullptr) {
+    model_->prompt_encoder->Check(spec.prompt, spec.max_sequence_length);
+    if (spec.guided()) {
+      model_->prompt_encoder->Check(spec.negative_prompt, spec.max_sequence_length);
+    }
   }
   return model_->denoiser->Footprint(GeometryOf(spec, LayOut(spec)), spec.guided());
 }
@@ -125,7 +137,13 @@ void FamilyPipeline::ListenToUnits() {
   if (model_->prompt_encoder != nullptr) model_->prompt_encoder->TellUnits(listen);
 }
 
+void FamilyPipeline::Enter(const StagedJob& job, std::string place, bool device_exchanges) {
+  place_ = std::move(place);
+  hosts_only_ = !device_exchanges || !stream_.device().is_cuda() || job.world.size() == 1;
+}
+
 Inputs FamilyPipeline::Encode(const StagedJob& job) {
+  Enter(job, "text encoder", /*device_exchanges=*/false);
   job.agreement.AgreeToRun(BlockKind::kText);
   if (job.first()) job.sink.OnProgress(Stage::kTextEncode, 0, 1);
   Failpoint("rank.text");
@@ -141,6 +159,7 @@ Inputs FamilyPipeline::Encode(const StagedJob& job) {
   ++work_counter_;
   if (job.first()) job.sink.OnProgress(Stage::kTextEncode, 1, 1);
   if (job.spec.has_image) {
+    Enter(job, "picture", /*device_exchanges=*/false);
     inputs.image_rows = ShareImage({.spec = job.spec,
                                     .geometry = job.geometry,
                                     .layout = job.layout,
@@ -150,10 +169,17 @@ Inputs FamilyPipeline::Encode(const StagedJob& job) {
                                    inputs.noise, job.world);
   }
   WaitFor(device());
+  // Each rank looks at its own rows; together they have all.
+  const std::pair<const char*, at::Tensor> made[] = {{"text embedding", inputs.text},
+                                                     {"encoded picture", inputs.image_rows}};
+  for (const auto& [place, values] : made) {
+    if (values.defined() && !AllFinite(values).item<bool>()) job.agreement.FoundNotFinite(place);
+  }
   return inputs;
 }
 
 at::Tensor FamilyPipeline::MakeLatents(const StagedJob& job, Inputs inputs) {
+  Enter(job, "preparation of the steps", /*device_exchanges=*/true);
   const Denoiser& denoiser = *model_->denoiser;
   const auto prepared =
       denoiser.Prepare(job.geometry, LinksOf(job.world).ForMesh(job.geometry.mesh()));
@@ -169,6 +195,7 @@ at::Tensor FamilyPipeline::MakeLatents(const StagedJob& job, Inputs inputs) {
                .agreement = job.agreement,
                .sink = job.sink,
                .work_counter = work_counter_,
+               .place = place_,
                .step_operations = denoiser.StepOperations(job.geometry, job.spec.guided()),
                .operations = *options_.operations},
               inputs.text, inputs.image_rows, inputs.noise);
@@ -180,6 +207,7 @@ at::Tensor FamilyPipeline::MakeLatents(const StagedJob& job, Inputs inputs) {
 
 void FamilyPipeline::Emit(const StagedJob& job, const at::Tensor& latents) {
   if (job.spec.output == OutputKind::kLatent) {
+    job.agreement.Conclude();
     if (!job.first()) return;
     const at::Tensor values = latents[0].to(at::kCPU, at::kFloat).contiguous();
     job.sink.OnLatents({values.const_data_ptr<float>(), static_cast<size_t>(values.numel())},
@@ -187,6 +215,7 @@ void FamilyPipeline::Emit(const StagedJob& job, const at::Tensor& latents) {
                        static_cast<int>(values.size(2)), static_cast<int>(values.size(3)));
     return;
   }
+  Enter(job, "decode", /*device_exchanges=*/options_.wavefront_on_gpus);
   GroupLinks& links = LinksOf(job.world);
   DecodeFrames({.codec = *model_->codec,
                 .carries = links.carries(),
@@ -197,6 +226,7 @@ void FamilyPipeline::Emit(const StagedJob& job, const at::Tensor& latents) {
                 .tiling = job.spec.vae_tiling,
                 .wavefront_on_gpus = options_.wavefront_on_gpus},
                latents);
+  job.agreement.Conclude();
 }
 
 PipelineSeconds FamilyPipeline::Run(const JobSpec& spec, Communicator& world,
@@ -224,7 +254,6 @@ PipelineSeconds FamilyPipeline::Run(const JobSpec& spec, Communicator& world,
   const at::Tensor latents = MakeLatents(job, std::move(inputs));
   seconds.denoise = watch.Lap();
   Emit(job, latents);
-  agreement.Close();
   seconds.decode = watch.Lap();
   return seconds;
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -38,7 +39,8 @@ struct PipelineOptions {
   std::shared_ptr<std::atomic<int64_t>> read_bytes = std::make_shared<std::atomic<int64_t>>(0);
 };
 
-enum class StepCommand : int32_t { kRun = 0, kCancel = 1, kStop = 2 };
+// kFail is never asked for: a rank has found that the job cannot go on.
+enum class StepCommand : int32_t { kRun = 0, kCancel = 1, kStop = 2, kFail = 3 };
 
 // Asked on world rank 0 before every step and every round of decode chunks; the answer is agreed by
 // all ranks. kCancel ends the job (JobCancelled), kStop ends it because the group is going away
@@ -52,6 +54,20 @@ struct JobCancelled : std::exception {
     return stop ? "the group is stopping" : "the job was cancelled";
   }
   bool stop;
+};
+
+// A rank's values were not finite. Thrown by Run on every rank at the same point of the program, as
+// JobCancelled is: the job alone has failed. what(): "not finite: step 3 of 50 on rank 2".
+struct NotFinite : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// Where in a job a rank is.
+struct JobPlace {
+  std::string words;  // "step 3 of 50"
+  // No exchange between devices is under way on any rank, so that all can leave the job here
+  // (Communicator::Abandon).
+  bool hosts_only = true;
 };
 
 // Seconds of each stage on this rank.
@@ -78,6 +94,9 @@ class Pipeline {
   // `sink` is used on world rank 0 only.
   virtual PipelineSeconds Run(const JobSpec& spec, Communicator& world, ProgramJournal& journal,
                               FrameSink& sink, const StepCommandSource& command) = 0;
+
+  // Where Run is, or was when it threw. Of the rank thread.
+  virtual JobPlace place() const { return {}; }
 
   // Rises with every unit of work (layer, convolution; on a GPU step, chunk): the heartbeat shows
   // it. Thread-safe.

@@ -58,7 +58,8 @@ void SendPreview(const PreviewRound& round, const at::Tensor& clean, Communicato
       Unpatchify(all, layout.patch_size_t, layout.height, layout.width, layout.patch_size_t,
                  layout.patch_size)[0][layout.frames / 2 % layout.patch_size_t]
           .permute({1, 2, 0});
-  const at::Tensor bytes = at::round(at::clamp(rgb, 0, 1) * 255)
+  // What is not finite has no byte; the job will end for it.
+  const at::Tensor bytes = at::round(at::clamp(at::nan_to_num(rgb), 0, 1) * 255)
                                .to(at::kByte)
                                .repeat_interleave(round.map.pixels_per_latent, 0)
                                .repeat_interleave(round.map.pixels_per_latent, 1)

@@ -1,11 +1,18 @@
 #include "worker/pipeline/step_agreement.h"
 
+#include <algorithm>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "base/fnv.h"
 
 namespace cogwheel {
+namespace {
+
+constexpr auto kFail = static_cast<int32_t>(StepCommand::kFail);
+
+}  // namespace
 
 uint64_t PlanHash(const JobSpec& spec, const Mesh& mesh) {
   // Every member by name: one more stops the build until it is added below, or left out there with
@@ -38,22 +45,54 @@ StepAgreement::StepAgreement(Communicator& world, ProgramJournal& journal, const
             .plan_hash = plan_hash,
             .issued = 0,
             .point = 0,
-            .command = 0} {}
+            .command = static_cast<int32_t>(StepCommand::kRun),
+            .failing_rank = 0,
+            .place = {}} {}
 
 StepCommand StepAgreement::Agree(BlockKind next) {
+  const bool alike = block_ == BlockKind::kText || block_ == BlockKind::kStep;
+  if (alike) TellRankZero();
   const int64_t issued = journal_.EnterBlock(next);
-  if (block_ == BlockKind::kText || block_ == BlockKind::kStep) next_.issued += issued;
+  if (alike) next_.issued += issued;
   block_ = next;
-  Message message = next_;
+  const StepCommand agreed = HearRankZero(command_);
+  journal_.BlockAgreed();
+  return agreed;
+}
+
+void StepAgreement::FoundNotFinite(std::string_view place) {
+  if (std::exchange(next_.command, kFail) == kFail) return;
+  next_.failing_rank = world_.rank();
+  place.substr(0, next_.place.size() - 1).copy(next_.place.data(), next_.place.size() - 1);
+}
+
+// Rank 0 waits for the others, who go on.
+void StepAgreement::TellRankZero() {
+  std::vector<Message> heard(world_.size());
+  std::vector<SendPiece> sends;
+  std::vector<RecvPiece> recvs;
+  if (world_.rank() != 0) sends.push_back({.peer = 0, .data = std::as_bytes(std::span(&next_, 1))});
+  for (int peer = 1; world_.rank() == 0 && peer < world_.size(); ++peer) {
+    recvs.push_back({.peer = peer, .data = std::as_writable_bytes(std::span(&heard[peer], 1))});
+  }
+  Exchange(world_, sends, recvs, nullptr);
+  const auto failing = std::ranges::find(heard, kFail, &Message::command);
+  if (failing == heard.end() || next_.command == kFail) return;
+  next_.command = kFail;
+  next_.failing_rank = failing->failing_rank;
+  next_.place = failing->place;
+}
+
+StepCommand StepAgreement::HearRankZero(const StepCommandSource& source) {
+  agreed_ = next_;
   if (world_.rank() == 0) {
-    message.command = static_cast<int32_t>(command_ ? command_() : StepCommand::kRun);
-    Announce(message);
+    if (next_.command != kFail && source) agreed_.command = static_cast<int32_t>(source());
+    Announce(agreed_);
   } else {
-    message = Hear();
+    agreed_ = Hear();
   }
   ++next_.point;
-  journal_.BlockAgreed();
-  return static_cast<StepCommand>(message.command);
+  return static_cast<StepCommand>(agreed_.command);
 }
 
 void StepAgreement::AgreeToRun(BlockKind next) { LeaveUnlessRun(Agree(next)); }
@@ -99,7 +138,16 @@ void StepAgreement::Close() {
 void StepAgreement::LeaveUnlessRun(StepCommand agreed) {
   if (agreed == StepCommand::kRun) return;
   Close();
-  throw JobCancelled(/*stop=*/agreed == StepCommand::kStop);
+  if (agreed != StepCommand::kFail) throw JobCancelled(/*stop=*/agreed == StepCommand::kStop);
+  throw NotFinite("not finite: " + std::string(agreed_.place.data()) + " on rank " +
+                  std::to_string(agreed_.failing_rank));
+}
+
+void StepAgreement::Conclude() {
+  // What is complete is not cancelled.
+  TellRankZero();
+  LeaveUnlessRun(HearRankZero(/*source=*/{}));
+  Close();
 }
 
 }  // namespace cogwheel

@@ -29,7 +29,7 @@ class TiledDecode {
     }
     if (rank_ != 0) return;
     FrameCollector collector(job_.frames, job_.sink, /*chunk_count=*/1);
-    collector.Add(0, ToBytes(blender_.Result()));
+    collector.Add(0, FinishFrames(job_.agreement, blender_.Result(), /*first_frame=*/0));
   }
 
  private:

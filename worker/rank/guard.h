@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include <absl/status/status.h>
 
@@ -10,13 +11,16 @@
 namespace cogwheel {
 
 // kInvalid → INVALID_ARGUMENT, kOutOfMemory → RESOURCE_EXHAUSTED, kIo, kComm and kOutOfStep →
-// UNAVAILABLE, kCancelled → CANCELLED (ABORTED when the group is stopping), kInternal → INTERNAL.
+// UNAVAILABLE, kCancelled → CANCELLED (ABORTED when the group is stopping), kNotFinite and
+// kInternal → INTERNAL.
 absl::Status ToStatus(const Failure& failure);
-// Of a status from here: the ranks stood at different points of the program (a payload's name).
-inline constexpr char kOutOfStep[] = "cogwheel/out_of_step";
-inline bool IsOutOfStep(const absl::Status& status) {
-  return status.GetPayload(kOutOfStep).has_value();
-}
+
+// JobDone's reason (proto/contract/protocol.h) for a status from here; "" for most.
+std::string ReasonOf(const absl::Status& status);
+
+// All ranks have left the job, at one point or each where it was: the group goes on.
+bool LeftTogether(const absl::Status& status);
+void MarkLeftTogether(absl::Status& status);
 
 // Runs `work` and turns whatever it throws into a status. No exception leaves.
 absl::Status Guard(const std::function<void()>& work);

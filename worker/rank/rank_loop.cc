@@ -8,6 +8,7 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "proto/contract/protocol.h"
 #include "worker/rank/exit_code.h"
 #include "worker/rank/guard.h"
 
@@ -208,11 +209,26 @@ absl::Status RankLoop::RunProgram(const JobSpec& spec, JobOutput* output,
   const JournaledWorld& world = place_->world;
   watchdog_.BeginJob(spec);
   const absl::Status ran = Guard([&] {
+    world.communicator->EnterWork(spec.job_sequence);
     seconds = place_->pipeline->Run(spec, *world.communicator, *world.journal, sink,
                                     [&] { return NextCommand(spec, output); });
   });
   watchdog_.EndJob(/*finished=*/ran.ok());
   return ran;
+}
+
+absl::Status RankLoop::LeaveTogether(const absl::Status& ran) {
+  if (LeftTogether(ran) || ReasonOf(ran) != kOutOfMemoryReason) return ran;
+  Communicator& world = *place_->world.communicator;
+  const JobPlace place = place_->pipeline->place();
+  absl::Status left =
+      ToStatus({.kind = FailureKind::kOutOfMemory,
+                .message = "out of memory: " + place.words + " on rank " +
+                           std::to_string(world.rank()) + ": " + std::string(ran.message())});
+  if (!place.hosts_only) return left;
+  world.Abandon(std::string(left.message()));
+  MarkLeftTogether(left);
+  return left;
 }
 
 RankLoop::Verdict RankLoop::Execute(const JobSpec& spec) {
@@ -221,7 +237,7 @@ RankLoop::Verdict RankLoop::Execute(const JobSpec& spec) {
   const std::unique_ptr<JobOutput> output = world.rank() == 0 ? link_.OpenOutput(spec) : nullptr;
   JobReport report{.epoch = spec.epoch, .job_sequence = spec.job_sequence};
   SetLogField("job", spec.job);
-  const absl::Status ran = RunProgram(spec, output.get(), report.seconds);
+  const absl::Status ran = LeaveTogether(RunProgram(spec, output.get(), report.seconds));
   Failpoint("rank.stream");
   report.status = ran;
   if (output != nullptr && !output->status().ok()) report.status = output->status();
@@ -234,11 +250,13 @@ RankLoop::Verdict RankLoop::Execute(const JobSpec& spec) {
       {{"status", report.status.ToString()}});
   SetLogField("job", "");
   const bool stopped = absl::IsAborted(ran);
-  const bool group_lives = ran.ok() || absl::IsCancelled(ran);
+  const bool group_lives = LeftTogether(ran);
   report.epoch_over = !group_lives;
-  if (!group_lives && !stopped) world.Abort(std::string(ran.message()));
   link_.SendDone(report);
   if (group_lives || stopped) return std::nullopt;
+  // The cause is heard before what the abort makes of the others' jobs.
+  if (ReasonOf(ran) == kOutOfMemoryReason) link_.Flush();
+  world.Abort(std::string(ran.message()));
   link_.Flush();
   return absl::IsUnavailable(ran) ? kExitGroupLost : kExitInternal;
 }

@@ -29,9 +29,11 @@ struct RankParts {
 // The life of one rank: wait for a place, meet the others, load, then job after job. Runs on the
 // thread that owns the device; alone issues collectives.
 //
-// What fails before a job's first collective fails that job alone. What fails after it takes the
-// group with it: the failure is reported, the world aborted, and Run returns the code to exit with.
-// A job that was stopped to be handed back leaves the world whole; what ends the epoch follows.
+// What fails before a job's first collective fails that job alone, and so do two failures after it:
+// values that are not finite, which all ranks agree on, and memory that a rank has not got, which
+// it tells the others wherever they are. Any other takes the group with it: the failure is
+// reported, the world aborted, and Run returns the code to exit with. A job that was stopped to be
+// handed back leaves the world whole; what ends the epoch follows.
 class RankLoop {
  public:
   RankLoop(RankParts parts, JobMailbox& mailbox, FrontendLink& link, Watchdog& watchdog)
@@ -69,6 +71,9 @@ class RankLoop {
   Verdict Execute(const JobSpec& spec);
   // Runs the job's program; its output may still be under way.
   absl::Status RunProgram(const JobSpec& spec, JobOutput* output, PipelineSeconds& seconds);
+  // A rank that has run out of memory: `ran` says where, and the others leave the job too if they
+  // can.
+  absl::Status LeaveTogether(const absl::Status& ran);
   StepCommand NextCommand(const JobSpec& spec, const JobOutput* output) const;
   // Among ranks that do not agree on what is ordered: nobody can go on.
   int Abort(const std::string& why);

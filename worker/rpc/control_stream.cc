@@ -30,6 +30,12 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& frontend,
   return grpc::CreateCustomChannel(frontend, access.channel, arguments);
 }
 
+// Of the rank's own failures, or what the frontend itself would say.
+std::string ReasonOfStatus(const absl::Status& status) {
+  const std::string reason = ReasonOf(status);
+  return reason.empty() ? ErrorReason(status) : reason;
+}
+
 OrderHead HeadOf(const FrontendMessage& message) {
   using Kind = OrderHead::Kind;
   switch (message.message_case()) {
@@ -202,7 +208,7 @@ void ControlStream::SendAnswer(const RunOrder& order, const absl::Status& status
   answer.set_epoch(order.spec.epoch);
   answer.set_job_sequence(order.spec.job_sequence);
   answer.set_code(static_cast<int>(status.code()));
-  answer.set_reason(ErrorReason(status));
+  answer.set_reason(ReasonOfStatus(status));
   answer.set_message(std::string(status.message()));
   answer.set_planned_bytes(planned_bytes);
   for (const std::string& warning : order.warnings) answer.add_warnings(warning);
@@ -215,7 +221,7 @@ void ControlStream::SendDone(const JobReport& report) {
   done.set_epoch(report.epoch);
   done.set_job_sequence(report.job_sequence);
   done.set_code(static_cast<int>(report.status.code()));
-  done.set_reason(IsOutOfStep(report.status) ? "OUT_OF_STEP" : ErrorReason(report.status));
+  done.set_reason(ReasonOfStatus(report.status));
   done.set_message(std::string(report.status.message()));
   done.set_size_bytes(report.output.size_bytes);
   done.set_sha256(report.output.sha256);

@@ -183,6 +183,7 @@ internal::v1::Hello ToHello(const RankIdentity& identity) {
   hello.set_protocol(kProtocol);
   hello.set_oldest_protocol(kOldestProtocol);
   hello.set_wavefront_on_gpus(identity.wavefront_on_gpus);
+  hello.set_replaces_killed_for_memory(identity.replaces_killed_for_memory);
   return hello;
 }
 

@@ -22,6 +22,7 @@ struct RankIdentity {
   ModelDescription model;
   std::string peer_address;
   bool wavefront_on_gpus = false;
+  bool replaces_killed_for_memory = false;
 };
 
 internal::v1::Hello ToHello(const RankIdentity& identity);

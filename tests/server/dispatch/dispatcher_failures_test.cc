@@ -72,6 +72,26 @@ TEST_F(DispatcherTest, TheThirdChargedLossFailsTheJobAndOthersDoNotCount) {
   EXPECT_EQ(6, Get(name).attempt);
 }
 
+// A job that ran or that waits again fails with what explains its loss; no other does.
+TEST_F(DispatcherTest, ALossExplainedLaterFailsTheJobThatWaits) {
+  const std::string name = Accepted(), next = Accepted();
+  const absl::Status why =
+      MakeError(absl::StatusCode::kResourceExhausted, "OUT_OF_MEMORY", "killed for memory");
+  dispatcher_.OnLossExplained(name, why);  // it runs: on another group, perhaps
+  EXPECT_EQ(JobState::kRunning, Get(name).state);
+  group_.Lose(MakeError(absl::StatusCode::kUnavailable, "GROUP_LOST", "rank a:cpu was lost"));
+  EXPECT_EQ(JobState::kQueued, Get(name).state);
+  dispatcher_.OnLossExplained(name, why);
+  EXPECT_EQ(JobState::kFailed, Get(name).state);
+  EXPECT_EQ("OUT_OF_MEMORY", Get(name).error.reason);
+  EXPECT_EQ(absl::StatusCode::kResourceExhausted, Get(name).error.code);
+  dispatcher_.OnLossExplained(name, why);  // it has ended
+  EXPECT_EQ(JobState::kQueued, Get(next).state);
+  group_.Form(/*epoch=*/8);
+  loop_.RunPending();
+  EXPECT_EQ(next, group_.orders.back().job);
+}
+
 TEST_F(DispatcherTest, ARankAboutToLeaveHandsTheJobBack) {
   const std::string name = Accepted();
   group_.Refuse(absl::UnavailableError("this rank is draining"));

@@ -51,6 +51,17 @@ TEST_F(RunningJobTest, RunsAgainUntilItsThirdCharge) {
   EXPECT_EQ("GROUP_LOST", end->error.reason);
 }
 
+TEST_F(RunningJobTest, AnErrorOfItsOwnFailsItWhateverItsCharges) {
+  const absl::Status memory =
+      MakeError(absl::StatusCode::kResourceExhausted, "OUT_OF_MEMORY", "too large");
+  const std::optional<JobEnd> end =
+      Make().EndWhenLost({lost_.why, /*charged=*/false, /*job_error=*/memory});
+  ASSERT_TRUE(end.has_value());
+  EXPECT_EQ(JobState::kFailed, end->state);
+  EXPECT_EQ(absl::StatusCode::kResourceExhausted, end->error.code);
+  EXPECT_EQ("OUT_OF_MEMORY", end->error.reason);
+}
+
 TEST_F(RunningJobTest, WhatWasAskedForIsItsEndWhenTheAttemptIsLostOrRefused) {
   RunningJob cancelled = Make();
   EXPECT_TRUE(cancelled.Cancel(At(20)));

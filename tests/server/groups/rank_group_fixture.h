@@ -65,12 +65,18 @@ class Recorder final : public WorkerGroupObserver {
   void OnLost(WorkerGroup&, const GroupLoss& loss) override {
     told.push_back(loss.charged ? "lost, charged" : "lost");
     status = loss.why;
+    job_error = loss.job_error;
+  }
+  void OnLossExplained(const std::string& job, const absl::Status& why) override {
+    told.push_back("explained " + job);
+    job_error = why;
   }
 
   std::map<std::string, WorkerGroup*> groups;
   std::vector<std::string> told;
   std::vector<std::string> started_warnings;
   absl::Status status;
+  absl::Status job_error;
   RunOutcome outcome;
 };
 

@@ -85,6 +85,85 @@ TEST_F(RankGroupTest, AnyRanksFailureIsTheJobs) {
   EXPECT_EQ("kernel", recorder_.outcome.message);
 }
 
+// One rank is out of memory at once, the other hears of it when its layer ends, however long that
+// takes: the job has failed, the epoch goes on.
+TEST_F(RankGroupTest, AJobThatFailsAloneLeavesTheEpoch) {
+  Form();
+  const int64_t epoch = group_->epoch();
+  for (const auto& [code, reason] : {std::pair(8, "OUT_OF_MEMORY"), std::pair(13, "NOT_FINITE")}) {
+    Start();
+    Done(1, code, "x: step 3 of 50 on rank 1", /*epoch_over=*/false, reason);
+    if (code == 8) {
+      for (int i = 0; i < 100; ++i) {
+        Pass(seconds(4));
+        Beat(1);
+        Beat(2, epoch, /*step=*/0, sequence_);  // still at the job
+      }
+    }
+    EXPECT_THAT(recorder_.told, IsEmpty());
+    Done(2, code, "x: step 3 of 50 on rank 1", /*epoch_over=*/false, reason);
+    EXPECT_THAT(recorder_.told, ElementsAre("finished", "idle"));
+    EXPECT_EQ(static_cast<int>(recorder_.outcome.code), code);
+    EXPECT_EQ(recorder_.outcome.reason, reason);
+    EXPECT_EQ(group_->epoch(), epoch);
+  }
+}
+
+// Ranks that could not leave together (devices wait for each other): the job is not tried again.
+TEST_F(RankGroupTest, AnEpochThatMemoryEndsFailsItsJobUncharged) {
+  Form();
+  Start();
+  Broken(1, 8, "out of memory: step 3 of 50 on rank 1", "OUT_OF_MEMORY");
+  EXPECT_THAT(recorder_.told, ElementsAre("lost"));
+  EXPECT_EQ(recorder_.job_error.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ErrorReason(recorder_.job_error), "OUT_OF_MEMORY");
+  EXPECT_EQ(recorder_.job_error.message(), "out of memory: step 3 of 50 on rank 1");
+  EXPECT_EQ(RetryAfter(recorder_.job_error), std::nullopt);
+  EXPECT_TRUE(a_->sent_away());
+  Form();
+  Start();
+  Broken(1, 13, "bug");
+  EXPECT_TRUE(recorder_.job_error.ok());
+}
+
+// Told by the launcher to the next process of the place, once: whatever came first, the killed
+// rank's stream or another's report of it.
+TEST_F(RankGroupTest, ARankKilledForMemoryExplainsTheLossOfItsJob) {
+  for (const bool heard_of_by_a_peer : {false, true}) {
+    Form();
+    Start();
+    if (heard_of_by_a_peer) Broken(2, 14, "rank 1 closed its connection");
+    groups_.OnGone(1);
+    groups_.OnGone(2);
+    recorder_.told.clear();
+    Hello next = MakeHello("b", 0);
+    next.set_replaces_killed_for_memory(true);
+    Join(3, next);
+    EXPECT_THAT(recorder_.told, ElementsAre("explained jobs/1"));
+    EXPECT_EQ(recorder_.job_error.code(), absl::StatusCode::kResourceExhausted);
+    EXPECT_EQ(ErrorReason(recorder_.job_error), "OUT_OF_MEMORY");
+    EXPECT_THAT(std::string(recorder_.job_error.message()), HasSubstr("b:cpu (local rank 0)"));
+    groups_.OnGone(3);
+    recorder_.told.clear();
+    Join(4, next);  // a third process of the place
+    EXPECT_THAT(recorder_.told, IsEmpty());
+    groups_.OnGone(4);
+  }
+}
+
+TEST_F(RankGroupTest, ARankKilledForMemoryWhileNoJobRanExplainsNothing) {
+  Hello next = MakeHello("b", 0);
+  next.set_replaces_killed_for_memory(true);
+  Form();
+  Start();
+  Done(1, 0);
+  Done(2, 0);
+  groups_.OnGone(1);
+  recorder_.told.clear();
+  Join(3, next);
+  EXPECT_THAT(recorder_.told, IsEmpty());
+}
+
 TEST_F(RankGroupTest, ALostRankEndsTheEpochAndTheOthersLeave) {
   Form();
   Start();

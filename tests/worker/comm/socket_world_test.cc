@@ -6,6 +6,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -284,6 +286,12 @@ class PuppetRank {
     EXPECT_TRUE(RecvAll(socket_, answer, In(seconds(5))));
   }
   bool Send(std::span<const std::byte> data) { return SendAll(socket_, data, In(seconds(5))); }
+  // The head of a frame.
+  std::array<uint64_t, 7> Receive() {
+    std::array<uint64_t, 7> head{};
+    EXPECT_TRUE(RecvAll(socket_, std::as_writable_bytes(std::span(head)), In(seconds(5))));
+    return head;
+  }
 
  private:
   Socket socket_;
@@ -293,6 +301,12 @@ struct PuppetWorld {
   std::unique_ptr<Communicator> rank0;
   std::optional<PuppetRank> rank1;
 };
+
+uint64_t UsedAddressSpace() {
+  uint64_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  return pages * sysconf(_SC_PAGESIZE);
+}
 
 PuppetWorld MeetPuppet() {
   Listeners listeners = Listen(2);
@@ -311,9 +325,11 @@ std::string WaitForRank1(Communicator& rank0) {
   return ErrorOf([&] { Exchange(rank0, {}, recvs, nullptr); });
 }
 
+// Kind, work, channel, sequence, bytes and a place of two numbers.
+using Frame = std::array<uint64_t, 7>;
+
 TEST(SocketWorldTest, GarbageFromARankFailsTheWorld) {
-  // Frame: kind, channel, sequence, bytes and a place of two numbers, 8 bytes each.
-  const std::array<uint64_t, 6> unknown_kind = {99}, huge = {1, 0, 0, uint64_t{1} << 60};
+  const Frame unknown_kind = {99}, huge = {1, 0, 0, 0, uint64_t{1} << 60};
   for (const auto& frame : {unknown_kind, huge}) {
     PuppetWorld world = MeetPuppet();
     EXPECT_TRUE(world.rank1->Send(std::as_bytes(std::span(frame))));
@@ -323,10 +339,45 @@ TEST(SocketWorldTest, GarbageFromARankFailsTheWorld) {
 
 TEST(SocketWorldTest, AConnectionThatEndsWithinAMessageFailsTheWorld) {
   PuppetWorld world = MeetPuppet();
-  const std::array<uint64_t, 5> half = {1, 0, 0, 1000, 0};
+  const Frame half = {1, 0, 0, 0, 1000};
   EXPECT_TRUE(world.rank1->Send(std::as_bytes(std::span(half))));
   world.rank1.reset();
   EXPECT_THAT(WaitForRank1(*world.rank0), HasSubstr("rank 1 "));
+}
+
+// No memory for a message: its work ends on both sides, the world does not, and what follows the
+// message is read.
+TEST(SocketWorldTest, AMessageWithoutRoomEndsItsWorkAlone) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "its address space has no limit";
+#endif
+  PuppetWorld world = MeetPuppet();
+  constexpr uint64_t kBytes = uint64_t{1} << 30;
+  rlimit before{};
+  getrlimit(RLIMIT_AS, &before);
+  const rlimit tight = {.rlim_cur = UsedAddressSpace() + kBytes / 2, .rlim_max = before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_AS, &tight), 0);
+  const Frame large = {1, 5, 0, 0, kBytes};
+  EXPECT_TRUE(world.rank1->Send(std::as_bytes(std::span(large))));
+  const std::vector<std::byte> piece(1 << 20);
+  for (uint64_t sent = 0; sent < kBytes; sent += piece.size()) {
+    ASSERT_TRUE(world.rank1->Send(piece));
+  }
+  const Frame small = {1, 6, 0, 0, 1};
+  EXPECT_TRUE(world.rank1->Send(std::as_bytes(std::span(small))));
+  EXPECT_TRUE(world.rank1->Send(std::span(piece).first(1)));
+  world.rank0->EnterWork(5);
+  std::byte got{};
+  const std::array recvs{RecvPiece{.peer = 1, .data = {&got, 1}}};
+  EXPECT_THAT([&] { Exchange(*world.rank0, {}, recvs, nullptr); },
+              testing::ThrowsMessage<WorkAbandoned>(
+                  "out of memory: rank 0 has no 1073741824 bytes for a message of rank 1"));
+  setrlimit(RLIMIT_AS, &before);
+  const Frame heard = world.rank1->Receive();
+  EXPECT_EQ(heard[0], 5);  // the kind
+  EXPECT_EQ(heard[1], 5);  // the work
+  world.rank0->EnterWork(6);
+  EXPECT_NO_THROW(Exchange(*world.rank0, {}, recvs, nullptr));
 }
 
 // 64 MiB are queued for a rank that reads nothing: the end of the world waits 2 s for it, no more.

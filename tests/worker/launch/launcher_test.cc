@@ -9,6 +9,8 @@
 
 #include <gtest/gtest.h>
 
+#include "worker/launch/memory_kills.h"
+
 namespace cogwheel {
 namespace {
 
@@ -173,6 +175,71 @@ TEST_F(LauncherTest, AStopEndsAPauseBetweenStarts) {
   EXPECT_EQ(Launcher(options, signals_, clock_, [](const std::string&) {}).Run(), 0);
   EXPECT_EQ(described, 2);
   EXPECT_LT(clock_.Now() - begin, seconds(20));
+}
+
+// A control group whose count of kills the script raises, and what rank 1 is started with.
+class KilledForMemoryTest : public LauncherTest {
+ protected:
+  KilledForMemoryTest() {
+    std::filesystem::create_directories(root_ + "/proc/self");
+    std::filesystem::create_directories(root_ + "/sys/fs/cgroup/pod/ranks");
+    Write("/proc/self/cgroup", "0::/pod/ranks\n");
+    Write(kEvents, "low 0\noom 3\noom_kill 2\n");
+  }
+  ~KilledForMemoryTest() override { std::filesystem::remove_all(root_); }
+  void Write(const std::string& path, const std::string& text) {
+    std::ofstream(root_ + path) << text;
+  }
+  // `first`: what rank 1 does at its first start. The words behind --local-rank 1 at its second.
+  std::string SecondStart(const std::string& first) {
+    const std::string seen = root_ + "/seen", events = root_ + kEvents;
+    LauncherOptions options{.argv = {"/bin/sh", "-c",
+                                     "[ $1 = 1 ] || exec sleep 60; events=" + events +
+                                         "; if [ -e " + seen + " ]; then echo \"$2 $3\" > " + seen +
+                                         "; exit 0; fi; touch " + seen + "; " + first},
+                            .rank_count = 2,
+                            .max_restarts = 2,
+                            .stop_grace = milliseconds(300),
+                            .root = root_};
+    EXPECT_EQ(Launcher(options, signals_, clock_, [](const std::string&) {}).Run(), 0);
+    std::ifstream file(seen);
+    std::string words;
+    std::getline(file, words);
+    return words;
+  }
+  static constexpr char kEvents[] = "/sys/fs/cgroup/pod/ranks/memory.events";
+  const std::string root_ = testing::TempDir() + "killed-" + std::to_string(getpid());
+};
+
+TEST_F(KilledForMemoryTest, TheNextProcessOfThePlaceIsTold) {
+  EXPECT_EQ(SecondStart("echo 'oom_kill 3' > $events; kill -KILL $$"),
+            std::string(kReplacesKilledForMemory) + " yes");
+}
+
+TEST_F(KilledForMemoryTest, NotForOtherDeaths) {
+  EXPECT_EQ(SecondStart("kill -KILL $$"), " ");  // by somebody
+  std::filesystem::remove(root_ + "/seen");
+  EXPECT_EQ(SecondStart("echo 'oom_kill 3' > $events; exit 75"),
+            " ");  // another process was killed
+  std::filesystem::remove(root_ + "/seen");
+  Write(kEvents, "oom_kill 2\n");
+  EXPECT_EQ(SecondStart("echo 'oom_kill 3' > $events; kill -TERM $$"), " ");
+}
+
+TEST_F(KilledForMemoryTest, EveryKernelIsAsked) {
+  EXPECT_EQ(MemoryKills(root_), 2);
+  std::filesystem::remove(root_ + kEvents);
+  EXPECT_EQ(MemoryKills(root_), std::nullopt);
+  Write("/proc/vmstat", "pgfault 77\noom_kill 9\n");
+  EXPECT_EQ(MemoryKills(root_), 9);
+  Write("/sys/fs/cgroup/memory.events", "oom_kill 5\n");  // a container's: its top alone is there
+  EXPECT_EQ(MemoryKills(root_), 5);
+  Write("/proc/self/cgroup", "4:cpu,memory:/pod\n1:name=systemd:/x\n");
+  EXPECT_EQ(MemoryKills(root_), 9);
+  std::filesystem::create_directories(root_ + "/sys/fs/cgroup/memory/pod");
+  Write("/sys/fs/cgroup/memory/pod/memory.oom_control",
+        "oom_kill_disable 0\nunder_oom 0\noom_kill 4\n");
+  EXPECT_EQ(MemoryKills(root_), 4);
 }
 
 TEST_F(LauncherTest, RanksSentAwayEndItWithoutError) { EXPECT_EQ(Run("exit 0"), 0); }

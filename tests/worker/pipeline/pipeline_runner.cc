@@ -33,7 +33,7 @@ RunResult RunOnMesh(const std::string& model_dir, const Mesh& mesh, const JobSpe
   outcome.errors.resize(size);
   outcome.planned_bytes.resize(size);
   outcome.operations.resize(size);
-  std::vector<char> cancelled(size);
+  std::vector<char> cancelled(size), not_finite(size);
   std::vector<RecordingSink> sinks(size);
   const auto run = [&](int rank) {
     try {
@@ -55,7 +55,9 @@ RunResult RunOnMesh(const std::string& model_dir, const Mesh& mesh, const JobSpe
       const Failure failure = DescribeFailure(std::current_exception());
       outcome.errors[rank] = failure.message;
       cancelled[rank] = failure.kind == FailureKind::kCancelled;
-      if (!cancelled[rank]) ranks[rank].world.communicator->Abort(failure.message);
+      not_finite[rank] = failure.kind == FailureKind::kNotFinite;
+      const bool agreed = cancelled[rank] || not_finite[rank];
+      if (!agreed) ranks[rank].world.communicator->Abort(failure.message);
     }
   };
   std::vector<std::thread> threads;
@@ -65,6 +67,7 @@ RunResult RunOnMesh(const std::string& model_dir, const Mesh& mesh, const JobSpe
     outcome.sent_bytes.push_back(rank.world.communicator->sent_bytes());
   }
   outcome.cancelled.assign(cancelled.begin(), cancelled.end());
+  outcome.not_finite.assign(not_finite.begin(), not_finite.end());
   outcome.sink = std::move(sinks[0]);
   return outcome;
 }

@@ -33,6 +33,7 @@ class RecordingSink final : public FrameSink {
 struct RunResult {
   std::vector<std::string> errors;  // by world rank; empty: done
   std::vector<bool> cancelled;      // by world rank
+  std::vector<bool> not_finite;     // by world rank: all have agreed so
   RecordingSink sink;               // world rank 0's
   std::vector<int64_t> planned_bytes;
   std::vector<int64_t> sent_bytes;

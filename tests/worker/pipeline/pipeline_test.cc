@@ -1,8 +1,11 @@
 #include "worker/pipeline/pipeline.h"
 
 #include <atomic>
+#include <fstream>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "tests/support/checkpoint_builder.h"
 #include "tests/worker/pipeline/pipeline_runner.h"
@@ -133,6 +136,34 @@ TEST_F(PipelineTest, PlanRefusesWhatTheModelCannotDo) {
   spec = SmallJob();
   spec.height = 72;
   EXPECT_THROW(pipeline->Plan(spec), std::invalid_argument);
+}
+
+// A text encoder with fewer ids than its tokenizer gives: the prompt that needs one of the others
+// is refused before any rank waits for its embedding.
+TEST_F(PipelineTest, PlanRefusesAPromptOutsideTheVocabulary) {
+  const std::string config = folder_.path() + "/text_encoder/config.json";
+  nlohmann::json values = nlohmann::json::parse(std::ifstream(config));
+  values["vocab_size"] = 3;  // padding, end and the unknown
+  std::ofstream(config) << values.dump();
+  EditTensors(folder_.path() + "/text_encoder/model.safetensors", [](auto& tensors) {
+    tensors["shared.weight"] = tensors["shared.weight"].narrow(0, 0, 3);
+  });
+  const auto pipeline = Pipeline::Create(*CogVideoXFamily(), {.model_dir = folder_.path()});
+  JobSpec spec = SmallJob();
+  spec.prompt = "";
+  EXPECT_NO_THROW(pipeline->Plan(spec));
+  for (const char* prompt : {"a red circle", "<extra_id_0>"}) {
+    spec.prompt = prompt;
+    spec.negative_prompt = "";
+    EXPECT_THAT([&] { pipeline->Plan(spec); },
+                testing::ThrowsMessage<std::invalid_argument>(
+                    testing::HasSubstr("outside of the text encoder's vocabulary of 3")));
+    std::swap(spec.prompt, spec.negative_prompt);
+    EXPECT_THROW(pipeline->Plan(spec), std::invalid_argument);
+    spec.guidance_scale = 1;  // the negative prompt is not read
+    EXPECT_NO_THROW(pipeline->Plan(spec));
+    spec.guidance_scale = 3;
+  }
 }
 
 }  // namespace

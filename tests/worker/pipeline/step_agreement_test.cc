@@ -1,5 +1,6 @@
 #include "worker/pipeline/step_agreement.h"
 
+#include <atomic>
 #include <functional>
 #include <set>
 
@@ -26,6 +27,59 @@ TEST(StepAgreementTest, AllHearRankZero) {
     EXPECT_EQ(agreement.Agree(), StepCommand::kRun);
     EXPECT_THROW(agreement.AgreeToRun(), JobCancelled);
     EXPECT_EQ(asked, world.rank() == 0 ? 3 : 0);  // one rank decides
+  });
+}
+
+// Whichever rank finds it, all leave at the next point of the program that all come to: after a
+// step at once, from a decode when it has ended, where rank 0's own word is heard earlier.
+TEST(StepAgreementTest, WhatIsNotFiniteOnOneRankIsHeardByAll) {
+  for (const int failing : {0, 1, 2}) {
+    for (const BlockKind kind : {BlockKind::kText, BlockKind::kStep, BlockKind::kDecode}) {
+      SCOPED_TRACE(testing::Message() << "rank " << failing << " in " << BlockName(kind));
+      std::atomic<int> left{0};
+      SpawnJournaledRanks(3, [&](Communicator& world, ProgramJournal& journal) {
+        const StepCommandSource command;
+        StepAgreement agreement(world, journal, SomeJob(), 11, command);
+        agreement.AgreeToRun(kind);
+        if (world.rank() == failing) {
+          agreement.FoundNotFinite("step 3 of 50");
+          agreement.FoundNotFinite("what came of it");
+        }
+        const bool at_once = kind != BlockKind::kDecode || failing == 0;
+        const std::string all = "not finite: step 3 of 50 on rank " + std::to_string(failing);
+        try {
+          agreement.AgreeToRun(kind);
+          EXPECT_FALSE(at_once);
+          agreement.Conclude();
+          ADD_FAILURE() << "rank " << world.rank() << " has heard nothing";
+        } catch (const NotFinite& heard) {
+          EXPECT_EQ(heard.what(), all);
+          ++left;
+        }
+        Barrier(world, nullptr);  // the world is whole
+      });
+      EXPECT_EQ(left, 3);
+    }
+  }
+}
+
+TEST(StepAgreementTest, TheLowestRankIsNamedAndALongPlaceIsCut) {
+  SpawnJournaledRanks(3, [&](Communicator& world, ProgramJournal& journal) {
+    const StepCommandSource cancel = [] { return StepCommand::kCancel; };
+    StepAgreement agreement(world, journal, SomeJob(), 11, cancel);
+    if (world.rank() > 0) agreement.FoundNotFinite(std::string(100, 'x'));
+    EXPECT_THAT(
+        [&] { agreement.Conclude(); },
+        testing::ThrowsMessage<NotFinite>("not finite: " + std::string(63, 'x') + " on rank 1"));
+  });
+}
+
+// A result that is complete is not cancelled.
+TEST(StepAgreementTest, TheEndAsksForNoCommand) {
+  SpawnJournaledRanks(2, [](Communicator& world, ProgramJournal& journal) {
+    const StepCommandSource cancel = [] { return StepCommand::kCancel; };
+    StepAgreement agreement(world, journal, SomeJob(), 11, cancel);
+    EXPECT_NO_THROW(agreement.Conclude());
   });
 }
 

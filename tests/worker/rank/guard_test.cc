@@ -34,13 +34,20 @@ TEST(GuardTest, EveryKindOfFailureHasItsStatus) {
        "filesystem error: status: Input/output error [/model/vae]"},
       {[] { throw FileError(ENOENT); }, absl::StatusCode::kInvalidArgument,
        "filesystem error: status: No such file or directory [/model/vae]"},
-      {[] { throw std::bad_alloc(); }, absl::StatusCode::kResourceExhausted, "out of memory"},
+      {[] { throw std::bad_alloc(); }, absl::StatusCode::kResourceExhausted,
+       "no memory was left for an allocation"},
+      {[] { throw WorkAbandoned("out of memory: decode on rank 3: x"); },
+       absl::StatusCode::kResourceExhausted, "out of memory: decode on rank 3: x"},
+      {[] { throw std::runtime_error("CUDA error: out of memory"); },
+       absl::StatusCode::kResourceExhausted, "CUDA error: out of memory"},
       {[] { throw CommError("rank 1 is gone"); }, absl::StatusCode::kUnavailable, "rank 1 is gone"},
       {[] { throw CommError("out of step: x"); }, absl::StatusCode::kUnavailable, "out of step: x"},
       {[] { throw JobCancelled(/*stop=*/false); }, absl::StatusCode::kCancelled,
        "the job was cancelled"},
       {[] { throw JobCancelled(/*stop=*/true); }, absl::StatusCode::kAborted,
        "the group is stopping"},
+      {[] { throw NotFinite("not finite: step 2 of 9 on rank 1"); }, absl::StatusCode::kInternal,
+       "not finite: step 2 of 9 on rank 1"},
       {[] { throw std::runtime_error("odd"); }, absl::StatusCode::kInternal, "odd"},
       {[] { throw 7; }, absl::StatusCode::kInternal, "an exception of unknown type"},
   };
@@ -51,10 +58,15 @@ TEST(GuardTest, EveryKindOfFailureHasItsStatus) {
   }
 }
 
-// Told from a lost peer without a look at the words.
-TEST(GuardTest, OutOfStepIsMarked) {
-  EXPECT_TRUE(IsOutOfStep(Guard([] { throw CommError("out of step: x"); })));
-  EXPECT_FALSE(IsOutOfStep(Guard([] { throw CommError("rank 1 is gone"); })));
+// Told apart without a look at the words.
+TEST(GuardTest, ReasonsAreMarked) {
+  EXPECT_EQ(ReasonOf(Guard([] { throw CommError("out of step: x"); })), "OUT_OF_STEP");
+  EXPECT_EQ(ReasonOf(Guard([] { throw CommError("rank 1 is gone"); })), "");
+  EXPECT_EQ(ReasonOf(Guard([] { throw std::bad_alloc(); })), "OUT_OF_MEMORY");
+  EXPECT_EQ(ReasonOf(Guard([] { throw NotFinite("x"); })), "NOT_FINITE");
+  EXPECT_TRUE(LeftTogether(Guard([] { throw NotFinite("x"); })));
+  EXPECT_TRUE(LeftTogether(Guard([] { throw WorkAbandoned("x"); })));
+  EXPECT_FALSE(LeftTogether(Guard([] { throw std::bad_alloc(); })));  // nobody else knows yet
 }
 
 }  // namespace

@@ -32,12 +32,18 @@ void Inbox::FailIfWrong(const std::string& wrong) {
   changed_.NotifyAll();
 }
 
-MessageMark Inbox::Issue(uint64_t channel_id) {
+void Inbox::ThrowIfOver() {
+  if (!failure_.empty()) throw CommError(failure_);
+  if (abandoned()) throw WorkAbandoned(why_abandoned_);
+}
+
+Inbox::Issued Inbox::Issue(uint64_t channel_id) {
   const MutexLock lock(mutex_);
+  ThrowIfOver();
   MessageMark mark{};
   if (marks_ != nullptr) FailIfWrong(marks_->Issue(channel_id, mark));
-  if (!failure_.empty()) throw CommError(failure_);
-  return mark;
+  ThrowIfOver();
+  return {.mark = mark, .work = work_};
 }
 
 void Inbox::HearNote(int peer, const MessageMark& note) {
@@ -51,9 +57,10 @@ void Inbox::HearPromise(std::chrono::milliseconds time) {
   promised_ = std::max(promised_, std::chrono::steady_clock::now() + longest);
 }
 
-bool Inbox::Deliver(const MessageKey& key, std::vector<std::byte> data, const MessageMark& mark) {
+bool Inbox::Deliver(const MessageKey& key, MessageBytes data, const MessageMark& mark) {
   const MutexLock lock(mutex_);
   if (!failure_.empty() || closed_.contains(key.channel_id)) return true;
+  if (key.work < work_ || key.work == abandoned_work_) return true;
   if (marks_ != nullptr) FailIfWrong(marks_->Heard(key.from, mark, key.channel_id));
   if (!failure_.empty()) return true;
   int64_t& held_bytes = held_bytes_[key.from];
@@ -76,12 +83,12 @@ std::string Inbox::LostBecause(const MessageKey& key, std::string_view channel_n
          " still wants " + DescribeMessage(key, channel_name);
 }
 
-std::vector<std::byte> Inbox::Take(const MessageKey& key, std::string_view channel_name,
-                                   std::chrono::steady_clock::time_point since,
-                                   std::chrono::milliseconds limit) {
+MessageBytes Inbox::Take(const MessageKey& key, std::string_view channel_name,
+                         std::chrono::steady_clock::time_point since,
+                         std::chrono::milliseconds limit) {
   const MutexLock lock(mutex_);
   const auto decided = [&]() COGWHEEL_REQUIRES(mutex_) {
-    return held_.contains(key) || !LostBecause(key, channel_name).empty();
+    return held_.contains(key) || abandoned() || !LostBecause(key, channel_name).empty();
   };
   const auto end = [&]() COGWHEEL_REQUIRES(mutex_) { return std::max(since + limit, promised_); };
   const auto left = [&]() COGWHEEL_REQUIRES(mutex_) {
@@ -90,7 +97,7 @@ std::vector<std::byte> Inbox::Take(const MessageKey& key, std::string_view chann
   // A promise may come while this waits.
   bool in_time = changed_.WaitFor(mutex_, left(), decided);
   while (!in_time && left().count() > 0) in_time = changed_.WaitFor(mutex_, left(), decided);
-  if (!failure_.empty()) throw CommError(failure_);
+  ThrowIfOver();
   const auto found = held_.find(key);
   if (found == held_.end()) {
     throw CommError(in_time ? LostBecause(key, channel_name)
@@ -98,7 +105,7 @@ std::vector<std::byte> Inbox::Take(const MessageKey& key, std::string_view chann
                                   Milliseconds(end() - since) + " ms for " +
                                   DescribeMessage(key, channel_name) + " in vain");
   }
-  std::vector<std::byte> data = std::move(found->second);
+  MessageBytes data = std::move(found->second);
   held_.erase(found);
   held_bytes_[key.from] -= static_cast<int64_t>(data.size());
   return data;
@@ -106,7 +113,7 @@ std::vector<std::byte> Inbox::Take(const MessageKey& key, std::string_view chann
 
 bool Inbox::Has(const MessageKey& key, std::string_view channel_name) {
   const MutexLock lock(mutex_);
-  if (!failure_.empty()) throw CommError(failure_);
+  ThrowIfOver();
   if (held_.contains(key)) return true;
   const std::string lost = LostBecause(key, channel_name);
   if (!lost.empty()) throw CommError(lost);
@@ -126,7 +133,39 @@ bool Inbox::failed() {
 
 void Inbox::ThrowIfFailed() {
   const MutexLock lock(mutex_);
-  if (!failure_.empty()) throw CommError(failure_);
+  ThrowIfOver();
+}
+
+template <typename Condition>
+void Inbox::DropHeld(const Condition& condition) {
+  std::erase_if(held_, [&](const auto& entry) COGWHEEL_REQUIRES(mutex_) {
+    const bool drop = condition(entry.first);
+    if (drop) held_bytes_[entry.first.from] -= static_cast<int64_t>(entry.second.size());
+    return drop;
+  });
+}
+
+void Inbox::EnterWork(int64_t number) {
+  const MutexLock lock(mutex_);
+  if (number <= work_) return;
+  work_ = number;
+  DropHeld([&](const MessageKey& key) { return key.work < number; });
+  if (marks_ != nullptr) marks_->EnterWork(number);
+}
+
+bool Inbox::Abandon(int64_t work, const std::string& why) {
+  const MutexLock lock(mutex_);
+  if (work < work_ || work <= abandoned_work_) return false;
+  abandoned_work_ = work;
+  why_abandoned_ = why;
+  DropHeld([&](const MessageKey& key) { return key.work == work; });
+  changed_.NotifyAll();
+  return true;
+}
+
+int64_t Inbox::work() {
+  const MutexLock lock(mutex_);
+  return work_;
 }
 
 void Inbox::PeerLeft(int peer) {
@@ -138,13 +177,7 @@ void Inbox::PeerLeft(int peer) {
 void Inbox::Close(uint64_t channel_id) {
   const MutexLock lock(mutex_);
   closed_.insert(channel_id);
-  const auto first = held_.lower_bound({.channel_id = channel_id});
-  auto last = first;
-  while (last != held_.end() && last->first.channel_id == channel_id) {
-    held_bytes_[last->first.from] -= static_cast<int64_t>(last->second.size());
-    ++last;
-  }
-  held_.erase(first, last);
+  DropHeld([&](const MessageKey& key) { return key.channel_id == channel_id; });
 }
 
 }  // namespace cogwheel

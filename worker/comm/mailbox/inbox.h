@@ -8,15 +8,17 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/mutex.h"
+#include "worker/comm/mailbox/message_bytes.h"
 #include "worker/comm/mailbox/message_marks.h"
 
 namespace cogwheel {
 
-// Names one message between two ranks: which communicator, from whom, the how-manieth.
+// Names one message between two ranks: of which work, which communicator, from whom, the
+// how-manieth.
 struct MessageKey {
+  int64_t work = 0;
   uint64_t channel_id = 0;
   int from = 0;  // world rank
   uint64_t sequence = 0;
@@ -25,7 +27,7 @@ struct MessageKey {
 
 // What has arrived at one rank and was not taken yet, for all its communicators: one holder of
 // bytes for threads and for sockets. Messages of different communicators never mix, and those of a
-// closed one are dropped. Thread-safe.
+// closed one are dropped, as are those of a work that is over. Thread-safe.
 class Inbox {
  public:
   // How far a sender may run ahead of its receiver, in bytes that one rank holds of another's.
@@ -40,26 +42,37 @@ class Inbox {
 
   // Never waits. False when the sender is further ahead than the bound: the inbox has then failed.
   // A message whose mark is wrong fails the inbox too.
-  [[nodiscard]] bool Deliver(const MessageKey& key, std::vector<std::byte> data,
-                             const MessageMark& mark = {}) COGWHEEL_EXCLUDES(mutex_);
+  [[nodiscard]] bool Deliver(const MessageKey& key, MessageBytes data, const MessageMark& mark = {})
+      COGWHEEL_EXCLUDES(mutex_);
 
-  // The mark of the messages of an exchange that this rank issues now. Throws CommError when the
-  // world has failed.
-  MessageMark Issue(uint64_t channel_id) COGWHEEL_EXCLUDES(mutex_);
+  // The mark of the messages of an exchange that this rank issues now, and its work. Throws
+  // CommError when the world has failed, WorkAbandoned when the work was.
+  struct Issued {
+    MessageMark mark;
+    int64_t work;
+  };
+  Issued Issue(uint64_t channel_id) COGWHEEL_EXCLUDES(mutex_);
   void HearNote(int peer, const MessageMark& note) COGWHEEL_EXCLUDES(mutex_);
   // A rank will have gone on in its work within that time, or will have left: whoever waits, for it
   // or for one that waits for it, need not give up before.
   void HearPromise(std::chrono::milliseconds time) COGWHEEL_EXCLUDES(mutex_);
 
   // Waits for the message, at most for `limit` from `since`, or as long as ranks have promised to
-  // go on. Throws CommError when the world failed, the sender left or the time is over;
-  // channel_name and both ranks are in its text.
-  std::vector<std::byte> Take(const MessageKey& key, std::string_view channel_name,
-                              std::chrono::steady_clock::time_point since,
-                              std::chrono::milliseconds limit) COGWHEEL_EXCLUDES(mutex_);
+  // go on. Throws WorkAbandoned, or CommError when the world failed, the sender left or the time is
+  // over; channel_name and both ranks are in its text.
+  MessageBytes Take(const MessageKey& key, std::string_view channel_name,
+                    std::chrono::steady_clock::time_point since, std::chrono::milliseconds limit)
+      COGWHEEL_EXCLUDES(mutex_);
 
-  // True when Take would not wait. Throws CommError as Take does, but for the time.
+  // True when Take would not wait. Throws as Take does, but for the time.
   bool Has(const MessageKey& key, std::string_view channel_name) COGWHEEL_EXCLUDES(mutex_);
+
+  // Communicator::EnterWork.
+  void EnterWork(int64_t number) COGWHEEL_EXCLUDES(mutex_);
+  // A rank has given up a work: ends the waits for it, if this rank is in it or comes to it, and
+  // drops what was held of it. False when nothing is new in that.
+  bool Abandon(int64_t work, const std::string& why) COGWHEEL_EXCLUDES(mutex_);
+  int64_t work() COGWHEEL_EXCLUDES(mutex_);
 
   // The world is lost: wakes every waiter, now and later. The first reason stays.
   void Fail(const std::string& reason) COGWHEEL_EXCLUDES(mutex_);
@@ -79,18 +92,25 @@ class Inbox {
       COGWHEEL_REQUIRES(mutex_);
 
   void FailIfWrong(const std::string& wrong) COGWHEEL_REQUIRES(mutex_);
+  void ThrowIfOver() COGWHEEL_REQUIRES(mutex_);
+  bool abandoned() const COGWHEEL_REQUIRES(mutex_) { return abandoned_work_ == work_; }
+  template <typename Condition>  // of a key
+  void DropHeld(const Condition& condition) COGWHEEL_REQUIRES(mutex_);
 
   const int rank_;
   const int64_t held_bytes_per_peer_;
   const std::shared_ptr<MessageMarks> marks_;  // may be null; asked under mutex_
   Mutex mutex_;
   CondVar changed_;
-  std::map<MessageKey, std::vector<std::byte>> held_ COGWHEEL_GUARDED_BY(mutex_);
+  std::map<MessageKey, MessageBytes> held_ COGWHEEL_GUARDED_BY(mutex_);
   std::map<int, int64_t> held_bytes_ COGWHEEL_GUARDED_BY(mutex_);  // by sender
   std::set<uint64_t> closed_ COGWHEEL_GUARDED_BY(mutex_);
   std::set<int> left_ COGWHEEL_GUARDED_BY(mutex_);
   std::chrono::steady_clock::time_point promised_ COGWHEEL_GUARDED_BY(mutex_){};  // by any rank
   std::string failure_ COGWHEEL_GUARDED_BY(mutex_);
+  int64_t work_ COGWHEEL_GUARDED_BY(mutex_) = 0;
+  int64_t abandoned_work_ COGWHEEL_GUARDED_BY(mutex_) = -1;  // the latest
+  std::string why_abandoned_ COGWHEEL_GUARDED_BY(mutex_);
 };
 
 // "rank 2's message 17 (channel ring)", for the texts of errors.

@@ -31,17 +31,18 @@ class LocalTransport final : public Transport {
       if (static_cast<int>(peer) != rank_) inboxes_->at(peer)->HearPromise(time);
     }
   }
-  void Post(int to, uint64_t channel_id, uint64_t sequence, const MessageMark& mark,
+  void Post(int to, const MessageKey& key, const MessageMark& mark,
             std::span<const std::byte> data) override {
-    const bool fits =
-        inboxes_->at(to)->Deliver({.channel_id = channel_id, .from = rank_, .sequence = sequence},
-                                  {data.begin(), data.end()}, mark);
+    const bool fits = inboxes_->at(to)->Deliver(key, MessageBytes(data), mark);
     if (!fits) {
       const std::string reason =
           "rank " + std::to_string(rank_) + " is too far ahead of rank " + std::to_string(to);
       Abort(reason);
       throw CommError(reason);
     }
+  }
+  void Abandon(int64_t work, const std::string& why) override {
+    for (const auto& inbox : *inboxes_) inbox->Abandon(work, why);
   }
   void Abort(const std::string& reason) override {
     for (const auto& inbox : *inboxes_) inbox->Fail(reason);

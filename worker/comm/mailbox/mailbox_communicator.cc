@@ -49,23 +49,43 @@ int MailboxCommunicator::WorldRank(int member) const {
   return channel_.members[member];
 }
 
+// Counts afresh when the world has entered another work.
+void MailboxCommunicator::Follow(int64_t work) {
+  if (std::exchange(work_, work) == work) return;
+  std::ranges::fill(next_send_, 0);
+  std::ranges::fill(next_recv_, 0);
+  open_.clear();
+}
+
+void MailboxCommunicator::Abandon(const std::string& why) {
+  transport_->Abandon(transport_->inbox().work(), why);
+}
+
 Communicator::Ticket MailboxCommunicator::Start(std::span<const SendPiece> sends,
                                                 std::span<const RecvPiece> recvs,
                                                 StreamHandle /*stream*/) {
-  const MessageMark mark = transport_->inbox().Issue(channel_.id);
+  const auto [mark, work] = transport_->inbox().Issue(channel_.id);
+  Follow(work);
   for (const SendPiece& piece : sends) {
     if (piece.data.empty()) continue;
     const int to = WorldRank(piece.peer);
     if (piece.peer != rank_) *sent_bytes_ += static_cast<int64_t>(piece.data.size());
-    transport_->Post(to, channel_.id, next_send_[piece.peer]++, mark, piece.data);
+    transport_->Post(to,
+                     {.work = work,
+                      .channel_id = channel_.id,
+                      .from = transport_->world_rank(),
+                      .sequence = next_send_[piece.peer]++},
+                     mark, piece.data);
   }
   std::vector<Expected> expected;
   for (const RecvPiece& piece : recvs) {
     if (piece.data.empty()) continue;
     const int from = WorldRank(piece.peer);
-    expected.push_back(
-        {.key = {.channel_id = channel_.id, .from = from, .sequence = next_recv_[piece.peer]++},
-         .target = piece.data});
+    expected.push_back({.key = {.work = work,
+                                .channel_id = channel_.id,
+                                .from = from,
+                                .sequence = next_recv_[piece.peer]++},
+                        .target = piece.data});
   }
   open_[next_ticket_] = std::move(expected);
   return next_ticket_++;
@@ -76,8 +96,7 @@ void MailboxCommunicator::Finish(Ticket ticket) {
   const auto node = open_.extract(ticket);
   if (node.empty()) throw std::logic_error("a ticket is finished that is not open");
   for (const Expected& message : node.mapped()) {
-    const std::vector<std::byte> data =
-        transport_->inbox().Take(message.key, channel_.name, since, time_limit_);
+    MessageBytes data = transport_->inbox().Take(message.key, channel_.name, since, time_limit_);
     if (data.size() != message.target.size()) {
       throw CommError("rank " + std::to_string(message.key.from) + " sent " +
                       std::to_string(data.size()) + " bytes where rank " +
@@ -85,7 +104,7 @@ void MailboxCommunicator::Finish(Ticket ticket) {
                       std::to_string(message.target.size()) + " (channel " + channel_.name +
                       ", message " + std::to_string(message.key.sequence) + ")");
     }
-    std::memcpy(message.target.data(), data.data(), data.size());
+    std::ranges::copy(data.bytes(), message.target.begin());
   }
 }
 

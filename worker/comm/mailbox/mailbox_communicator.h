@@ -41,6 +41,8 @@ class MailboxCommunicator final : public Communicator {
   bool Done(Ticket ticket) override;
   std::unique_ptr<Communicator> Split(std::span<const int> members,
                                       const std::string& name) override;
+  void EnterWork(int64_t number) override { transport_->inbox().EnterWork(number); }
+  void Abandon(const std::string& why) override;
   void Abort(const std::string& reason) override { transport_->Abort(reason); }
   int64_t sent_bytes() const override { return *sent_bytes_; }
 
@@ -61,15 +63,17 @@ class MailboxCommunicator final : public Communicator {
   };
 
   int WorldRank(int member) const;
+  void Follow(int64_t work);
 
   const std::shared_ptr<Transport> transport_;
   const Channel channel_;
   const std::chrono::milliseconds time_limit_;
   int rank_ = 0;
+  int64_t work_ = 0;                 // that the next three belong to
   std::vector<uint64_t> next_send_;  // by member
   std::vector<uint64_t> next_recv_;
-  Ticket next_ticket_ = 1;
   std::map<Ticket, std::vector<Expected>> open_;
+  Ticket next_ticket_ = 1;
   std::map<uint64_t, uint64_t> splits_;  // how often each name and list of members was split off
   std::shared_ptr<int64_t> sent_bytes_ = std::make_shared<int64_t>(0);  // shared with splits
 };

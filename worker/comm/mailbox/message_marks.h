@@ -19,6 +19,9 @@ class MessageMarks {
 
   // This rank issues an exchange on a channel: fills in the mark of its messages.
   virtual std::string Issue(uint64_t channel_id, MessageMark& mark) = 0;
+  // This rank enters a work (Communicator::EnterWork). What peers' marks say of others does not
+  // count in it.
+  virtual void EnterWork(int64_t number) = 0;
   // A peer's message came.
   virtual std::string Heard(int peer, const MessageMark& mark, uint64_t channel_id) = 0;
   // A peer's note came (MailboxCommunicator::PostNote).

@@ -18,9 +18,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// A message may be a whole latent clip, but never this large: garbage must not make us allocate
-// without bound.
-constexpr uint64_t kMaxMessageBytes = uint64_t{4} << 30;
 // How long the I/O thread goes on sending after the transport is destroyed.
 constexpr std::chrono::seconds kLinger{2};
 // Every change wakes the I/O thread; while it lingers it also looks at what is not acknowledged.
@@ -31,25 +28,6 @@ constexpr int kLingerPollMs = 2;
 bool Acknowledged(const Socket& socket) {
   int left_bytes = 0;
   return ioctl(socket.fd(), SIOCOUTQ, &left_bytes) != 0 || left_bytes == 0;
-}
-
-// Reads until the target is full, the socket is empty (`blocked`) or at its end (the reason).
-std::optional<std::string> ReadSome(const Socket& socket, std::span<std::byte> target,
-                                    size_t& got_bytes, bool& blocked) {
-  while (got_bytes < target.size()) {
-    const ssize_t got = recv(socket.fd(), &target[got_bytes], target.size() - got_bytes, 0);
-    if (got > 0) {
-      got_bytes += got;
-    } else if (got == 0) {
-      return "closed its connection";
-    } else if (errno == EAGAIN) {
-      blocked = true;
-      return std::nullopt;
-    } else if (errno != EINTR) {
-      return std::string("cannot be read from: ") + std::strerror(errno);
-    }
-  }
-  return std::nullopt;
 }
 
 }  // namespace
@@ -127,17 +105,17 @@ void SocketTransport::PostToOthers(const Frame& frame) {
   Wake();
 }
 
-void SocketTransport::Post(int to, uint64_t channel_id, uint64_t sequence, const MessageMark& mark,
+void SocketTransport::Post(int to, const MessageKey& key, const MessageMark& mark,
                            std::span<const std::byte> data) {
   if (to == world_rank_) {
-    const bool fits = inbox_.Deliver({.channel_id = channel_id, .from = to, .sequence = sequence},
-                                     {data.begin(), data.end()});
+    const bool fits = inbox_.Deliver(key, MessageBytes(data));
     if (!fits) inbox_.ThrowIfFailed();
     return;
   }
   Frame frame = MakeFrame({.kind = FrameKind::kMessage,
-                           .channel_id = channel_id,
-                           .sequence = sequence,
+                           .work = key.work,
+                           .channel_id = key.channel_id,
+                           .sequence = key.sequence,
                            .bytes = data.size(),
                            .mark = mark},
                           data);
@@ -153,6 +131,12 @@ void SocketTransport::Post(int to, uint64_t channel_id, uint64_t sequence, const
     }
   }
   Wake();
+}
+
+void SocketTransport::Abandon(int64_t work, const std::string& why) {
+  if (!inbox_.Abandon(work, why)) return;  // the others know
+  PostToOthers(MakeFrame({.kind = FrameKind::kAbandon, .work = work, .bytes = why.size()},
+                         std::as_bytes(std::span(why))));
 }
 
 void SocketTransport::Abort(const std::string& reason) {
@@ -197,54 +181,6 @@ std::optional<std::string> SocketTransport::Flush(int peer) {
     }
   }
   return std::nullopt;
-}
-
-std::optional<std::string> SocketTransport::Receive(int peer) {
-  Incoming& in = incoming_[peer];
-  const Socket& socket = peers_[peer];
-  const auto header = std::as_writable_bytes(std::span(&in.header, 1));
-  while (true) {
-    bool blocked = false;
-    auto end = ReadSome(socket, header, in.header_bytes, blocked);
-    if (end.has_value() || blocked) return end;
-    if (in.header.bytes > kMaxMessageBytes) return "sent a frame that cannot be";
-    in.body.resize(in.header.bytes);
-    end = ReadSome(socket, in.body, in.body_bytes, blocked);
-    if (end.has_value() || blocked) return end;
-    end = TakeFrame(peer);
-    if (end.has_value()) return end;
-    in.header_bytes = 0;
-    in.body_bytes = 0;
-  }
-}
-
-// One whole frame.
-std::optional<std::string> SocketTransport::TakeFrame(int peer) {
-  Incoming& in = incoming_[peer];
-  switch (in.header.kind) {
-    case FrameKind::kMessage: {
-      // Beyond the bound the inbox has failed and says so.
-      [[maybe_unused]] const bool fits = inbox_.Deliver(
-          {.channel_id = in.header.channel_id, .from = peer, .sequence = in.header.sequence},
-          std::exchange(in.body, {}), in.header.mark);
-      return std::nullopt;
-    }
-    case FrameKind::kNote:
-      inbox_.HearNote(peer, in.header.mark);
-      return std::nullopt;
-    case FrameKind::kPromise:
-      inbox_.HearPromise(std::chrono::milliseconds(in.header.mark[0]));
-      return std::nullopt;
-    case FrameKind::kGoodbye:
-      in.said_goodbye = true;
-      inbox_.PeerLeft(peer);
-      return std::nullopt;
-    case FrameKind::kAbort:
-      inbox_.Fail("rank " + std::to_string(peer) + " aborted: " +
-                  std::string(reinterpret_cast<const char*>(in.body.data()), in.body.size()));
-      return std::nullopt;
-  }
-  return "sent a frame that cannot be";
 }
 
 void SocketTransport::Serve(int peer, short events) {

@@ -15,9 +15,10 @@
 namespace cogwheel {
 
 // Messages over one TCP connection per peer. One I/O thread alone reads and writes the sockets: it
-// sends what Post queued and delivers what arrives. A connection that ends without a goodbye fails
-// the inbox at once. Bounds, per peer: held_bytes_per_peer waiting to be sent, as much received and
-// not taken, and what the kernel's socket buffers hold.
+// sends what Post queued and delivers what arrives. A message that there is no memory for ends its
+// work (Abandon). A connection that ends without a goodbye fails the inbox at once. Bounds, per
+// peer: held_bytes_per_peer waiting to be sent, as much received and not taken, and what the
+// kernel's socket buffers hold.
 class SocketTransport final : public Transport {
  public:
   // peers[i] is the connection to world rank i; peers[world_rank] is invalid.
@@ -29,10 +30,11 @@ class SocketTransport final : public Transport {
 
   int world_rank() const override { return world_rank_; }
   Inbox& inbox() override { return inbox_; }
-  void Post(int to, uint64_t channel_id, uint64_t sequence, const MessageMark& mark,
+  void Post(int to, const MessageKey& key, const MessageMark& mark,
             std::span<const std::byte> data) override;
   void PostNote(const MessageMark& note) override;
   void PostPromise(std::chrono::milliseconds time) override;
+  void Abandon(int64_t work, const std::string& why) override;
   // Also tells the peers, in place of what was still to be sent to them.
   void Abort(const std::string& reason) override;
 
@@ -43,10 +45,12 @@ class SocketTransport final : public Transport {
     kAbort = 3,
     kNote = 4,
     kPromise = 5,
+    kAbandon = 6,
   };
   // In the byte order of the host: all ranks of a world run on the same kind of machine.
   struct FrameHeader {
     FrameKind kind = FrameKind::kMessage;
+    int64_t work = 0;
     uint64_t channel_id = 0;
     uint64_t sequence = 0;
     uint64_t bytes = 0;
@@ -64,8 +68,9 @@ class SocketTransport final : public Transport {
     bool said_goodbye = false;
     FrameHeader header;
     size_t header_bytes = 0;
-    std::vector<std::byte> body;
-    size_t body_bytes = 0;
+    MessageBytes body;
+    size_t body_bytes = 0;  // read so far
+    bool dropping = false;  // there was no memory for the body
   };
 
   // Keep queued_bytes.
@@ -85,6 +90,8 @@ class SocketTransport final : public Transport {
   // Both say why the connection is at its end, or nothing.
   std::optional<std::string> Flush(int peer) COGWHEEL_EXCLUDES(mutex_);
   std::optional<std::string> Receive(int peer);
+  std::optional<std::string> ReceiveBody(int peer, bool& blocked);
+  void MakeRoom(int peer);
   std::optional<std::string> TakeFrame(int peer);
 
   const int world_rank_;

@@ -20,12 +20,15 @@ class Transport {
   virtual Inbox& inbox() = 0;
   // Hands a message over without waiting for the receiver; the bytes are copied. Throws CommError
   // when the receiver is too far behind.
-  virtual void Post(int to, uint64_t channel_id, uint64_t sequence, const MessageMark& mark,
+  // `key`: as the receiver knows it.
+  virtual void Post(int to, const MessageKey& key, const MessageMark& mark,
                     std::span<const std::byte> data) = 0;
   // To all others.
   virtual void PostNote(const MessageMark& note) = 0;
   // To all others: they hear it as Inbox::HearPromise.
   virtual void PostPromise(std::chrono::milliseconds time) = 0;
+  // Ends the work on this rank's inbox and on the others'.
+  virtual void Abandon(int64_t work, const std::string& why) = 0;
   // Fails this rank's inbox and lets the others know.
   virtual void Abort(const std::string& reason) = 0;
 };

@@ -97,6 +97,10 @@ class NcclCommunicator final : public Communicator {
     return std::make_unique<NcclCommunicator>(std::move(split));
   }
 
+  // Of the hosts' exchanges: those of devices are over, here and when a work is abandoned.
+  void EnterWork(int64_t number) override { parts_.hosts->EnterWork(number); }
+  void Abandon(const std::string& why) override { parts_.hosts->Abandon(why); }
+
   void Abort(const std::string& reason) override { parts_.watch->Abort(reason); }
 
   int64_t sent_bytes() const override { return parts_.hosts->sent_bytes() + *parts_.sent_bytes; }

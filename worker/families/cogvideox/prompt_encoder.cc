@@ -30,6 +30,10 @@ T5PromptEncoder::T5PromptEncoder(const std::string& model_dir, const CheckpointC
 
 T5PromptEncoder::~T5PromptEncoder() = default;
 
+void T5PromptEncoder::Check(const std::string& prompt, int64_t max_tokens) const {
+  encoder_.Check(tokenizer_->Encode(prompt, static_cast<int>(max_tokens)));
+}
+
 at::Tensor T5PromptEncoder::Encode(const std::string& prompt, int64_t max_tokens) const {
   return encoder_.Encode(tokenizer_->Encode(prompt, static_cast<int>(max_tokens)),
                          [this] { UnitBegins("text layer"); });

@@ -25,6 +25,7 @@ class T5PromptEncoder final : public PromptEncoder {
                   const WeightSource& weights, at::Device device, at::ScalarType dtype);
   ~T5PromptEncoder() override;
 
+  void Check(const std::string& prompt, int64_t max_tokens) const override;
   // An empty prompt is EOS and padding.
   at::Tensor Encode(const std::string& prompt, int64_t max_tokens) const override;
   std::vector<std::string> Warnings(const std::string& prompt, int64_t max_tokens) const override;

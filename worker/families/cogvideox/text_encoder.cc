@@ -65,8 +65,7 @@ TextEncoder::TextEncoder(const TextEncoderConfig& config, const WeightSource& we
   final_norm_ = load("encoder.final_layer_norm.weight", {width});
 }
 
-at::Tensor TextEncoder::Encode(const std::vector<int64_t>& ids,
-                               const std::function<void()>& layer_begins) const {
+void TextEncoder::Check(const std::vector<int64_t>& ids) const {
   for (const int64_t id : ids) {
     if (id < 0 || id >= config_.vocab_size) {
       throw std::invalid_argument("token id " + std::to_string(id) +
@@ -74,6 +73,11 @@ at::Tensor TextEncoder::Encode(const std::vector<int64_t>& ids,
                                   std::to_string(config_.vocab_size));
     }
   }
+}
+
+at::Tensor TextEncoder::Encode(const std::vector<int64_t>& ids,
+                               const std::function<void()>& layer_begins) const {
+  Check(ids);
   const at::Tensor tokens =
       at::tensor(ids, at::TensorOptions(at::kLong)).to(embedding_.device()).unsqueeze(0);
   const at::Tensor bias = PositionBias(static_cast<int64_t>(ids.size()));

@@ -19,8 +19,10 @@ class TextEncoder {
   TextEncoder(const TextEncoderConfig& config, const WeightSource& weights, at::Device device,
               at::ScalarType dtype);
 
-  // → [1, T, d_model] in the dtype of loading. Throws std::invalid_argument for an id outside of
-  // the vocabulary. layer_begins: called before each layer.
+  // Throws std::invalid_argument for an id outside of the vocabulary.
+  void Check(const std::vector<int64_t>& ids) const;
+  // → [1, T, d_model] in the dtype of loading. Throws as Check. layer_begins: called before each
+  // layer.
   at::Tensor Encode(
       const std::vector<int64_t>& ids, const std::function<void()>& layer_begins = [] {}) const;
 
