@@ -12,6 +12,7 @@
 #include "worker/comm/nccl/nccl_communicator.h"
 #include "worker/described_model.h"
 #include "worker/device/gpu_count.h"
+#include "worker/device/heap.h"
 #include "worker/diagnosis.h"
 #include "worker/launch/launcher.h"
 #include "worker/rank/exit_code.h"
@@ -117,6 +118,7 @@ int Run(WorkerSettings settings, const std::string& local_rank,
 }
 
 int Main(int argc, char** argv) {
+  KeepHeapTight();
   ForbidNvlinkMulticast();
   StopSignals signals;
   std::vector<char*> arguments(argv, argv + argc);

@@ -203,6 +203,7 @@ std::unique_ptr<Pipeline> RankProcess::Load(int world_rank) {
                                          .device_idx = local_rank_,
                                          .dtype = *settings_.dtype,
                                          .cpu_threads = settings_.cpu_threads,
+                                         .host_ranks = settings_.rank_count,
                                          .random_weights = settings_.random_weights,
                                          .wavefront_on_gpus = settings_.wavefront_on_gpus,
                                          .operations = admin_.operations(),

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Bytes of a job's transformer buffers per rank, as each rank plans them, and the ranks' resident size.
+"""Bytes of a job's denoising per rank, as each rank plans them, and the ranks' resident size.
 
     tests/bench/memory.py [--frames 33] [--height 192] [--width 256]
 
 Runs one step of a longer clip than the shipped model's own on 1, 2 and 4 ranks (the model's configuration is widened
-in a copy; rotary positions have no table) and prints a table and a JSON line. Noise and weights are not in the plan.
+in a copy; rotary positions have no table) and prints a table and a JSON line. Weights are not in the plan.
 """
 
 import argparse
@@ -49,7 +49,7 @@ class Memory(support.ProcessTest):
         self.wait_healthy(address)
         self.succeeds("generate", "--server", address, "--prompt", "a red circle moving up", "--steps", "1", "--seed", "1",
                       "--output-type", "latent", "-o", self.path("out.safetensors"), limit_s=600)
-        planned = [int(n) for n in re.findall(r'"planned_bytes":\s*"(\d+)"', worker.log_text())]
+        planned = [int(n) for n in re.findall(r'"denoise":\s*"(\d+)"', worker.log_text())]
         ranks = [pid for pid, line in support.processes_of(self.mark).items() if "--local-rank" in line]
         resident = [resident_bytes(pid) for pid in ranks]
         worker.stop()

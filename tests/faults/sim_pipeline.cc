@@ -194,6 +194,9 @@ class SimFamily final : public Family {
   std::unique_ptr<Model> Load(const LoadOptions& /*options*/) const override {
     throw std::logic_error("a simulated model has no tensors");
   }
+  std::unique_ptr<Footprints> CountFootprints(const LoadOptions& /*options*/) const override {
+    throw std::logic_error("a simulated model has no tensors");
+  }
 };
 
 }  // namespace

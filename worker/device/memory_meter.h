@@ -14,6 +14,7 @@ class MemoryMeter {
  public:
   explicit MemoryMeter(at::Device device) : device_(device) {}
 
+  bool on_gpu() const { return device_.is_cuda(); }
   int64_t Held() const;
   // The most that was held since the last Restart.
   int64_t Peak() const;

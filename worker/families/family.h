@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "worker/families/footprint.h"
 #include "worker/families/model_description.h"
 
 // What sets one family of models apart from another, behind one interface. Plain C++: model.h has
@@ -57,6 +58,10 @@ class Family {
   // Loads the weights, on the thread that will compute, inside its DeviceScope and inference mode.
   // Throws as Describe.
   virtual std::unique_ptr<Model> Load(const LoadOptions& options) const = 0;
+
+  // What jobs would take with these options (folder, device, dtype). Reads the configurations
+  // alone. Throws as Describe.
+  virtual std::unique_ptr<Footprints> CountFootprints(const LoadOptions& options) const = 0;
 };
 
 }  // namespace cogwheel

@@ -61,11 +61,6 @@ class PromptEncoder : public UnitTeller {
                                             int64_t max_tokens) const = 0;
 };
 
-// A clip's size in pixels.
-struct ClipSize {
-  int frames = 0, height = 0, width = 0;
-};
-
 // The network that predicts, on one shard of the joint sequence.
 class Denoiser : public UnitTeller {
  public:
@@ -87,11 +82,9 @@ class Denoiser : public UnitTeller {
   virtual int64_t text_width() const = 0;
   // Throws std::invalid_argument for a size that has no whole patches.
   virtual LatentLayout LayOut(const ClipSize& size) const = 0;
-  // Without communication. Throws std::invalid_argument for what the model refuses.
-  virtual JobFootprint Footprint(const Geometry& geometry, bool guided) const = 0;
   // Floating-point operations of one step on this rank.
   virtual double StepOperations(const Geometry& geometry, bool guided) const = 0;
-  // Throws as Footprint.
+  // Throws std::invalid_argument for what the model refuses.
   virtual std::unique_ptr<Job> Prepare(const Geometry& geometry, const MeshLinks& links) const = 0;
 };
 
@@ -144,6 +137,7 @@ struct Model {
   std::unique_ptr<Denoiser> denoiser;
   std::unique_ptr<Codec> codec;
   std::unique_ptr<PromptEncoder> prompt_encoder;  // world rank 0
+  std::unique_ptr<Footprints> footprints;
   SchedulerConfig scheduler;
   PreviewMap preview;
   bool takes_picture = false;        // and does nothing without one

@@ -9,6 +9,7 @@
 
 #include "base/failpoint.h"
 #include "base/stopwatch.h"
+#include "worker/device/cpu_memory.h"
 #include "worker/device/cpu_threads.h"
 #include "worker/device/device.h"
 #include "worker/families/model.h"
@@ -18,6 +19,7 @@
 #include "worker/pipeline/finite.h"
 #include "worker/pipeline/group_links.h"
 #include "worker/pipeline/latent_gather.h"
+#include "worker/pipeline/memory_plan.h"
 
 namespace cogwheel {
 namespace {
@@ -30,6 +32,7 @@ struct StagedJob {
   Communicator& world;
   StepAgreement& agreement;
   FrameSink& sink;
+  MemoryPlan::Run& memory;
 
   bool first() const { return world.rank() == 0; }
 };
@@ -47,7 +50,9 @@ class FamilyPipeline final : public Pipeline {
       : options_(options),
         stream_(stream),
         dtype_(ScalarTypeOf(options.dtype)),
-        model_(std::move(model)) {
+        model_(std::move(model)),
+        memory_(*model_->footprints, {options.mesh, options.world_rank}, stream.device(),
+                options.host_ranks) {
     // A GPU's host runs ahead of the work: what it begins tells nothing, a block as a whole does.
     if (!device().is_cuda()) ListenToUnits();
   }
@@ -85,6 +90,7 @@ class FamilyPipeline final : public Pipeline {
   const c10::Stream stream_;  // of all work of this rank
   const at::ScalarType dtype_;
   const std::unique_ptr<Model> model_;
+  MemoryPlan memory_;
   std::unique_ptr<GroupLinks> links_;
   ProgramJournal* journal_ = nullptr;  // of the latest job
   std::string place_;                  // of the job that runs
@@ -108,7 +114,8 @@ JobFootprint FamilyPipeline::Plan(const JobSpec& spec) {
       model_->prompt_encoder->Check(spec.negative_prompt, spec.max_sequence_length);
     }
   }
-  return model_->denoiser->Footprint(GeometryOf(spec, LayOut(spec)), spec.guided());
+  memory_.CheckRoom(ShapeOf(spec));
+  return memory_.Expect(ShapeOf(spec));
 }
 
 std::vector<std::string> FamilyPipeline::Warnings(const JobSpec& spec) const {
@@ -157,6 +164,7 @@ Inputs FamilyPipeline::Encode(const StagedJob& job) {
                    .image_rows = {},
                    .noise = NoiseStream(job.spec.seed, dtype_, device())};
   ++work_counter_;
+  job.memory.EndStage(&JobFootprint::text);
   if (job.first()) job.sink.OnProgress(Stage::kTextEncode, 1, 1);
   if (job.spec.has_image) {
     Enter(job, "picture", /*device_exchanges=*/false);
@@ -167,6 +175,7 @@ Inputs FamilyPipeline::Encode(const StagedJob& job) {
                                     .dtype = dtype_,
                                     .device = device()},
                                    inputs.noise, job.world);
+    job.memory.EndStage(&JobFootprint::picture);
   }
   WaitFor(device());
   // Each rank looks at its own rows; together they have all.
@@ -240,20 +249,24 @@ PipelineSeconds FamilyPipeline::Run(const JobSpec& spec, Communicator& world,
   journal_ = &journal;
   const LatentLayout layout = LayOut(spec);
   const Geometry geometry = GeometryOf(spec, layout);
+  MemoryPlan::Run memory(memory_, ShapeOf(spec));
   StepAgreement agreement(world, journal, spec, PlanHash(spec, geometry.mesh()), command);
   const StagedJob job = {.spec = spec,
                          .layout = layout,
                          .geometry = geometry,
                          .world = world,
                          .agreement = agreement,
-                         .sink = sink};
+                         .sink = sink,
+                         .memory = memory};
   PipelineSeconds seconds;
   Stopwatch watch;
   Inputs inputs = Encode(job);
   seconds.text_encode = watch.Lap();
   const at::Tensor latents = MakeLatents(job, std::move(inputs));
+  memory.EndStage(&JobFootprint::denoise);
   seconds.denoise = watch.Lap();
   Emit(job, latents);
+  memory.EndStage(&JobFootprint::decode);
   seconds.decode = watch.Lap();
   return seconds;
 }
@@ -262,6 +275,7 @@ PipelineSeconds FamilyPipeline::Run(const JobSpec& spec, Communicator& world,
 
 std::unique_ptr<Pipeline> Pipeline::Create(const Family& family, const PipelineOptions& options) {
   const c10::InferenceMode inference;
+  CountCpuMemory();
   SetCpuThreads(options.cpu_threads);
   Failpoint("rank.load");
   const LoadOptions load = {.model_dir = options.model_dir,

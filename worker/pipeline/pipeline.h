@@ -29,6 +29,7 @@ struct PipelineOptions {
   int device_idx = 0;
   Dtype dtype = Dtype::kFp32;
   int cpu_threads = 1;          // of this rank
+  int host_ranks = 1;           // that share this host's memory
   bool random_weights = false;  // for benchmarks: the folder needs no weight files
   // Spread the decode over GPUs too. Off until it has run on several.
   bool wavefront_on_gpus = false;
@@ -84,7 +85,7 @@ class Pipeline {
   static std::unique_ptr<Pipeline> Create(const Family& family, const PipelineOptions& options);
 
   // What the job takes on this rank, by stage. Throws std::invalid_argument when this rank cannot
-  // run the job. No communication.
+  // run the job, c10::OutOfMemoryError when it has no room for it. No communication.
   virtual JobFootprint Plan(const JobSpec& spec) = 0;
 
   // What the job's owner is to be told, one line each, valid UTF-8. Of world rank 0, after Plan.

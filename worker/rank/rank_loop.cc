@@ -127,7 +127,7 @@ absl::Status RankLoop::Load(const AssignOrder& order) {
   return status;
 }
 
-absl::Status RankLoop::Prepare(RunOrder& order, int64_t& planned_bytes) {
+absl::Status RankLoop::Prepare(RunOrder& order, JobFootprint& planned) {
   if (!order.problem.ok()) return order.problem;
   if (!order.image_bytes.empty()) {
     absl::Status decoded;  // there may be no memory for its pixels
@@ -136,7 +136,7 @@ absl::Status RankLoop::Prepare(RunOrder& order, int64_t& planned_bytes) {
     if (!decoded.ok()) return decoded;
   }
   return Guard([&] {
-    planned_bytes = place_->pipeline->Plan(order.spec).peak();
+    planned = place_->pipeline->Plan(order.spec);
     order.warnings = place_->pipeline->Warnings(order.spec);
   });
 }
@@ -154,16 +154,22 @@ RankLoop::Verdict RankLoop::Answer(RunOrder order) {
   }
   place_->next_sequence = sequence + 1;
   Failpoint("rank.broadcast");
-  int64_t planned_bytes = 0;
-  const absl::Status status = Prepare(order, planned_bytes);
+  JobFootprint planned;
+  const absl::Status status = Prepare(order, planned);
   if (status.ok()) {
     Log(LogLevel::kInfo, "job planned",
-        {{"job", order.spec.job}, {"planned_bytes", std::to_string(planned_bytes)}});
+        {{"job", order.spec.job},
+         {"planned_bytes", std::to_string(planned.peak())},
+         {"text", std::to_string(planned.text)},
+         {"picture", std::to_string(planned.picture)},
+         {"denoise", std::to_string(planned.denoise)},
+         {"decode", std::to_string(planned.decode)},
+         {"exchange", std::to_string(planned.exchange)}});
   } else {
     Log(LogLevel::kWarning, "cannot run the job",
         {{"job", order.spec.job}, {"error", std::string(status.message())}});
   }
-  link_.SendAnswer(order, status, planned_bytes);
+  link_.SendAnswer(order, status, planned.peak());
   if (!status.ok()) return std::nullopt;
   life_.Enter(RankState::kPlanned);
   place_->planned = std::move(order.spec);

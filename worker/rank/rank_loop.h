@@ -67,7 +67,7 @@ class RankLoop {
   Verdict Drop(const DropOrder& order);
   Verdict Lost(const LinkLost& lost);
   absl::Status Load(const AssignOrder& order);
-  absl::Status Prepare(RunOrder& order, int64_t& planned_bytes);
+  absl::Status Prepare(RunOrder& order, JobFootprint& planned);
   Verdict Execute(const JobSpec& spec);
   // Runs the job's program; its output may still be under way.
   absl::Status RunProgram(const JobSpec& spec, JobOutput* output, PipelineSeconds& seconds);

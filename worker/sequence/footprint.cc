@@ -79,4 +79,15 @@ int64_t AttentionBytes(const Geometry& geometry, const HeadShape& shape) {
                    ToRowsBytes(geometry, piece)});
 }
 
+// q, k and v leave for all other members while theirs arrive; a member that is ahead may have sent
+// the next exchange's as well. Of K/V blocks one leaves, and all others may have come.
+int64_t MessageBytes(const Geometry& geometry, const HeadShape& shape) {
+  const PieceBytes piece = CountPieces(geometry, shape);
+  const Mesh& mesh = geometry.mesh();
+  const int64_t to_heads =
+      mesh.ulysses > 1 ? 3 * (piece.sharded + piece.scattered) + piece.sharded : 0;
+  const int64_t blocks = mesh.ring > 1 ? mesh.ring * piece.kv_block : 0;
+  return std::max(to_heads, blocks);
+}
+
 }  // namespace cogwheel

@@ -18,4 +18,8 @@ struct HeadShape {
 // one buffer, which goes when the last of them does. Pure.
 int64_t AttentionBytes(const Geometry& geometry, const HeadShape& shape);
 
+// Of the messages that a CPU communicator keeps beside them: what is sent until it has left, what
+// has arrived until it is asked for. Pure.
+int64_t MessageBytes(const Geometry& geometry, const HeadShape& shape);
+
 }  // namespace cogwheel

@@ -16,12 +16,14 @@ namespace cogwheel {
 namespace {
 
 constexpr int64_t kEpoch = 4;
+constexpr int kTooLarge = 199;  // steps of a job for which there is no room
 
 // Plans and runs what the test says.
 class FakePipeline final : public Pipeline {
  public:
   JobFootprint Plan(const JobSpec& spec) override {
     if (spec.steps == 0) throw std::invalid_argument("steps 0 cannot be");
+    if (spec.steps == kTooLarge) throw std::bad_alloc();
     return {.text = 60, .denoise = 100};
   }
   std::vector<std::string> Warnings(const JobSpec& spec) const override { return {spec.prompt}; }
@@ -170,15 +172,17 @@ TEST_F(RankLoopTest, AJobThatCannotBePlannedFailsAlone) {
   PutJob(1, /*steps=*/0);
   PutJob(2, /*steps=*/3, "bad");
   PutJob(3, /*steps=*/3, "large");
-  PutJob(4, /*steps=*/3, "good");
-  PutStart(4);
+  PutJob(4, kTooLarge);
+  PutJob(5, /*steps=*/3, "good");
+  PutStart(5);
   Put(ShutdownOrder{});
   EXPECT_EQ(Run(), kExitGroupLost);
-  ASSERT_EQ(link_.answers.size(), 4);
+  ASSERT_EQ(link_.answers.size(), 5);
   EXPECT_EQ(link_.answers[0].message(), "steps 0 cannot be");
   EXPECT_EQ(link_.answers[1].message(), "no picture");
   EXPECT_EQ(link_.answers[2].code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_TRUE(link_.answers[3].ok());
+  EXPECT_EQ(link_.answers[3].code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(link_.answers[4].ok());
   EXPECT_EQ(link_.reports.size(), 1);
 }
 

@@ -245,6 +245,7 @@ TEST_F(ControlStreamTest, AnswersAndReportsReachTheFrontend) {
   order.warnings = {"first", "zweite, größer"};
   link_->SendFormed(6);
   link_->SendAnswer(order, absl::InvalidArgumentError("no"), 0);
+  link_->SendAnswer(order, absl::ResourceExhaustedError("no room"), 0);
   link_->SendDone({.epoch = 6,
                    .job_sequence = 2,
                    .status = absl::CancelledError("c"),
@@ -256,12 +257,15 @@ TEST_F(ControlStreamTest, AnswersAndReportsReachTheFrontend) {
   EXPECT_EQ(done->job_done().code(), 1);
   EXPECT_EQ(done->job_done().denoise_seconds(), 1.5);
   const auto seen = frontend_.Seen(0);
-  ASSERT_EQ(seen.size(), 2);
+  ASSERT_EQ(seen.size(), 3);
   EXPECT_EQ(seen[0].formed().epoch(), 6);
   EXPECT_EQ(seen[1].job_answer().code(), 3);
   ASSERT_EQ(seen[1].job_answer().warnings_size(), 2);
   EXPECT_EQ(seen[1].job_answer().warnings(1), "zweite, größer");
   EXPECT_EQ(seen[1].job_answer().message(), "no");
+  EXPECT_EQ(seen[1].job_answer().reason(), "");
+  EXPECT_EQ(seen[2].job_answer().code(), 8);
+  EXPECT_EQ(seen[2].job_answer().reason(), "OUT_OF_MEMORY");
 }
 
 TEST_F(ControlStreamTest, DialingHasALimit) {

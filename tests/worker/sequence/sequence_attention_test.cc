@@ -8,10 +8,10 @@
 #include <vector>
 
 #include <ATen/ATen.h>
-#include <c10/core/Allocator.h>
 #include <c10/util/ThreadLocalDebugInfo.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/peak_bytes.h"
 #include "tests/support/plain_attention.h"
 #include "tests/support/spawn_tensor_ranks.h"
 #include "worker/sequence/exchange.h"
@@ -196,22 +196,6 @@ TEST(SequenceAttentionBytesTest, UnevenSharesByHand) {
   // Rank 3 (3 rows, 1 head): q, k, v of 2 heads to rank 2; 3 result rows of 1 head; 6 rows, 1 head.
   EXPECT_EQ(SentBytes(mesh, sizes, 3), (3 * 3 * 2 + 3 * 1 + 2 * 6 * 1) * 64);
 }
-
-// Tensor bytes of one thread, at their peak.
-class PeakBytes final : public c10::MemoryReportingInfoBase {
- public:
-  void reportMemoryUsage(void* /*ptr*/, int64_t alloc_size, size_t /*total_allocated*/,
-                         size_t /*total_reserved*/, c10::Device /*device*/) override {
-    current_ += alloc_size;
-    peak_ = std::max(peak_, current_);
-  }
-  bool memoryProfilingEnabled() const override { return true; }
-  int64_t peak() const { return peak_; }
-
- private:
-  int64_t current_ = 0;
-  int64_t peak_ = 0;
-};
 
 // What the attention kernel works in, which has no share in the plan: up to 256 rows (64 below 768)
 // by 512 keys of logits in fp32 and again in bf16, and D + 2 sums a row.

@@ -5,6 +5,7 @@
 #include "worker/families/cogvideox/components.h"
 #include "worker/families/cogvideox/config.h"
 #include "worker/families/cogvideox/describe_model.h"
+#include "worker/families/cogvideox/model_footprints.h"
 #include "worker/families/cogvideox/preview_map.h"
 #include "worker/families/cogvideox/prompt_encoder.h"
 #include "worker/families/cogvideox/transformer.h"
@@ -37,6 +38,10 @@ class CogVideoX final : public Family {
     return DescribeCogVideoX(source);
   }
   std::unique_ptr<Model> Load(const LoadOptions& options) const override;
+  std::unique_ptr<Footprints> CountFootprints(const LoadOptions& options) const override {
+    return CogVideoXFootprints(ReadCheckpointConfigs(options.model_dir), DeviceOf(options),
+                               ScalarTypeOf(options.dtype));
+  }
 };
 
 std::unique_ptr<Model> CogVideoX::Load(const LoadOptions& options) const {
@@ -47,6 +52,7 @@ std::unique_ptr<Model> CogVideoX::Load(const LoadOptions& options) const {
   auto model = std::make_unique<Model>();
   model->scheduler = configs.scheduler;
   model->preview = MakePreviewMap(configs.cogwheel.preview, configs.vae.latent_channels);
+  model->footprints = CogVideoXFootprints(configs, device, dtype);
   model->takes_picture = configs.model_index.image_to_video();
   const std::string variant = options.variant.empty() ? configs.cogwheel.variant : options.variant;
   const auto load = [&](const std::string& component, const auto& with) {

@@ -46,8 +46,7 @@ AxisPositions GridPositions(const TransformerConfig& config, const PatchGrid& gr
   const int64_t base_columns = config.sample_width / config.patch_size;
   const at::Tensor frame = at::arange(grid.frames, fp32);
   if (config.patch_size_t) {
-    CheckRuler("height", grid.rows, base_rows);
-    CheckRuler("width", grid.columns, base_columns);
+    CheckRotaryRange(config, grid);
     return {frame, at::arange(grid.rows, fp32), at::arange(grid.columns, fp32)};
   }
   const CropRegion crop = ResizeCropRegion(grid.rows, grid.columns, base_rows, base_columns);
@@ -56,6 +55,12 @@ AxisPositions GridPositions(const TransformerConfig& config, const PatchGrid& gr
 }
 
 }  // namespace
+
+void CheckRotaryRange(const TransformerConfig& config, const PatchGrid& grid) {
+  if (!config.version_1_5()) return;
+  CheckRuler("height", grid.rows, config.sample_height / config.patch_size);
+  CheckRuler("width", grid.columns, config.sample_width / config.patch_size);
+}
 
 TokenPositions PositionsOf(const PatchGrid& grid, Range tokens) {
   const at::Tensor token = at::arange(tokens.begin, tokens.end, at::TensorOptions(at::kLong));

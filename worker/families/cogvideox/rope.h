@@ -25,8 +25,11 @@ struct CropRegion {
 };
 CropRegion ResizeCropRegion(int64_t rows, int64_t columns, int64_t base_rows, int64_t base_columns);
 
+// Throws std::invalid_argument for a grid past the ruler of a 1.5 model.
+void CheckRotaryRange(const TransformerConfig& config, const PatchGrid& grid);
+
 // cos and sin of these video tokens, [tokens, D] fp32 on the CPU; D splits into 1/4 frame, 3/8 row,
-// 3/8 column. Throws std::invalid_argument for a grid past the ruler of a 1.5 model.
+// 3/8 column. Throws as CheckRotaryRange.
 // Follows _prepare_rotary_positional_embeddings of the pipeline and get_3d_rotary_pos_embed
 // (diffusers models/embeddings.py).
 Rotation RotaryTable(const TransformerConfig& config, const PatchGrid& grid, Range tokens);

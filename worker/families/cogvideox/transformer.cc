@@ -9,7 +9,6 @@
 #include <ATen/core/grad_mode.h>
 
 #include "worker/families/cogvideox/embeddings.h"
-#include "worker/families/cogvideox/footprint.h"
 #include "worker/families/cogvideox/rope.h"
 #include "worker/families/cogvideox/step_operations.h"
 #include "worker/sequence/exchange.h"
@@ -24,14 +23,43 @@ void Refuse(const std::string& what) { throw std::invalid_argument(what); }
 
 }  // namespace
 
-void Transformer::CheckGrid(const PatchGrid& grid) const {
-  const int64_t height = grid.rows * config_.patch_size, width = grid.columns * config_.patch_size;
-  const bool own_size = height == config_.sample_height && width == config_.sample_width;
-  if (config_.use_learned_positional_embeddings && !own_size) {
-    Refuse("the model's position table is for latents of " + std::to_string(config_.sample_height) +
-           " x " + std::to_string(config_.sample_width) + " only, not " + std::to_string(height) +
+LatentLayout LayOutLatents(const TransformerConfig& config, const ClipSize& size) {
+  const int64_t frames = (size.frames - 1) / config.temporal_compression_ratio + 1;
+  const int64_t padded = DivCeil(frames, config.patch_frames()) * config.patch_frames();
+  const int64_t p = config.patch_size;
+  const int64_t height = size.height / kPixelsPerLatent, width = size.width / kPixelsPerLatent;
+  if (height < p || height % p != 0 || width < p || width % p != 0) {
+    Refuse("a latent of " + std::to_string(height) + " x " + std::to_string(width) +
+           " has no whole patches of " + std::to_string(p));
+  }
+  return {.frames = padded,
+          .channels = config.out_channels,
+          .height = height,
+          .width = width,
+          .leading_padding = padded - frames,
+          .patch_size_t = config.patch_frames(),
+          .patch_size = p};
+}
+
+void CheckFits(const TransformerConfig& config, const Geometry& geometry) {
+  const PatchGrid& grid = geometry.grid();
+  const int64_t height = grid.rows * config.patch_size, width = grid.columns * config.patch_size;
+  const bool learned = config.use_learned_positional_embeddings;
+  if (learned && (height != config.sample_height || width != config.sample_width)) {
+    Refuse("the model's position table is for latents of " + std::to_string(config.sample_height) +
+           " x " + std::to_string(config.sample_width) + " only, not " + std::to_string(height) +
            " x " + std::to_string(width));
   }
+  const int64_t tokens = geometry.text_count();
+  if (tokens < 1 || tokens > config.max_text_seq_length) {
+    Refuse(std::to_string(tokens) + " text tokens, the model takes 1 to " +
+           std::to_string(config.max_text_seq_length));
+  }
+  if (learned && tokens != config.max_text_seq_length) {
+    Refuse("the model's position table needs " + std::to_string(config.max_text_seq_length) +
+           " text tokens, not " + std::to_string(tokens));
+  }
+  if (config.use_rotary_positional_embeddings) CheckRotaryRange(config, grid);
 }
 
 // Rows of this rank out of the learned table, or the fixed one with zeros for text: [S_local, E].
@@ -39,10 +67,6 @@ void Transformer::CheckGrid(const PatchGrid& grid) const {
 at::Tensor Transformer::PositionTable(const Geometry& geometry) const {
   const bool learned = config_.use_learned_positional_embeddings;
   if (config_.use_rotary_positional_embeddings && !learned) return {};
-  if (learned && geometry.text_count() != config_.max_text_seq_length) {
-    Refuse("the model's position table needs " + std::to_string(config_.max_text_seq_length) +
-           " text tokens, not " + std::to_string(geometry.text_count()));
-  }
   if (learned && geometry.grid().frames == config_.sample_latent_frames()) {
     const Range rows = geometry.rows();
     return weights_.pos_embedding[0].narrow(0, rows.begin, rows.size());
@@ -56,11 +80,7 @@ at::Tensor Transformer::PositionTable(const Geometry& geometry) const {
 
 Transformer::Tables Transformer::MakeTables(const Geometry& geometry) const {
   const at::NoGradGuard no_grad;
-  CheckGrid(geometry.grid());
-  if (geometry.text_count() < 1 || geometry.text_count() > config_.max_text_seq_length) {
-    Refuse(std::to_string(geometry.text_count()) + " text tokens, the model takes 1 to " +
-           std::to_string(config_.max_text_seq_length));
-  }
+  CheckFits(config_, geometry);
   Tables tables;
   if (config_.use_rotary_positional_embeddings) {
     const Rotation rotation = RotaryTable(config_, geometry.grid(), geometry.video_rows());
@@ -143,29 +163,6 @@ at::Tensor Transformer::ShardJob::Predict(const at::Tensor& text, const at::Tens
              .head_count = model_.config_.num_attention_heads,
              .layer_begins = [this] { model_.UnitBegins("layer"); }});
   return model_.Head(rows.narrow(1, T_local, V_local), time);  // [B, V_local, C_out·pt·p·p]
-}
-
-LatentLayout Transformer::LayOut(const ClipSize& size) const {
-  const int64_t frames = (size.frames - 1) / config_.temporal_compression_ratio + 1;
-  const int64_t padded = DivCeil(frames, config_.patch_frames()) * config_.patch_frames();
-  const int64_t p = config_.patch_size;
-  const int64_t height = size.height / kPixelsPerLatent, width = size.width / kPixelsPerLatent;
-  if (height < p || height % p != 0 || width < p || width % p != 0) {
-    Refuse("a latent of " + std::to_string(height) + " x " + std::to_string(width) +
-           " has no whole patches of " + std::to_string(p));
-  }
-  return {.frames = padded,
-          .channels = config_.out_channels,
-          .height = height,
-          .width = width,
-          .leading_padding = padded - frames,
-          .patch_size_t = config_.patch_frames(),
-          .patch_size = p};
-}
-
-JobFootprint Transformer::Footprint(const Geometry& geometry, bool guided) const {
-  MakeTables(geometry);  // refuses what it cannot be made for
-  return CountFootprint(config_, geometry, guided, static_cast<int64_t>(at::elementSize(dtype_)));
 }
 
 double Transformer::StepOperations(const Geometry& geometry, bool guided) const {

@@ -13,6 +13,11 @@
 
 namespace cogwheel {
 
+// Latents of a clip of this size. Throws std::invalid_argument where it has no whole patches.
+LatentLayout LayOutLatents(const TransformerConfig& config, const ClipSize& size);
+// Throws std::invalid_argument for a grid or a text that the model refuses.
+void CheckFits(const TransformerConfig& config, const Geometry& geometry);
+
 // CogVideoXTransformer3DModel on one shard of the joint sequence (diffusers
 // models/transformers/cogvideox_transformer_3d.py). Owned by the rank thread.
 class Transformer final : public Denoiser {
@@ -27,8 +32,7 @@ class Transformer final : public Denoiser {
 
   int64_t text_width() const override { return config_.text_embed_dim; }
   // Latent frames are padded at the front to whole patches, as the reference pads 1.5's.
-  LatentLayout LayOut(const ClipSize& size) const override;
-  JobFootprint Footprint(const Geometry& geometry, bool guided) const override;
+  LatentLayout LayOut(const ClipSize& size) const override { return LayOutLatents(config_, size); }
   double StepOperations(const Geometry& geometry, bool guided) const override;
   std::unique_ptr<Job> Prepare(const Geometry& geometry, const MeshLinks& links) const override;
 
@@ -41,7 +45,6 @@ class Transformer final : public Denoiser {
     at::Tensor position;  // [S_local, E] to be added; undefined without such a table
   };
 
-  void CheckGrid(const PatchGrid& grid) const;
   Tables MakeTables(const Geometry& geometry) const;
   at::Tensor PositionTable(const Geometry& geometry) const;
   at::Tensor TimeEmbedding(int64_t timestep) const;

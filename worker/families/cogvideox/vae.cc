@@ -76,7 +76,7 @@ std::unique_ptr<Vae> Vae::Load(const VaeConfig& config, const WeightSource& weig
   return std::make_unique<Vae>(config, loader, with_encoder);
 }
 
-std::vector<int64_t> Vae::DecodeChunks(int64_t latent_frames) const {
+std::vector<int64_t> Vae::DecodeChunksOf(int64_t latent_frames) {
   return Chunks(latent_frames, kLatentFramesPerChunk);
 }
 
@@ -84,7 +84,7 @@ std::vector<int64_t> Vae::EncodeChunks(int64_t pixel_frames) {
   return Chunks(pixel_frames, kPixelFramesPerChunk);
 }
 
-int64_t Vae::PixelFrames(int64_t chunk_frames) const {
+int64_t Vae::PixelFramesOf(int64_t chunk_frames) {
   return chunk_frames % 2 == 1 ? 4 * (chunk_frames - 1) + 1 : 4 * chunk_frames;
 }
 

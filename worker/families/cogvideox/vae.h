@@ -23,12 +23,16 @@ class Vae final : public Codec {
   Vae(const VaeConfig& config, const VaeLoader& loader, bool with_encoder);
 
   // 3 first when odd, else 2 (reference num_latent_frames_batch_size).
-  std::vector<int64_t> DecodeChunks(int64_t latent_frames) const override;
+  static std::vector<int64_t> DecodeChunksOf(int64_t latent_frames);
+  std::vector<int64_t> DecodeChunks(int64_t latent_frames) const override {
+    return DecodeChunksOf(latent_frames);
+  }
   static std::vector<int64_t> EncodeChunks(int64_t pixel_frames);
 
   int64_t pixels_per_latent() const override { return kPixelsPerLatent; }
   // 4f, or 4(f-1)+1 of an odd chunk, whose first frame stands for itself.
-  int64_t PixelFrames(int64_t chunk_frames) const override;
+  static int64_t PixelFramesOf(int64_t chunk_frames);
+  int64_t PixelFrames(int64_t chunk_frames) const override { return PixelFramesOf(chunk_frames); }
   at::Tensor Unscale(const at::Tensor& latents) const override;
   at::Tensor DecodeChunk(const at::Tensor& latents, ConvCarry& carry) const override;
   TilePlan DecodePlan() const override;

@@ -23,19 +23,32 @@ TEST(FootprintTest, OneRankByHand) {
   const int64_t activations =
       5 * rows + 2 * (2 * 8 * 32 * 4) + 2 * 8 * 32 * 4 + 2 * 12 * 32 * 4 + 11 * 32 * 4;
   EXPECT_EQ(ActivationBytes(kConfig, {{}, 0, kSegments}, 2, 4), activations);
-  const JobFootprint footprint = CountFootprint(kConfig, {{}, 0, kSegments}, /*guided=*/true, 4);
   // The loop holds 7 tensors of 8 rows of 16 numbers, and the text's rows are kept.
-  EXPECT_EQ(footprint.denoise, activations + 7 * 8 * 16 * 4 + 2 * 3 * 10 * 4);
-  EXPECT_EQ(footprint.text, 2 * (2 * 3 * 10 * 4));
-  EXPECT_EQ(footprint.peak(), footprint.denoise);
+  EXPECT_EQ(DenoiseBytes(kConfig, {{}, 0, kSegments}, /*guided=*/true, 4),
+            activations + 7 * 8 * 16 * 4 + 2 * 3 * 10 * 4);
+  // Given and copied into the batch; the rows of this rank, which are all.
+  EXPECT_EQ(SharedTextBytes(kConfig, {{}, 0, kSegments}, /*guided=*/true, 4), 3 * (2 * 3 * 10 * 4));
 }
 
 // A guidance half computes one branch but is handed the text of both.
 TEST(FootprintTest, AGuidanceHalfHoldsOneBranch) {
   const Geometry half({.cfg = 2}, 1, kSegments);
-  const JobFootprint footprint = CountFootprint(kConfig, half, /*guided=*/true, 4);
-  EXPECT_EQ(footprint.text, 3 * (3 * 10 * 4));
-  EXPECT_EQ(footprint.denoise, ActivationBytes(kConfig, half, 1, 4) + 7 * 8 * 16 * 4 + 3 * 10 * 4);
+  EXPECT_EQ(SharedTextBytes(kConfig, half, /*guided=*/true, 4), 5 * (3 * 10 * 4));
+  EXPECT_EQ(DenoiseBytes(kConfig, half, /*guided=*/true, 4),
+            ActivationBytes(kConfig, half, 1, 4) + 7 * 8 * 16 * 4 + 3 * 10 * 4);
+}
+
+// 11 rows of 2 heads of 16 numbers, in both branches. Alone nothing is sent; of two members each
+// has q, k and v on their way to the other, what comes from it, and the other's next.
+TEST(FootprintTest, MessagesByHand) {
+  const auto bytes = [](const Mesh& mesh, int rank) {
+    return LayerMessageBytes(kConfig, {mesh, rank, kSegments}, /*guided=*/true, 4);
+  };
+  EXPECT_EQ(bytes({}, 0), 0);
+  const int64_t own = 2 * 5 * 32 * 4, block = 2 * 11 * 16 * 4;
+  EXPECT_EQ(bytes({.ulysses = 2}, 0), 3 * (own + block) + own);
+  // k and v of 6 rows at most: one block leaves and one comes.
+  EXPECT_EQ(bytes({.ring = 2}, 0), 2 * (2 * 2 * 6 * 32 * 4));
 }
 
 }  // namespace

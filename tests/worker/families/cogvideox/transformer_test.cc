@@ -157,8 +157,7 @@ INSTANTIATE_TEST_SUITE_P(Variants, TransformerForward,
 TEST(Transformer, RefusesSizesThatTheModelCannotTake) {
   const Model learned("i2v-learned"), ruler("t2v-rope15");
   const auto check = [](const Model& model, int64_t text_count, const PatchGrid& grid) {
-    model.transformer->Footprint({{}, 0, {.text_count = text_count, .video = grid}},
-                                 /*guided=*/true);
+    CheckFits(model.config, {{}, 0, {.text_count = text_count, .video = grid}});
   };
   EXPECT_THAT(
       [&] {
