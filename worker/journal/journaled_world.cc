@@ -11,7 +11,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds kLeastGain{1};
+constexpr std::chrono::seconds kWorthAWord{1};
 
 class MailboxJournal final : public ProgramJournal {
  public:
@@ -34,11 +34,11 @@ class MailboxJournal final : public ProgramJournal {
   }
 
  private:
-  // Units may be short: a promise that would last hardly longer than the last is not worth a word.
+  // Units may be short: a promise that would end when the last one does is not worth a word.
   void Promise() {
     const std::optional<std::chrono::nanoseconds> stay = recorder_.LongestStay();
     const Clock::time_point now = Clock::now();
-    if (!stay.has_value() || now + *stay < promised_ + kLeastGain) return;
+    if (!stay.has_value() || std::chrono::abs(now + *stay - promised_) < kWorthAWord) return;
     promised_ = now + *stay;
     world_.PostPromise(std::chrono::duration_cast<std::chrono::milliseconds>(*stay));
   }

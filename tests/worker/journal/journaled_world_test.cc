@@ -160,6 +160,25 @@ TEST_P(PromisingRanksTest, AWaitEndsWithThePeersPromise) {
   EXPECT_THROW(SpawnJournaledRanks(ranks, Work), CommError);
 }
 
+// What was promised for another unit is over with it.
+TEST_P(PromisingRanksTest, TheLatestPromiseCounts) {
+  auto ranks = MakeJournaledWorld(2, milliseconds(100), GetParam(), [](int rank) {
+    return FlightRecorder::Hooks{.longest_stay = [rank](const WorkUnit& unit) {
+      const bool first = unit.name == "decode" && rank == 1;
+      return first ? nanoseconds(seconds(60)) : nanoseconds(milliseconds(300));
+    }};
+  });
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_THROW(SpawnJournaledRanks(ranks,
+                                   [](Communicator& world, ProgramJournal& journal) {
+                                     journal.EnterBlock(BlockKind::kDecode);
+                                     journal.BeginUnit({.name = "layer"});
+                                     TakeByte(world);  // each waits for the other
+                                   }),
+               CommError);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, seconds(10));
+}
+
 std::string WireName(const testing::TestParamInfo<Wire>& info) {
   return info.param == Wire::kThreads ? "Threads" : "Sockets";
 }

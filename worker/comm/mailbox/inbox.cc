@@ -51,10 +51,16 @@ void Inbox::HearNote(int peer, const MessageMark& note) {
   if (marks_ != nullptr) FailIfWrong(marks_->HeardNote(peer, note));
 }
 
-void Inbox::HearPromise(std::chrono::milliseconds time) {
+void Inbox::HearPromise(int from, std::chrono::milliseconds time) {
   const MutexLock lock(mutex_);
-  const auto longest = std::min<std::chrono::milliseconds>(time, kLongestPromise);
-  promised_ = std::max(promised_, std::chrono::steady_clock::now() + longest);
+  promised_[from] =
+      std::chrono::steady_clock::now() + std::min<std::chrono::milliseconds>(time, kLongestPromise);
+}
+
+std::chrono::steady_clock::time_point Inbox::EndOfWait(
+    std::chrono::steady_clock::time_point end) const {
+  for (const auto& [rank, until] : promised_) end = std::max(end, until);
+  return end;
 }
 
 bool Inbox::Deliver(const MessageKey& key, MessageBytes data, const MessageMark& mark) {
@@ -90,7 +96,7 @@ MessageBytes Inbox::Take(const MessageKey& key, std::string_view channel_name,
   const auto decided = [&]() COGWHEEL_REQUIRES(mutex_) {
     return held_.contains(key) || abandoned() || !LostBecause(key, channel_name).empty();
   };
-  const auto end = [&]() COGWHEEL_REQUIRES(mutex_) { return std::max(since + limit, promised_); };
+  const auto end = [&]() COGWHEEL_REQUIRES(mutex_) { return EndOfWait(since + limit); };
   const auto left = [&]() COGWHEEL_REQUIRES(mutex_) {
     return end() - std::chrono::steady_clock::now();
   };

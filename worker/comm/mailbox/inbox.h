@@ -54,8 +54,8 @@ class Inbox {
   Issued Issue(uint64_t channel_id) COGWHEEL_EXCLUDES(mutex_);
   void HearNote(int peer, const MessageMark& note) COGWHEEL_EXCLUDES(mutex_);
   // A rank will have gone on in its work within that time, or will have left: whoever waits, for it
-  // or for one that waits for it, need not give up before.
-  void HearPromise(std::chrono::milliseconds time) COGWHEEL_EXCLUDES(mutex_);
+  // or for one that waits for it, need not give up before. Its latest promise counts.
+  void HearPromise(int from, std::chrono::milliseconds time) COGWHEEL_EXCLUDES(mutex_);
 
   // Waits for the message, at most for `limit` from `since`, or as long as ranks have promised to
   // go on. Throws WorkAbandoned, or CommError when the world failed, the sender left or the time is
@@ -91,6 +91,9 @@ class Inbox {
   std::string LostBecause(const MessageKey& key, std::string_view channel_name) const
       COGWHEEL_REQUIRES(mutex_);
 
+  // Of a wait that ends at `end` if nobody has promised more.
+  std::chrono::steady_clock::time_point EndOfWait(std::chrono::steady_clock::time_point end) const
+      COGWHEEL_REQUIRES(mutex_);
   void FailIfWrong(const std::string& wrong) COGWHEEL_REQUIRES(mutex_);
   void ThrowIfOver() COGWHEEL_REQUIRES(mutex_);
   bool abandoned() const COGWHEEL_REQUIRES(mutex_) { return abandoned_work_ == work_; }
@@ -106,7 +109,8 @@ class Inbox {
   std::map<int, int64_t> held_bytes_ COGWHEEL_GUARDED_BY(mutex_);  // by sender
   std::set<uint64_t> closed_ COGWHEEL_GUARDED_BY(mutex_);
   std::set<int> left_ COGWHEEL_GUARDED_BY(mutex_);
-  std::chrono::steady_clock::time_point promised_ COGWHEEL_GUARDED_BY(mutex_){};  // by any rank
+  std::map<int, std::chrono::steady_clock::time_point> promised_
+      COGWHEEL_GUARDED_BY(mutex_);  // by rank
   std::string failure_ COGWHEEL_GUARDED_BY(mutex_);
   int64_t work_ COGWHEEL_GUARDED_BY(mutex_) = 0;
   int64_t abandoned_work_ COGWHEEL_GUARDED_BY(mutex_) = -1;  // the latest

@@ -27,9 +27,7 @@ class LocalTransport final : public Transport {
     }
   }
   void PostPromise(std::chrono::milliseconds time) override {
-    for (size_t peer = 0; peer < inboxes_->size(); ++peer) {
-      if (static_cast<int>(peer) != rank_) inboxes_->at(peer)->HearPromise(time);
-    }
+    for (const auto& inbox : *inboxes_) inbox->HearPromise(rank_, time);
   }
   void Post(int to, const MessageKey& key, const MessageMark& mark,
             std::span<const std::byte> data) override {

@@ -50,8 +50,8 @@ class MailboxCommunicator final : public Communicator {
   // waiting; throws CommError when the world has failed.
   void PostNote(const MessageMark& note);
   // Tells all others, without waiting, that this rank will have gone on within that time or will
-  // have left: their waits last that long, and its own too, as theirs may be work like it. Throws
-  // CommError as PostNote does.
+  // have left: their waits last that long, and its own too, as theirs may be work like it. Told
+  // anew when the rank has waited itself. Throws CommError as PostNote does.
   void PostPromise(std::chrono::milliseconds time);
   // What the marks say is wrong: fails this rank's side, unless it has failed already.
   void Fail(const std::string& wrong) { transport_->inbox().Fail(wrong); }
@@ -75,7 +75,10 @@ class MailboxCommunicator final : public Communicator {
   std::map<Ticket, std::vector<Expected>> open_;
   Ticket next_ticket_ = 1;
   std::map<uint64_t, uint64_t> splits_;  // how often each name and list of members was split off
-  std::shared_ptr<int64_t> sent_bytes_ = std::make_shared<int64_t>(0);  // shared with splits
+  // These two are shared with splits.
+  std::shared_ptr<int64_t> sent_bytes_ = std::make_shared<int64_t>(0);
+  std::shared_ptr<std::chrono::milliseconds> promised_ =
+      std::make_shared<std::chrono::milliseconds>(0);
 };
 
 }  // namespace cogwheel

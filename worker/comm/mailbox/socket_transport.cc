@@ -92,6 +92,7 @@ void SocketTransport::PostNote(const MessageMark& note) {
 }
 
 void SocketTransport::PostPromise(std::chrono::milliseconds time) {
+  inbox_.HearPromise(world_rank_, time);
   PostToOthers(MakeFrame({.kind = FrameKind::kPromise, .mark = {time.count(), 0}}, {}));
 }
 

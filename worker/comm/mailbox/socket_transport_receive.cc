@@ -104,7 +104,7 @@ std::optional<std::string> SocketTransport::TakeFrame(int peer) {
       inbox_.HearNote(peer, in.header.mark);
       return std::nullopt;
     case FrameKind::kPromise:
-      inbox_.HearPromise(std::chrono::milliseconds(in.header.mark[0]));
+      inbox_.HearPromise(peer, std::chrono::milliseconds(in.header.mark[0]));
       return std::nullopt;
     case FrameKind::kAbandon:
       inbox_.Abandon(in.header.work, TextOf(in.body));

@@ -25,7 +25,7 @@ class Transport {
                     std::span<const std::byte> data) = 0;
   // To all others.
   virtual void PostNote(const MessageMark& note) = 0;
-  // To all others: they hear it as Inbox::HearPromise.
+  // To all ranks, this one too: they hear it as Inbox::HearPromise.
   virtual void PostPromise(std::chrono::milliseconds time) = 0;
   // Ends the work on this rank's inbox and on the others'.
   virtual void Abandon(int64_t work, const std::string& why) = 0;
