@@ -1,7 +1,11 @@
 #include "worker/diagnosis.h"
 
+#include <algorithm>
 #include <cstdio>
+#include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_replace.h>
@@ -9,8 +13,11 @@
 #include "base/finding.h"
 #include "base/model_path.h"
 #include "worker/comm/nccl/nccl_communicator.h"
+#include "worker/device/memory_room.h"
 #include "worker/doctor/checkpoint_checks.h"
 #include "worker/doctor/gpu_checks.h"
+#include "worker/doctor/memory_checks.h"
+#include "worker/rank/guard.h"
 #include "worker/served_family.h"
 #include "worker/version.h"
 
@@ -45,6 +52,51 @@ void CheckDtype(const WorkerSettings& settings, const ModelDescription& model) {
                   : FaultOf("dtype", std::string(fits.message()), "leave --dtype out"));
 }
 
+std::vector<Mesh> MeshesOf(const WorkerSettings& settings, const Machine& machine) {
+  constexpr int kMostRanks = 16;
+  const bool on_gpus = settings.device == DeviceKind::kCuda;
+  const int most = std::min(on_gpus ? machine.gpus : machine.cores, kMostRanks);
+  std::vector<Mesh> meshes;
+  for (int ranks = 1; ranks <= most; ranks *= 2) {
+    meshes.push_back(on_gpus ? DefaultMesh(ranks) : Mesh{.ulysses = ranks});
+  }
+  return meshes;
+}
+
+// Nothing where the GPUs cannot be asked, which another finding tells.
+std::optional<MemoryToShare> RoomOf(const WorkerSettings& settings) {
+  if (settings.device == DeviceKind::kCuda) {
+    const std::optional<GpuRoom> gpu = FullestGpu(settings.rank_count);
+    if (!gpu.has_value()) return std::nullopt;
+    return MemoryToShare{gpu->free_bytes, absl::StrCat("GPU ", gpu->device), /*each=*/true};
+  }
+  const MemoryRoom room = HostMemoryRoom(/*processes=*/1);
+  return MemoryToShare{room.bytes, room.limit, /*each=*/room.limit.starts_with("ulimit")};
+}
+
+void CheckMemoryOf(const WorkerSettings& settings, const Machine& machine,
+                   const std::string& model_dir, const ModelDescription& model) {
+  const std::optional<MemoryToShare> room = RoomOf(settings);
+  if (!room.has_value()) return;
+  const Dtype dtype = settings.dtype.value_or(DefaultDtype(settings.device, model));
+  Findings findings;
+  const absl::Status counted = Guard([&] {
+    const std::unique_ptr<Footprints> footprints =
+        ServedFamily()->CountFootprints({.model_dir = model_dir,
+                                         .device = settings.device,
+                                         .dtype = dtype,
+                                         .random_weights = settings.random_weights});
+    findings = CheckMemory(*footprints, DefaultShape(model), settings.mesh,
+                           MeshesOf(settings, machine), *room);
+  });
+  if (!counted.ok()) findings = {FaultOf("memory", std::string(counted.message()), "report it")};
+  Finding& finding = findings.front();
+  if (finding.level == FindingLevel::kFault && dtype == Dtype::kFp32) {
+    finding.way_out += "; --dtype bf16 takes about half";
+  }
+  Print(findings);
+}
+
 }  // namespace
 
 int Diagnose(config::v1::WorkerConfig config, const Machine& machine) {
@@ -74,7 +126,9 @@ int Diagnose(config::v1::WorkerConfig config, const Machine& machine) {
                                         .variant = config.variant(),
                                         .random_weights = config.random_weights()});
   Print(checkpoint.findings);
-  if (checkpoint.model.has_value() && settings.ok()) CheckDtype(*settings, *checkpoint.model);
+  if (!checkpoint.model.has_value() || !settings.ok()) return 0;
+  CheckDtype(*settings, *checkpoint.model);
+  CheckMemoryOf(*settings, machine, *folder, *checkpoint.model);
   return 0;
 }
 

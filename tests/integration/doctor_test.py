@@ -114,12 +114,13 @@ class WholeTest(DoctorTest):
         self.assertEqual((0, ""), (result.returncode, result.stderr), result.stdout)
         report = json.loads(result.stdout)
         self.assertEqual(1, result.stdout.count("\n"))
-        for fact in ("client", "worker", "system", "cpu", "memory", "gpus", "cgroups", "ulimits", "volumes", "environment"):
+        for fact in ("client", "worker", "system", "cpu", "memory", "gpus", "cgroups", "ulimits", "volumes", "environment",
+                     "memory_by_mesh"):
             self.assertTrue(report["facts"][fact], fact)
         self.assertIn("torch", report["facts"]["worker"])
         self.assertIn(f"TMPDIR={self.temporary}", report["facts"]["environment"])
         checks = {finding["check"]: finding for finding in report["findings"]}
-        self.assertLessEqual({"program", "checkpoint", "dtype", "libraries", "cpus", "processes", "open files", "ports",
+        self.assertLessEqual({"program", "checkpoint", "dtype", "memory", "libraries", "cpus", "processes", "open files", "ports",
                               "shared memory", "disk", "temporary folder"}, set(checks))
         for finding in report["findings"]:
             self.assertIn(finding["level"], ("ok", "warning"), finding)
@@ -272,6 +273,11 @@ class MachineTest(DoctorTest):
         if not SANITISED:  # whose shadow memory alone is larger
             self.faulty("program", ("cogwheel-worker", "ulimit -v is 307200", "raise ulimit -v"),
                         prepare=limited(resource.RLIMIT_AS, 300 << 20))
+            for kind, name in ((resource.RLIMIT_AS, "ulimit -v"), (resource.RLIMIT_DATA, "ulimit -d")):
+                for mesh, said in (((), "1 rank with"), (("--ulysses", "2"), "--ulysses 2 with")):
+                    at_most = 800_000 if kind == resource.RLIMIT_AS else 350_000
+                    self.faulty("memory", (said, "17x96x128", f"free ({name})", "MiB", "raise that limit"), *mesh,
+                                prepare=limited(kind, at_most << 10))
         self.faulty("open files", ("ulimit -n", "30"), prepare=limited(resource.RLIMIT_NOFILE, 30))
         self.faulty("temporary folder", (self.temporary, "File too large", "ulimit -f"),
                     prepare=limited(resource.RLIMIT_FSIZE, 100_000))

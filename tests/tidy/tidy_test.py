@@ -33,7 +33,7 @@ MAY_INCLUDE = {
     "worker": ["worker/metrics", "worker/launch", "worker/rpc", "worker/rank", "worker/pipeline", "worker/journal",
                "worker/comm/mailbox", "worker/comm/nccl", "worker/families", "worker/families/cogvideox", "worker/media", "worker/device",
                "worker/doctor"],
-    "worker/doctor": ["worker/rank", "worker/families", "worker/device"],
+    "worker/doctor": ["worker/rank", "worker/families", "worker/sequence", "worker/device"],
     "worker/launch": [],
     "worker/rpc": ["worker/rank", "worker/pipeline", "worker/weights", "worker/media"],
     "worker/rank": ["worker/pipeline", "worker/journal"],

@@ -10,4 +10,6 @@ Findings CheckGpus(bool asked, int /*ranks*/) {
            "scripts/setup --cuda && scripts/build --cuda, or --device cpu"}};
 }
 
+std::optional<GpuRoom> FullestGpu(int /*ranks*/) { return std::nullopt; }
+
 }  // namespace cogwheel

@@ -121,6 +121,20 @@ Findings GpuFacts() {
   return {{FindingLevel::kFact, "gpus", text, ""}};
 }
 
+std::optional<GpuRoom> FullestGpu(int ranks) {
+  std::optional<GpuRoom> fullest;
+  for (int device = 0; device < ranks; ++device) {
+    size_t free_bytes = 0, bytes = 0;
+    if (cudaSetDevice(device) != cudaSuccess ||
+        cudaMemGetInfo(&free_bytes, &bytes) != cudaSuccess) {
+      return std::nullopt;
+    }
+    const auto room = static_cast<int64_t>(free_bytes);
+    if (!fullest.has_value() || room < fullest->free_bytes) fullest = GpuRoom{device, room};
+  }
+  return fullest;
+}
+
 Findings CheckGpus(bool asked, int ranks) {
   int count = 0;
   const cudaError_t result = cudaGetDeviceCount(&count);
