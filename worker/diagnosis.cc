@@ -83,6 +83,7 @@ void CheckMemoryOf(const WorkerSettings& settings, const Machine& machine,
   const absl::Status counted = Guard([&] {
     const std::unique_ptr<Footprints> footprints =
         ServedFamily()->CountFootprints({.model_dir = model_dir,
+                                         .variant = settings.variant,
                                          .device = settings.device,
                                          .dtype = dtype,
                                          .random_weights = settings.random_weights});
