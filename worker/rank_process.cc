@@ -42,7 +42,7 @@ std::string HostName() {
 }
 
 RankIdentity Identity(const WorkerSettings& settings, const ModelDescription& model,
-                      const RankPlace& place, const std::string& peer_address) {
+                      const HostPlace& place, const std::string& peer_address) {
   const bool on_gpu = settings.device == DeviceKind::kCuda;
   return {.group = settings.group,
           .mesh = settings.mesh,
@@ -96,7 +96,7 @@ JournaledWorld ConnectWorld(const WorkerSettings& settings, PeerListener listene
 // What one rank is made of. Members stand in the order of who uses whom.
 class RankProcess {
  public:
-  RankProcess(const WorkerSettings& settings, const ModelDescription& model, const RankPlace& place,
+  RankProcess(const WorkerSettings& settings, const ModelDescription& model, const HostPlace& place,
               StopSignals& signals)
       : settings_(settings),
         model_(model),
@@ -263,7 +263,7 @@ int RankProcess::Serve() {
 
 }  // namespace
 
-int RunRank(const WorkerSettings& settings, const ModelDescription& model, const RankPlace& place,
+int RunRank(const WorkerSettings& settings, const ModelDescription& model, const HostPlace& place,
             StopSignals& signals) {
   return RankProcess(settings, model, place, signals).Run();
 }

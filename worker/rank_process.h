@@ -6,7 +6,7 @@
 namespace cogwheel {
 
 // Which of a host's ranks a process is.
-struct RankPlace {
+struct HostPlace {
   int local_rank = 0;
   bool replaces_killed_for_memory = false;  // the last process of the place (Launcher)
 };
@@ -14,7 +14,7 @@ struct RankPlace {
 // One rank from its start to its exit code (worker/rank/exit_code.h). Prints one ready line on
 // stdout, with its admin address, when the group stands. Owns, in this order: watchdog, mailbox,
 // connection to the frontend, world, model.
-int RunRank(const WorkerSettings& settings, const ModelDescription& model, const RankPlace& place,
+int RunRank(const WorkerSettings& settings, const ModelDescription& model, const HostPlace& place,
             StopSignals& signals);
 
 }  // namespace cogwheel
