@@ -1,4 +1,4 @@
-"""A rank hangs in a step while its heartbeats go on: the step deadline ends the epoch, nobody stays in the collective."""
+"""A rank hangs in a step while its heartbeats go on: its deadline ends the epoch, nobody stays in the collective; a slow one is waited for."""
 
 import time
 import unittest
@@ -11,6 +11,7 @@ from rank_loss import RANKS, Cluster, RankLossCase, Simulated
 # The least deadline of a step, and 10 s to leave (reliability.md, P4); what the machine may take besides.
 DEADLINE_S, LEAVE_S, SLACK_S = 10, 10, 2
 PASS = 6
+SLOW_S = DEADLINE_S + 3  # in a first step, whose deadline is 600 s
 
 
 class HungRankTest(RankLossCase):
@@ -34,6 +35,19 @@ class HungRankTest(RankLossCase):
         check(cluster.history, cluster.caller, cluster.frontend, RANKS)
         cluster.close()
         print(f"group lost after {lost_s:.2f} s, the hung rank gone after {gone_s:.2f} s")
+
+    def test_a_rank_that_is_slow_in_a_first_step_is_waited_for(self):
+        """The others wait for longer than they would for one that has not said how long it may take."""
+        mark = self.path("mark")
+        cluster = Cluster(self, Simulated(self), COGWHEEL_FAILPOINT=f"rank.step/2=delay:{SLOW_S * 1000}@1",
+                          COGWHEEL_FAILPOINT_MARK=mark)
+        job = cluster.caller.create("slow", seed=1, steps=4).name
+        read_mark(mark, 60)
+        self.assertEqual("succeeded", cluster.caller.watch(job))
+        self.assertEqual(1, cluster.caller.get(job).attempt)
+        self.assertEqual(1, cluster.caller.groups()["default"].epoch)
+        check(cluster.history, cluster.caller, cluster.frontend, RANKS)
+        cluster.close()
 
 
 if __name__ == "__main__":
