@@ -90,7 +90,7 @@ void RankGroup::OnMessage(RankId id, const RankMessage& message) {
     case RankMessage::kRankFault:
       return OnFault(*member, message.rank_fault());
     case RankMessage::kFormed:
-      return OnFormed(*member);
+      return OnFormed(*member, message.formed().weights_crc32c());
     case RankMessage::kJobAnswer:
       return OnAnswer(*member, message.job_answer());
     case RankMessage::kJobDone:

@@ -66,7 +66,8 @@ class RankGroup final : public WorkerGroup {
   void EnterIdle();
   void Enter(Phase phase, std::chrono::seconds limit);
   void OnHeartbeat(Member& member, const internal::v1::Heartbeat& beat);
-  void OnFormed(Member& member);
+  void OnFormed(Member& member, uint32_t weights_crc32c);
+  absl::Status CheckSameWeights() const;
   void OnAnswer(Member& member, const internal::v1::JobAnswer& answer);
   void OnDone(Member& member, const internal::v1::JobDone& done);
   void OnLeaving(Member& member, bool now);

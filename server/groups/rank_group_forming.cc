@@ -108,10 +108,28 @@ void RankGroup::Form() {
   }
 }
 
-void RankGroup::OnFormed(Member& member) {
+// Their digests are equal, of samples; a disk or file server may still have given one of them other
+// bytes, and its share of every video would be wrong without a word.
+absl::Status RankGroup::CheckSameWeights() const {
+  const Member& first = members_.front();
+  for (const Member& member : members_) {
+    const uint32_t sum = member.weights_crc32c;
+    if (sum == 0 || first.weights_crc32c == 0 || sum == first.weights_crc32c) continue;
+    return MakeError(absl::StatusCode::kUnavailable, kGroupLost,
+                     absl::StrCat("rank ", RankName(member.hello), " of group ", name_,
+                                  " read other weights than rank ", RankName(first.hello),
+                                  ": CRC-32C ", absl::Hex(sum, absl::kZeroPad8), " against ",
+                                  absl::Hex(first.weights_crc32c, absl::kZeroPad8)));
+  }
+  return absl::OkStatus();
+}
+
+void RankGroup::OnFormed(Member& member, uint32_t weights_crc32c) {
   if (phase_ != Phase::kForming) return;
   member.reported = true;
+  member.weights_crc32c = weights_crc32c;
   if (!AllReported()) return;
+  if (const absl::Status same = CheckSameWeights(); !same.ok()) return EndEpoch({.why = same});
   Log(LogLevel::kInfo, "group formed",
       {{"group", name_},
        {"epoch", absl::StrCat(epoch_)},

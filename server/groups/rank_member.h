@@ -31,6 +31,7 @@ struct RankMember {
   bool strange = false;          // it has said what could not be understood; that was logged
   internal::v1::Heartbeat beat;  // the last: while the group forms its step is bytes loaded
   bool reported = false;         // Formed, JobAnswer or JobDone of this phase has come
+  uint32_t weights_crc32c = 0;   // that it loaded; 0: it did not say
   internal::v1::JobDone done;
   absl::Status answer;
   std::vector<std::string> warnings;  // with an answer that is OK

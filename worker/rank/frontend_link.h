@@ -46,7 +46,8 @@ class FrontendLink {
  public:
   virtual ~FrontendLink() = default;
 
-  virtual void SendFormed(int64_t epoch) = 0;
+  // The checksum is of the weights that every rank reads; 0: none were read.
+  virtual void SendFormed(int64_t epoch, uint32_t weights_crc32c) = 0;
   // OK: ready to start, with planned_bytes; else why this rank cannot run the job.
   virtual void SendAnswer(const RunOrder& order, const absl::Status& status,
                           int64_t planned_bytes) = 0;

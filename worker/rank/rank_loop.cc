@@ -6,6 +6,7 @@
 #include <utility>
 #include <variant>
 
+#include "base/crc32c.h"
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "proto/contract/protocol.h"
@@ -30,6 +31,15 @@ int ExitCodeOf(const absl::Status& status) {
   if (status.code() == absl::StatusCode::kUnavailable) return kExitGroupLost;
   if (status.code() == absl::StatusCode::kInvalidArgument) return kExitRefused;
   return kExitInternal;
+}
+
+// One number of all that was read, which the frontend compares; 0 for random weights.
+uint32_t WeightsChecksum(const std::vector<ComponentLoad>& loads) {
+  std::vector<uint32_t> sums;
+  for (const ComponentLoad& load : loads) {
+    if (load.crc32c != 0) sums.push_back(load.crc32c);
+  }
+  return Crc32c(std::as_bytes(std::span(sums)));
 }
 
 }  // namespace
@@ -105,7 +115,7 @@ RankLoop::Verdict RankLoop::Join(const AssignOrder& order) {
   watchdog_.Guard(
       [world = place_->world.communicator](const std::string& why) { world->Abort(why); });
   Log(LogLevel::kInfo, "joined the group", {{"epoch", std::to_string(order.epoch)}});
-  link_.SendFormed(order.epoch);
+  link_.SendFormed(order.epoch, WeightsChecksum(place_->pipeline->loads()));
   link_.ShowJob(0, place_->pipeline.get());
   return std::nullopt;
 }

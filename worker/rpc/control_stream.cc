@@ -195,9 +195,10 @@ void ControlStream::SendHeartbeats() {
   }
 }
 
-void ControlStream::SendFormed(int64_t epoch) {
+void ControlStream::SendFormed(int64_t epoch, uint32_t weights_crc32c) {
   RankMessage message;
   message.mutable_formed()->set_epoch(epoch);
+  message.mutable_formed()->set_weights_crc32c(weights_crc32c);
   stream_->Send(std::move(message), options_.send_limit).IgnoreError();
 }
 

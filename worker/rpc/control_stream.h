@@ -48,7 +48,7 @@ class ControlStream final : public FrontendLink {
                                                                 JobMailbox& mailbox);
   ~ControlStream() override;
 
-  void SendFormed(int64_t epoch) override;
+  void SendFormed(int64_t epoch, uint32_t weights_crc32c) override;
   void SendAnswer(const RunOrder& order, const absl::Status& status,
                   int64_t planned_bytes) override;
   void SendDone(const JobReport& report) override;

@@ -24,9 +24,12 @@ class WeightReader {
   explicit WeightReader(std::shared_ptr<std::atomic<int64_t>> read_bytes)
       : read_bytes_(std::move(read_bytes)) {}
 
-  // [bytes] uint8, ready for whatever the calling thread's stream does next. Throws as
-  // OpenFile::Read.
-  at::Tensor Read(const SafetensorsFile& file, int64_t offset, int64_t bytes, at::Device device);
+  struct Content {
+    at::Tensor bytes;     // [bytes] uint8, ready for whatever the calling thread's stream does next
+    uint32_t crc32c = 0;  // as they were read, whichever thread read what
+  };
+  // Throws as OpenFile::Read.
+  Content Read(const SafetensorsFile& file, int64_t offset, int64_t bytes, at::Device device);
 
  private:
   struct Buffer {
@@ -39,8 +42,9 @@ class WeightReader {
     int last = 0;  // used; from one tensor to the next they take turns too
   };
 
-  static void ReadToGpu(const SafetensorsFile& file, int64_t offset, const at::Tensor& piece,
-                        Buffers& buffers);
+  // The piece's CRC-32C.
+  static uint32_t ReadToGpu(const SafetensorsFile& file, int64_t offset, const at::Tensor& piece,
+                            Buffers& buffers);
 
   const std::shared_ptr<std::atomic<int64_t>> read_bytes_;
   std::vector<Buffers> buffers_;  // by thread

@@ -8,6 +8,8 @@
 
 #include <ATen/ATen.h>
 
+#include "base/crc32c.h"
+
 namespace cogwheel {
 
 std::optional<at::ScalarType> WeightTypeOf(TensorDtype dtype) {
@@ -70,8 +72,18 @@ at::Tensor WeightFiles::Load(const std::string& name, at::IntArrayRef shape, at:
                                 "; weights are F64, F32, F16, BF16, F8_E4M3 or F8_E5M2");
   }
   if (device.is_meta()) return at::empty(shape, at::TensorOptions(dtype).device(device));
-  const at::Tensor stored = reader_->Read(*file, entry->offset, entry->bytes, device);
-  return stored.view(*type).view(shape).to(dtype);
+  const WeightReader::Content stored = reader_->Read(*file, entry->offset, entry->bytes, device);
+  loaded_[name] = {.bytes = entry->bytes, .crc32c = stored.crc32c};
+  return stored.bytes.view(*type).view(shape).to(dtype);
+}
+
+uint32_t WeightFiles::Crc32cLess(const std::string& without) const {
+  uint32_t whole = 0;
+  for (const auto& [name, loaded] : loaded_) {
+    if (!without.empty() && name.starts_with(without)) continue;
+    whole = JoinCrc32c(whole, loaded.crc32c, static_cast<uint64_t>(loaded.bytes));
+  }
+  return whole;
 }
 
 }  // namespace cogwheel

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,12 +46,20 @@ class WeightFiles final : public WeightSource {
       : folder_(component), reader_(std::make_unique<WeightReader>(std::move(read_bytes))) {}
 
   bool Has(const std::string& name) const override { return folder_.Find(name) != nullptr; }
+  // CRC-32C of the stored bytes of what was loaded so far, in the order of names, less the names
+  // that begin with `without` (unless that is empty).
+  uint32_t Crc32cLess(const std::string& without) const;
   at::Tensor Load(const std::string& name, at::IntArrayRef shape, at::Device device,
                   at::ScalarType dtype) const override;
 
  private:
   const TensorFolder folder_;
+  struct Loaded {
+    int64_t bytes = 0;
+    uint32_t crc32c = 0;
+  };
   const std::unique_ptr<WeightReader> reader_;
+  mutable std::map<std::string, Loaded> loaded_;
 };
 
 // Weights of any shape for benchmarks, made on the device: normal, scaled by the inputs of a

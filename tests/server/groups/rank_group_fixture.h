@@ -106,9 +106,10 @@ class RankGroupTest : public testing::Test {
     groups_.OnMessage(id, message);
     return link;
   }
-  void Formed(RankId id, int64_t epoch) {
+  void Formed(RankId id, int64_t epoch, uint32_t weights_crc32c = 0) {
     internal::v1::RankMessage message;
     message.mutable_formed()->set_epoch(epoch);
+    message.mutable_formed()->set_weights_crc32c(weights_crc32c);
     groups_.OnMessage(id, message);
   }
   // Two ranks, formed: ids 1 (host b) and 2 (host a, so world rank 0).

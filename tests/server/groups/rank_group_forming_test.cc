@@ -113,6 +113,28 @@ TEST_F(RankGroupTest, SilenceIsNoticedWhileGatheringAndForming) {
   EXPECT_THAT(std::string(recorder_.status.message()), HasSubstr("a:cpu (local rank 0)"));
 }
 
+// Ranks of the same digest may still have been given other bytes; those that do not say are let be.
+TEST_F(RankGroupTest, RanksThatReadOtherWeightsDoNotForm) {
+  for (const auto& [of_a, of_b, forms] :
+       {std::tuple{7u, 7u, true}, {7u, 0u, true}, {0u, 7u, true}, {7u, 8u, false}}) {
+    b_ = Join(1, MakeHello("b", 0));
+    a_ = Join(2, MakeHello("a", 0));
+    const int64_t epoch = a_->last().assign().epoch();
+    Formed(1, epoch, of_b);
+    Formed(2, epoch, of_a);
+    if (forms) {
+      EXPECT_FALSE(a_->last().has_shutdown());
+      groups_.OnGone(1);
+      groups_.OnGone(2);
+      continue;
+    }
+    EXPECT_EQ(a_->last().shutdown().reason(), b_->last().shutdown().reason());
+    EXPECT_EQ(a_->last().shutdown().reason(),
+              "rank b:cpu (local rank 0) of group g read other weights than rank a:cpu (local rank "
+              "0): CRC-32C 00000008 against 00000007");
+  }
+}
+
 TEST_F(RankGroupTest, GroupsAreBounded) {
   Hello hello = MakeHello("a", 0);
   for (RankId id = 1; id <= 64; ++id) {

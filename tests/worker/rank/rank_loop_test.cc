@@ -54,7 +54,7 @@ class FakeOutput final : public JobOutput {
 
 class FakeLink final : public FrontendLink {
  public:
-  void SendFormed(int64_t epoch) override { formed = epoch; }
+  void SendFormed(int64_t epoch, uint32_t /*weights_crc32c*/) override { formed = epoch; }
   void SendAnswer(const RunOrder& order, const absl::Status& status,
                   int64_t planned_bytes) override {
     answers.push_back(status);

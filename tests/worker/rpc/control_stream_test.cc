@@ -243,7 +243,7 @@ TEST_F(ControlStreamTest, AnswersAndReportsReachTheFrontend) {
   order.spec.epoch = 6;
   order.spec.job_sequence = 2;
   order.warnings = {"first", "zweite, größer"};
-  link_->SendFormed(6);
+  link_->SendFormed(6, 0xE3069283);
   link_->SendAnswer(order, absl::InvalidArgumentError("no"), 0);
   link_->SendAnswer(order, absl::ResourceExhaustedError("no room"), 0);
   link_->SendDone({.epoch = 6,
@@ -259,6 +259,7 @@ TEST_F(ControlStreamTest, AnswersAndReportsReachTheFrontend) {
   const auto seen = frontend_.Seen(0);
   ASSERT_EQ(seen.size(), 3);
   EXPECT_EQ(seen[0].formed().epoch(), 6);
+  EXPECT_EQ(seen[0].formed().weights_crc32c(), 0xE3069283);
   EXPECT_EQ(seen[1].job_answer().code(), 3);
   ASSERT_EQ(seen[1].job_answer().warnings_size(), 2);
   EXPECT_EQ(seen[1].job_answer().warnings(1), "zweite, größer");

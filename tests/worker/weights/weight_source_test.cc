@@ -4,7 +4,9 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -13,6 +15,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/crc32c.h"
 #include "tests/support/checkpoint_builder.h"
 #include "worker/device/cpu_threads.h"
 
@@ -157,6 +160,16 @@ TEST(WeightsTest, LoadsManyTensorsOfAnySizeOnSeveralThreads) {
     EXPECT_TRUE(at::equal(loaded.view(at::kByte), expected[i])) << plans[i].name;
   }
   EXPECT_EQ(*read_bytes, bytes);
+  // Of the bytes in the order of names, whatever threads and order they were read in.
+  std::map<std::string, std::string> by_name;
+  for (size_t i = 0; i < plans.size(); ++i) Append(by_name[plans[i].name], expected[i]);
+  std::string all, small;
+  for (const auto& [name, content] : by_name) {
+    all += content;
+    if (name.starts_with("small.")) small += content;
+  }
+  EXPECT_EQ(weights.Crc32cLess(""), Crc32c(std::as_bytes(std::span(all))));
+  EXPECT_EQ(weights.Crc32cLess("large."), Crc32c(std::as_bytes(std::span(small))));
 }
 
 TEST_F(WeightsFile, AFileCutOffWhileItLoadsIsAnErrorThatNamesIt) {

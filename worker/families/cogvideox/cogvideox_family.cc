@@ -23,13 +23,17 @@ void LoadComponent(const std::string& component, const LoadOptions& options,
                    std::vector<ComponentLoad>& loads) {
   Stopwatch watch;
   const int64_t before = *options.read_bytes;
+  uint32_t crc32c = 0;
   if (options.random_weights) {
     load(RandomWeights(options.read_bytes));
   } else {
-    load(WeightFiles(ComponentOf(options.model_dir, component, variant), options.read_bytes));
+    const WeightFiles files(ComponentOf(options.model_dir, component, variant), options.read_bytes);
+    load(files);
+    // World rank 0 alone encodes: with the text encoder, and for pictures the VAE's encoder.
+    if (component != "text_encoder") crc32c = files.Crc32cLess("encoder.");
   }
   WaitFor(DeviceOf(options));
-  loads.push_back({component, *options.read_bytes - before, watch.Lap()});
+  loads.push_back({component, *options.read_bytes - before, watch.Lap(), crc32c});
 }
 
 class CogVideoX final : public Family {
