@@ -12,11 +12,11 @@ at::Tensor QkNormRope(const at::Tensor& heads, int64_t text_count, const LayerNo
               ", expected contiguous [B, S, N, D]");
   const int64_t S = heads.size(1), D = heads.size(3);
   TORCH_CHECK(text_count >= 0 && text_count <= S, text_count, " text rows of ", S);
-  TORCH_CHECK(D % 2 == 0, "head dim ", D, " is odd");
   CheckShape(norm.weight, {D}, "norm weight");
   CheckShape(norm.bias, {D}, "norm bias");
   CheckLike(norm.weight, heads, "norm weight");
   if (rotation.cos.defined()) {
+    TORCH_CHECK(D % 2 == 0, "head dim ", D, " is odd: a rotation turns pairs");
     CheckShape(rotation.cos, {S - text_count, D}, "cos");
     CheckShape(rotation.sin, {S - text_count, D}, "sin");
     TORCH_CHECK(rotation.cos.scalar_type() == at::kFloat, "cos is not fp32");
