@@ -136,7 +136,7 @@ TEST_F(RankGroupTest, ARankKilledForMemoryExplainsTheLossOfItsJob) {
     groups_.OnGone(1);
     groups_.OnGone(2);
     recorder_.told.clear();
-    Hello next = MakeHello("b", 0);
+    internal::v1::Hello next = MakeHello("b", 0);
     next.set_replaces_killed_for_memory(true);
     Join(3, next);
     EXPECT_THAT(recorder_.told, ElementsAre("explained jobs/1"));
@@ -152,7 +152,7 @@ TEST_F(RankGroupTest, ARankKilledForMemoryExplainsTheLossOfItsJob) {
 }
 
 TEST_F(RankGroupTest, ARankKilledForMemoryWhileNoJobRanExplainsNothing) {
-  Hello next = MakeHello("b", 0);
+  internal::v1::Hello next = MakeHello("b", 0);
   next.set_replaces_killed_for_memory(true);
   Form();
   Start();

@@ -198,7 +198,7 @@ class KilledForMemoryTest : public LauncherTest {
                                          "; if [ -e " + seen + " ]; then echo \"$2 $3\" > " + seen +
                                          "; exit 0; fi; touch " + seen + "; " + first},
                             .rank_count = 2,
-                            .max_restarts = 2,
+                            .restarts = {.pause = milliseconds(10)},
                             .stop_grace = milliseconds(300),
                             .root = root_};
     EXPECT_EQ(Launcher(options, signals_, clock_, [](const std::string&) {}).Run(), 0);
