@@ -1,5 +1,6 @@
 #include "base/finding.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 
@@ -10,7 +11,7 @@ namespace {
 
 constexpr std::array<FindingLevel, 4> kLevels = {FindingLevel::kFact, FindingLevel::kOk,
                                                  FindingLevel::kWarning, FindingLevel::kFault};
-constexpr char kCut[] = "; ";
+constexpr size_t kCutBytes = 2;
 
 }  // namespace
 
@@ -52,10 +53,9 @@ std::optional<Finding> FindingOf(const std::string& json_line) {
 
 Finding FaultOf(const std::string& check, const std::string& refusal,
                 const std::string& otherwise) {
-  const size_t cut = refusal.find(kCut);
+  const size_t cut = std::min(refusal.find("; "), refusal.find(": choose "));
   if (cut == std::string::npos) return {FindingLevel::kFault, check, refusal, otherwise};
-  return {FindingLevel::kFault, check, refusal.substr(0, cut),
-          refusal.substr(cut + sizeof kCut - 1)};
+  return {FindingLevel::kFault, check, refusal.substr(0, cut), refusal.substr(cut + kCutBytes)};
 }
 
 std::string BytesText(double bytes) {

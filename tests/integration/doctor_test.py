@@ -155,7 +155,7 @@ class CheckpointTest(DoctorTest):
             os.rename(f"{model}/{TRANSFORMER}", f"{model}/transformer/{first}")
             with open(f"{model}/{TRANSFORMER}.index.json", "w") as f:
                 json.dump({"metadata": {}, "weight_map": {name: second if name == names[-1] else first for name in names}}, f)
-        self.broken((second, "hf download"), shard)
+        self.broken((second, "1 of 2 shards", "; bring the shards"), shard)
 
     def test_damaged_files(self):
         self.broken((TRANSFORMER, "hf download"), lambda m: os.truncate(f"{m}/{TRANSFORMER}", 4000))
@@ -177,6 +177,14 @@ class CheckpointTest(DoctorTest):
             header["proj_out.weight"]["dtype"] = "I16"  # of the same size as F16
             write_header(f"{model}/{TRANSFORMER}", header, data)
         self.broken((TRANSFORMER, "proj_out.weight", "dtype I16", "save it again in fp32"), retype)
+
+    def test_files_of_another_kind(self):
+        def rename(ending):
+            return lambda m: os.rename(f"{m}/{TRANSFORMER}", f"{m}/transformer/diffusion_pytorch_model{ending}")
+        self.broken(("diffusion_pytorch_model.fp16.safetensors", "; choose it with --variant fp16"), rename(".fp16.safetensors"))
+        self.broken(("model.fp16.safetensors", "; choose it with --variant fp16"), rename(".fp16.safetensors"), "--variant", "bf16")
+        self.broken(("diffusion_pytorch_model.bin", "pickle", "; load it in Python", "save_pretrained"), rename(".bin"))
+        self.broken(("diffusion_pytorch_model.gguf", "GGUF", "quantised", "safetensors"), rename(".gguf"))
 
     def test_fp16_for_a_model_stored_in_bf16(self):
         def retype(model):
