@@ -222,6 +222,7 @@ void RunSteps(const std::string& name, const Mesh& mesh, int steps, Communicator
   StepTimes sink;
   std::atomic<int64_t> work{0};
   std::atomic<double> operations{0};
+  std::string place;
   NoiseStream noise(1, model.dtype, at::Device(at::kCUDA));
   const at::Tensor text =
       at::randn({geometry.branch_count(spec.guided()), geometry.text_rows().size(), 4096},
@@ -238,6 +239,7 @@ void RunSteps(const std::string& name, const Mesh& mesh, int steps, Communicator
                .agreement = agreement,
                .sink = sink,
                .work_counter = work,
+               .place = place,
                .operations = operations},
               text, {}, noise);
   agreement.Close();
