@@ -7,7 +7,7 @@
 namespace cogwheel {
 
 // `cogwheel doctor`: what would stop a checkpoint on this machine, and what to do. Exit code 2 when
-// anything does. Starts no service; loads no weights.
+// anything does. Starts no service, loads no weights.
 CommandResult Doctor(const Arguments& arguments, ShutdownSignals& signals);
 
 }  // namespace cogwheel

@@ -68,10 +68,14 @@ std::optional<MemoryToShare> RoomOf(const WorkerSettings& settings) {
   if (settings.device == DeviceKind::kCuda) {
     const std::optional<GpuRoom> gpu = FullestGpu(settings.rank_count);
     if (!gpu.has_value()) return std::nullopt;
-    return MemoryToShare{gpu->free_bytes, absl::StrCat("GPU ", gpu->device), /*each=*/true};
+    return MemoryToShare{.bytes = gpu->free_bytes,
+                         .limit = absl::StrCat("GPU ", gpu->device),
+                         .each = true,
+                         .beside_tensors = 512 << 20};
   }
   const MemoryRoom room = HostMemoryRoom(/*processes=*/1);
-  return MemoryToShare{room.bytes, room.limit, /*each=*/room.limit.starts_with("ulimit")};
+  return MemoryToShare{
+      .bytes = room.bytes, .limit = room.limit, .each = room.limit.starts_with("ulimit")};
 }
 
 void CheckMemoryOf(const WorkerSettings& settings, const Machine& machine,

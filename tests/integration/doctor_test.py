@@ -14,6 +14,7 @@ from support import SHAPES, ProcessTest, die_with_parent, program
 TRANSFORMER = "transformer/diffusion_pytorch_model.safetensors"
 with open(program("cogwheel"), "rb") as opened:
     SANITISED = b"__asan_init" in opened.read()
+NARROW_PORTS = "echo 50000 50002 > /proc/sys/net/ipv4/ip_local_port_range"
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
 
 
@@ -56,8 +57,8 @@ def in_namespaces(flags, script):
     return ("unshare", *flags, "sh", "-ec", script + '; exec "$@"', "sh")
 
 
-def may(*words):
-    return subprocess.run([*words, "true"], capture_output=True).returncode == 0
+def may(flags, script):
+    return subprocess.run([*in_namespaces(flags, script), "true"], capture_output=True).returncode == 0
 
 
 class DoctorTest(ProcessTest):
@@ -306,7 +307,7 @@ class MachineTest(DoctorTest):
         self.faulty("temporary folder", (self.temporary, "Permission denied", "TMPDIR"), prepare=obey_permissions)
         os.chmod(self.temporary, 0o700)
 
-    @unittest.skipUnless(may("unshare", "-m"), "mount namespaces are not allowed")
+    @unittest.skipUnless(may(("-m",), "mount -t tmpfs none /tmp"), "mount namespaces are not allowed")
     def test_a_full_disk(self):
         script = f"mount -t tmpfs -o size=1m none {self.temporary}"
         result = self.doctor(prefix=in_namespaces(("-m",), script))
@@ -316,12 +317,11 @@ class MachineTest(DoctorTest):
         self.assertIn("set TMPDIR", disk)
         self.assertIn("No space left", write)
 
-    @unittest.skipUnless(may("unshare", "-n"), "network namespaces are not allowed")
+    @unittest.skipUnless(may(("-n",), NARROW_PORTS), "network namespaces are not allowed")
     def test_loopback(self):
         self.faulty("ports", ("127.0.0.1", "ip link set lo up"), prefix=in_namespaces(("-n",), "true"))
-        narrow = "echo 50000 50002 > /proc/sys/net/ipv4/ip_local_port_range"
         up = "import fcntl, socket, struct; fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sH14x', b'lo', 1))"
-        result = self.doctor("--ulysses", "2", prefix=in_namespaces(("-n",), f'{narrow}; python3 -c "{up}"'))
+        result = self.doctor("--ulysses", "2", prefix=in_namespaces(("-n",), f'{NARROW_PORTS}; python3 -c "{up}"'))
         self.assertEqual(2, result.returncode, result.stdout)
         port_range, ports = self.lines("fault", result)
         self.assertIn("ip_local_port_range holds 3 ports", port_range)

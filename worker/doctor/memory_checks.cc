@@ -9,17 +9,11 @@ namespace cogwheel {
 namespace {
 
 constexpr char kCheck[] = "memory";
-// What a rank's process holds beside tensors: LibTorch, gRPC, stacks; on a GPU its context.
-constexpr int64_t kBesideTensors = 256 << 20;
 
 struct Demand {
   int64_t weights = 0, job = 0;  // of the rank that takes most
   int64_t all_weights = 0;
   int ranks = 1;
-
-  int64_t of_largest() const { return weights + job + kBesideTensors; }
-  // A job is planned with equal shares of what the weights leave.
-  int64_t of_all() const { return all_weights + ranks * (job + kBesideTensors); }
 };
 
 Demand DemandOf(const Footprints& footprints, const JobShape& shape, const Mesh& mesh) {
@@ -35,7 +29,9 @@ Demand DemandOf(const Footprints& footprints, const JobShape& shape, const Mesh&
 }
 
 int64_t Asked(const Demand& demand, const MemoryToShare& room) {
-  return room.each ? demand.of_largest() : demand.of_all();
+  if (room.each) return demand.weights + demand.job + room.beside_tensors;
+  // A job is planned with equal shares of what the weights leave.
+  return demand.all_weights + demand.ranks * (demand.job + room.beside_tensors);
 }
 
 std::string Text(int64_t bytes) { return BytesText(static_cast<double>(bytes)); }

@@ -16,6 +16,9 @@ struct MemoryToShare {
   int64_t bytes = 0;
   std::string limit;  // what sets it: "cgroup memory.max", "GPU 0"
   bool each = false;
+  // What a rank takes of it beside tensors: LibTorch, gRPC, stacks; on a GPU libraries' work
+  // spaces.
+  int64_t beside_tensors = 256 << 20;
 };
 
 // A job as the model makes it where nothing is asked for.

@@ -63,6 +63,8 @@ TEST(CheckMemory, EachRankHasItsOwnGpuOrUlimit) {
   EXPECT_EQ(one.level, FindingLevel::kFault);
   EXPECT_THAT(one.what, AllOf(HasSubstr("a rank takes up to 12.2 GiB"), HasSubstr("GPU 0")));
   EXPECT_EQ(one.way_out, "take --ulysses 2 or --cfg-parallel 2 --ulysses 2");
+  EXPECT_EQ(Check(kTwo, {.bytes = 33 * kGib / 4, .each = true, .beside_tensors = kGib})[0].level,
+            FindingLevel::kFault);
 }
 
 TEST(DefaultShape, IsWhatARequestWithoutSizesAsksFor) {
