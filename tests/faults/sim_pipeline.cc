@@ -62,6 +62,7 @@ class SimPipeline final : public Pipeline {
   JobFootprint Plan(const JobSpec& spec) override {
     return {.denoise = int64_t{spec.frames} * spec.height * spec.width * 3};
   }
+  JobPlace place() const override { return {.words = place_}; }
   int64_t work_counter() const override { return work_counter_; }
 
   PipelineSeconds Run(const JobSpec& spec, Communicator& world, ProgramJournal& journal,
@@ -71,6 +72,7 @@ class SimPipeline final : public Pipeline {
     uint64_t state = ShareText(spec, world, agreement, sink);
     for (int step = 0; step < spec.steps; ++step) {
       agreement.AgreeToRun();
+      place_ = "step " + std::to_string(step + 1) + " of " + std::to_string(spec.steps);
       Failpoint("rank.step");
       Work(step_time_);
       state = Exchange(state, world);
@@ -90,6 +92,7 @@ class SimPipeline final : public Pipeline {
   uint64_t ShareText(const JobSpec& spec, Communicator& world, StepAgreement& agreement,
                      FrameSink& sink) {
     agreement.AgreeToRun();
+    place_ = "text encoder";
     if (world.rank() == 0) sink.OnProgress(Stage::kTextEncode, 0, 1);
     Failpoint("rank.text");
     uint64_t state = 0;
@@ -140,6 +143,7 @@ class SimPipeline final : public Pipeline {
     for (int chunk = 0; chunk < chunks; ++chunk) {
       const int begin = spec.frames * chunk / chunks, end = spec.frames * (chunk + 1) / chunks;
       agreement.AgreeToRun();
+      place_ = "decode";
       Failpoint("rank.decode");
       Work(chunk_time_);
       const int64_t first_word = begin * frame_bytes / kWordBytes;
@@ -169,6 +173,7 @@ class SimPipeline final : public Pipeline {
   const milliseconds step_time_ = FromEnvironment("SIM_STEP_MS", 10);
   const milliseconds chunk_time_ = FromEnvironment("SIM_CHUNK_MS", 5);
   std::atomic<int64_t> work_counter_{0};
+  std::string place_;  // of the job that runs
 };
 
 // Serves a folder that it never opens.

@@ -16,8 +16,10 @@ Failure DescribeFailure(const std::exception_ptr& error) {
     return {FailureKind::kCancelled, cancelled.what(), cancelled.stop};
   } catch (const CommError& lost) {
     return {FailureKind::kComm, lost.what()};
+  } catch (const WorkAbandoned& abandoned) {
+    return {.kind = FailureKind::kOutOfMemory, .message = abandoned.what(), .heard = true};
   } catch (const std::bad_alloc&) {
-    return {FailureKind::kOutOfMemory, "out of memory"};
+    return {FailureKind::kOutOfMemory, "no memory was left for an allocation"};
   } catch (const std::invalid_argument& invalid) {
     return {FailureKind::kInvalid, invalid.what()};
   } catch (const std::exception& other) {

@@ -43,7 +43,7 @@ class NotFiniteTest(ProcessTest):
         self.wait_healthy(address)
         for _ in range(2):
             self.fails(4, "generate", "--server", address, "--prompt", "x", *SMALL, "-o", "x.mp4")
-        group = json.loads(self.succeeds("groups", "--server", address, "--json").splitlines()[0])
+        group, = json.loads(self.succeeds("groups", "--server", address, "--json"))["groups"]
         self.assertEqual("1", group["epoch"])
         job = json.loads(self.succeeds("list", "--server", address, "--json").splitlines()[0])
         self.assertEqual((13, "NOT_FINITE", 1), (job["error"]["code"], job["error"]["reason"], job["attempt"]))
