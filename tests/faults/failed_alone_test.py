@@ -4,7 +4,7 @@ import os
 import unittest
 
 from caller import Caller
-from cluster import FaultCase
+from cluster import Child, FaultCase, program, wait_until
 from epochs import log_lines
 from history import History, check
 from scale import choose, record
@@ -50,6 +50,36 @@ class FailedAloneTest(FaultCase):
         caller.close()
         workers.close()
         self.frontend.close()
+
+    def start_rank(self, *more):
+        """A rank without a launcher."""
+        rank = Child([program("cogwheel-sim-worker"), "--frontend", self.frontend.address, "--model", ".", "--local-rank", "0", *more],
+                     self.environment(SIM_STEP_MS="100"), self.path("rank.log"))
+        self.addCleanup(rank.stop)
+        rank.ready_line()
+        return rank
+
+    def test_a_rank_killed_for_memory_fails_its_job_at_once(self):
+        """As the launcher would start the next process of the place (launcher_test sees that it does)."""
+        self.start_frontend()
+        rank = self.start_rank()
+        history = History()
+        caller = Caller(self.frontend.address, history)
+        caller.wait_group()
+        bad = caller.create("bad", seed=1, steps=100).name
+        wait_until(lambda: caller.get(bad).state == pb.RUNNING, 10, "the job runs")
+        rank.process.kill()
+        rank.process.wait()
+        wait_until(lambda: caller.get(bad).state == pb.QUEUED, 10, "the job waits again")
+        self.start_rank("--replaces-killed-for-memory", "yes")
+        self.assertEqual("failed", caller.watch(bad))
+        error = caller.get(bad).error
+        self.assertEqual((8, "OUT_OF_MEMORY"), (error.code, error.reason), error.message)
+        self.assertIn("the kernel killed rank", error.message)
+        self.assertEqual("succeeded", caller.watch(caller.create("good", seed=2, steps=2).name))
+        self.assertEqual(1, self.frontend.metric("cogwheel_rank_out_of_memory_total"))
+        self.assertEqual({"FAILED": 1, "SUCCEEDED": 1}, dict(check(history, caller, self.frontend, 1)))
+        caller.close()
 
 
 if __name__ == "__main__":
