@@ -183,6 +183,7 @@ RankParts RankProcess::MakeParts() {
               },
           .load = [this](int world_rank) { return Load(world_rank); },
           .joined = [this](const AssignOrder& order) { TellReady(order); },
+          .left_job = [this](const std::string& reason) { admin_.LeftJob(reason); },
           .drain_requested = [this] { return watchdog_.stops() > 0; }};
 }
 

@@ -90,6 +90,10 @@ void RankAdmin::Formed(int64_t epoch, int world_rank) {
   }
 }
 
+void RankAdmin::LeftJob(const std::string& reason) {
+  metrics_.rank_jobs_failed_total.Increment({reason, identity_.group, RankLabel()});
+}
+
 void RankAdmin::Drain() {
   const MutexLock lock(mutex_);
   draining_ = true;

@@ -40,6 +40,8 @@ class RankAdmin {
   void Loaded(std::map<std::string, double> seconds) COGWHEEL_EXCLUDES(mutex_);
   // The group has formed.
   void Formed(int64_t epoch, int world_rank) COGWHEEL_EXCLUDES(mutex_);
+  // The ranks have left a job together, for that reason of JobDone.
+  void LeftJob(const std::string& reason) COGWHEEL_EXCLUDES(mutex_);
   // No job is taken any more.
   void Drain() COGWHEEL_EXCLUDES(mutex_);
 

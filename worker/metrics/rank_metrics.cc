@@ -45,6 +45,10 @@ RankMetrics::RankMetrics(std::shared_ptr<prometheus::Registry> given)
                                          "floating-point operations a second at best, by the data "
                                          "sheet; absent for devices not known",
                                          {"group", "rank"}}),
+      rank_jobs_failed_total(*registry, {"cogwheel_rank_jobs_failed_total",
+                                         "jobs that this rank left with all others, for memory or "
+                                         "values that are not finite",
+                                         {"reason", "group", "rank"}}),
       launch_cold_start_seconds(*registry, {"cogwheel_launch_cold_start_seconds",
                                             "from this process's start until its group had formed",
                                             {"group"}}),

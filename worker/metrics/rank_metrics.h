@@ -23,6 +23,7 @@ struct RankMetrics {
   CounterMeter parallel_step_wait_seconds_total;   // model, group, rank
   CounterMeter parallel_collective_bytes_total;    // op, group, rank
   GaugeMeter device_peak_operations;               // group, rank
+  CounterMeter rank_jobs_failed_total;             // reason, group, rank
   GaugeMeter launch_cold_start_seconds;            // group
   GaugeMeter model_load_duration_seconds;          // component, group, rank
 };

@@ -267,6 +267,7 @@ RankLoop::Verdict RankLoop::Execute(const JobSpec& spec) {
   SetLogField("job", "");
   const bool stopped = absl::IsAborted(ran);
   const bool group_lives = LeftTogether(ran);
+  if (group_lives && !ReasonOf(ran).empty()) parts_.left_job(ReasonOf(ran));
   report.epoch_over = !group_lives;
   link_.SendDone(report);
   if (group_lives || stopped) return std::nullopt;

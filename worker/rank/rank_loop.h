@@ -22,6 +22,8 @@ struct RankParts {
   std::function<std::unique_ptr<Pipeline>(int world_rank)> load;
   // Both are done.
   std::function<void(const AssignOrder&)> joined = [](const AssignOrder&) {};
+  // The ranks have left a job together, for that reason of JobDone.
+  std::function<void(const std::string& reason)> left_job = [](const std::string&) {};
   // True once this process was asked to leave (SIGTERM): the running job ends first.
   std::function<bool()> drain_requested;
 };

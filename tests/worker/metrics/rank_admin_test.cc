@@ -48,6 +48,7 @@ TEST_F(RankAdminTest, MetersWhatTheRecorderSees) {
   recorder_.EnterBlock(BlockKind::kStep, start + seconds(5));
   // A cancelled job: that last step was not done.
   recorder_.EnterBlock(BlockKind::kNone, start + seconds(6), /*whole=*/false);
+  admin_.LeftJob("NOT_FINITE");
   HttpGet(admin_.address(), "/metrics");
   recorder_.Started("ring", 11, start);
   const std::string text = HttpGet(admin_.address(), "/metrics");
@@ -65,6 +66,7 @@ TEST_F(RankAdminTest, MetersWhatTheRecorderSees) {
            "cogwheel_parallel_collective_bytes_total{group=\"g\",op=\"ring\",rank=\"2\"} 111\n",
            "cogwheel_model_load_duration_seconds{component=\"all\",group=\"g\",rank=\"2\"} 3\n",
            "cogwheel_model_load_duration_seconds{component=\"vae\",group=\"g\",rank=\"2\"} 0.5\n",
+           "cogwheel_rank_jobs_failed_total{group=\"g\",rank=\"2\",reason=\"NOT_FINITE\"} 1\n",
            "cogwheel_launch_cold_start_seconds{group=\"g\"} ",
        }) {
     EXPECT_THAT(text, HasSubstr(line));

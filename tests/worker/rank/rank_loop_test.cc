@@ -117,6 +117,7 @@ class RankLoopTest : public testing::Test {
                          return pipeline;
                        },
                    .joined = [&](const AssignOrder&) { order_.push_back("joined"); },
+                   .left_job = [&](const std::string& reason) { left_.push_back(reason); },
                    .drain_requested = [&] { return drain_; }},
                   mailbox_, link_, watchdog_);
     return loop.Run();
@@ -127,7 +128,7 @@ class RankLoopTest : public testing::Test {
   JobMailbox mailbox_{64};
   FakeLink link_;
   std::function<void()> on_load_, on_run_;
-  std::vector<std::string> order_;
+  std::vector<std::string> order_, left_;
   bool connect_fails_ = false, drain_ = false, hosts_only_ = true;
 };
 
@@ -313,6 +314,8 @@ TEST_F(RankLoopTest, WhatFailsAloneLeavesTheGroup) {
     EXPECT_EQ(report.status.message(), row.message);
     EXPECT_FALSE(report.epoch_over);
     EXPECT_TRUE(link_.reports[1].status.ok());
+    EXPECT_EQ(left_, std::vector<std::string>{row.reason});
+    left_.clear();
   }
 }
 
