@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The service on a machine with a GPU and torch but without gRPC: start-up, a whole job, and ranks that fail in mid-step.
 
-    tests/gpu/service_test.py BUNDLE [--device cuda] [--model FOLDER] [--parts start,job,faults] [--logs FOLDER]
+    tests/gpu/service_test.py BUNDLE [--device cuda] [--model FOLDER] [--parts start,job,faults,memory] [--logs FOLDER]
 
 BUNDLE is tests/gpu/bundle's folder. Without --model a 5b checkpoint of random weights is made where there is room. Needs the
 standard library, and torch for its libraries. Prints a JSON line for each figure; ends with 1 if one misses its limit.
@@ -32,14 +32,16 @@ MESH_OFF = {"NCCL_NVLS_ENABLE": "0", "TORCH_SYMM_MEM_DISABLE_MULTICAST": "1", "N
 START_LIMIT, JOB_LIMIT, KILLED_LIMIT, STOPPED_LIMIT = 10, 62, 30, 60
 MEMORY_LIMIT_MIB = 100
 # Of a part, so that the others still run when it hangs.
-PART_LIMIT = {"start": 150, "job": 170, "faults": 240}
+PART_LIMIT = {"start": 150, "job": 170, "faults": 240, "memory": 240}
 WEIGHT_BYTES = 25 << 30
-# Takes all but a little of the GPU's free memory until its input ends.
+# Jobs that do not fit, and as many that do, on a GPU that has so much left.
+MEMORY_JOBS, LEFT_MIB = 20, 4096
+# Takes all but argv[1] bytes of the GPU's free memory until its input ends.
 HOG = """
 import sys, torch
 held = []
 for piece in (1 << 30, 1 << 26):
-    while torch.cuda.mem_get_info()[0] > piece + (64 << 20):
+    while torch.cuda.mem_get_info()[0] > piece + int(sys.argv[1]):
         held.append(torch.empty(piece, dtype=torch.uint8, device="cuda"))
 print("full", flush=True)
 sys.stdin.read()
@@ -169,8 +171,8 @@ class Service:
     def job(self, name):
         return json.loads(self.call("get", name, "--json"))
 
-    def submit(self, steps):
-        return self.call("submit", "--prompt", PROMPT, "--seed", "7", "--steps", str(steps)).strip()
+    def submit(self, steps, *flags):
+        return self.call("submit", "--prompt", PROMPT, "--seed", "7", "--steps", str(steps), *flags).strip()
 
     def events(self, name):
         """The job's events as they come, to its end."""
@@ -241,13 +243,12 @@ def measure_job(setting):
                            step_ms=step_times(json.loads(line) for line in lines.splitlines()), used_mib=setting.used_mib())
 
 
-def run_fault(setting, service, kind, undisturbed, limit, strike, release=lambda: None):
+def run_fault(setting, service, kind, undisturbed, limit, strike):
     """Strikes a job in its denoising and follows group and job until both are well."""
     epoch = int(service.group()["epoch"])
     name = service.submit(setting.args.fault_steps)
     strike(name)
     lost, _ = wait_until(lambda: not service.group()["ready"] or service.ready_after(epoch), limit, "the loss is noticed")
-    release()
     back, group = wait_until(lambda: service.ready_after(epoch), limit, "the group is ready again")
     job = service.wait_end(name)
     same = job.get("sha256") == undisturbed["sha256"]
@@ -265,37 +266,35 @@ def signal_rank(service, number):
     return strike
 
 
-def measure_signals(setting):
+def measure_faults(setting):
     with Service(setting, "faults") as service:
         undisturbed = service.wait_end(service.submit(setting.args.fault_steps))
         setting.figure("fault", kind="none", stages=stage_seconds(undisturbed), sha256=undisturbed["sha256"])
         run_fault(setting, service, "kill -9", undisturbed, KILLED_LIMIT, signal_rank(service, signal.SIGKILL))
         run_fault(setting, service, "stop", undisturbed, STOPPED_LIMIT, signal_rank(service, signal.SIGSTOP))
-    return undisturbed
 
 
-def measure_memory_fault(setting, undisturbed):
-    """Another process takes the GPU's memory between the start of a rank and its first job."""
-    with Service(setting, "memory") as service:
-        hog = setting.start([sys.executable, "-c", HOG], "hog.log")
+def measure_memory(setting):
+    """Another process holds the GPU's memory: jobs of the model's own size fail alone, small ones between them run."""
+    with Service(setting, "memory", "--random-weights", "true", "--dtype", "bf16") as service:
+        hog = setting.start([sys.executable, "-c", HOG, str(LEFT_MIB << 20)], "hog.log")
         if read_line(hog.stdout, 60).strip() != "full":
             raise RuntimeError("cannot fill the GPU's memory")
+        epoch, ends, words = int(service.group()["epoch"]), [], ""
+        for _ in range(MEMORY_JOBS):
+            large = service.wait_end(service.submit(1))
+            small = service.wait_end(service.submit(1, "--frames", "9", "--height", "240", "--width", "368"))
+            words = large.get("error", {}).get("message", "")
+            ends.append((large["state"], large.get("error", {}).get("reason"), small["state"]))
+        epochs = int(service.group()["epoch"]) - epoch
+        hog.stdin.close()
+        hog.wait(30)
+        alone = ends.count(("FAILED", "OUT_OF_MEMORY", "SUCCEEDED"))
+        setting.figure("memory jobs", alone == MEMORY_JOBS and epochs == 0, pairs=MEMORY_JOBS, failed_alone=alone,
+                       epochs=epochs, words=words, others=[end for end in ends if end[1] != "OUT_OF_MEMORY"][:3])
 
-        def release():
-            hog.stdin.close()
-            hog.wait(30)
-        run_fault(setting, service, "out of memory", undisturbed, KILLED_LIMIT, lambda name: None, release)
-        setting.figure("fault", kind="out of memory, as the rank saw it",
-                       statuses=[line["status"][:160] for line in service.log_lines("job ended")])
 
-
-def measure_faults(setting):
-    undisturbed = measure_signals(setting)
-    if setting.gpu:
-        measure_memory_fault(setting, undisturbed)
-
-
-PARTS = {"start": measure_start, "job": measure_job, "faults": measure_faults}
+PARTS = {"start": measure_start, "job": measure_job, "faults": measure_faults, "memory": measure_memory}
 
 
 def on_alarm(*_):
@@ -333,7 +332,7 @@ def main():
     parser.add_argument("bundle")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda")
     parser.add_argument("--model", help="a checkpoint folder")
-    parser.add_argument("--parts", default="start,job,faults")
+    parser.add_argument("--parts", default="start,job,faults,memory")
     parser.add_argument("--steps", type=int, default=50, help="of the measured job")
     parser.add_argument("--fault-steps", type=int, default=8)
     parser.add_argument("--libraries", help="LibTorch's and CUDA's folders, A:B; default: of python3's torch")
