@@ -107,7 +107,8 @@ TEST(PromptEncoderTest, SaysWhatItDoesNotRead) {
   const TemporaryFolder folder;
   BuildCheckpoint("t2v-rope", folder.path());
   const T5PromptEncoder encoder(folder.path(), ReadCheckpointConfigs(folder.path()),
-                                WeightFiles(folder.path() + "/text_encoder"), at::kCPU, at::kFloat);
+                                WeightFiles(ComponentOf(folder.path(), "text_encoder")), at::kCPU,
+                                at::kFloat);
   const auto said = [&encoder](const std::string& prompt, int64_t max_tokens) {
     return encoder.Warnings(prompt, max_tokens);
   };

@@ -102,7 +102,7 @@ TEST(VaeTest, TilingThatMakesAnotherSizeIsRefused) {
   const TemporaryFolder folder;
   BuildCheckpoint("t2v-rope", folder.path());
   VaeConfig config = ReadCheckpointConfigs(folder.path()).vae;
-  const WeightFiles weights(folder.path() + "/vae");
+  const WeightFiles weights(ComponentOf(folder.path(), "vae"));
   const auto with_sample = [&](int64_t height, int64_t width) {
     config.sample_height = height;
     config.sample_width = width;
