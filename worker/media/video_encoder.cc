@@ -154,7 +154,8 @@ class Mp4Encoder final : public VideoEncoder {
     if (!status.ok()) return status;
     stream_->time_base = codec_->time_base;
     AVDictionary* options = nullptr;
-    av_dict_set(&options, "movflags", "frag_custom+empty_moov+default_base_moof", 0);
+    // The trailer would hold an index of fragments only, by offsets from before the head grew.
+    av_dict_set(&options, "movflags", "frag_custom+empty_moov+default_base_moof+skip_trailer", 0);
     av_dict_set_int(&options, "movie_timescale", int64_t{kTicksAFrame} * format_.fps, 0);
     holds_header_ = true;
     status = Check(avformat_write_header(muxer_.get(), &options), "MP4 header");

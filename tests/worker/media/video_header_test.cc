@@ -145,6 +145,15 @@ TEST(Mp4HeaderTest, HasAMovieExtendsHeader) {
   EXPECT_EQ(field(header - 4), 16);
 }
 
+// Offsets of fragments are FFmpeg's, which knows nothing of what was added to the head.
+TEST(Mp4HeaderTest, NoIndexOfFragmentsFollows) {
+  for (const int frames : {1, 16, 17}) {
+    const std::string file = Encode({.width = 64, .height = 48, .fps = 8, .frames = frames});
+    EXPECT_EQ(file.find("mfra"), std::string::npos) << frames;
+    EXPECT_EQ(file.find("tfra"), std::string::npos) << frames;
+  }
+}
+
 TEST(Mp4HeaderTest, OtherHeadersAreRefused) {
   const std::string file = Encode({.width = 64, .height = 48, .fps = 8, .frames = 1});
   const std::string head = file.substr(0, file.find("moof") - 4);
