@@ -107,7 +107,8 @@ absl::Status Parser::CheckWhere(const CLI::App& command) const {
     }
     return absl::OkStatus();
   }
-  for (const char* flag : {"--cfg-parallel", "--ring", "--ulysses", "--device", "--dtype"}) {
+  for (const char* flag :
+       {"--cfg-parallel", "--ring", "--ulysses", "--device", "--dtype", "--variant"}) {
     if (command.count(flag) == 0) continue;
     return absl::InvalidArgumentError(absl::StrCat(
         flag, " cannot be used with --server: the server's ranks are as they were started"));

@@ -103,6 +103,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{Generate({"--server", "http://host:1"}), {"server", "'http://host:1'"}},
         Refused{Generate({"--server", "host:1", "--ring", "2"}), {"--ring", "--server"}},
         Refused{Generate({"--server", "host:1", "--device", "cpu"}), {"--device", "--server"}},
+        Refused{Generate({"--server", "host:1", "--variant", "fp16"}), {"--variant", "--server"}},
         Refused{Generate({"--request-id", "x"}), {"--request-id", "not known"}},
         Refused{Generate({"--json=maybe"}), {"json"}},
         Refused{Generate({"--steps", "4", "--steps", "5"}), {"--steps"}},
