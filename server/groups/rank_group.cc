@@ -177,6 +177,7 @@ void RankGroup::StartOrDrop() {
     Failpoint("group.after_start");
     return parts_.observer.OnStarted(*this, members_.front().warnings);
   }
+  if (refused != members_.end()) CountJobError(ErrorReason(refused->answer));
   const absl::Status why = refused != members_.end()
                                ? refused->answer
                                : absl::CancelledError("cancelled before it started");

@@ -131,14 +131,15 @@ class RankGroupTest : public testing::Test {
     group_->Run(order);
     sequence_ = a_->last().run_job().job_sequence();
   }
-  void Answer(RankId id, int code, const std::string& text = "") {
+  void Answer(RankId id, int code, const std::string& text = "",
+              const std::string& reason = "WHY") {
     internal::v1::RankMessage message;
     auto& answer = *message.mutable_job_answer();
     answer.set_epoch(group_->epoch());
     answer.set_job_sequence(sequence_);
     answer.set_code(code);
     answer.set_message(text);
-    answer.set_reason(text.empty() ? "" : "WHY");
+    answer.set_reason(text.empty() ? "" : reason);
     groups_.OnMessage(id, message);
   }
   void Start() {

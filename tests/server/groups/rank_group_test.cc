@@ -59,6 +59,19 @@ TEST_F(RankGroupTest, ARefusalDropsTheJobEverywhere) {
   EXPECT_TRUE(a_->last().has_start_job());
 }
 
+TEST_F(RankGroupTest, AJobThatIsTooLargeByPlanIsCounted) {
+  Form();
+  Run();
+  Answer(1, 8, "too little memory", "OUT_OF_MEMORY");
+  Answer(2, 8, "too little memory", "OUT_OF_MEMORY");
+  const std::string metric = "cogwheel_rank_out_of_memory_total";
+  EXPECT_THAT(Counts(metric, "group"), ElementsAre("g: 1"));  // jobs, not ranks
+  Run();
+  Answer(1, 0);
+  Answer(2, 3, "no such scheduler");
+  EXPECT_THAT(Counts(metric, "group"), ElementsAre("g: 1"));
+}
+
 TEST_F(RankGroupTest, ACancelBeforeTheStartDropsTheJob) {
   Form();
   Run();
