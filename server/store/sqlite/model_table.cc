@@ -4,20 +4,24 @@ namespace cogwheel {
 
 absl::Status InsertModel(Connection& connection, const v1::Model& model) {
   return connection.Run(
-      "INSERT INTO models (name, position, description)"
-      " VALUES (?1, (SELECT COUNT(*) FROM models), ?2)"
-      " ON CONFLICT (name) DO UPDATE SET description = excluded.description",
-      model.name(), Bytes{model.SerializeAsString()});
+      "INSERT INTO models (name, position, description, digest)"
+      " VALUES (?1, (SELECT COUNT(*) FROM models), ?2, ?3)"
+      " ON CONFLICT (name) DO UPDATE SET description = excluded.description,"
+      " digest = excluded.digest",
+      model.name(), Bytes{model.SerializeAsString()}, model.digest());
 }
 
 absl::StatusOr<std::vector<v1::Model>> ReadModels(Connection& connection) {
-  Statement rows = connection.Query("SELECT description FROM models ORDER BY position");
+  Statement rows = connection.Query("SELECT description, digest FROM models ORDER BY position");
   std::vector<v1::Model> models;
   for (;;) {
     const absl::StatusOr<bool> row = rows.Step();
     if (!row.ok()) return row.status();
     if (!*row) return models;
-    models.emplace_back().ParseFromString(rows.Text(0));
+    v1::Model& model = models.emplace_back();
+    model.ParseFromString(rows.Text(0));
+    // The release before makes it of other bytes: no group will have that one.
+    if (model.digest() != rows.Text(1)) model.clear_digest();
   }
 }
 

@@ -48,14 +48,15 @@ const std::vector<const char*> kVersions[] = {
 };
 constexpr int64_t kVersion = std::size(kVersions);
 
-// Columns of `jobs` that came later. They raise no version: the release before names the columns
-// that it uses and leaves these at their default, so it can open the file again. A job's warnings
-// are lines.
+// Columns that came later. They raise no version: the release before names the columns that it uses
+// and leaves these at their default, so it can open the file again. A job's warnings are lines; a
+// model's digest is its description's where this release wrote both (model_table.cc).
 struct AddedColumn {
-  const char *name, *type;
+  const char *table, *name, *type;
 };
-constexpr AddedColumn kAdded[] = {{"model_digest", "TEXT NOT NULL DEFAULT ''"},
-                                  {"warnings", "TEXT NOT NULL DEFAULT ''"}};
+constexpr AddedColumn kAdded[] = {{"jobs", "model_digest", "TEXT NOT NULL DEFAULT ''"},
+                                  {"jobs", "warnings", "TEXT NOT NULL DEFAULT ''"},
+                                  {"models", "digest", "TEXT NOT NULL DEFAULT ''"}};
 
 absl::Status Refuse(const std::string& path, const std::string& why) {
   return absl::FailedPreconditionError(absl::StrCat(path, " ", why));
@@ -72,8 +73,9 @@ absl::Status CheckIntegrity(Connection& connection, const std::string& path) {
 absl::StatusOr<std::vector<AddedColumn>> MissingColumns(Connection& connection) {
   std::vector<AddedColumn> missing;
   for (const AddedColumn& column : kAdded) {
-    const absl::StatusOr<int64_t> there = connection.Number(
-        "SELECT COUNT(*) FROM pragma_table_info('jobs') WHERE name = ?1", std::string(column.name));
+    const absl::StatusOr<int64_t> there =
+        connection.Number("SELECT COUNT(*) FROM pragma_table_info(?1) WHERE name = ?2",
+                          std::string(column.table), std::string(column.name));
     if (!there.ok()) return there.status();
     if (*there == 0) missing.push_back(column);
   }
@@ -90,8 +92,8 @@ absl::Status Migrate(Connection& connection, int64_t from,
   }
   for (const AddedColumn& column : missing) {
     if (!status.ok()) break;
-    status =
-        connection.Run(absl::StrCat("ALTER TABLE jobs ADD COLUMN ", column.name, " ", column.type));
+    status = connection.Run(
+        absl::StrCat("ALTER TABLE ", column.table, " ADD COLUMN ", column.name, " ", column.type));
   }
   if (status.ok()) status = connection.Run(absl::StrCat("PRAGMA user_version = ", kVersion));
   if (status.ok()) status = connection.Run("COMMIT");

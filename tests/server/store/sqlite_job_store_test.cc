@@ -189,6 +189,31 @@ TEST_F(SqliteJobStoreTest, AFileOfTheReleaseBeforeIsTakenOverAndCanGoBack) {
   EXPECT_TRUE(store_->Get("default", "jobs/3")->warnings.empty());
 }
 
+// Which makes digests of other bytes: a job checked against its description runs on any.
+TEST_F(SqliteJobStoreTest, ADigestThatTheReleaseBeforeStoredIsNone) {
+  const auto change = [this](const std::string& sql) {
+    store_.reset();
+    auto connection = Connection::Open(Database(), "", Connection::Mode::kWrite).value();
+    const absl::Status changed = connection->Run(sql);
+    EXPECT_TRUE(changed.ok()) << sql << changed;
+    connection.reset();
+    Reopen();
+  };
+  const auto digest = [this] { return store_->Models().value().at(0).digest(); };
+  v1::Model model;
+  model.set_name("m");
+  model.set_digest("ours");
+  ASSERT_TRUE(store_->PutModel(model).ok());
+  EXPECT_EQ("ours", digest());
+  change("ALTER TABLE models DROP COLUMN digest");  // as the release before left it
+  EXPECT_EQ("m", store_->Models().value().at(0).name());
+  EXPECT_EQ("", digest());
+  ASSERT_TRUE(store_->PutModel(model).ok());
+  EXPECT_EQ("ours", digest());
+  change("UPDATE models SET description = replace(description, 'ours', 'else')");  // it again
+  EXPECT_EQ("", digest());
+}
+
 TEST_F(SqliteJobStoreTest, AStateThatIsNotKnownIsAnError) {
   ASSERT_TRUE(CreateAndWait(*store_, WithImage("jobs/1", "image")).ok());
   auto connection = Connection::Open(Database(), "", Connection::Mode::kWrite).value();
