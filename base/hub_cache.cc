@@ -6,6 +6,7 @@
 #include <iterator>
 #include <optional>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include <pwd.h>
@@ -62,12 +63,20 @@ fs::path Expand(const std::string& text, const GetVariable& environment) {
   return ExpandVariables(of_home ? Home(environment).string() + text.substr(1) : text, environment);
 }
 
-// The small JSON file's content; null when it cannot be read as such.
-nlohmann::json ReadJson(const fs::path& path) {
+// At most so many bytes; none of a pipe, which would wait for its writer.
+std::string ReadStart(const fs::path& path, size_t most_bytes) {
+  std::error_code error;
+  if (!fs::is_regular_file(path, error)) return "";
   std::ifstream file(path, std::ios::binary);
-  std::string text(kMaxJsonBytes + 1, '\0');
+  std::string text(most_bytes, '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<size_t>(file.gcount()));
+  return text;
+}
+
+// The small JSON file's content; null when it cannot be read as such.
+nlohmann::json ReadJson(const fs::path& path) {
+  const std::string text = ReadStart(path, kMaxJsonBytes + 1);
   if (text.size() > kMaxJsonBytes) return nullptr;
   constexpr int kMaxDepth = 8;
   const auto shallow = [](int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
@@ -135,10 +144,7 @@ bool IsFolder(const fs::path& path) {
 // Of what refs/main names, if that is there.
 std::optional<fs::path> MainSnapshot(const fs::path& repository) {
   constexpr size_t kMaxRevisionBytes = 255;
-  std::ifstream file(repository / "refs" / "main", std::ios::binary);
-  std::string text(kMaxRevisionBytes + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<size_t>(file.gcount()));
+  const std::string text = ReadStart(repository / "refs" / "main", kMaxRevisionBytes + 1);
   const std::string revision(absl::StripAsciiWhitespace(text));
   if (revision.empty() || revision.size() > kMaxRevisionBytes || revision.starts_with(".") ||
       revision.find_first_of(std::string("/\0", 2)) != std::string::npos) {
@@ -178,14 +184,15 @@ bool IsRepositoryFolder(const fs::path& folder) {
 }
 
 absl::StatusOr<fs::path> NewestSnapshot(const fs::path& repository) {
-  if (const std::optional<fs::path> main = MainSnapshot(repository)) return *main;
-  // Complete before incomplete, then the newest; of two as new, the one that sorts last.
-  using Rank = std::pair<bool, fs::file_time_type>;
+  const std::optional<fs::path> main = MainSnapshot(repository);
+  // Complete before incomplete, then main's, then the newest; of two as new, the one that sorts
+  // last.
+  using Rank = std::tuple<bool, bool, fs::file_time_type>;
   std::optional<std::pair<Rank, fs::path>> best;
   for (const fs::path& snapshot : EntriesOf(repository / "snapshots")) {
     std::error_code error;
     if (!IsFolder(snapshot)) continue;
-    const Rank rank(IsComplete(snapshot), fs::last_write_time(snapshot, error));
+    const Rank rank(IsComplete(snapshot), snapshot == main, fs::last_write_time(snapshot, error));
     if (!best.has_value() || rank >= best->first) best.emplace(rank, snapshot);
   }
   if (best.has_value()) return best->second;

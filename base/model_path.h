@@ -13,10 +13,10 @@ namespace cogwheel {
 using GetVariable = std::function<const char*(const char*)>;
 
 // `given` itself where the system has a folder of that path; else, for `org/name`, that
-// repository's snapshot in the hub's local cache (HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME): the one
-// that refs/main names, else the newest complete one. A repository's folder of the cache means its
-// snapshot too. INVALID_ARGUMENT says in one line where it was looked and what is there;
-// UNAVAILABLE: the disk failed.
+// repository's snapshot in the hub's local cache (HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME): of the
+// complete ones, else of all, the one that refs/main names, else the newest. A repository's folder
+// of the cache means its snapshot too. INVALID_ARGUMENT says in one line where it was looked and
+// what is there; UNAVAILABLE: the disk failed.
 absl::StatusOr<std::string> FindModel(const std::string& given,
                                       const GetVariable& environment = ::getenv);
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <string>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <gmock/gmock.h>
@@ -167,6 +168,31 @@ TEST_F(ModelPath, TheMainRevisionIsTaken) {
   }
   Write(repository() / "refs/main", std::string(kOld) + "\n");
   EXPECT_EQ(*Find("org/name"), old);
+}
+
+// `hf download` names it before its files are there.
+TEST_F(ModelPath, AnIncompleteMainRevisionIsTakenLast) {
+  const fs::path oldest = AddSnapshot("0a", 200);
+  const fs::path whole = AddSnapshot(kOld, 100);
+  const fs::path part = AddSnapshot(kNew, 300);
+  fs::remove(part / "vae/model.safetensors");
+  SetAge(part, 300);
+  Write(repository() / "refs/main", kNew);
+  EXPECT_EQ(*Find("org/name"), whole);
+  fs::remove(whole / "model_index.json");
+  fs::remove(oldest / "model_index.json");
+  EXPECT_EQ(*Find("org/name"), part);  // whose reader says what is missing
+}
+
+// Opening one would wait for its writer.
+TEST_F(ModelPath, PipesInTheCacheAreNotOpened) {
+  const fs::path whole = AddSnapshot(kOld, 100);
+  const fs::path part = AddSnapshot(kNew, 10);
+  fs::remove(part / "model_index.json");
+  ASSERT_EQ(mkfifo((part / "model_index.json").c_str(), 0600), 0);
+  fs::create_directories(repository() / "refs");
+  ASSERT_EQ(mkfifo((repository() / "refs/main").c_str(), 0600), 0);
+  EXPECT_EQ(*Find("org/name"), whole);
 }
 
 TEST_F(ModelPath, OfSeveralSnapshotsTheNewestCompleteOne) {
