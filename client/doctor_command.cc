@@ -74,7 +74,8 @@ class Examination {
   ProgramRun Start(std::vector<std::string> argv, bool plain, bool trace = false);
   // Adds what the worker printed.
   void TakeFindings(const ProgramRun& run);
-  void CompareLoading(const std::string& program);
+  // What the user's environment loads in place of what the program was built with.
+  Finding CompareLoading(const std::string& program);
   std::string FactOf(const std::string& name) const;
 
   const Arguments& arguments_;
@@ -125,7 +126,7 @@ std::optional<std::string> Examination::Model() {
   return std::nullopt;
 }
 
-void Examination::CompareLoading(const std::string& program) {
+Finding Examination::CompareLoading(const std::string& program) {
   const auto libraries = [&](bool plain) {
     const ProgramRun listed = Start({program}, plain, /*trace=*/true);
     std::string text;
@@ -134,7 +135,7 @@ void Examination::CompareLoading(const std::string& program) {
   };
   const bool changed = EnvironmentChangesLoading();
   const LoadedLibraries as_built = changed ? libraries(/*plain=*/true) : LoadedLibraries();
-  findings_.push_back(CompareLibraries(changed ? libraries(/*plain=*/false) : as_built, as_built));
+  return CompareLibraries(changed ? libraries(/*plain=*/false) : as_built, as_built);
 }
 
 void Examination::LookAtFrontend() {
@@ -155,15 +156,20 @@ void Examination::LookAtWorker() {
   if (run.exit_code == 0) {
     TakeFindings(run);
     if (auto problem = PreloadProblem(run.log)) findings_.push_back(*std::move(problem));
-    return CompareLoading(folder_ / kWorker);
+    findings_.push_back(CompareLoading(folder_ / kWorker));
+    return;
   }
   Finding fault = ExplainStart({kWorker, run.exit_code, run.log, machine_.address_space_bytes});
   const bool changed = EnvironmentChangesLoading();
   const ProgramRun plain = changed ? Start(argv, /*plain=*/true) : run;
   if (plain.exit_code == 0) {
+    const Finding replaced = CompareLoading(folder_ / kWorker);
+    const bool known = replaced.level == FindingLevel::kWarning;  // else the fault itself names it
     fault.check = "libraries";
-    fault.what += " (it starts without LD_LIBRARY_PATH and LD_PRELOAD)";
-    fault.way_out = "unset LD_LIBRARY_PATH and LD_PRELOAD, or take that folder out of them";
+    fault.what += absl::StrCat(
+        " (", known ? replaced.what : "it starts without LD_LIBRARY_PATH and LD_PRELOAD", ")");
+    fault.way_out = known ? replaced.way_out
+                          : "unset LD_LIBRARY_PATH and LD_PRELOAD, or take that folder out of them";
   }
   TakeFindings(plain);  // what else there is to say
   findings_.push_back(std::move(fault));

@@ -28,8 +28,7 @@ constexpr StartFailure kFailures[] = {
     {"version `GLIBC_",
      "this system's C library is older than the one it was built with: build it on this machine "
      "(scripts/setup && scripts/build) or take a newer system"},
-    {"version `GLIBCXX_", "remove that library, or build on this machine with its compiler"},
-    {"version `CXXABI_", "remove that library, or build on this machine with its compiler"},
+    {"version `", "remove that library, or build on this machine with its compiler"},
     {"failed to map segment", "raise ulimit -v, or free memory"},
     {"annot allocate memory", "raise ulimit -v or the cgroup's memory.max, or free memory"},
     {"std::bad_alloc", "raise ulimit -v or the cgroup's memory.max, or free memory"},

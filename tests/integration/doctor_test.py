@@ -265,7 +265,12 @@ class ProgramTest(DoctorTest):
         listed = subprocess.run(["ldd", program("cogwheel-worker")], capture_output=True, text=True, check=True).stdout
         own = {line.split()[0]: line.split()[2] for line in listed.splitlines() if "=> /" in line}
         shutil.copy(own["libm.so.6"], library)  # a library, but another one
-        self.faulty("libraries", (library, "GLIBCXX_", "unset LD_LIBRARY_PATH"), LD_LIBRARY_PATH=folder)
+        self.faulty("libraries", (library, "GLIBCXX_", own["libstdc++.so.6"], f"; take {folder} out"), LD_LIBRARY_PATH=folder)
+        os.remove(library)
+        torch = f"{folder}/libc10.so"  # the loader's words name the one that misses it
+        shutil.copy(own["libm.so.6"], torch)
+        self.faulty("libraries", ("undefined symbol", torch, own["libc10.so"], f"; take {folder} out"), LD_LIBRARY_PATH=folder)
+        os.remove(torch)
         shutil.copy(own["libstdc++.so.6"], library)  # one that works: whose folder is told all the same
         self.warned("libraries", (library, own["libstdc++.so.6"], f"take {folder} out"), LD_LIBRARY_PATH=folder)
         os.remove(library)

@@ -84,6 +84,8 @@ TEST(ExplainStart, KnowsHowLoadersSpeak) {
        "w does not start: /lib/libc.so.6: version `GLIBC_2.38'", "newer system"},
       {"/b/w: /c/libstdc++.so.6: version `GLIBCXX_3.4.32' not found (required by /b/w)\n",
        "w does not start: /c/libstdc++.so.6: version", "remove that library"},
+      {"/b/w: /c/libgcc_s.so.1: version `GCC_3.0' not found (required by /b/x)\n",
+       "w does not start: /c/libgcc_s.so.1: version", "remove that library"},
       {"w: error while loading shared libraries: /x/libc10.so: file too short\n",
        "w does not start: /x/libc10.so: file too short", "install it again"},
       {"/b/w: symbol lookup error: /x/libc10.so: undefined symbol: _ZN3c10E\n",
