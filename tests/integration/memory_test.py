@@ -1,6 +1,7 @@
 """Jobs that do not fit into a rank's memory between jobs that do: each is refused alone, in one line, and nobody restarts."""
 
 import json
+import os
 import re
 import resource
 import unittest
@@ -12,7 +13,7 @@ MEGA = 10**6
 # shipped model's own size, whose decode takes 136 MB.
 RESERVE = 96 * MEGA
 ROOM = 60 * MEGA
-PAIRS = 3
+PAIRS = int(os.environ.get("PAIRS", "3"))  # of a clip that does not fit and one that does; the long form is 20
 
 
 def kilobytes(pid, name):

@@ -37,6 +37,7 @@ struct JobFootprint {
   int64_t decode = 0;
   // Messages between CPU ranks, beside a stage's tensors; not of ATen's allocator.
   int64_t exchange = 0;
+  friend bool operator==(const JobFootprint&, const JobFootprint&) = default;
   int64_t peak() const { return std::max({text, picture, denoise, decode}) + exchange; }
 };
 

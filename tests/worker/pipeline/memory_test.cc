@@ -241,6 +241,56 @@ TEST(RefusalTest, NamesWhatIsAskedAndWhatIsFree) {
             "decode needs 5 MB, 0 MB are free (ulimit -v); x");
 }
 
+constexpr JobShape kShape = {.size = {9, 64, 64}}, kOther = {.size = {9, 64, 80}};
+
+at::Tensor Megabytes(int64_t count) {
+  return at::empty({count * kMebi}, at::TensorOptions(at::kByte));
+}
+
+// A stage that has run is planned as it was measured, at the most of its runs, and a sixteenth on
+// top; other stages and shapes stay what they were.
+TEST(MeasuredPlanTest, KeepsWhatAStageTook) {
+  CountCpuMemory();
+  const FakeFootprints footprints;
+  MemoryPlan plan(footprints, {}, at::kCPU, /*host_ranks=*/1);
+  const JobFootprint bound = plan.Expect(kShape);
+  for (const int64_t took : {8, 16, 4}) {
+    MemoryPlan::Run run(plan, kShape);
+    Megabytes(took);
+    run.EndStage(&JobFootprint::denoise);
+    Megabytes(1);
+  }
+  EXPECT_NEAR(plan.Expect(kShape).denoise, 17 * kMebi, 1 << 16);
+  EXPECT_EQ(plan.Expect(kShape).decode, bound.decode);
+  EXPECT_EQ(plan.Expect(kOther), footprints.Bound(kOther, {}));
+}
+
+// What a stage leaves for the next counts there too.
+TEST(MeasuredPlanTest, AStageStartsWithWhatIsHeld) {
+  CountCpuMemory();
+  const FakeFootprints footprints;
+  MemoryPlan plan(footprints, {}, at::kCPU, /*host_ranks=*/1);
+  const at::Tensor weights = Megabytes(32);
+  MemoryPlan::Run run(plan, kShape);
+  const at::Tensor text = Megabytes(8);
+  run.EndStage(&JobFootprint::text);
+  Megabytes(8);
+  run.EndStage(&JobFootprint::denoise);
+  EXPECT_NEAR(plan.Expect(kShape).text, 17 * kMebi / 2, 1 << 16);
+  EXPECT_NEAR(plan.Expect(kShape).denoise, 17 * kMebi, 1 << 16);
+}
+
+// 100 TB, which no machine of a test has: of the job's room, not of malloc's.
+TEST(MeasuredPlanTest, AJobIsHeldToItsRoom) {
+  CountCpuMemory();
+  const FakeFootprints footprints;
+  MemoryPlan plan(footprints, {}, at::kCPU, /*host_ranks=*/1);
+  plan.CheckRoom(kShape);
+  const MemoryPlan::Run run(plan, kShape);
+  EXPECT_NO_THROW(Megabytes(1));
+  EXPECT_THROW(Megabytes(100'000'000), c10::OutOfMemoryError);
+}
+
 std::string Refusal(const FakeFootprints& footprints, const JobShape& shape) {
   try {
     MemoryPlan(footprints, {}, at::kCPU, /*host_ranks=*/1).CheckRoom(shape);
@@ -258,7 +308,7 @@ TEST(RefusalTest, SaysTheWayOut) {
   EXPECT_THAT(Refusal(footprints, huge), testing::HasSubstr("decode needs 12801280 MB, "));
   footprints.fixed = true;
   EXPECT_THAT(Refusal(footprints, huge), testing::HasSubstr("no other size; more ranks"));
-  EXPECT_EQ(Refusal(footprints, {.size = {9, 64, 64}}), "");
+  EXPECT_EQ(Refusal(footprints, kShape), "");
 }
 
 }  // namespace
