@@ -10,6 +10,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/barrier.h"
 #include "tests/support/journaled_ranks.h"
 #include "worker/comm/mailbox/local_communicator.h"
 
@@ -123,41 +124,53 @@ TEST_P(JournaledWorldTest, EnteringABlockOutOfStepFails) {
   EXPECT_EQ(error, "out of step: rank 1 left block 1 after 0 exchanges, rank 0 has issued 1");
 }
 
-// Of three ranks with a limit of 0.6 s for an exchange. Rank 2 works for a second, and says how
-// long it may; rank 1 waits for it, and rank 0 for rank 1.
+// Of three ranks with a limit of 0.6 s for an exchange. Rank 2 works and says how long it may; rank
+// 1 waits for it, and rank 0 for rank 1.
 class PromisingRanksTest : public testing::TestWithParam<Wire> {
  protected:
   static std::vector<JournaledRank> Make(nanoseconds stay) {
     return MakeJournaledWorld(3, milliseconds(600), GetParam(), [stay](int rank) {
       return FlightRecorder::Hooks{.longest_stay = [rank, stay](const WorkUnit& unit) {
-        return rank == 2 && unit.name == "layer" ? stay : nanoseconds(0);
+        if (unit.name != "layer") return nanoseconds(seconds(60));
+        return rank == 2 ? stay : nanoseconds(0);
       }};
     });
   }
-  static void Work(Communicator& world, ProgramJournal& journal) {
-    const auto begin = std::chrono::steady_clock::now();
-    journal.EnterBlock(BlockKind::kDecode);
-    journal.BeginUnit({.name = "layer"});
-    std::byte byte{};
-    const RecvPiece recv{.peer = world.rank() + 1, .data = {&byte, 1}};
-    if (world.rank() < 2) Exchange(world, {}, {&recv, 1}, nullptr);
-    while (world.rank() == 2 && std::chrono::steady_clock::now() < begin + seconds(1)) {
+  static JournaledProgram Working(seconds time) {
+    return [time](Communicator& world, ProgramJournal& journal) {
+      journal.EnterBlock(BlockKind::kDecode);
+      Barrier(world, nullptr);
+      journal.BeginUnit({.name = "layer"});
+      std::byte byte{};
+      const RecvPiece recv{.peer = world.rank() + 1, .data = {&byte, 1}};
+      if (world.rank() < 2) Exchange(world, {}, {&recv, 1}, nullptr);
+      if (world.rank() == 2) Work(world, time);
+      const SendPiece send{.peer = world.rank() - 1, .data = {&byte, 1}};
+      if (world.rank() > 0) Exchange(world, {&send, 1}, {}, nullptr);
+      journal.EnterBlock(BlockKind::kNone);
+    };
+  }
+
+ private:
+  // Until another rank has given up, too.
+  static void Work(Communicator& world, seconds time) {
+    const auto end = std::chrono::steady_clock::now() + time;
+    const Communicator::Ticket nothing = world.Start({}, {}, nullptr);
+    while (world.Done(nothing) && std::chrono::steady_clock::now() < end) {
       std::this_thread::yield();
     }
-    const SendPiece send{.peer = world.rank() - 1, .data = {&byte, 1}};
-    if (world.rank() > 0) Exchange(world, {&send, 1}, {}, nullptr);
-    journal.EnterBlock(BlockKind::kNone);
+    world.Finish(nothing);
   }
 };
 
 TEST_P(PromisingRanksTest, AWaitLastsAsLongAsAPeerMayWork) {
   auto ranks = Make(seconds(60));
-  EXPECT_NO_THROW(SpawnJournaledRanks(ranks, Work));
+  EXPECT_NO_THROW(SpawnJournaledRanks(ranks, Working(seconds(1))));
 }
 
 TEST_P(PromisingRanksTest, AWaitEndsWithThePeersPromise) {
   auto ranks = Make(milliseconds(800));
-  EXPECT_THROW(SpawnJournaledRanks(ranks, Work), CommError);
+  EXPECT_THROW(SpawnJournaledRanks(ranks, Working(seconds(60))), CommError);
 }
 
 // What was promised for another unit is over with it.
