@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include <absl/strings/ascii.h>
+
 #include "base/config.h"
 #include "base/log.h"
 #include "base/model_path.h"
@@ -31,7 +33,11 @@ constexpr char kModel[] = "--described-model";
 
 // One line for people, as every refusal of our programs.
 int Refuse(const absl::Status& status) {
-  std::fprintf(stderr, "cogwheel-worker: %s\n", std::string(status.message()).c_str());
+  std::string line(status.message());
+  for (char& c : line) {
+    if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) c = '?';  // of a path
+  }
+  std::fprintf(stderr, "cogwheel-worker: %s\n", line.c_str());
   return absl::IsUnavailable(status) ? kExitGroupLost : kExitRefused;
 }
 

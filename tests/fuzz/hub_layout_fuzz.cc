@@ -96,12 +96,15 @@ void CheckLine(const std::string& line) {
   if (line.empty() || line.size() > 6000 || line.find('\n') != std::string::npos) std::abort();
 }
 
+// `folder` stands in messages as it was given; the programs' own last word escapes it.
 template <typename Call>
-void Refusable(const Call& call) {
+void Refusable(const std::string& folder, const Call& call) {
   try {
     call();
   } catch (const std::invalid_argument& error) {
-    CheckLine(error.what());
+    std::string line = error.what();
+    for (size_t at; (at = line.find(folder)) != std::string::npos;) line.erase(at, folder.size());
+    CheckLine(line);
   } catch (const fs::filesystem_error&) {  // a circle of links
   } catch (const cogwheel::ReadError&) {
   }
@@ -114,7 +117,7 @@ void Look(const std::string& given, const cogwheel::GetVariable& environment) {
   cogwheel::ModelFolderName(*found);
   for (const auto saver : {cogwheel::Saver::kDiffusers, cogwheel::Saver::kTransformers}) {
     for (const char* variant : {"", "fp16"}) {
-      Refusable([&] {
+      Refusable(*found, [&] {
         cogwheel::WhatFolderIs(*found);
         cogwheel::VariantsIn({*found + "/vae", saver, variant});
         cogwheel::TensorFolder({*found + "/vae", saver, variant, "a"});

@@ -62,6 +62,7 @@ class PathTest(CheckpointTest):
                 os.makedirs(os.path.dirname(self.path(name)), exist_ok=True)
                 os.symlink(SHAPES, self.path(name))
                 self.assertEqual(self.expected, self.generate(self.path(name)))
+        self.assertIn("two?lines/model_index.json is missing; m has it", self.refusal(self.path("two\nlines")))
 
     def test_names_that_cannot_be(self):
         model = self.copy("model")

@@ -17,6 +17,12 @@ namespace {
 
 std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
 
+// Of our own, which has several lines only where a path has a line break.
+std::string OneLine(std::string text) {
+  std::ranges::replace(text, '\n', '?');
+  return text;
+}
+
 // Libraries report exhausted memory by ordinary errors whose text is the only mark: the CPU
 // allocator, CUDA, cuBLAS and cuDNN, the standard library's threads.
 Failure Named(const std::string& message) {
@@ -50,12 +56,12 @@ Failure DescribeFailure(const std::exception_ptr& error) {
   } catch (const std::bad_alloc&) {
     return {FailureKind::kOutOfMemory, "no memory was left for an allocation"};
   } catch (const std::invalid_argument& invalid) {
-    return {FailureKind::kInvalid, FirstLine(invalid.what())};
+    return {FailureKind::kInvalid, OneLine(invalid.what())};
   } catch (const ReadError& unread) {
-    return {FailureKind::kIo, FirstLine(unread.what())};
+    return {FailureKind::kIo, OneLine(unread.what())};
   } catch (const std::filesystem::filesystem_error& failed) {
     return {IsWrongPath(failed.code()) ? FailureKind::kInvalid : FailureKind::kIo,
-            FirstLine(failed.what())};
+            OneLine(failed.what())};
   } catch (const c10::Error& broken) {
     return Named(FirstLine(broken.what_without_backtrace()));
   } catch (const std::exception& other) {

@@ -26,10 +26,10 @@ TEST(GuardTest, EveryKindOfFailureHasItsStatus) {
   };
   const Row rows[] = {
       {[] {}, absl::StatusCode::kOk, ""},
-      {[] { throw std::invalid_argument("no such tensor\nsecond line"); },
-       absl::StatusCode::kInvalidArgument, "no such tensor"},
-      {[] { throw ReadError("x cannot be read at byte 7: Stale file handle\nsecond line"); },
-       absl::StatusCode::kUnavailable, "x cannot be read at byte 7: Stale file handle"},
+      {[] { throw std::invalid_argument("two\nlines/model_index.json is missing"); },
+       absl::StatusCode::kInvalidArgument, "two?lines/model_index.json is missing"},
+      {[] { throw ReadError("two\nlines cannot be read at byte 7: Stale file handle"); },
+       absl::StatusCode::kUnavailable, "two?lines cannot be read at byte 7: Stale file handle"},
       {[] { throw FileError(EIO); }, absl::StatusCode::kUnavailable,
        "filesystem error: status: Input/output error [/model/vae]"},
       {[] { throw FileError(ENOENT); }, absl::StatusCode::kInvalidArgument,
