@@ -6,7 +6,7 @@
 #include <system_error>
 #include <vector>
 
-#include <absl/strings/escaping.h>
+#include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 #include <absl/strings/str_replace.h>
@@ -20,13 +20,15 @@ namespace fs = std::filesystem;
 
 constexpr size_t kMostNamed = 5;  // models of a cache that a refusal lists
 
-// One line, whatever bytes the path has.
-std::string Shown(const std::string& given) {
-  return absl::StrCat("model ", absl::Utf8SafeCHexEscape(given), ": ");
+// One line, whatever the names of files in it have.
+std::string About(const std::string& given, const std::string& what) {
+  std::string line = absl::StrCat("model ", given, ": ", what);
+  std::ranges::replace_if(line, absl::ascii_iscntrl, '?');
+  return line;
 }
 
 absl::Status Refuse(const std::string& given, const std::string& what) {
-  return absl::InvalidArgumentError(absl::StrCat(Shown(given), what));
+  return absl::InvalidArgumentError(About(given, what));
 }
 
 absl::Status RefuseFile(const std::string& given) {
@@ -53,7 +55,7 @@ absl::Status CannotOpen(const std::string& given, const std::error_code& error) 
         std::errc::too_many_symbolic_link_levels, std::errc::filename_too_long}) {
     if (error == wrong) return Refuse(given, what);
   }
-  return absl::UnavailableError(absl::StrCat(Shown(given), what));
+  return absl::UnavailableError(About(given, what));
 }
 
 std::string Contents(const fs::path& cache) {

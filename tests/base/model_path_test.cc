@@ -263,7 +263,11 @@ TEST_F(ModelPath, WhatIsNoFolderIsNamedForWhatItIs) {
   EXPECT_THAT(Refusal(std::string(5000, 'x')), HasSubstr("cannot be opened: File name too long"));
   fs::create_symlink("loop", folder_ / "loop");
   EXPECT_THAT(Refusal(folder_ / "loop"), HasSubstr("cannot be opened"));
-  EXPECT_THAT(Refusal("two\nlines\x1b[31m"), HasSubstr("two\\nlines"));
+  EXPECT_THAT(Refusal("it's two\nlines\x1b[31m"), HasSubstr("it's two?lines?[31m"));
+  Write(folder_ / "two\nlines/model_index.json", "{}");
+  EXPECT_THAT(Refusal(folder_ / "two\nlines/model_index.json"), HasSubstr("two?lines"));
+  fs::create_symlink("no\nwhere", folder_ / "other link");
+  EXPECT_THAT(Refusal(folder_ / "other link"), HasSubstr("link to no?where"));
 }
 
 }  // namespace
