@@ -14,7 +14,8 @@ constexpr size_t kKeptShapes = 256;
 
 // What a job takes beside tensors: stacks and malloc arenas of threads that start with it,
 // libraries' generated code, the encoder and what is on its way to the frontend; on a GPU the work
-// spaces that libraries keep.
+// spaces that libraries keep. Measured on the CPU, shipped model: 55 MB at the first job of a
+// shape, 15 MB at the next, because most of it stays.
 constexpr int64_t kBesideOnCpu = 96 * kMega;
 constexpr int64_t kBesideOnGpu = 512 * kMega;
 
@@ -84,9 +85,11 @@ std::optional<ClipSize> LargestThatFits(const Footprints& footprints, const Rank
   return best;
 }
 
-MemoryRoom MemoryPlan::Room() const {
+MemoryRoom MemoryPlan::RoomFor(const JobShape& shape) const {
   MemoryRoom room = meter_.Room(host_ranks_);
-  room.bytes = std::max<int64_t>(room.bytes - (meter_.on_gpu() ? kBesideOnGpu : kBesideOnCpu), 0);
+  const int64_t beside = meter_.on_gpu() ? kBesideOnGpu : kBesideOnCpu;
+  room.bytes -= measured_.contains(shape) ? beside / 2 : beside;
+  room.bytes = std::max<int64_t>(room.bytes, 0);
   return room;
 }
 
@@ -103,7 +106,7 @@ JobFootprint MemoryPlan::Expect(const JobShape& shape) const {
 
 void MemoryPlan::CheckRoom(const JobShape& shape) {
   const JobFootprint needs = Expect(shape);
-  const MemoryRoom room = Room();
+  const MemoryRoom room = RoomFor(shape);
   TORCH_CHECK_WITH(OutOfMemoryError, needs.peak() <= room.bytes,
                    RefusalText(needs, room, WayOut(footprints_, place_, shape, room.bytes)));
   checked_room_ = room.bytes;

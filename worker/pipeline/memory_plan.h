@@ -47,7 +47,7 @@ class MemoryPlan {
 
  private:
   // For tensors, now.
-  MemoryRoom Room() const;
+  MemoryRoom RoomFor(const JobShape& shape) const;
   void Keep(const JobShape& shape, int64_t JobFootprint::*stage, int64_t bytes);
 
   const Footprints& footprints_;
