@@ -294,8 +294,15 @@ TEST_F(FailingDiskTest, ItIsTriedAgainUntilTheBudgetIsUsed) {
 TEST_F(WorkerProcessTest, ARankGreetsWithTheDescriptionThatItWasGiven) {
   ModelDescription model{.name = "described", .digest = "d1", .max_frames = 33};
   ChildOptions options;
-  options.argv = {COGWHEEL_WORKER, "--frontend", frontend_.address(), "--model",    "/nowhere",
-                  "--local-rank",  "0",          "--described-model", ToText(model)};
+  options.argv = {COGWHEEL_WORKER,
+                  "--frontend",
+                  frontend_.address(),
+                  "--model",
+                  COGWHEEL_SOURCE_DIR "/models/shapes",
+                  "--local-rank",
+                  "0",
+                  "--described-model",
+                  ToText(model)};
   options.drop_cogwheel_env = true;
   auto rank = ChildProcess::Start(options);
   ASSERT_TRUE(rank.ok()) << rank.status();
