@@ -374,7 +374,7 @@ TEST(SocketWorldTest, AMessageWithoutRoomEndsItsWorkAlone) {
                   "out of memory: rank 0 has no 1073741824 bytes for a message of rank 1"));
   setrlimit(RLIMIT_AS, &before);
   const Frame heard = world.rank1->Receive();
-  EXPECT_EQ(heard[0], 5);  // the kind
+  EXPECT_EQ(heard[0], 6);  // the kind: abandon
   EXPECT_EQ(heard[1], 5);  // the work
   world.rank0->EnterWork(6);
   EXPECT_NO_THROW(Exchange(*world.rank0, {}, recvs, nullptr));
