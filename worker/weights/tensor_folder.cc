@@ -65,7 +65,7 @@ void TensorFolder::CheckShards(const std::string& index_path, const WeightMap& m
   const std::set<std::string> shards = ShardsOf(map);
   std::vector<std::string> gone;
   for (const std::string& shard : shards) {
-    if (!fs::exists(fs::path(folder_) / shard)) gone.push_back(shard);
+    if (!fs::is_regular_file(fs::path(folder_) / shard)) gone.push_back(shard);
   }
   if (gone.empty()) return;
   const std::string single = index_path.substr(0, index_path.find(".safetensors")) + ".safetensors";

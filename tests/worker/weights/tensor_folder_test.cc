@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <gmock/gmock.h>
@@ -252,6 +253,8 @@ TEST_F(Folder, RefusesDamagedIndexes) {
   Write(kIndex, R"({"weight_map": []})");
   EXPECT_THAT(Refusal(), HasSubstr("weight_map"));
   Write(kIndex, R"({"weight_map": {"a": "gone.safetensors"}})");
+  EXPECT_THAT(Refusal(), HasSubstr("gone.safetensors"));
+  ASSERT_EQ(mkfifo((dir_ / "gone.safetensors").c_str(), 0600), 0);  // nobody would write to it
   EXPECT_THAT(Refusal(), HasSubstr("gone.safetensors"));
   Write(kIndex, R"({"weight_map": {"missing": "one.safetensors"}})");
   EXPECT_EQ(Open().Find("missing"), nullptr);
