@@ -54,11 +54,19 @@ std::optional<int64_t> Minus(std::optional<int64_t> limit, std::optional<int64_t
   return *limit - used.value_or(0);
 }
 
+// What a group's files hold in memory and give back when somebody needs it: active once a file has
+// been read twice, as a checkpoint is that is checked first.
+int64_t FileCache(const std::string& folder, const std::string& prefix) {
+  const std::string stat = Text(folder + "/memory.stat");
+  return NumberAfter(stat, prefix + "inactive_file ").value_or(0) +
+         NumberAfter(stat, prefix + "active_file ").value_or(0);
+}
+
 // One control group's limits; its usage holds that of the groups below it.
 void AddVersion2(const std::string& folder, Least& least) {
   const std::optional<int64_t> current = NumberAfter(Text(folder + "/memory.current"), "");
   if (!current.has_value()) return;
-  const int64_t cache = NumberAfter(Text(folder + "/memory.stat"), "inactive_file ").value_or(0);
+  const int64_t cache = FileCache(folder, "");
   const auto left = [&](const char* file) {
     return Minus(NumberAfter(Text(folder + "/" + file), ""), *current - cache);
   };
@@ -69,8 +77,7 @@ void AddVersion2(const std::string& folder, Least& least) {
 void AddVersion1(const std::string& folder, Least& least) {
   const std::optional<int64_t> usage = NumberAfter(Text(folder + "/memory.usage_in_bytes"), "");
   if (!usage.has_value()) return;
-  const int64_t cache =
-      NumberAfter(Text(folder + "/memory.stat"), "total_inactive_file ").value_or(0);
+  const int64_t cache = FileCache(folder, "total_");
   least.Add(Minus(NumberAfter(Text(folder + "/memory.limit_in_bytes"), ""), *usage - cache),
             "cgroup memory.limit_in_bytes");
 }
