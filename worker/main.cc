@@ -38,7 +38,8 @@ int Refuse(const absl::Status& status) {
     if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) c = '?';  // of a path
   }
   std::fprintf(stderr, "cogwheel-worker: %s\n", line.c_str());
-  return absl::IsUnavailable(status) ? kExitGroupLost : kExitRefused;
+  const bool may_be_well_later = absl::IsUnavailable(status) || absl::IsResourceExhausted(status);
+  return may_be_well_later ? kExitGroupLost : kExitRefused;
 }
 
 // Takes a flag that no user types, with its value, out of the arguments.

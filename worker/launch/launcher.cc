@@ -6,13 +6,14 @@
 #include <utility>
 
 #include "base/log.h"
-#include "worker/launch/memory_kills.h"
 
 namespace cogwheel {
 namespace {
 
 constexpr std::chrono::milliseconds kPollInterval{50};
 constexpr std::chrono::milliseconds kNow{0};
+// Between the kernel's kill and the launcher's notice of the death, at most.
+constexpr std::chrono::seconds kKillToDeath{5};
 constexpr int kInternalExitCode = 70;
 constexpr int kKilledExitCode = 128 + SIGKILL;
 
@@ -25,6 +26,11 @@ std::vector<std::pair<std::string, std::string>> RankEnvironment() {
   return {{kWaitPolicy, "PASSIVE"}};
 }
 
+// The same files would be refused again; a disk or memory may be well by then.
+bool IsRefusal(const absl::Status& described) {
+  return absl::IsInvalidArgument(described) || absl::IsFailedPrecondition(described);
+}
+
 }  // namespace
 
 Launcher::Launcher(LauncherOptions options, StopSignals& signals, const Clock& clock,
@@ -33,7 +39,8 @@ Launcher::Launcher(LauncherOptions options, StopSignals& signals, const Clock& c
       signals_(signals),
       clock_(clock),
       print_(std::move(print)),
-      budget_(options_.restarts) {}
+      budget_(options_.restarts),
+      memory_kills_(options_.root) {}
 
 int Launcher::Run() {
   while (true) {
@@ -55,8 +62,9 @@ int Launcher::Run() {
 
 std::optional<int> Launcher::RunRanks() {
   const absl::StatusOr<std::vector<std::string>> described = options_.describe();
-  if (absl::IsUnavailable(described.status())) return options_.group_lost_exit_code;
-  if (!described.ok()) return options_.refused_exit_code;
+  if (signals_.Count(kNow) > 0) return std::nullopt;  // describing may have taken a while
+  if (IsRefusal(described.status())) return options_.refused_exit_code;
+  if (!described.ok()) return options_.group_lost_exit_code;
   const absl::Status started = StartAll(*described);
   if (!started.ok()) {
     Log(LogLevel::kError, "cannot start a rank", {{"error", std::string(started.message())}});
@@ -76,7 +84,8 @@ std::optional<int> Launcher::RunRanks() {
 }
 
 absl::Status Launcher::StartAll(const std::vector<std::string>& more_arguments) {
-  memory_kills_ = MemoryKills(options_.root);
+  memory_kills_ = MemoryKillWatch(options_.root);
+  memory_kills_.Poll(clock_.Now());
   for (int local_rank = 0; local_rank < options_.rank_count; ++local_rank) {
     ChildOptions child;
     child.env = RankEnvironment();
@@ -104,6 +113,7 @@ std::optional<Launcher::Ended> Launcher::WatchUntilEnd() {
       announced_ = all_ready;
     }
     KillStopped();
+    memory_kills_.Poll(clock_.Now());
     if (const std::optional<Ended> ended = FindEnded()) return ended;
   }
   return std::nullopt;
@@ -151,12 +161,12 @@ void Launcher::Kill(Rank& rank) {
   rank.process.Signal(SIGKILL);
 }
 
-// Once all have ended: those that were killed, and not by us, while the kernel's count of its kills
-// rose.
-void Launcher::FindKilledForMemory() {
+// Once all have ended: those that were killed, and not by us, where the kernel's count of its kills
+// has risen since.
+void Launcher::FindKilledForMemory(std::chrono::steady_clock::time_point since) {
   killed_for_memory_.clear();
-  const std::optional<int64_t> kills = MemoryKills(options_.root);
-  if (!kills.has_value() || *kills <= memory_kills_.value_or(*kills)) return;
+  memory_kills_.Poll(clock_.Now());
+  if (!memory_kills_.RoseSince(since)) return;
   for (size_t i = 0; i < ranks_.size(); ++i) {
     if (ranks_[i].killed_by_us || ranks_[i].process.Wait(kNow) != kKilledExitCode) continue;
     killed_for_memory_.insert(static_cast<int>(i));
@@ -192,6 +202,7 @@ void Launcher::Drain() {
 }
 
 void Launcher::StopAll() {
+  const auto last_well = clock_.Now() - kKillToDeath;
   for (Rank& rank : ranks_) rank.process.Signal(SIGTERM);
   const auto deadline = clock_.Now() + options_.stop_grace;
   for (Rank& rank : ranks_) {
@@ -199,7 +210,7 @@ void Launcher::StopAll() {
         std::max(deadline - clock_.Now(), std::chrono::steady_clock::duration::zero()));
     if (!rank.process.Wait(left).has_value()) Kill(rank);
   }
-  FindKilledForMemory();
+  FindKilledForMemory(last_well);
   ranks_.clear();
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/child_process.h"
 #include "base/clock.h"
+#include "worker/launch/memory_kills.h"
 #include "worker/launch/restart_budget.h"
 #include "worker/launch/stop_signals.h"
 
@@ -19,8 +20,9 @@ namespace cogwheel {
 struct LauncherOptions {
   std::vector<std::string> argv;  // of a rank, without --local-rank and what `describe` says
   int rank_count = 1;
-  // Before the ranks are started, each time: further arguments of them. UNAVAILABLE counts as a
-  // rank that ended with group_lost_exit_code, any other failure as a refusal; it has said why.
+  // Before the ranks are started, each time: further arguments of them. INVALID_ARGUMENT and
+  // FAILED_PRECONDITION are refusals, any other failure counts as a rank that ended with
+  // group_lost_exit_code; it has said why.
   std::function<absl::StatusOr<std::vector<std::string>>()> describe = [] {
     return std::vector<std::string>();
   };
@@ -77,7 +79,7 @@ class Launcher {
   bool AnyRuns();
   std::optional<Ended> FindEnded();
   void Kill(Rank& rank);
-  void FindKilledForMemory();
+  void FindKilledForMemory(std::chrono::steady_clock::time_point since);
   void Drain();
   void StopAll();
 
@@ -87,9 +89,9 @@ class Launcher {
   const std::function<void(const std::string&)> print_;
   RestartBudget budget_;
   std::vector<Rank> ranks_;
-  std::optional<int64_t> memory_kills_;  // when the ranks were started
-  std::set<int> killed_for_memory_;      // local ranks of the last start
-  bool announced_ = false;               // the ready line is printed once
+  MemoryKillWatch memory_kills_;     // since the ranks were started
+  std::set<int> killed_for_memory_;  // local ranks of the last start
+  bool announced_ = false;           // the ready line is printed once
 };
 
 }  // namespace cogwheel

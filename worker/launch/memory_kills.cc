@@ -49,4 +49,10 @@ std::optional<int64_t> MemoryKills(const std::string& root) {
   return Find(root + "/proc/vmstat", "oom_kill");
 }
 
+void MemoryKillWatch::Poll(std::chrono::steady_clock::time_point now) {
+  const std::optional<int64_t> kills = MemoryKills(root_);
+  if (kills.has_value() && kills_.has_value() && *kills > *kills_) rose_ = now;
+  kills_ = kills;
+}
+
 }  // namespace cogwheel

@@ -154,13 +154,29 @@ TEST_F(LauncherTest, ADescriptionThatFailsIsTriedAgainOrRefuses) {
   failures = {absl::UnavailableError("1"), absl::UnavailableError("2"),
               absl::UnavailableError("3")};
   EXPECT_EQ(run(), 75);  // the budget is used up
+  failures = {absl::ResourceExhaustedError("no memory"), absl::InternalError("2"),
+              absl::OkStatus()};
+  EXPECT_EQ(run(), 0);
   failures = {absl::UnavailableError("1"), absl::InvalidArgumentError("the file is damaged")};
+  EXPECT_EQ(run(), 2);
+  failures = {absl::FailedPreconditionError("no weights for this device")};
   EXPECT_EQ(run(), 2);
   std::ifstream file(started);
   int starts = 0;
   for (std::string line; std::getline(file, line);) ++starts;
-  EXPECT_EQ(starts, 1);
+  EXPECT_EQ(starts, 2);
   std::filesystem::remove(started);
+}
+
+TEST_F(LauncherTest, AStopWhileTheModelIsDescribedStartsNoRank) {
+  const std::string started = testing::TempDir() + "stopped-" + std::to_string(getpid());
+  LauncherOptions options{.argv = {"/bin/sh", "-c", "echo >> " + started + "; exit 75"}};
+  options.describe = []() -> absl::StatusOr<std::vector<std::string>> {
+    kill(getpid(), SIGTERM);  // blocked: it waits to be counted
+    return std::vector<std::string>();
+  };
+  EXPECT_EQ(Launcher(options, signals_, clock_, [](const std::string&) {}).Run(), 0);
+  EXPECT_FALSE(std::filesystem::exists(started));
 }
 
 TEST_F(LauncherTest, AStopEndsAPauseBetweenStarts) {
@@ -224,6 +240,21 @@ TEST_F(KilledForMemoryTest, NotForOtherDeaths) {
   std::filesystem::remove(root_ + "/seen");
   Write(kEvents, "oom_kill 2\n");
   EXPECT_EQ(SecondStart("echo 'oom_kill 3' > $events; kill -TERM $$"), " ");
+}
+
+TEST_F(KilledForMemoryTest, OnlyARiseOfTheLastSecondsCounts) {
+  const std::chrono::steady_clock::time_point start{};
+  MemoryKillWatch watch(root_);
+  watch.Poll(start);
+  EXPECT_FALSE(watch.RoseSince(start));  // what was counted before
+  Write(kEvents, "oom_kill 3\n");         // another process of the pod
+  watch.Poll(start + seconds(100));
+  watch.Poll(start + seconds(7000));
+  EXPECT_TRUE(watch.RoseSince(start + seconds(99)));
+  EXPECT_FALSE(watch.RoseSince(start + seconds(6995)));
+  Write(kEvents, "oom_kill 4\n");
+  watch.Poll(start + seconds(7001));
+  EXPECT_TRUE(watch.RoseSince(start + seconds(6996)));
 }
 
 TEST_F(KilledForMemoryTest, EveryKernelIsAsked) {
