@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <utility>
 
+#include "base/log.h"
 #include "proto/contract/status.h"
 #include "server/dispatch/dispatcher.h"
 
@@ -42,10 +44,16 @@ void Dispatcher::OnLost(WorkerGroup& group, const GroupLoss& loss) {
 }
 
 void Dispatcher::OnLossExplained(const std::string& name, const absl::Status& why) {
-  const std::optional<QueuedJob> queued = waiting_.Remove(name);
-  if (!queued.has_value()) return;  // it has ended, or another group has it
-  const absl::StatusOr<Job> job = parts_.store.Get(queued->tenant, name);
-  if (job.ok()) recorder_.End(*job, FailedEnd(why));
+  const std::vector<const QueuedJob*> waiting = waiting_.InOrder();
+  const auto queued = std::ranges::find(waiting, name, &QueuedJob::name);
+  if (queued == waiting.end()) return;  // it has ended, or another group has it
+  const absl::StatusOr<Job> job = parts_.store.Get((*queued)->tenant, name);
+  if (!job.ok()) {  // it goes on waiting, as if nothing had been explained
+    return Log(LogLevel::kError, "cannot read a job whose loss is explained",
+               {{"job", name}, {"error", std::string(job.status().message())}});
+  }
+  waiting_.Remove(name);
+  recorder_.End(*job, job->cancel_requested ? CancelledEnd() : FailedEnd(why));
   waiting_.Announce(PlacementNow());
 }
 

@@ -9,7 +9,7 @@
 
 namespace cogwheel {
 
-// A store whose writes fail when a test says so: `fault` is asked before each, by the method's
+// A store whose writes and Get fail when a test says so: `fault` is asked before each, by the method's
 // name.
 class FaultyJobStore final : public JobStore {
  public:
@@ -29,7 +29,8 @@ class FaultyJobStore final : public JobStore {
     return store_.FindByRequestId(tenant, request_id, hash);
   }
   absl::StatusOr<Job> Get(const std::string& tenant, const std::string& name) const override {
-    return store_.Get(tenant, name);
+    const absl::Status failed = fault("Get");
+    return failed.ok() ? store_.Get(tenant, name) : failed;
   }
   absl::StatusOr<JobPage> List(const JobQuery& query) const override { return store_.List(query); }
   absl::StatusOr<Job> Claim(const std::string& name, const std::string& group, int64_t epoch,

@@ -92,6 +92,20 @@ TEST_F(DispatcherTest, ALossExplainedLaterFailsTheJobThatWaits) {
   EXPECT_EQ(next, group_.orders.back().job);
 }
 
+TEST_F(DispatcherTest, AJobThatCannotBeReadGoesOnWaitingWhenItsLossIsExplained) {
+  const std::string name = Accepted();
+  group_.Lose(MakeError(absl::StatusCode::kUnavailable, "GROUP_LOST", "rank a:cpu was lost"));
+  faulty_.fault = [](const std::string& method) {
+    return method == "Get" ? absl::UnavailableError("disk") : absl::OkStatus();
+  };
+  dispatcher_.OnLossExplained(name, absl::ResourceExhaustedError("killed for memory"));
+  faulty_.fault = [](const std::string&) { return absl::OkStatus(); };
+  EXPECT_EQ(JobState::kQueued, Get(name).state);
+  group_.Form(/*epoch=*/8);
+  loop_.RunPending();
+  EXPECT_EQ(JobState::kRunning, Get(name).state);
+}
+
 TEST_F(DispatcherTest, ARankAboutToLeaveHandsTheJobBack) {
   const std::string name = Accepted();
   group_.Refuse(absl::UnavailableError("this rank is draining"));
