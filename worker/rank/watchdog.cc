@@ -13,8 +13,9 @@ namespace {
 
 constexpr std::chrono::milliseconds kPollInterval{100};
 constexpr std::chrono::milliseconds kNothingToEnd{1000};
-// For peers to hear that this rank hangs, before they give it up themselves.
-constexpr std::chrono::seconds kTellingLimit{2};
+// For peers to hear that this rank hangs, before they give it up themselves: the frontend is told
+// first, which may take 10 s.
+constexpr std::chrono::seconds kTellingLimit{12};
 
 uint64_t ShapeOf(const JobSpec& spec) {
   Fnv shape;
