@@ -6,6 +6,8 @@
 #include <utility>
 #include <variant>
 
+#include <absl/strings/strip.h>
+
 #include "base/crc32c.h"
 #include "base/failpoint.h"
 #include "base/log.h"
@@ -189,7 +191,10 @@ RankLoop::Verdict RankLoop::Answer(RunOrder order) {
 RankLoop::Verdict RankLoop::Drop(const DropOrder& order) {
   const bool is_planned =
       life_.state() == RankState::kPlanned && place_->planned.job_sequence == order.job_sequence;
-  if (is_planned) life_.Enter(RankState::kIdle);
+  if (is_planned) {
+    place_->planned = {};  // its picture
+    life_.Enter(RankState::kIdle);
+  }
   // Of a job whose offer this rank did not understand it hears here first.
   if (place_.has_value() && order.epoch == place_->epoch) {
     place_->next_sequence = std::max(place_->next_sequence, order.job_sequence + 1);
@@ -240,10 +245,11 @@ absl::Status RankLoop::LeaveTogether(const absl::Status& ran) {
   absl::Status left =
       ToStatus({.kind = FailureKind::kOutOfMemory,
                 .message = "out of memory: " + place.words + " on rank " +
-                           std::to_string(world.rank()) + ": " + std::string(ran.message())});
+                           std::to_string(world.rank()) + ": " +
+                           std::string(absl::StripPrefix(ran.message(), "out of memory: "))});
   if (!place.hosts_only) return left;
-  world.Abandon(std::string(left.message()));
-  MarkLeftTogether(left);
+  // Without memory to tell the others the group ends.
+  if (Guard([&] { world.Abandon(std::string(left.message())); }).ok()) MarkLeftTogether(left);
   return left;
 }
 
