@@ -9,8 +9,8 @@
 
 namespace cogwheel {
 
-// A store whose writes and Get fail when a test says so: `fault` is asked before each, by the method's
-// name.
+// A store whose writes and Get fail when a test says so: `fault` is asked before each, by the
+// method's name.
 class FaultyJobStore final : public JobStore {
  public:
   using Fault = std::function<absl::Status(const std::string& method)>;
