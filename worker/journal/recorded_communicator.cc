@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <utility>
@@ -28,11 +29,12 @@ class Wait {
 class RecordedCommunicator final : public Communicator {
  public:
   RecordedCommunicator(std::unique_ptr<Communicator> inner, FlightRecorder& recorder,
-                       bool limits_waits, std::string op)
+                       bool limits_waits, std::string op, std::shared_ptr<int64_t> work)
       : inner_(std::move(inner)),
         recorder_(recorder),
         limits_waits_(limits_waits),
-        op_(std::move(op)) {}
+        op_(std::move(op)),
+        work_(std::move(work)) {}
 
   int rank() const override { return inner_->rank(); }
   int size() const override { return inner_->size(); }
@@ -44,6 +46,8 @@ class RecordedCommunicator final : public Communicator {
     const int64_t sequence = recorder_.Started(op_, sent, begin);
     const Ticket ticket = inner_->Start(sends, recvs, stream);
     if (timed) recorder_.Waited(Clock::now() - begin);
+    // What former works have left open is never finished.
+    if (std::exchange(open_of_, *work_) != *work_) open_.clear();
     open_[ticket] = {.sequence = sequence, .timed = timed};
     return ticket;
   }
@@ -64,11 +68,11 @@ class RecordedCommunicator final : public Communicator {
   std::unique_ptr<Communicator> Split(std::span<const int> members,
                                       const std::string& name) override {
     return std::make_unique<RecordedCommunicator>(inner_->Split(members, name), recorder_,
-                                                  limits_waits_, name);
+                                                  limits_waits_, name, work_);
   }
   void EnterWork(int64_t number) override {
     inner_->EnterWork(number);
-    open_.clear();
+    *work_ = number;
   }
   void Abandon(const std::string& why) override { inner_->Abandon(why); }
   void Abort(const std::string& reason) override { inner_->Abort(reason); }
@@ -93,6 +97,8 @@ class RecordedCommunicator final : public Communicator {
   FlightRecorder& recorder_;
   const bool limits_waits_;
   const std::string op_;
+  const std::shared_ptr<int64_t> work_;  // the world's, shared with splits
+  int64_t open_of_ = 0;                  // the work of `open_`
   std::map<Ticket, Open> open_;
 };
 
@@ -100,7 +106,8 @@ class RecordedCommunicator final : public Communicator {
 
 std::unique_ptr<Communicator> Recorded(std::unique_ptr<Communicator> inner,
                                        FlightRecorder& recorder, bool limits_waits) {
-  return std::make_unique<RecordedCommunicator>(std::move(inner), recorder, limits_waits, "world");
+  return std::make_unique<RecordedCommunicator>(std::move(inner), recorder, limits_waits, "world",
+                                                std::make_shared<int64_t>(0));
 }
 
 }  // namespace cogwheel
