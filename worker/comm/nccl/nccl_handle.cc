@@ -1,5 +1,7 @@
 #include "worker/comm/nccl/nccl_handle.h"
 
+#include <stdexcept>
+#include <string>
 #include <thread>
 
 namespace cogwheel {
@@ -40,7 +42,8 @@ CudaEvent Record(cudaStream_t stream, unsigned flags) {
 
 void CheckCuda(cudaError_t result, const char* what) {
   if (result == cudaSuccess) return;
-  throw CommError(std::string(what) + ": " + cudaGetErrorString(result));
+  throw std::runtime_error("this rank's GPU: " + std::string(what) + ": " +
+                           cudaGetErrorString(result));
 }
 
 void CheckNccl(ncclResult_t result, const char* what) {

@@ -15,8 +15,10 @@
 
 namespace cogwheel {
 
-// Throws CommError naming `what`.
+// Throws std::runtime_error naming `what`: the fault is this rank's device's, or its memory's
+// ("out of memory"), and no peer's.
 void CheckCuda(cudaError_t result, const char* what);
+// Throws CommError naming `what`.
 void CheckNccl(ncclResult_t result, const char* what);
 
 // An event that is destroyed with its last owner.
