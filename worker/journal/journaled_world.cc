@@ -38,6 +38,7 @@ class MailboxJournal final : public ProgramJournal {
   void Promise() {
     const std::optional<std::chrono::nanoseconds> stay = recorder_.LongestStay();
     const Clock::time_point now = Clock::now();
+    if (std::exchange(work_, world_.work()) != world_.work()) promised_ = {};
     if (!stay.has_value() || std::chrono::abs(now + *stay - promised_) < kWorthAWord) return;
     promised_ = now + *stay;
     world_.PostPromise(std::chrono::duration_cast<std::chrono::milliseconds>(*stay));
@@ -46,7 +47,8 @@ class MailboxJournal final : public ProgramJournal {
   MailboxCommunicator& world_;
   const std::shared_ptr<Lockstep> lockstep_;
   FlightRecorder& recorder_;
-  Clock::time_point promised_{};
+  int64_t work_ = 0;
+  Clock::time_point promised_{};  // in that work
 };
 
 class StreamJournal final : public ProgramJournal {

@@ -16,8 +16,6 @@ namespace {
 
 // Of a peer's promise: what is longer is garbage.
 constexpr std::chrono::hours kLongestPromise{24 * 30};
-// How soon a wait sees that a promise has made it longer, or shorter.
-constexpr std::chrono::nanoseconds kPromiseInterval{200'000'000};
 
 std::string Milliseconds(std::chrono::steady_clock::duration time) {
   return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(time).count());
@@ -53,15 +51,17 @@ void Inbox::HearNote(int peer, const MessageMark& note) {
   if (marks_ != nullptr) FailIfWrong(marks_->HeardNote(peer, note));
 }
 
-void Inbox::HearPromise(int from, std::chrono::milliseconds time) {
+void Inbox::HearPromise(int from, int64_t work, std::chrono::milliseconds time) {
   const MutexLock lock(mutex_);
-  promised_[from] =
-      std::chrono::steady_clock::now() + std::min<std::chrono::milliseconds>(time, kLongestPromise);
+  if (work < work_ || left_.contains(from)) return;
+  const auto most = std::min<std::chrono::milliseconds>(time, kLongestPromise);
+  promised_[from] = {.work = work, .until = std::chrono::steady_clock::now() + most};
+  changed_.NotifyAll();  // it may be shorter than the one before
 }
 
 std::chrono::steady_clock::time_point Inbox::EndOfWait(
     std::chrono::steady_clock::time_point end) const {
-  for (const auto& [rank, until] : promised_) end = std::max(end, until);
+  for (const auto& [rank, promise] : promised_) end = std::max(end, promise.until);
   return end;
 }
 
@@ -102,10 +102,13 @@ MessageBytes Inbox::Take(const MessageKey& key, std::string_view channel_name,
   const auto left = [&]() COGWHEEL_REQUIRES(mutex_) -> std::chrono::nanoseconds {
     return end() - std::chrono::steady_clock::now();
   };
-  bool in_time = changed_.WaitFor(mutex_, std::min(left(), kPromiseInterval), decided);
-  while (!in_time && left().count() > 0) {
-    in_time = changed_.WaitFor(mutex_, std::min(left(), kPromiseInterval), decided);
+  // A promise may come or go while this waits.
+  while (!decided() && left().count() > 0) {
+    changed_.WaitFor(mutex_, left(), [&, planned = end()]() COGWHEEL_REQUIRES(mutex_) {
+      return decided() || end() != planned;
+    });
   }
+  const bool in_time = decided();
   ThrowIfOver();
   const auto found = held_.find(key);
   if (found == held_.end()) {
@@ -159,6 +162,7 @@ void Inbox::EnterWork(int64_t number) {
   if (number <= work_) return;
   work_ = number;
   DropHeld([&](const MessageKey& key) { return key.work < number; });
+  std::erase_if(promised_, [&](const auto& entry) { return entry.second.work < number; });
   if (marks_ != nullptr) marks_->EnterWork(number);
 }
 
@@ -180,6 +184,7 @@ int64_t Inbox::work() {
 void Inbox::PeerLeft(int peer) {
   const MutexLock lock(mutex_);
   left_.insert(peer);
+  promised_.erase(peer);
   changed_.NotifyAll();
 }
 

@@ -53,9 +53,11 @@ class Inbox {
   };
   Issued Issue(uint64_t channel_id) COGWHEEL_EXCLUDES(mutex_);
   void HearNote(int peer, const MessageMark& note) COGWHEEL_EXCLUDES(mutex_);
-  // A rank will have gone on in its work within that time, or will have left: whoever waits, for it
-  // or for one that waits for it, need not give up before. Its latest promise counts.
-  void HearPromise(int from, std::chrono::milliseconds time) COGWHEEL_EXCLUDES(mutex_);
+  // A rank will have gone on in that work within that time, or will have left: whoever waits, for it
+  // or for one that waits for it, need not give up before. Its latest promise counts, until the
+  // work is over.
+  void HearPromise(int from, int64_t work, std::chrono::milliseconds time)
+      COGWHEEL_EXCLUDES(mutex_);
 
   // Waits for the message, at most for `limit` from `since`, or as long as ranks have promised to
   // go on. Throws WorkAbandoned, or CommError when the world failed, the sender left or the time is
@@ -109,8 +111,11 @@ class Inbox {
   std::map<int, int64_t> held_bytes_ COGWHEEL_GUARDED_BY(mutex_);  // by sender
   std::set<uint64_t> closed_ COGWHEEL_GUARDED_BY(mutex_);
   std::set<int> left_ COGWHEEL_GUARDED_BY(mutex_);
-  std::map<int, std::chrono::steady_clock::time_point> promised_
-      COGWHEEL_GUARDED_BY(mutex_);  // by rank
+  struct Promise {
+    int64_t work = 0;
+    std::chrono::steady_clock::time_point until;
+  };
+  std::map<int, Promise> promised_ COGWHEEL_GUARDED_BY(mutex_);  // by rank
   std::string failure_ COGWHEEL_GUARDED_BY(mutex_);
   int64_t work_ COGWHEEL_GUARDED_BY(mutex_) = 0;
   int64_t abandoned_work_ COGWHEEL_GUARDED_BY(mutex_) = -1;  // the latest

@@ -27,7 +27,8 @@ class LocalTransport final : public Transport {
     }
   }
   void PostPromise(std::chrono::milliseconds time) override {
-    for (const auto& inbox : *inboxes_) inbox->HearPromise(rank_, time);
+    const int64_t work = inbox().work();
+    for (const auto& inbox : *inboxes_) inbox->HearPromise(rank_, work, time);
   }
   void Post(int to, const MessageKey& key, const MessageMark& mark,
             std::span<const std::byte> data) override {

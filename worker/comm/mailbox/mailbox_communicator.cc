@@ -60,6 +60,11 @@ void MailboxCommunicator::Follow(int64_t work) {
   open_.clear();
 }
 
+void MailboxCommunicator::EnterWork(int64_t number) {
+  if (number > work()) *promised_ = {};
+  transport_->inbox().EnterWork(number);
+}
+
 void MailboxCommunicator::Abandon(const std::string& why) {
   transport_->Abandon(transport_->inbox().work(), why);
 }

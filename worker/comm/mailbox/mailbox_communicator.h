@@ -41,7 +41,7 @@ class MailboxCommunicator final : public Communicator {
   bool Done(Ticket ticket) override;
   std::unique_ptr<Communicator> Split(std::span<const int> members,
                                       const std::string& name) override;
-  void EnterWork(int64_t number) override { transport_->inbox().EnterWork(number); }
+  void EnterWork(int64_t number) override;
   void Abandon(const std::string& why) override;
   void Abort(const std::string& reason) override { transport_->Abort(reason); }
   int64_t sent_bytes() const override { return *sent_bytes_; }
@@ -53,6 +53,7 @@ class MailboxCommunicator final : public Communicator {
   // have left: their waits last that long, and its own too, as theirs may be work like it. Told
   // anew when the rank has waited itself. Throws CommError as PostNote does.
   void PostPromise(std::chrono::milliseconds time);
+  int64_t work() const { return transport_->inbox().work(); }
   // What the marks say is wrong: fails this rank's side, unless it has failed already.
   void Fail(const std::string& wrong) { transport_->inbox().Fail(wrong); }
 

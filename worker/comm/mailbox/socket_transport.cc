@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include <linux/sockios.h>
@@ -76,10 +77,17 @@ void SocketTransport::PushBack(Outgoing& queue, Frame frame) {
 
 // All but a frame that is half out.
 void SocketTransport::DropUnsent(Outgoing& queue) {
+  queue.promise.reset();
   while (queue.frames.size() > (queue.sent_of_first > 0 ? 1 : 0)) {
     queue.queued_bytes -= static_cast<int64_t>(queue.frames.back().size());
     queue.frames.pop_back();
   }
+}
+
+void SocketTransport::PromiseFirst(Outgoing& queue) {
+  queue.queued_bytes += static_cast<int64_t>(queue.promise->size());
+  queue.frames.push_front(*std::move(queue.promise));
+  queue.promise.reset();
 }
 
 void SocketTransport::Wake() {
@@ -92,8 +100,17 @@ void SocketTransport::PostNote(const MessageMark& note) {
 }
 
 void SocketTransport::PostPromise(std::chrono::milliseconds time) {
-  inbox_.HearPromise(world_rank_, time);
-  PostToOthers(MakeFrame({.kind = FrameKind::kPromise, .mark = {time.count(), 0}}, {}));
+  const int64_t work = inbox_.work();
+  inbox_.HearPromise(world_rank_, work, time);
+  const Frame frame =
+      MakeFrame({.kind = FrameKind::kPromise, .work = work, .mark = {time.count(), 0}}, {});
+  {
+    const MutexLock lock(mutex_);
+    for (int peer = 0; peer < peer_count(); ++peer) {
+      if (peer != world_rank_) outgoing_[peer].promise = frame;
+    }
+  }
+  Wake();
 }
 
 void SocketTransport::PostToOthers(const Frame& frame) {
@@ -161,13 +178,15 @@ bool SocketTransport::Stopping() {
 
 bool SocketTransport::HasOutput(int peer) {
   const MutexLock lock(mutex_);
-  return !outgoing_[peer].frames.empty();
+  return !outgoing_[peer].frames.empty() || outgoing_[peer].promise.has_value();
 }
 
 std::optional<std::string> SocketTransport::Flush(int peer) {
   const MutexLock lock(mutex_);
   Outgoing& queue = outgoing_[peer];
-  while (!queue.frames.empty()) {
+  while (true) {
+    if (queue.promise.has_value() && queue.sent_of_first == 0) PromiseFirst(queue);
+    if (queue.frames.empty()) return std::nullopt;
     const Frame& frame = queue.frames.front();
     const ssize_t sent = send(peers_[peer].fd(), &frame[queue.sent_of_first],
                               frame.size() - queue.sent_of_first, MSG_NOSIGNAL);
@@ -181,14 +200,22 @@ std::optional<std::string> SocketTransport::Flush(int peer) {
       queue.sent_of_first = 0;
     }
   }
-  return std::nullopt;
+}
+
+// A thread that ends by an exception would take the process with it, unexplained.
+std::optional<std::string> SocketTransport::ReceiveWithin(int peer) {
+  try {
+    return Receive(peer);
+  } catch (const std::bad_alloc&) {
+    return "sent what there is no memory for";
+  }
 }
 
 void SocketTransport::Serve(int peer, short events) {
   if (!incoming_[peer].open) return;
   std::optional<std::string> end;
   // What arrived before the end is delivered first.
-  if ((events & (POLLIN | POLLHUP | POLLERR)) != 0) end = Receive(peer);
+  if ((events & (POLLIN | POLLHUP | POLLERR)) != 0) end = ReceiveWithin(peer);
   if (!end.has_value()) end = Flush(peer);
   if (!end.has_value()) return;
   incoming_[peer].open = false;

@@ -60,7 +60,8 @@ class SocketTransport final : public Transport {
   struct Outgoing {
     std::deque<Frame> frames;
     size_t sent_of_first = 0;
-    int64_t queued_bytes = 0;
+    std::optional<Frame> promise;  // the latest, ahead of `frames`: its clock runs from its arrival
+    int64_t queued_bytes = 0;      // of `frames`
   };
   // The connection to one peer; touched by the I/O thread only.
   struct Incoming {
@@ -76,6 +77,7 @@ class SocketTransport final : public Transport {
   // Keep queued_bytes.
   static void PushBack(Outgoing& queue, Frame frame);
   static void DropUnsent(Outgoing& queue);
+  static void PromiseFirst(Outgoing& queue);
   static Frame MakeFrame(const FrameHeader& header, std::span<const std::byte> body);
   void PostToOthers(const Frame& frame);
   int peer_count() const { return static_cast<int>(peers_.size()); }
@@ -89,9 +91,10 @@ class SocketTransport final : public Transport {
   void Serve(int peer, short events);
   // Both say why the connection is at its end, or nothing.
   std::optional<std::string> Flush(int peer) COGWHEEL_EXCLUDES(mutex_);
+  std::optional<std::string> ReceiveWithin(int peer);
   std::optional<std::string> Receive(int peer);
   std::optional<std::string> ReceiveBody(int peer, bool& blocked);
-  void MakeRoom(int peer);
+  bool MakeRoom(int peer);
   std::optional<std::string> TakeFrame(int peer);
 
   const int world_rank_;

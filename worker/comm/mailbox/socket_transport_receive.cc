@@ -8,7 +8,7 @@
 
 #include "worker/comm/mailbox/socket_transport.h"
 
-// The half of the I/O thread that reads. Nothing may throw there.
+// The half of the I/O thread that reads. Nothing but std::bad_alloc may be thrown there.
 namespace cogwheel {
 namespace {
 
@@ -50,7 +50,7 @@ std::optional<std::string> SocketTransport::Receive(int peer) {
     auto end = ReadSome(socket, header, in.header_bytes, blocked);
     if (end.has_value() || blocked) return end;
     if (in.header.bytes > kMaxMessageBytes) return "sent a frame that cannot be";
-    if (in.body_bytes == 0) MakeRoom(peer);
+    if (in.body_bytes == 0 && !MakeRoom(peer)) return "sent what there is no memory for";
     end = ReceiveBody(peer, blocked);
     if (end.has_value() || blocked) return end;
     if (!in.dropping) end = TakeFrame(peer);
@@ -61,14 +61,17 @@ std::optional<std::string> SocketTransport::Receive(int peer) {
   }
 }
 
-void SocketTransport::MakeRoom(int peer) {
+// A message can be dropped with its work; other frames' numbers of works are no such thing.
+bool SocketTransport::MakeRoom(int peer) {
   Incoming& in = incoming_[peer];
   if (in.dropping || in.body.size() == in.header.bytes || in.body.TryResize(in.header.bytes))
-    return;
+    return true;
+  if (in.header.kind != FrameKind::kMessage) return false;
   in.dropping = true;
   Abandon(in.header.work, "out of memory: rank " + std::to_string(world_rank_) + " has no " +
                               std::to_string(in.header.bytes) + " bytes for a message of rank " +
                               std::to_string(peer));
+  return true;
 }
 
 std::optional<std::string> SocketTransport::ReceiveBody(int peer, bool& blocked) {
@@ -104,7 +107,7 @@ std::optional<std::string> SocketTransport::TakeFrame(int peer) {
       inbox_.HearNote(peer, in.header.mark);
       return std::nullopt;
     case FrameKind::kPromise:
-      inbox_.HearPromise(peer, std::chrono::milliseconds(in.header.mark[0]));
+      inbox_.HearPromise(peer, in.header.work, std::chrono::milliseconds(in.header.mark[0]));
       return std::nullopt;
     case FrameKind::kAbandon:
       inbox_.Abandon(in.header.work, TextOf(in.body));
