@@ -292,13 +292,17 @@ class PuppetRank {
     EXPECT_TRUE(RecvAll(socket_, std::as_writable_bytes(std::span(head)), In(seconds(5))));
     return head;
   }
+  void Skip(size_t bytes) {
+    std::vector<std::byte> body(bytes);
+    EXPECT_TRUE(RecvAll(socket_, body, In(seconds(5))));
+  }
 
  private:
   Socket socket_;
 };
 
 struct PuppetWorld {
-  std::unique_ptr<Communicator> rank0;
+  std::unique_ptr<MailboxCommunicator> rank0;
   std::optional<PuppetRank> rank1;
 };
 
@@ -308,11 +312,13 @@ uint64_t UsedAddressSpace() {
   return pages * sysconf(_SC_PAGESIZE);
 }
 
-PuppetWorld MeetPuppet() {
+PuppetWorld MeetPuppet(milliseconds time_limit = seconds(20)) {
   Listeners listeners = Listen(2);
+  SocketWorldOptions options = Options(listeners, 0);
+  options.time_limit = time_limit;
   PuppetWorld world;
   std::thread rank0([&] {
-    world.rank0 = ConnectSocketWorld(std::move(listeners.of_rank[0]), Options(listeners, 0));
+    world.rank0 = ConnectSocketWorld(std::move(listeners.of_rank[0]), options);
   });
   world.rank1.emplace(listeners.addresses[0]);
   rank0.join();
@@ -378,6 +384,39 @@ TEST(SocketWorldTest, AMessageWithoutRoomEndsItsWorkAlone) {
   EXPECT_EQ(heard[1], 5);  // the work
   world.rank0->EnterWork(6);
   EXPECT_NO_THROW(Exchange(*world.rank0, {}, recvs, nullptr));
+}
+
+// What a rank has promised for one work says nothing of the next.
+TEST(SocketWorldTest, APromiseEndsWithItsWork) {
+  PuppetWorld world = MeetPuppet(seconds(1));
+  const Frame promise = {5, /*work=*/0, 0, 0, 0, /*ms=*/60'000}, message = {1, 0, 0, 0, 1};
+  const std::byte byte{};
+  EXPECT_TRUE(world.rank1->Send(std::as_bytes(std::span(promise))));
+  EXPECT_TRUE(world.rank1->Send(std::as_bytes(std::span(message))));
+  EXPECT_TRUE(world.rank1->Send({&byte, 1}));
+  EXPECT_EQ(WaitForRank1(*world.rank0), "no CommError");
+  world.rank0->EnterWork(1);
+  const auto start = Clock::now();
+  EXPECT_THAT(WaitForRank1(*world.rank0), HasSubstr("in vain"));
+  EXPECT_LT(Clock::now() - start, seconds(20));
+}
+
+// A promise is no use behind what takes long to send; the latest alone is told.
+TEST(SocketWorldTest, APromiseOvertakesMessages) {
+  PuppetWorld world = MeetPuppet();
+  constexpr size_t kBytes = 64 << 20;  // more than the sockets hold
+  const std::vector<std::byte> data(kBytes);
+  const std::array sends{SendPiece{.peer = 1, .data = data}, SendPiece{.peer = 1, .data = data}};
+  world.rank0->Start(sends, {}, nullptr);
+  EXPECT_EQ(world.rank1->Receive()[0], 1);  // it has begun
+  world.rank0->PostPromise(seconds(7));
+  world.rank0->PostPromise(seconds(9));
+  world.rank1->Skip(kBytes);
+  const Frame second = world.rank1->Receive();
+  EXPECT_EQ(second[0], 5);
+  EXPECT_EQ(second[5], 9000);
+  EXPECT_EQ(world.rank1->Receive()[0], 1);
+  world.rank1->Skip(kBytes);
 }
 
 // 64 MiB are queued for a rank that reads nothing: the end of the world waits 2 s for it, no more.

@@ -56,7 +56,6 @@ void Inbox::HearPromise(int from, int64_t work, std::chrono::milliseconds time) 
   if (work < work_ || left_.contains(from)) return;
   const auto most = std::min<std::chrono::milliseconds>(time, kLongestPromise);
   promised_[from] = {.work = work, .until = std::chrono::steady_clock::now() + most};
-  changed_.NotifyAll();  // it may be shorter than the one before
 }
 
 std::chrono::steady_clock::time_point Inbox::EndOfWait(
@@ -102,13 +101,10 @@ MessageBytes Inbox::Take(const MessageKey& key, std::string_view channel_name,
   const auto left = [&]() COGWHEEL_REQUIRES(mutex_) -> std::chrono::nanoseconds {
     return end() - std::chrono::steady_clock::now();
   };
-  // A promise may come or go while this waits.
-  while (!decided() && left().count() > 0) {
-    changed_.WaitFor(mutex_, left(), [&, planned = end()]() COGWHEEL_REQUIRES(mutex_) {
-      return decided() || end() != planned;
-    });
-  }
-  const bool in_time = decided();
+  // A promise may come while this waits. One that is kept early cuts no wait short: ranks between
+  // this one and the one that promised have yet to do their part.
+  bool in_time = changed_.WaitFor(mutex_, left(), decided);
+  while (!in_time && left().count() > 0) in_time = changed_.WaitFor(mutex_, left(), decided);
   ThrowIfOver();
   const auto found = held_.find(key);
   if (found == held_.end()) {

@@ -53,8 +53,8 @@ class Inbox {
   };
   Issued Issue(uint64_t channel_id) COGWHEEL_EXCLUDES(mutex_);
   void HearNote(int peer, const MessageMark& note) COGWHEEL_EXCLUDES(mutex_);
-  // A rank will have gone on in that work within that time, or will have left: whoever waits, for it
-  // or for one that waits for it, need not give up before. Its latest promise counts, until the
+  // A rank will have gone on in that work within that time, or will have left: whoever waits, for
+  // it or for one that waits for it, need not give up before. Its latest promise counts, until the
   // work is over.
   void HearPromise(int from, int64_t work, std::chrono::milliseconds time)
       COGWHEEL_EXCLUDES(mutex_);

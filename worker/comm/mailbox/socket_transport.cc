@@ -82,11 +82,15 @@ void SocketTransport::DropUnsent(Outgoing& queue) {
     queue.queued_bytes -= static_cast<int64_t>(queue.frames.back().size());
     queue.frames.pop_back();
   }
+  if (queue.frames.empty()) queue.promise_leads = false;
 }
 
+// In place of one that is not out yet.
 void SocketTransport::PromiseFirst(Outgoing& queue) {
-  queue.queued_bytes += static_cast<int64_t>(queue.promise->size());
-  queue.frames.push_front(*std::move(queue.promise));
+  if (!std::exchange(queue.promise_leads, true)) queue.frames.emplace_front();
+  Frame& first = queue.frames.front();
+  queue.queued_bytes += static_cast<int64_t>(queue.promise->size() - first.size());
+  first = *std::move(queue.promise);
   queue.promise.reset();
 }
 
@@ -198,6 +202,7 @@ std::optional<std::string> SocketTransport::Flush(int peer) {
       queue.queued_bytes -= static_cast<int64_t>(frame.size());
       queue.frames.pop_front();
       queue.sent_of_first = 0;
+      queue.promise_leads = false;
     }
   }
 }

@@ -61,6 +61,7 @@ class SocketTransport final : public Transport {
     std::deque<Frame> frames;
     size_t sent_of_first = 0;
     std::optional<Frame> promise;  // the latest, ahead of `frames`: its clock runs from its arrival
+    bool promise_leads = false;    // the first of `frames` is one
     int64_t queued_bytes = 0;      // of `frames`
   };
   // The connection to one peer; touched by the I/O thread only.
