@@ -75,10 +75,11 @@ class FamilyPipeline final : public Pipeline {
             options_.world_rank,
             {.text_count = spec.max_sequence_length, .video = layout.grid()}};
   }
-  GroupLinks& LinksOf(Communicator& world);
   void ListenToUnits();
   // A stage begins, with or without exchanges between devices.
   void Enter(const StagedJob& job, std::string place, bool device_exchanges);
+  // All that the job needs: no stage may make one, as GPUs meet in that.
+  void MakeLinks(const StagedJob& job);
 
   // The three stages.
   Inputs Encode(const StagedJob& job);
@@ -91,7 +92,7 @@ class FamilyPipeline final : public Pipeline {
   const at::ScalarType dtype_;
   const std::unique_ptr<Model> model_;
   MemoryPlan memory_;
-  std::unique_ptr<GroupLinks> links_;
+  std::unique_ptr<GroupLinks> links_;    // of the latest job's world
   ProgramJournal* journal_ = nullptr;  // of the latest job
   std::string place_;                  // of the job that runs
   bool hosts_only_ = true;
@@ -129,11 +130,6 @@ std::vector<std::string> FamilyPipeline::Warnings(const JobSpec& spec) const {
   return warnings;
 }
 
-GroupLinks& FamilyPipeline::LinksOf(Communicator& world) {
-  if (links_ == nullptr || &links_->world() != &world) links_ = std::make_unique<GroupLinks>(world);
-  return *links_;
-}
-
 void FamilyPipeline::ListenToUnits() {
   const auto listen = [this](std::string_view name, int64_t kind) {
     ++work_counter_;
@@ -147,6 +143,14 @@ void FamilyPipeline::ListenToUnits() {
 void FamilyPipeline::Enter(const StagedJob& job, std::string place, bool device_exchanges) {
   place_ = std::move(place);
   hosts_only_ = !device_exchanges || !stream_.device().is_cuda() || job.world.size() == 1;
+}
+
+void FamilyPipeline::MakeLinks(const StagedJob& job) {
+  Enter(job, "links between ranks", /*device_exchanges=*/true);
+  const bool known = links_ != nullptr && &links_->world() == &job.world;
+  if (!known) links_ = std::make_unique<GroupLinks>(job.world);
+  links_->ForMesh(job.geometry.mesh());
+  if (!hosts_only_) MeetOnHosts(job.world);
 }
 
 Inputs FamilyPipeline::Encode(const StagedJob& job) {
@@ -190,8 +194,7 @@ Inputs FamilyPipeline::Encode(const StagedJob& job) {
 at::Tensor FamilyPipeline::MakeLatents(const StagedJob& job, Inputs inputs) {
   Enter(job, "preparation of the steps", /*device_exchanges=*/true);
   const Denoiser& denoiser = *model_->denoiser;
-  const auto prepared =
-      denoiser.Prepare(job.geometry, LinksOf(job.world).ForMesh(job.geometry.mesh()));
+  const auto prepared = denoiser.Prepare(job.geometry, links_->ForMesh(job.geometry.mesh()));
   const at::Tensor rows =
       Denoise({.spec = job.spec,
                .geometry = job.geometry,
@@ -225,10 +228,9 @@ void FamilyPipeline::Emit(const StagedJob& job, const at::Tensor& latents) {
     return;
   }
   Enter(job, "decode", /*device_exchanges=*/options_.wavefront_on_gpus);
-  GroupLinks& links = LinksOf(job.world);
   DecodeFrames({.codec = *model_->codec,
-                .carries = links.carries(),
-                .frames = links.frames(),
+                .carries = links_->carries(),
+                .frames = links_->frames(),
                 .agreement = job.agreement,
                 .sink = job.sink,
                 .work_counter = work_counter_,
@@ -260,6 +262,7 @@ PipelineSeconds FamilyPipeline::Run(const JobSpec& spec, Communicator& world,
                          .memory = memory};
   PipelineSeconds seconds;
   Stopwatch watch;
+  MakeLinks(job);
   Inputs inputs = Encode(job);
   seconds.text_encode = watch.Lap();
   const at::Tensor latents = MakeLatents(job, std::move(inputs));

@@ -66,8 +66,9 @@ struct NotFinite : std::runtime_error {
 // Where in a job a rank is.
 struct JobPlace {
   std::string words;  // "step 3 of 50"
-  // No exchange between devices is under way on any rank, so that all can leave the job here
-  // (Communicator::Abandon).
+  // All can leave the job here (Communicator::Abandon): between devices no exchange is under way
+  // on any rank that waits for this one, and no link is being made. On GPUs: from the links' making
+  // to the first step, and in a decode on rank 0 alone.
   bool hosts_only = true;
 };
 
