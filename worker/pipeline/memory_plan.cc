@@ -1,6 +1,7 @@
 #include "worker/pipeline/memory_plan.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include <c10/util/Exception.h>
@@ -22,6 +23,20 @@ constexpr int64_t kBesideOnGpu = 512 * kMega;
 // Runs of one shape differ by what is small beside activations: a step of another scheduler, a
 // preview, one step instead of many.
 int64_t WithMargin(int64_t measured) { return measured + measured / 16; }
+
+constexpr int64_t JobFootprint::* kStages[] = {&JobFootprint::text, &JobFootprint::picture,
+                                               &JobFootprint::denoise, &JobFootprint::decode};
+
+// Of each stage the less; with the messages of `a`.
+JobFootprint Least(JobFootprint a, const JobFootprint& b) {
+  for (int64_t JobFootprint::*const stage : kStages) a.*stage = std::min(a.*stage, b.*stage);
+  return a;
+}
+
+// Room without a limit is the largest number already. Neither is negative.
+int64_t SaturatedSum(int64_t a, int64_t b) {
+  return a + std::min(b, std::numeric_limits<int64_t>::max() - a);
+}
 
 std::string Megabytes(int64_t bytes) { return std::to_string(bytes / kMega) + " MB"; }
 
@@ -97,19 +112,19 @@ JobFootprint MemoryPlan::Expect(const JobShape& shape) const {
   JobFootprint bytes = footprints_.Bound(shape, place_);
   const auto found = measured_.find(shape);
   if (found == measured_.end()) return bytes;
-  for (int64_t JobFootprint::*const stage : {&JobFootprint::text, &JobFootprint::picture,
-                                             &JobFootprint::denoise, &JobFootprint::decode}) {
+  for (int64_t JobFootprint::*const stage : kStages) {
     if (found->second.*stage > 0) bytes.*stage = WithMargin(found->second.*stage);
   }
   return bytes;
 }
 
 void MemoryPlan::CheckRoom(const JobShape& shape) {
-  const JobFootprint needs = Expect(shape);
+  // The margin over what was measured may lie above the bound, which the way out goes by.
+  const JobFootprint needs = Least(Expect(shape), footprints_.Bound(shape, place_));
   const MemoryRoom room = RoomFor(shape);
   TORCH_CHECK_WITH(OutOfMemoryError, needs.peak() <= room.bytes,
                    RefusalText(needs, room, WayOut(footprints_, place_, shape, room.bytes)));
-  checked_room_ = room.bytes;
+  checked_room_ = room.bytes - needs.exchange;
 }
 
 void MemoryPlan::Keep(const JobShape& shape, int64_t JobFootprint::*stage, int64_t bytes) {
@@ -122,9 +137,10 @@ MemoryPlan::Run::Run(MemoryPlan& plan, const JobShape& shape)
     : plan_(plan),
       shape_(shape),
       before_(plan.meter_.Held()),
-      limit_(plan.meter_.on_gpu() || plan.checked_room_ == 0
+      limit_(plan.meter_.on_gpu() || !plan.checked_room_.has_value()
                  ? std::nullopt
-                 : std::optional<CpuMemoryLimit>(std::in_place, before_ + plan.checked_room_)) {
+                 : std::optional<CpuMemoryLimit>(std::in_place,
+                                                 SaturatedSum(before_, *plan.checked_room_))) {
   plan_.meter_.Restart();
 }
 

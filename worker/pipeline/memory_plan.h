@@ -54,7 +54,7 @@ class MemoryPlan {
   const RankPlace place_;
   const MemoryMeter meter_;
   const int host_ranks_;
-  int64_t checked_room_ = 0;  // 0: nothing was checked
+  std::optional<int64_t> checked_room_;  // for tensors, beside messages; of the latest CheckRoom
   std::map<JobShape, JobFootprint> measured_;
 };
 
