@@ -45,6 +45,7 @@ struct JobFootprint {
 struct RankPlace {
   Mesh mesh;  // the group's
   int world_rank = 0;
+  bool wavefront_on_gpus = false;  // or a GPU of world rank 0 decodes alone
 };
 
 // One model in one dtype on one kind of device. Pure; any thread.

@@ -51,7 +51,8 @@ class FamilyPipeline final : public Pipeline {
         stream_(stream),
         dtype_(ScalarTypeOf(options.dtype)),
         model_(std::move(model)),
-        memory_(*model_->footprints, {options.mesh, options.world_rank}, stream.device(),
+        memory_(*model_->footprints,
+                {options.mesh, options.world_rank, options.wavefront_on_gpus}, stream.device(),
                 options.host_ranks) {
     // A GPU's host runs ahead of the work: what it begins tells nothing, a block as a whole does.
     if (!device().is_cuda()) ListenToUnits();

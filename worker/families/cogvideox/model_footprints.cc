@@ -76,7 +76,7 @@ class ModelFootprints final : public Footprints {
   struct DecodeShare {
     bool alone = false;  // rank 0 has all chunks
     bool tiled = false;
-    bool keeps_carries = false;
+    int carry_tables = 0;  // held at once
     std::set<ChunkExtent> extents;  // of what is decoded at once, each but once
   };
   DecodeShare ShareOf(const JobShape& shape, const LatentLayout& layout,
@@ -130,7 +130,8 @@ ModelFootprints::DecodeShare ModelFootprints::ShareOf(const JobShape& shape,
                                                       const LatentLayout& layout,
                                                       const RankPlace& place) const {
   const TilePlan plan = DecodeTilePlan(configs_.vae.sample_height, configs_.vae.sample_width);
-  DecodeShare share = {.alone = place.mesh.size() == 1 || on_gpu_,
+  const bool one_gpu = on_gpu_ && !place.wavefront_on_gpus;
+  DecodeShare share = {.alone = place.mesh.size() == 1 || one_gpu,
                        .tiled = shape.tiled && (layout.height > plan.height.tile_in ||
                                                 layout.width > plan.width.tile_in)};
   std::vector<TileRect> parts = {{.height = layout.height, .width = layout.width}};
@@ -143,8 +144,10 @@ ModelFootprints::DecodeShare ModelFootprints::ShareOf(const JobShape& shape,
   }
   // A table of carries is filled by the last chunk too.
   const bool first = place.world_rank == 0;
-  share.keeps_carries = share.tiled || on_gpu_ || (first && chunks.size() > 1);
-  if (on_gpu_ && !first && !share.tiled) share.extents.clear();
+  share.carry_tables = share.tiled || one_gpu || (first && chunks.size() > 1) ? 1 : 0;
+  // Rank 0 of a wavefront holds what it sends beside what it has received for its next round.
+  if (first && !all && chunks.size() > step) ++share.carry_tables;
+  if (one_gpu && !first && !share.tiled) share.extents.clear();
   return share;
 }
 
@@ -162,7 +165,7 @@ JobFootprint ModelFootprints::DecodeBytes(const JobShape& shape, const LatentLay
     if (extent.count() > largest.count()) largest = extent;
   }
   const bool first = place.world_rank == 0;
-  const int64_t peak = (most.peak + (share.keeps_carries ? most.carry : 0)) * element_bytes_;
+  const int64_t peak = (most.peak + share.carry_tables * most.carry) * element_bytes_;
   if (share.tiled) return {.decode = latents + TiledBytes(shape, peak, largest, first)};
   const int64_t clip = int64_t{shape.size.frames} * shape.size.height * shape.size.width;
   const int64_t collected = first ? kColours * clip : 0;
