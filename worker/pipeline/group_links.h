@@ -29,8 +29,8 @@ class GroupLinks {
   std::map<std::string, MeshLinks> links_;  // by mesh
 };
 
-// Waits until all ranks have come here. Behind the making of links nobody is left in it, so that the
-// work may be abandoned (Communicator::Abandon).
+// Waits until all ranks have come here. Behind the making of links nobody is left in it, so that
+// the work may be abandoned (Communicator::Abandon).
 void MeetOnHosts(Communicator& world);
 
 }  // namespace cogwheel
