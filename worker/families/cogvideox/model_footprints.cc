@@ -76,7 +76,8 @@ class ModelFootprints final : public Footprints {
   struct DecodeShare {
     bool alone = false;  // rank 0 has all chunks
     bool tiled = false;
-    int carry_tables = 0;  // held at once
+    int carry_tables = 0;           // held at once
+    int64_t pixel_frames = 0;       // of all its chunks
     std::set<ChunkExtent> extents;  // of what is decoded at once, each but once
   };
   DecodeShare ShareOf(const JobShape& shape, const LatentLayout& layout,
@@ -140,6 +141,7 @@ ModelFootprints::DecodeShare ModelFootprints::ShareOf(const JobShape& shape,
   const bool all = share.tiled || share.alone;
   const size_t begin = all ? 0 : place.world_rank, step = all ? 1 : place.mesh.size();
   for (size_t i = begin; i < chunks.size(); i += step) {
+    share.pixel_frames += Vae::PixelFramesOf(chunks[i]);
     for (const TileRect& part : parts) share.extents.insert({chunks[i], part.height, part.width});
   }
   // A table of carries is filled by the last chunk too.
@@ -167,8 +169,9 @@ JobFootprint ModelFootprints::DecodeBytes(const JobShape& shape, const LatentLay
   const bool first = place.world_rank == 0;
   const int64_t peak = (most.peak + share.carry_tables * most.carry) * element_bytes_;
   if (share.tiled) return {.decode = latents + TiledBytes(shape, peak, largest, first)};
-  const int64_t clip = int64_t{shape.size.frames} * shape.size.height * shape.size.width;
-  const int64_t collected = first ? kColours * clip : 0;
+  // Rank 0 collects the clip's frames; others keep theirs until all are sent.
+  const int64_t collected = kColours * (first ? shape.size.frames : share.pixel_frames) *
+                            shape.size.height * shape.size.width;
   const int64_t pixels = Vae::PixelFramesOf(largest.frames) * shape.size.height * shape.size.width;
   const int64_t carries = share.alone ? 0 : 2 * most.carry * element_bytes_;
   return {.decode = latents + collected + std::max(peak, ToBytesBytes(pixels, element_bytes_)),
