@@ -48,8 +48,10 @@ void CopyCmyk(const uint8_t* row, int width, uint8_t* rgb) {
 }
 
 // Defaults (slow integer transform, smooth enlarging of colours) are Pillow's too. `row`: room for
-// one of CMYK. False: left by an error, with the rows before it done.
-bool ReadRows(Decompressor& file, std::string_view bytes, uint8_t* rgb, uint8_t* row) {
+// one of CMYK. False: left by an error, with the rows before it done, or of another size than the
+// header that room was made by.
+bool ReadRows(Decompressor& file, std::string_view bytes, const ImageHeader& header, uint8_t* rgb,
+              uint8_t* row) {
   jpeg_decompress_struct* jpeg = &file.jpeg;
   jpeg->err = jpeg_std_error(&file.errors);
   jpeg->client_data = &file;
@@ -59,6 +61,10 @@ bool ReadRows(Decompressor& file, std::string_view bytes, uint8_t* rgb, uint8_t*
   jpeg_create_decompress(jpeg);
   jpeg_mem_src(jpeg, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
   jpeg_read_header(jpeg, TRUE);
+  if (jpeg->image_width != static_cast<JDIMENSION>(header.width) ||
+      jpeg->image_height != static_cast<JDIMENSION>(header.height)) {
+    return false;
+  }
   jpeg->out_color_space = jpeg->num_components == kCmyk ? JCS_CMYK : JCS_RGB;
   jpeg_start_decompress(jpeg);
   const ptrdiff_t row_bytes = static_cast<ptrdiff_t>(jpeg->output_width) * kRgb;
@@ -77,7 +83,7 @@ absl::Status DecodeJpeg(std::string_view bytes, const ImageHeader& header,
                         std::vector<uint8_t>& rgb) {
   Decompressor file;
   std::vector<uint8_t> row(static_cast<size_t>(header.width) * kCmyk);
-  if (ReadRows(file, bytes, rgb.data(), row.data())) return absl::OkStatus();
+  if (ReadRows(file, bytes, header, rgb.data(), row.data())) return absl::OkStatus();
   if (file.errors.msg_code == JERR_OUT_OF_MEMORY) {
     return absl::ResourceExhaustedError("image: out of memory");
   }

@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
+#include "worker/media/image_formats.h"
 #include "worker/media/jpeg_encoder.h"
 
 namespace cogwheel {
@@ -130,6 +131,16 @@ TEST(ImageDecoderTest, DamagedPixelsAreNamedByTheirRow) {
   std::string jpeg = *EncodeJpeg(std::vector<uint8_t>(3 * 16 * 16, 90), 16, 16);
   jpeg[jpeg.find("\xff\xda") + 6] = 0x33;
   EXPECT_THAT(Refusal(jpeg), "image is a damaged JPEG file: row 0 of its 16 cannot be read");
+}
+
+// Room is made by the header's walk; the library walks by itself.
+TEST(ImageDecoderTest, AJpegOfAnotherSizeThanItsHeaderSaysIsRefused) {
+  const std::string jpeg = *EncodeJpeg(std::vector<uint8_t>(3 * 16 * 16, 90), 16, 16);
+  for (const auto& [width, height] : {std::pair{16, 16}, {8, 16}, {16, 8}, {32, 16}, {16, 32}}) {
+    const ImageHeader header = {.format = ImageFormat::kJpeg, .width = width, .height = height};
+    std::vector<uint8_t> rgb(static_cast<size_t>(width) * height * kRgb);
+    EXPECT_EQ(DecodeJpeg(jpeg, header, rgb).ok(), width == 16 && height == 16);
+  }
 }
 
 TEST(ImageDecoderTest, EveryCutOfAJpegIsRefused) {
