@@ -16,6 +16,8 @@ namespace {
 
 // Of a peer's promise: what is longer is garbage.
 constexpr std::chrono::hours kLongestPromise{24 * 30};
+// How soon a wait sees that a promise has made it longer, or shorter.
+constexpr std::chrono::nanoseconds kPromiseInterval{200'000'000};
 
 std::string Milliseconds(std::chrono::steady_clock::duration time) {
   return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(time).count());
@@ -101,10 +103,10 @@ MessageBytes Inbox::Take(const MessageKey& key, std::string_view channel_name,
   const auto left = [&]() COGWHEEL_REQUIRES(mutex_) -> std::chrono::nanoseconds {
     return end() - std::chrono::steady_clock::now();
   };
-  // A promise may come while this waits. One that is kept early cuts no wait short: ranks between
-  // this one and the one that promised have yet to do their part.
-  bool in_time = changed_.WaitFor(mutex_, left(), decided);
-  while (!in_time && left().count() > 0) in_time = changed_.WaitFor(mutex_, left(), decided);
+  bool in_time = changed_.WaitFor(mutex_, std::min(left(), kPromiseInterval), decided);
+  while (!in_time && left().count() > 0) {
+    in_time = changed_.WaitFor(mutex_, std::min(left(), kPromiseInterval), decided);
+  }
   ThrowIfOver();
   const auto found = held_.find(key);
   if (found == held_.end()) {
