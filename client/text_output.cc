@@ -15,7 +15,7 @@ using google::protobuf::util::TimeUtil;
 constexpr size_t kShownDigits = 12;  // of a digest, in a line of other things
 
 void Line(std::string& text, const char* key, const std::string& value) {
-  absl::StrAppendFormat(&text, "%-12s %s\n", key, value);
+  absl::StrAppendFormat(&text, "%-12s %s\n", key, WithoutControls(value));
 }
 
 double Seconds(const google::protobuf::Duration& duration) {
@@ -28,10 +28,7 @@ const char* SchedulerName(v1::Scheduler scheduler) {
 
 // One line of at most `columns` bytes, not cut inside a character.
 std::string Shortened(const std::string& text, size_t columns) {
-  std::string line = text;
-  for (char& c : line) {
-    if (static_cast<unsigned char>(c) < 0x20) c = ' ';
-  }
+  std::string line = WithoutControls(text);
   if (line.size() <= columns) return line;
   return std::string(ClipUtf8(line, columns - 3)) + "...";
 }
@@ -47,10 +44,7 @@ std::string RequestLine(const v1::GenerateRequest& request) {
 
 std::string OneLine(std::string text) {
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-  }
-  return text;
+  return WithoutControls(text);
 }
 
 std::string WarningLine(const std::string& warning) {
@@ -83,7 +77,7 @@ std::string JobText(const v1::Job& job) {
     Line(text, "result", absl::StrCat(job.size_bytes(), " bytes, ", job.media_type()));
     Line(text, "sha256", job.sha256());
   }
-  for (const std::string& warning : job.warnings()) Line(text, "warning", OneLine(warning));
+  for (const std::string& warning : job.warnings()) Line(text, "warning", warning);
   if (job.has_error()) {
     Line(text, "error", absl::StrCat(job.error().reason(), ": ", job.error().message()));
   }

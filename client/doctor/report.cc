@@ -8,28 +8,19 @@
 #include <absl/strings/str_join.h>
 #include <nlohmann/json.hpp>
 
+#include "proto/contract/utf8.h"
+
 namespace cogwheel {
-namespace {
-
 // What people read one line at a time must be one: names of files may hold anything.
-std::string OneLine(std::string text) {
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-  }
-  return text;
-}
-
-}  // namespace
-
 std::string ReportText(const Findings& findings) {
   std::string facts, checks;
   for (const Finding& finding : findings) {
     if (finding.level == FindingLevel::kFact) {
-      absl::StrAppend(&facts, finding.check, ": ", OneLine(finding.what), "\n");
+      absl::StrAppend(&facts, finding.check, ": ", WithoutControls(finding.what), "\n");
     } else {
       absl::StrAppendFormat(&checks, "%-8s%s: %s%s%s\n", LevelName(finding.level), finding.check,
-                            OneLine(finding.what), finding.way_out.empty() ? "" : "; ",
-                            OneLine(finding.way_out));
+                            WithoutControls(finding.what), finding.way_out.empty() ? "" : "; ",
+                            WithoutControls(finding.way_out));
     }
   }
   return facts + checks;

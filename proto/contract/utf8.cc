@@ -19,6 +19,13 @@ size_t CharacterBytes(std::string_view text) {
   return size;
 }
 
+// Of the control character at the front, 0 if there is none.
+size_t ControlBytes(std::string_view text) {
+  const auto byte = [text](size_t i) { return static_cast<unsigned char>(text[i]); };
+  if (byte(0) < 0x20 || byte(0) == 0x7F) return 1;
+  return byte(0) == 0xC2 && text.size() > 1 && byte(1) >= 0x80 && byte(1) < 0xA0 ? 2 : 0;
+}
+
 }  // namespace
 
 size_t FirstBadUtf8Byte(std::string_view text) {
@@ -33,11 +40,19 @@ size_t FirstBadUtf8Byte(std::string_view text) {
 
 bool HasControlCharacter(std::string_view text) {
   for (size_t i = 0; i < text.size(); ++i) {
-    const unsigned char byte = text[i];
-    const unsigned char next = i + 1 < text.size() ? text[i + 1] : 0xFF;
-    if (byte < 0x20 || byte == 0x7F || (byte == 0xC2 && next < 0xA0)) return true;
+    if (ControlBytes(text.substr(i)) > 0) return true;
   }
   return false;
+}
+
+std::string WithoutControls(std::string_view text) {
+  std::string plain;
+  for (size_t i = 0; i < text.size();) {
+    const size_t control = ControlBytes(text.substr(i));
+    plain += control > 0 ? ' ' : text[i];
+    i += control > 0 ? control : 1;
+  }
+  return plain;
 }
 
 std::string_view ClipUtf8(std::string_view text, size_t limit) {

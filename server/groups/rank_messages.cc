@@ -5,7 +5,6 @@
 #include <optional>
 #include <utility>
 
-#include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 #include <google/protobuf/unknown_field_set.h>
 
@@ -124,10 +123,7 @@ std::vector<std::string> CheckedWarnings(const internal::v1::JobAnswer& answer) 
   std::vector<std::string> checked;
   for (const std::string& warning : answer.warnings()) {
     if (checked.size() == kMaxWarnings) break;
-    std::string line(ClipUtf8(warning, kMaxWarningBytes));
-    for (char& c : line) {
-      if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) c = ' ';
-    }
+    std::string line = WithoutControls(ClipUtf8(warning, kMaxWarningBytes));
     if (!line.empty()) checked.push_back(std::move(line));
   }
   return checked;

@@ -1,7 +1,9 @@
 #include "worker/families/cogvideox/prompt_encoder.h"
 
 #include <algorithm>
+#include <string_view>
 
+#include "proto/contract/utf8.h"
 #include "worker/families/cogvideox/tokenizer.h"
 
 namespace cogwheel {
@@ -11,13 +13,8 @@ constexpr size_t kShownTextBytes = 60, kShownWordBytes = 30, kShownWords = 8;
 
 // In one line, not ending inside a character.
 std::string Quoted(const std::string& text, size_t limit) {
-  size_t bytes = std::min(text.size(), limit);
-  while (bytes < text.size() && (static_cast<unsigned char>(text[bytes]) & 0xC0) == 0x80) --bytes;
-  std::string shown = text.substr(0, bytes);
-  for (char& c : shown) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-  }
-  return "'" + shown + (bytes < text.size() ? "…'" : "'");
+  const std::string_view shown = ClipUtf8(text, limit);
+  return "'" + WithoutControls(shown) + (shown.size() < text.size() ? "…'" : "'");
 }
 
 }  // namespace
