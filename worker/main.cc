@@ -29,7 +29,8 @@
 namespace cogwheel {
 namespace {
 
-constexpr char kModel[] = "--described-model";
+// What a launcher found out for its ranks, which no user types.
+constexpr char kModel[] = "--described-model", kModelFolder[] = "--found-model";
 
 // One line for people, as every refusal of our programs.
 int Refuse(const absl::Status& status) {
@@ -68,11 +69,14 @@ Machine ThisMachine() {
   return {.cores = UsableCpus(), .gpus = gpus.count, .why_no_gpus = std::move(gpus.why_none)};
 }
 
-// With the checkpoint's folder found, which a setting may only name.
-absl::StatusOr<WorkerSettings> TakeSettings(const config::v1::WorkerConfig& config) {
+// With the checkpoint's folder found, which a setting may only name. `found`: by the launcher, so
+// that all ranks read the snapshot that it described.
+absl::StatusOr<WorkerSettings> TakeSettings(const config::v1::WorkerConfig& config,
+                                            const std::optional<std::string>& found) {
   absl::StatusOr<WorkerSettings> settings = CheckSettings(config, ThisMachine());
   if (!settings.ok()) return settings;
-  const absl::StatusOr<std::string> folder = FindModel(settings->model_dir);
+  const absl::StatusOr<std::string> folder =
+      found.has_value() ? *found : FindModel(settings->model_dir);
   if (!folder.ok()) return folder.status();
   settings->model_dir = *folder;
   return settings;
@@ -95,7 +99,9 @@ absl::StatusOr<ModelDescription> Describe(const WorkerSettings& settings) {
 int Launch(const WorkerSettings& settings, const std::vector<char*>& argv, StopSignals& signals) {
   const auto describe = [&settings]() -> absl::StatusOr<std::vector<std::string>> {
     const absl::StatusOr<ModelDescription> model = Describe(settings);
-    if (model.ok()) return std::vector<std::string>{kModel, ToText(*model)};
+    if (model.ok()) {
+      return std::vector<std::string>{kModel, ToText(*model), kModelFolder, settings.model_dir};
+    }
     Refuse(model.status());
     return model.status();
   };
@@ -131,6 +137,7 @@ int Main(int argc, char** argv) {
   std::vector<char*> arguments(argv, argv + argc);
   const std::optional<std::string> local_rank = Take("--local-rank", arguments);
   const std::optional<std::string> described = Take(kModel, arguments);
+  const std::optional<std::string> found = Take(kModelFolder, arguments);
   const bool doctor = TakeDoctor(arguments);
   const bool killed = Take(kReplacesKilledForMemory, arguments).has_value();
   SetLogContext({{"program", "cogwheel-worker"}});
@@ -146,7 +153,7 @@ int Main(int argc, char** argv) {
   if (!outcome.ok()) return Refuse(outcome.status());
   if (*outcome == ConfigOutcome::kPrinted) return 0;
   if (doctor) return Diagnose(config, ThisMachine());
-  const absl::StatusOr<WorkerSettings> settings = TakeSettings(config);
+  const absl::StatusOr<WorkerSettings> settings = TakeSettings(config, found);
   if (!settings.ok()) return Refuse(settings.status());
 
   if (local_rank.has_value()) return Run(*settings, *local_rank, described, killed, signals);
