@@ -53,7 +53,7 @@ std::optional<Finding> FindingOf(const std::string& json_line) {
 
 Finding FaultOf(const std::string& check, const std::string& refusal,
                 const std::string& otherwise) {
-  const size_t cut = std::min(refusal.find("; "), refusal.find(": choose "));
+  const size_t cut = refusal.find("; ");
   if (cut == std::string::npos) return {FindingLevel::kFault, check, refusal, otherwise};
   return {FindingLevel::kFault, check, refusal.substr(0, cut), refusal.substr(cut + kCutBytes)};
 }

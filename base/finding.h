@@ -32,8 +32,8 @@ std::string ToJsonLine(const Finding& finding);
 // Nothing for a line that ToJsonLine did not make.
 std::optional<Finding> FindingOf(const std::string& json_line);
 
-// A refusal in our programs' own words, "the thing; the way out" (or "...: choose ..."), cut into
-// the two. `otherwise`: the way out of one that names none.
+// A refusal in our programs' own words, "the thing; the way out", cut into the two. `otherwise`:
+// the way out of one that names none.
 Finding FaultOf(const std::string& check, const std::string& refusal, const std::string& otherwise);
 
 // "3.0 GiB", "512.0 MiB", "64 KiB"

@@ -2,15 +2,18 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_replace.h>
 
 #include "base/finding.h"
+#include "base/hub_cache.h"
 #include "base/model_path.h"
 #include "worker/comm/nccl/nccl_communicator.h"
 #include "worker/device/memory_room.h"
@@ -102,6 +105,18 @@ void CheckMemoryOf(const WorkerSettings& settings, const Machine& machine,
   Print(findings);
 }
 
+// For a refusal of FindModel that says no way out itself.
+std::string WayToAModel(const std::string& given, const absl::Status& refused) {
+  if (absl::IsUnavailable(refused)) return "the disk fails: see dmesg, then try again";
+  std::error_code error;
+  if (!std::filesystem::exists(given, error) && error == std::errc::permission_denied) {
+    return "chmod a+rx the folders on that path, or run as their owner";
+  }
+  if (IsRepositoryName(given))
+    return absl::StrCat("hf download ", given, ", or name another model");
+  return "name a diffusers folder, or ORG/NAME that lies in the hub's local cache";
+}
+
 }  // namespace
 
 int Diagnose(config::v1::WorkerConfig config, const Machine& machine) {
@@ -122,7 +137,7 @@ int Diagnose(config::v1::WorkerConfig config, const Machine& machine) {
   const absl::StatusOr<std::string> folder = FindModel(config.model());
   if (!folder.ok()) {
     Print(FaultOf("checkpoint", std::string(folder.status().message()),
-                  absl::StrCat("hf download ", config.model(), ", or name another model")));
+                  WayToAModel(config.model(), folder.status())));
     return 0;
   }
   const CheckpointView checkpoint =

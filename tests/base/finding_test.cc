@@ -34,9 +34,6 @@ TEST(FindingTest, ARefusalIsCutBeforeItsWayOut) {
   const Finding cut = FaultOf("c", "dtype fp16 cannot be; the nearest legal value is bf16", "no");
   EXPECT_EQ(cut.what, "dtype fp16 cannot be");
   EXPECT_EQ(cut.way_out, "the nearest legal value is bf16");
-  const Finding choice = FaultOf("c", "/m holds a.fp16: choose it with --variant fp16", "no");
-  EXPECT_EQ(choice.what, "/m holds a.fp16");
-  EXPECT_EQ(choice.way_out, "choose it with --variant fp16");
   const Finding whole = FaultOf("c", "/m/x is missing", "fetch it");
   EXPECT_EQ(whole.what, "/m/x is missing");
   EXPECT_EQ(whole.way_out, "fetch it");

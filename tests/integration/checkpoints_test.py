@@ -133,7 +133,7 @@ class FilesTest(CheckpointTest):
         model = self.copy("model")
         os.rename(os.path.join(model, DIT), os.path.join(model, DIT.replace(".safetensors", ".fp16.safetensors")))
         expected = self.generate(SHAPES)
-        self.assertIn("diffusion_pytorch_model.fp16.safetensors: choose it with --variant fp16", self.refusal(model))
+        self.assertIn("diffusion_pytorch_model.fp16.safetensors; choose it with --variant fp16", self.refusal(model))
         self.assertEqual(expected, self.generate(model, "--variant", "fp16"))
         self.assertIn("choose it with --variant fp16", self.refusal(model, "--variant", "bf16"))
         own = os.path.join(model, "cogwheel.json")

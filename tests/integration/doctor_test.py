@@ -206,6 +206,12 @@ class CheckpointTest(DoctorTest):
         folder = self.checkpoint()
         os.chmod(f"{folder}/{TRANSFORMER}", 0)
         self.faulty("checkpoint", (TRANSFORMER, "Permission denied", "chmod"), "--model", folder, prepare=obey_permissions)
+        os.chmod(folder, 0)
+        try:
+            self.faulty("checkpoint", (folder, "Permission denied", "chmod a+rx"), "--model", f"{folder}/inside", prepare=obey_permissions)
+            self.faulty("checkpoint", (folder, "Permission denied", "chmod"), "--model", folder, prepare=obey_permissions)
+        finally:
+            os.chmod(folder, 0o700)
 
     def test_an_unfinished_download(self):
         folder = self.checkpoint("models--org--name/snapshots/" + 40 * "a")

@@ -16,6 +16,7 @@ constexpr char kCheck[] = "checkpoint";
 // How a configuration's value and a tensor's dtype are refused: what the family would take is no
 // way out.
 constexpr char kOtherValue[] = "; expected ", kOtherDtype[] = " has dtype ";
+constexpr char kNotPermitted[] = "Permission denied";  // the system's words
 
 std::string SizeText(const ModelDescription& model) {
   return absl::StrCat(model.default_frames, "x", model.default_height, "x", model.default_width);
@@ -53,6 +54,10 @@ Finding CheckpointFault(const std::string& model_dir, const std::string& refusal
     if (const auto trouble = TroubleOf(named, FetchCommand(model_dir))) {
       return {FindingLevel::kFault, kCheck, trouble->what, trouble->way_out};
     }
+  }
+  if (absl::StrContains(refusal, kNotPermitted)) {
+    return {FindingLevel::kFault, kCheck, refusal,
+            absl::StrCat("chmod -R a+rX ", model_dir, ", or run as its owner")};
   }
   if (absl::StrContains(refusal, kOtherDtype)) {
     return {FindingLevel::kFault, kCheck, refusal,

@@ -48,6 +48,9 @@ std::optional<FileTrouble> TroubleOf(const std::string& path, const std::string&
         path + " is a link to " + fs::read_symlink(path, error).string() + ", which is not there",
         "copy with cp -L where that file is, or finish the download: " + fetch};
   }
+  if (fs::exists(path, error) && !fs::is_regular_file(path, error)) {
+    return FileTrouble{path + " is no regular file", "fetch it again: " + fetch};
+  }
   std::ifstream file(path, std::ios::binary);
   if (!file) {
     return FileTrouble{path + " cannot be opened: " + std::strerror(errno),

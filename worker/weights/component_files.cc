@@ -35,9 +35,15 @@ std::vector<ComponentFiles> Candidates(const ComponentFolder& component,
   return {index, named(std::string(kWeights) + dotted + ".index.json", true), file};
 }
 
+// A link to nowhere is a download that has not ended: the next candidate may be another generation.
 std::optional<ComponentFiles> Find(const ComponentFolder& component, const std::string& variant) {
   for (const ComponentFiles& candidate : Candidates(component, variant)) {
     if (fs::is_regular_file(candidate.path)) return candidate;
+    if (!fs::is_symlink(candidate.path) || fs::exists(candidate.path)) continue;
+    throw std::invalid_argument(candidate.path.string() + " is a link to " +
+                                PrintableName(fs::read_symlink(candidate.path).string()) +
+                                ", which is not there: the download is not complete; bring that "
+                                "file");
   }
   return std::nullopt;
 }
@@ -105,7 +111,7 @@ std::string WhatLiesIn(const ComponentFolder& component) {
   for (const std::string& name : names) {
     const std::string variant = VariantOf(name, StemOf(component.saver));
     if (!variant.empty() && variant != component.variant) {
-      return "but " + PrintableName(name) + ": choose it with --variant " +
+      return "but " + PrintableName(name) + "; choose it with --variant " +
              PrintableName(Joined(VariantsIn(component)));
     }
   }
@@ -130,12 +136,18 @@ std::string WhatLiesIn(const ComponentFolder& component) {
   return "nor an index of its shards";
 }
 
-// A variant of it that can only be found in a form that is not read must not be left for another
-// generation of weights.
-void RefuseForeignVariant(const ComponentFolder& component) {
-  const std::string begin = StemOf(component.saver) + "." + component.variant + ".";
+// A variant of it that is there only in part, or in a form that is not read, must not be left for
+// another generation of weights.
+void RefuseOtherFormsOfVariant(const ComponentFolder& component) {
+  const std::string stem = StemOf(component.saver);
+  const std::string begin = stem + "." + component.variant + ".";
   const std::string pickle = "pytorch_model." + component.variant + ".";
   for (const std::string& name : NamesIn(component.path)) {
+    if (VariantOf(name, stem) == component.variant) {
+      throw std::invalid_argument(component.path + " holds of variant " + component.variant +
+                                  " only " + PrintableName(name) +
+                                  ", without the index of its shards; bring the index");
+    }
     const std::string format = ForeignFormat(name);
     if (!format.empty() && (name.starts_with(begin) || name.starts_with(pickle))) {
       throw std::invalid_argument(component.path + " holds of variant " + component.variant +
@@ -149,7 +161,7 @@ void RefuseForeignVariant(const ComponentFolder& component) {
 ComponentFiles FindComponentFiles(const ComponentFolder& component) {
   if (!component.variant.empty()) {
     if (const auto found = Find(component, component.variant)) return *found;
-    RefuseForeignVariant(component);
+    RefuseOtherFormsOfVariant(component);
   }
   if (const auto found = Find(component, "")) return *found;
   throw std::invalid_argument(component.path + " holds no " + StemOf(component.saver) +

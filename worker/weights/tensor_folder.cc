@@ -116,8 +116,9 @@ const StoredTensor& TensorFolder::At(const std::string& name) const {
   }
   throw std::invalid_argument(where + ": tensor " + name + " is missing" +
                               (meant.empty() ? ""
-                                             : "; there is " + PrintableName(meant) +
-                                                   ", but not every tensor has that prefix"));
+                                             : ", there is " + PrintableName(meant) +
+                                                   ", but not every tensor has that prefix; take "
+                                                   "it off all names that have it"));
 }
 
 }  // namespace cogwheel

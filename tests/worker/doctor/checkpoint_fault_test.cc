@@ -4,6 +4,8 @@
 #include <fstream>
 #include <string>
 
+#include <sys/stat.h>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -70,6 +72,9 @@ TEST_F(CheckpointFaultTest, SaysWhatIsWrongWithTheFile) {
   Write(file, "version https://example.org");
   EXPECT_THAT(FaultOfFile(file).what, HasSubstr("is damaged"));
   fs::remove(file);
+  ASSERT_EQ(mkfifo(file.c_str(), 0600), 0);  // opening it would wait for a writer
+  EXPECT_THAT(FaultOfFile(file).what, HasSubstr("w.safetensors is no regular file"));
+  fs::remove(file);
   fs::create_symlink("../../blobs/beef", file);
   EXPECT_THAT(FaultOfFile(file).what,
               HasSubstr("is a link to ../../blobs/beef, which is not there"));
@@ -87,6 +92,14 @@ TEST_F(CheckpointFaultTest, FindsUnfinishedDownloads) {
   const fs::path blob = root_ / "models--org--the-name" / "blobs" / "beef.incomplete";
   Write(blob, "part");
   EXPECT_EQ(UnfinishedDownload(model_), blob);
+}
+
+TEST_F(CheckpointFaultTest, WhatMayNotBeOpenedIsNotFetchedAgain) {
+  for (const std::string inside : {"", "/vae", "/transformer/config.json"}) {
+    const std::string refusal = "status: Permission denied [" + model_.string() + inside + "]";
+    EXPECT_EQ(CheckpointFault(model_, refusal).way_out,
+              "chmod -R a+rX " + model_.string() + ", or run as its owner");
+  }
 }
 
 TEST_F(CheckpointFaultTest, ValuesAreNotFetchedAgain) {

@@ -190,9 +190,54 @@ TEST_F(Folder, WhatLiesThereIsNamedWithTheWayOut) {
   }
   std::filesystem::create_symlink("../../blobs/gone", dir_ / kFile);
   EXPECT_THAT(Refusal(), AllOf(HasSubstr("link to ../../blobs/gone"), HasSubstr("not complete")));
+  std::filesystem::remove(dir_ / kFile);
   Write("diffusion_pytorch_model.fp16.safetensors", "x");
   Write("diffusion_pytorch_model.bf16-00001-of-00002.safetensors", "x");
   EXPECT_THAT(Refusal(), HasSubstr("choose it with --variant bf16 or fp16"));
+}
+
+// What comes after it in the order may be another generation.
+TEST_F(Folder, ALinkToNowhereIsNotPassedOver) {
+  const std::string stem = "diffusion_pytorch_model";
+  WriteTensors(kFile, {"a"}, 1);
+  WriteTensors("model.safetensors", {"a"}, 1);
+  const auto expect_refused = [&](const std::string& name, Saver saver, const char* variant) {
+    std::filesystem::create_symlink("../../blobs/gone", dir_ / name);
+    EXPECT_THAT(Refusal(saver, variant), AllOf(HasSubstr(name), HasSubstr("blobs/gone"),
+                                               HasSubstr("not complete; bring that file")));
+    std::filesystem::remove(dir_ / name);
+  };
+  expect_refused(kIndex, Saver::kDiffusers, "");
+  expect_refused(stem + ".fp16.safetensors", Saver::kDiffusers, "fp16");
+  expect_refused(stem + ".safetensors.index.fp16.json", Saver::kDiffusers, "fp16");
+  expect_refused(stem + ".safetensors.fp16.index.json", Saver::kDiffusers, "fp16");
+  expect_refused("model.fp16.safetensors", Saver::kTransformers, "fp16");
+  // Behind what is read it does not matter, as for the reference.
+  std::filesystem::create_symlink("../../blobs/gone", dir_ / "model.safetensors.index.json");
+  EXPECT_EQ(Read(Saver::kTransformers), 1);
+}
+
+TEST_F(Folder, ShardsOfAVariantWithoutTheirIndexAreNotLeftForThePlainFile) {
+  WriteTensors(kFile, {"a"}, 1);
+  WriteTensors("model.safetensors", {"a"}, 1);
+  for (const char* name : {"diffusion_pytorch_model.fp16-00001-of-00002.safetensors",
+                           "diffusion_pytorch_model-00001-of-00002.fp16.safetensors"}) {
+    WriteTensors(name, {"a"}, 2);
+    EXPECT_THAT(Refusal(Saver::kDiffusers, "fp16"),
+                AllOf(HasSubstr(name), HasSubstr("; bring the index")));
+    EXPECT_EQ(Read(Saver::kDiffusers, "bf16"), 1);
+    std::filesystem::remove(dir_ / name);
+  }
+  WriteTensors("model.fp16-00002-of-00002.safetensors", {"a"}, 2);
+  EXPECT_THAT(Refusal(Saver::kTransformers, "fp16"), HasSubstr("; bring the index"));
+  EXPECT_EQ(Read(Saver::kTransformers), 1);
+}
+
+// Opening it would wait for a writer.
+TEST_F(Folder, APipeIsNoShard) {
+  ASSERT_EQ(mkfifo((dir_ / "one.safetensors").c_str(), 0600), 0);
+  Write(kIndex, R"({"weight_map": {"a": "one.safetensors"}})");
+  EXPECT_THAT(Refusal(), AllOf(HasSubstr("one.safetensors"), HasSubstr("1 of 1 shards")));
 }
 
 // The plain ones beside it may be another generation.
@@ -218,7 +263,8 @@ TEST_F(Folder, APrefixBeforeAllNamesIsOff) {
   EXPECT_THAT([&] { mixed.At("proj_out.weight"); },
               ThrowsMessage<std::invalid_argument>(
                   AllOf(HasSubstr("proj_out.weight is missing"),
-                        HasSubstr("there is module.proj_out.weight, but not every tensor"))));
+                        HasSubstr("there is module.proj_out.weight, but not every tensor"),
+                        HasSubstr("; take it off all names"))));
   // A name that has the known one inside is none of it.
   WriteTensors(kFile, {"x.proj_out.weight", "proj_out.weight"});
   EXPECT_NE(Open(Saver::kDiffusers, "", "proj_out.weight").Find("x.proj_out.weight"), nullptr);

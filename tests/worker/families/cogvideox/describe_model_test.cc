@@ -229,7 +229,7 @@ TEST_F(DescribeModelTest, AVariantIsChosenByItsNameOrByTheCheckpoint) {
   const fs::path transformer = fs::path(folder_.path()) / "transformer";
   fs::rename(transformer / "diffusion_pytorch_model.safetensors",
              transformer / "diffusion_pytorch_model.fp16.safetensors");
-  EXPECT_NE(ErrorOf().find("diffusion_pytorch_model.fp16.safetensors: choose it with --variant "
+  EXPECT_NE(ErrorOf().find("diffusion_pytorch_model.fp16.safetensors; choose it with --variant "
                            "fp16"),
             std::string::npos)
       << ErrorOf();
