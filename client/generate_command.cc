@@ -67,7 +67,8 @@ absl::StatusOr<std::filesystem::path> ModelFolder(const std::string& given) {
     return FindShippedModel(ProgramFolder(), models == nullptr ? "" : models);
   }
   const absl::StatusOr<std::string> folder = FindModel(given);
-  if (!folder.ok()) return folder.status();
+  // A local file's fault, of a disk that fails too: UNAVAILABLE is a server's.
+  if (!folder.ok()) return absl::FailedPreconditionError(folder.status().message());
   std::error_code error;
   return std::filesystem::absolute(*folder, error);
 }
@@ -164,8 +165,7 @@ CommandResult GenerateRun::Run() {
                                                  service_ended_ = service_->CheckAlive();
                                                return service_ended_.ok();
                                              }};
-  const bool interrupted = RunInterruptible(
-      signals_, [&] { worked = Work(); }, handlers);
+  const bool interrupted = RunInterruptible(signals_, [&] { worked = Work(); }, handlers);
   bar_.Clear();
   return Finish(interrupted, worked);
 }
