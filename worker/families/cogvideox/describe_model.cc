@@ -56,11 +56,11 @@ void CheckComponents(const ModelSource& source, const CheckpointConfigs& configs
 Dtype StoredDtype(const ModelSource& source) {
   const TensorFolder folder(ComponentOf(source.model_dir, "transformer", source.variant));
   switch (folder.At("patch_embed.proj.weight").entry->dtype) {
-    case TensorDtype::kBf16:
-    case TensorDtype::kF8E4m3:  // both hold all of the 8-bit ones; fp16 has not bf16's range
-    case TensorDtype::kF8E5m2:
+    case TensorDtype::kBf16:  // whose range fp16 has not
       return Dtype::kBf16;
     case TensorDtype::kF16:
+    case TensorDtype::kF8E4m3:  // fp16 and bf16 both hold all of the 8-bit ones
+    case TensorDtype::kF8E5m2:
       return Dtype::kFp16;
     default:
       return Dtype::kFp32;
