@@ -5,6 +5,7 @@ import os
 import shutil
 import struct
 import unittest
+import urllib.request
 
 from support import SHAPES, SMALL, ProcessTest
 
@@ -38,7 +39,10 @@ class NotFiniteTest(ProcessTest):
                 self.assertFalse(os.path.exists(self.path("x.mp4")))
 
     def test_the_group_serves_on_and_counts(self):
-        _, address = self.start_server()
+        server = self.start_child("cogwheel-server", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
+                                  "--data-dir", self.path("data"))
+        ready = server.ready_line()
+        address = ready["listen"]
         self.start_worker(address, 2, 2, 1, self.model(DIT, "proj_out.bias"))
         self.wait_healthy(address)
         for _ in range(2):
@@ -47,6 +51,8 @@ class NotFiniteTest(ProcessTest):
         self.assertEqual("1", group["epoch"])
         job = json.loads(self.succeeds("list", "--server", address, "--json").splitlines()[0])
         self.assertEqual((13, "NOT_FINITE", 1), (job["error"]["code"], job["error"]["reason"], job["attempt"]))
+        with urllib.request.urlopen(f"http://{ready['admin']}/metrics", timeout=10) as metrics:
+            self.assertIn('cogwheel_rank_not_finite_total{group="default"} 2\n', metrics.read().decode())
 
 
 if __name__ == "__main__":

@@ -80,12 +80,18 @@ class PicturesTest(unittest.TestCase):
         cls.folder = tempfile.TemporaryDirectory()
         cls.tool = subprocess.Popen([TOOL], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         cls.count = {"read": 0, "refused": 0}
+        cls.tests_run = 0
 
     @classmethod
     def tearDownClass(cls):
         cls.tool.communicate(timeout=60)
         cls.folder.cleanup()
         print("pictures:", cls.count, file=sys.stderr)
+        if cls.tests_run == len(unittest.defaultTestLoader.getTestCaseNames(cls)):
+            assert cls.count["read"] >= 200, cls.count
+
+    def setUp(self):
+        type(self).tests_run += 1
 
     def ask(self, *words):
         self.tool.stdin.write(" ".join(map(str, words)) + "\n")
