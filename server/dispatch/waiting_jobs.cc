@@ -26,12 +26,13 @@ std::optional<QueuedJob> WaitingJobs::Remove(const std::string& name) {
 }
 
 void WaitingJobs::Announce(Placement placement) {
-  std::map<std::string, int> positions;  // by model
+  std::map<std::string, int> positions;  // by model, of the jobs that a group can take
   std::vector<QueueEntry> entries;
   for (const QueuedJob* job : queue_.InOrder()) {
-    QueueEntry entry{job->name, job->attempt, ++positions[job->model], std::nullopt, ""};
+    QueueEntry entry{job->name, job->attempt, positions[job->model] + 1, std::nullopt, ""};
     const std::optional<Placement::Assignment> assigned = placement.Take(*job);
     if (!assigned.has_value()) entry.waiting_for = placement.Lacking(*job);
+    if (entry.waiting_for.empty()) positions[job->model] = entry.position;
     if (assigned.has_value() && job->seconds > 0) entry.start_in = assigned->start_in;
     entries.push_back(std::move(entry));
   }

@@ -66,6 +66,22 @@ TEST_F(JobCheckpointTest, RunsOnNoOtherCheckpointThanTheOneItWasCheckedAgainst) 
   EXPECT_EQ(kNew, Started(job).model_digest());
 }
 
+TEST_F(JobCheckpointTest, AJobWithoutItsCheckpointIsNoneThatIsAhead) {
+  Offer(kOld);
+  Accepted();  // runs
+  Offer(kNew);
+  Accepted();
+  Offer(kOld);
+  for (const int position : {1, 2}) {
+    v1::Queued told;
+    for (const v1::JobEvent& event : Events(Accepted())) {
+      if (event.has_queued()) told = event.queued();
+    }
+    EXPECT_EQ(position, told.position());
+    EXPECT_EQ("", told.waiting_for());
+  }
+}
+
 TEST_F(JobCheckpointTest, ALostAttemptWaitsForItsOwnCheckpoint) {
   Offer(kOld);
   const std::string job = Accepted();
