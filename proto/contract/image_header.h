@@ -29,7 +29,8 @@ struct ImageHeader {
 };
 
 // Refuses, besides what is larger than the limits above, every coding that the decoders do not take
-// and a file that ends early. A refusal's text continues "the image ...": "is a GIF file; ...".
+// and a file that ends within a part of it, before its pixels or, of a JPEG, without its end. A
+// refusal's text continues "the image ...": "is a GIF file; ...".
 absl::StatusOr<ImageHeader> ReadImageHeader(std::string_view bytes);
 
 // INVALID_ARGUMENT with such a text.

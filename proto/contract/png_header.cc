@@ -20,8 +20,8 @@ absl::Status Damaged(const std::string& why) {
   return ImageRefused(absl::StrCat("is a damaged PNG file: ", why));
 }
 
-// A zlib stream up to the limit that Pillow sets for texts; nullopt if it is longer, what could be
-// read if it is damaged.
+// A zlib stream up to the limit that Pillow sets for texts; nullopt if it is longer, what there is
+// if it is cut off, nothing if it is damaged.
 std::optional<std::string> Inflate(std::string_view deflated) {
   constexpr size_t kMostBytes = 1 << 20;
   std::string text(kMostBytes, '\0');

@@ -5,6 +5,8 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "proto/contract/byte_order.h"
+
 namespace cogwheel {
 namespace {
 
@@ -14,9 +16,7 @@ constexpr size_t kTimeScaleOffset = 12, kDurationOffset = 16;
 constexpr size_t kTrackDurationOffset = 20;  // of tkhd
 
 uint32_t Read32(std::string_view bytes, size_t at) {
-  uint32_t value = 0;
-  for (size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<uint8_t>(bytes[at + i]);
-  return value;
+  return static_cast<uint32_t>(ReadBigEndian(bytes, at, 4));
 }
 
 std::string Big32(uint32_t value) {
