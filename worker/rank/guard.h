@@ -1,26 +1,13 @@
 #pragma once
 
 #include <functional>
-#include <string>
 
 #include <absl/status/status.h>
 
-#include "worker/pipeline/failure.h"
+#include "worker/rank/failure_status.h"
 
 // The border between the tensor world, which throws, and the rest, which returns statuses.
 namespace cogwheel {
-
-// kInvalid → INVALID_ARGUMENT, kOutOfMemory → RESOURCE_EXHAUSTED, kIo, kComm and kOutOfStep →
-// UNAVAILABLE, kCancelled → CANCELLED (ABORTED when the group is stopping), kNotFinite and
-// kInternal → INTERNAL.
-absl::Status ToStatus(const Failure& failure);
-
-// JobDone's reason (proto/contract/protocol.h) for a status from here; "" for most.
-std::string ReasonOf(const absl::Status& status);
-
-// All ranks have left the job, at one point or each where it was: the group goes on.
-bool LeftTogether(const absl::Status& status);
-void MarkLeftTogether(absl::Status& status);
 
 // Runs `work` and turns whatever it throws into a status. No exception leaves.
 absl::Status Guard(const std::function<void()>& work);

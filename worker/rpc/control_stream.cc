@@ -4,7 +4,7 @@
 #include "proto/contract/status.h"
 #include "proto/contract/validate.h"
 #include "worker/media/image_decoder.h"
-#include "worker/rank/guard.h"
+#include "worker/rank/failure_status.h"
 #include "worker/rank/link_rules.h"
 #include "worker/rpc/result_stream.h"
 
