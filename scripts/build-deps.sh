@@ -65,9 +65,9 @@ ffmpeg() {
   cd ffmpeg
   ./configure --prefix="$prefix" --cc="ccache gcc" --disable-everything --disable-programs --disable-doc \
     --disable-network --disable-autodetect --disable-avdevice --disable-avfilter --disable-postproc \
-    --disable-swresample --disable-debug --enable-zlib --enable-libopenh264 --enable-libvpx \
-    --enable-encoder=libopenh264,libvpx_vp9,mjpeg,png --enable-decoder=h264,mjpeg,png \
-    --enable-muxer=mp4,webm --enable-demuxer=mov --enable-parser=h264,mjpeg,png \
+    --disable-swresample --disable-debug --enable-libopenh264 --enable-libvpx \
+    --enable-encoder=libopenh264,libvpx_vp9,mjpeg --enable-decoder=h264 \
+    --enable-muxer=mp4,webm --enable-demuxer=mov --enable-parser=h264 \
     --enable-bsf=h264_mp4toannexb,vp9_superframe,extract_extradata --enable-protocol=file,pipe \
     --enable-static --disable-shared --enable-pic --pkg-config-flags=--static
   make -j"$jobs" && make install
