@@ -15,7 +15,7 @@ CLEAR_ERROR_LIMIT_S = 20
 
 def rank_of(mark, local_rank):
     """The process of a rank."""
-    return next(pid for pid, command in processes_of(mark).items() if command.endswith(f"--local-rank {local_rank}"))
+    return next(pid for pid, command in processes_of(mark).items() if f"--local-rank {local_rank} " in f"{command} ")
 
 
 class SelfContainedTest(ProcessTest):

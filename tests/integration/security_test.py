@@ -224,7 +224,7 @@ class TokenTest(SecurityTest):
         running = lambda: calls["GetJob"][1](pb.GetJobRequest(name=job), token)[1].state == pb.RUNNING
         wait_until(running, 60, "the job runs")
         with open(os.path.join(ROOT, "base/admin_server.cc")) as f:  # whose routes these are: a new one is not forgotten
-            routes = re.findall(r'addHandler\("([^"]+)"', f.read())
+            routes = re.findall(r'\.Add\("([^"]+)"', f.read())
         self.assertLessEqual({"/metrics", "/livez", "/readyz", "/statusz"}, set(routes))
         for route in routes:
             with urllib.request.urlopen(f"http://{self.admin}{route}", timeout=10) as answer:

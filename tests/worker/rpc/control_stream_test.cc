@@ -6,6 +6,7 @@
 #include "base/sha256.h"
 #include "proto/contract/status.h"
 #include "tests/worker/rpc/fake_frontend.h"
+#include "worker/rank/failure_status.h"
 
 namespace cogwheel {
 namespace {
@@ -245,7 +246,7 @@ TEST_F(ControlStreamTest, AnswersAndReportsReachTheFrontend) {
   order.warnings = {"first", "zweite, größer"};
   link_->SendFormed(6, 0xE3069283);
   link_->SendAnswer(order, absl::InvalidArgumentError("no"), 0);
-  link_->SendAnswer(order, absl::ResourceExhaustedError("no room"), 0);
+  link_->SendAnswer(order, ToStatus({.kind = FailureKind::kOutOfMemory, .message = "no room"}), 0);
   link_->SendDone({.epoch = 6,
                    .job_sequence = 2,
                    .status = absl::CancelledError("c"),
