@@ -19,9 +19,4 @@ std::optional<int> CpuQuota(const std::string& root = "");
 // -1 for no quota, version 2 "max").
 std::optional<int> QuotaCpus(const std::string& quota_us, const std::string& period_us);
 
-// The process's group in version 1's hierarchy of the controller "cpu", or, with an empty
-// `controller`, in version 2's only one: "/a/b". `cgroups` is /proc/self/cgroup, lines of
-// ID:CONTROLLERS:PATH. Nothing: it is in none.
-std::optional<std::string> GroupPath(const std::string& cgroups, const std::string& controller);
-
 }  // namespace cogwheel

@@ -1,13 +1,11 @@
 #include "client/doctor/control_groups.h"
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 
 #include <absl/strings/ascii.h>
 #include <absl/strings/numbers.h>
 
-#include "base/usable_cpus.h"
+#include "base/control_groups.h"
 
 namespace cogwheel {
 namespace {
@@ -21,11 +19,6 @@ void TakeLeast(std::optional<int64_t>& least, std::optional<int64_t> value) {
 
 }  // namespace
 
-std::string FileText(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
 std::optional<int64_t> LimitIn(const std::string& file) {
   int64_t value = 0;
   const bool number = absl::SimpleAtoi(absl::StripAsciiWhitespace(FileText(file)), &value);
@@ -36,17 +29,9 @@ std::optional<int64_t> LimitIn(const std::string& file) {
 std::optional<int64_t> LeastOfGroups(
     const std::string& root, const std::string& controller,
     const std::function<std::optional<int64_t>(const std::string& folder)>& limit) {
-  const std::string groups = FileText(root + "/proc/self/cgroup");
   std::optional<int64_t> least;
-  for (const std::string& name : {std::string(), controller}) {
-    std::optional<std::string> path = GroupPath(groups, name);
-    if (!path.has_value()) continue;
-    const std::string top = root + "/sys/fs/cgroup" + (name.empty() ? "" : "/" + name);
-    while (!path->empty()) {
-      TakeLeast(least, limit(top + *path));
-      path->resize(std::min(path->rfind('/'), path->size() - 1));
-    }
-    TakeLeast(least, limit(top));
+  for (const std::string& folder : ControlGroupFolders(controller, root)) {
+    TakeLeast(least, limit(folder));
   }
   return least;
 }

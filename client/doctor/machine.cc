@@ -17,6 +17,7 @@
 #include <absl/strings/str_split.h>
 #include <absl/strings/string_view.h>
 
+#include "base/control_groups.h"
 #include "base/usable_cpus.h"
 #include "client/doctor/control_groups.h"
 

@@ -10,6 +10,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/control_groups.h"
+
 namespace cogwheel {
 namespace {
 

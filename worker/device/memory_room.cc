@@ -1,8 +1,6 @@
 #include "worker/device/memory_room.h"
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 #include <limits>
 #include <optional>
 #include <vector>
@@ -10,18 +8,12 @@
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_split.h>
 
-#include "base/usable_cpus.h"
+#include "base/control_groups.h"
 
 namespace cogwheel {
 namespace {
 
 constexpr int64_t kKilobyte = 1024;
-
-// Empty when it cannot be read.
-std::string Text(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
 
 // The first number behind a name at the start of a line: "MemAvailable:   52 kB", "anon 4096".
 // Nothing for "max" and "unlimited".
@@ -57,63 +49,47 @@ std::optional<int64_t> Minus(std::optional<int64_t> limit, std::optional<int64_t
 // What a group's files hold in memory and give back when somebody needs it: active once a file has
 // been read twice, as a checkpoint is that is checked first.
 int64_t FileCache(const std::string& folder, const std::string& prefix) {
-  const std::string stat = Text(folder + "/memory.stat");
+  const std::string stat = FileText(folder + "/memory.stat");
   return NumberAfter(stat, prefix + "inactive_file ").value_or(0) +
          NumberAfter(stat, prefix + "active_file ").value_or(0);
 }
 
 // One control group's limits; its usage holds that of the groups below it.
 void AddVersion2(const std::string& folder, Least& least) {
-  const std::optional<int64_t> current = NumberAfter(Text(folder + "/memory.current"), "");
+  const std::optional<int64_t> current = NumberAfter(FileText(folder + "/memory.current"), "");
   if (!current.has_value()) return;
   const int64_t cache = FileCache(folder, "");
   const auto left = [&](const char* file) {
-    return Minus(NumberAfter(Text(folder + "/" + file), ""), *current - cache);
+    return Minus(NumberAfter(FileText(folder + "/" + file), ""), *current - cache);
   };
   least.Add(left("memory.max"), "cgroup memory.max");
   least.Add(left("memory.high"), "cgroup memory.high");  // beyond it a process hardly runs
 }
 
 void AddVersion1(const std::string& folder, Least& least) {
-  const std::optional<int64_t> usage = NumberAfter(Text(folder + "/memory.usage_in_bytes"), "");
+  const std::optional<int64_t> usage = NumberAfter(FileText(folder + "/memory.usage_in_bytes"), "");
   if (!usage.has_value()) return;
   const int64_t cache = FileCache(folder, "total_");
-  least.Add(Minus(NumberAfter(Text(folder + "/memory.limit_in_bytes"), ""), *usage - cache),
+  least.Add(Minus(NumberAfter(FileText(folder + "/memory.limit_in_bytes"), ""), *usage - cache),
             "cgroup memory.limit_in_bytes");
 }
 
-// This group and all above it. In a container the path may be the host's, of which only the top is
-// mounted: the folders between that are not there have no limit.
-template <typename Add>
-void AddGroups(const std::string& mounted_at, std::string path, const Add& add, Least& least) {
-  while (true) {
-    add(mounted_at + path, least);
-    if (path.empty()) return;
-    path.resize(std::min(path.rfind('/'), path.size() - 1));
-  }
-}
-
 void AddControlGroups(const std::string& root, Least& least) {
-  const std::string cgroups = Text(root + "/proc/self/cgroup");
-  if (const auto path = GroupPath(cgroups, "")) {
-    for (const char* folder : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
-      AddGroups(root + folder, *path, AddVersion2, least);
-    }
-  }
-  if (const auto path = GroupPath(cgroups, "memory")) {
-    AddGroups(root + "/sys/fs/cgroup/memory", *path, AddVersion1, least);
+  for (const std::string& folder : ControlGroupFolders("memory", root)) {
+    AddVersion2(folder, least);
+    AddVersion1(folder, least);
   }
 }
 
 void AddMachine(const std::string& root, Least& least) {
-  const std::string memory = Text(root + "/proc/meminfo");
+  const std::string memory = FileText(root + "/proc/meminfo");
   const auto kilobytes = [&](const std::string& name) -> std::optional<int64_t> {
     const std::optional<int64_t> value = NumberAfter(memory, name);
     if (!value.has_value()) return std::nullopt;
     return *value * kKilobyte;
   };
   least.Add(kilobytes("MemAvailable:"), "free memory of the machine");
-  const bool strict = NumberAfter(Text(root + "/proc/sys/vm/overcommit_memory"), "") == 2;
+  const bool strict = NumberAfter(FileText(root + "/proc/sys/vm/overcommit_memory"), "") == 2;
   if (strict) {
     least.Add(Minus(kilobytes("CommitLimit:"), kilobytes("Committed_AS:")),
               "commit limit of the machine");
@@ -122,8 +98,8 @@ void AddMachine(const std::string& root, Least& least) {
 
 // The soft limits, of what the process itself has mapped.
 void AddUlimits(const std::string& root, Least& least) {
-  const std::string limits = Text(root + "/proc/self/limits");
-  const std::string status = Text(root + "/proc/self/status");
+  const std::string limits = FileText(root + "/proc/self/limits");
+  const std::string status = FileText(root + "/proc/self/status");
   const auto left = [&](const std::string& limit, const std::string& used) {
     return Minus(NumberAfter(limits, limit), NumberAfter(status, used).value_or(0) * kKilobyte);
   };

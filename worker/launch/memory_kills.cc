@@ -1,9 +1,8 @@
 #include "worker/launch/memory_kills.h"
 
 #include <fstream>
-#include <iterator>
 
-#include "base/usable_cpus.h"
+#include "base/control_groups.h"
 
 namespace cogwheel {
 namespace {
@@ -19,31 +18,13 @@ std::optional<int64_t> Find(const std::string& path, const std::string& name) {
   return std::nullopt;
 }
 
-std::string Text(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
 }  // namespace
 
 std::optional<int64_t> MemoryKills(const std::string& root) {
-  struct Source {
-    std::optional<std::string> group;
-    const char* folder;
-    const char* file;
-  };
-  const std::string cgroups = Text(root + "/proc/self/cgroup");
-  const Source sources[] = {
-      {GroupPath(cgroups, ""), "/sys/fs/cgroup", "/memory.events"},
-      {GroupPath(cgroups, "memory"), "/sys/fs/cgroup/memory", "/memory.oom_control"}};
-  for (const Source& source : sources) {
-    if (!source.group.has_value()) continue;
-    // A group counts for those below it. In a container the path may be the host's, of which only
-    // the top is mounted.
-    for (std::string group = *source.group;; group.resize(group.rfind('/'))) {
-      const auto kills = Find(root + source.folder + group + source.file, "oom_kill");
-      if (kills.has_value()) return kills;
-      if (group.rfind('/') == std::string::npos) break;
+  // A group counts for those below it, so its own file tells most.
+  for (const std::string& folder : ControlGroupFolders("memory", root)) {
+    for (const char* file : {"/memory.events", "/memory.oom_control"}) {
+      if (const auto kills = Find(folder + file, "oom_kill")) return kills;
     }
   }
   return Find(root + "/proc/vmstat", "oom_kill");
