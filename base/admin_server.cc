@@ -78,9 +78,8 @@ class CivetAdminServer final : public AdminServer {
         metrics_([this] { return Metrics(); }),
         live_(ProbePage(handlers_.live)),
         ready_(ProbePage(handlers_.ready)),
-        status_([this] {
-          return Page::Answer{200, "application/json", handlers_.status() + "\n"};
-        }),
+        status_(
+            [this] { return Page::Answer{200, "application/json", handlers_.status() + "\n"}; }),
         server_(options) {
     server_.Add("/metrics", metrics_);
     server_.Add("/livez", live_);

@@ -151,7 +151,7 @@ void Examination::LookAtWorker() {
   if (!model.has_value()) return;
   std::vector<std::string> argv =
       WorkerArguments(kUnusedFrontend, {.model_folder = *model, .ranks = arguments_.ranks});
-  argv.insert(argv.begin(), {folder_ / kWorker, "--doctor"});
+  argv.insert(argv.begin(), {folder_ / kWorker, "--doctor", "yes"});
   const ProgramRun run = Start(argv, /*plain=*/false);
   if (run.exit_code == 0) {
     TakeFindings(run);

@@ -251,8 +251,7 @@ CommandResult RunOnServer(const Arguments& arguments, ShutdownSignals& signals) 
       .stop = [&client] { client.Stop(); },
       .leave = [&command] { unlink(command.temporary().c_str()); },
       .check = [] { return true; }};
-  const bool interrupted = RunInterruptible(
-      signals, [&] { result = command.Run(); }, handlers);
+  const bool interrupted = RunInterruptible(signals, [&] { result = command.Run(); }, handlers);
   if (interrupted && result.exit_code == ExitCode::kCancelled) result.failure = "interrupted";
   return result;
 }

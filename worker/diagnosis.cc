@@ -20,6 +20,7 @@
 #include "worker/doctor/checkpoint_checks.h"
 #include "worker/doctor/gpu_checks.h"
 #include "worker/doctor/memory_checks.h"
+#include "worker/families/dtype_name.h"
 #include "worker/rank/guard.h"
 #include "worker/served_family.h"
 #include "worker/version.h"
@@ -51,7 +52,8 @@ absl::StatusOr<WorkerSettings> SettingsWithAnyDevice(config::v1::WorkerConfig& c
 void CheckDtype(const WorkerSettings& settings, const ModelDescription& model) {
   const Dtype dtype = settings.dtype.value_or(DefaultDtype(settings.device, model));
   const absl::Status fits = CheckDtypeFits(dtype, model);
-  Print(fits.ok() ? Finding{FindingLevel::kOk, "dtype", "computes in " + DtypeName(dtype), ""}
+  Print(fits.ok() ? Finding{FindingLevel::kOk, "dtype",
+                            absl::StrCat("computes in ", DtypeName(dtype)), ""}
                   : FaultOf("dtype", std::string(fits.message()), "leave --dtype out"));
 }
 

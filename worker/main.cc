@@ -5,12 +5,11 @@
 #include <string>
 #include <vector>
 
-#include <absl/strings/ascii.h>
-
 #include "base/config.h"
 #include "base/log.h"
 #include "base/model_path.h"
 #include "base/usable_cpus.h"
+#include "proto/contract/utf8.h"
 #include "worker/comm/nccl/nccl_communicator.h"
 #include "worker/described_model.h"
 #include "worker/device/gpu_count.h"
@@ -34,11 +33,8 @@ constexpr char kModel[] = "--described-model", kModelFolder[] = "--found-model";
 
 // One line for people, as every refusal of our programs.
 int Refuse(const absl::Status& status) {
-  std::string line(status.message());
-  for (char& c : line) {
-    if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) c = '?';  // of a path
-  }
-  std::fprintf(stderr, "cogwheel-worker: %s\n", line.c_str());
+  std::fprintf(stderr, "cogwheel-worker: %s\n",
+               WithoutControls(std::string(status.message())).c_str());
   const bool may_be_well_later = absl::IsUnavailable(status) || absl::IsResourceExhausted(status);
   return may_be_well_later ? kExitGroupLost : kExitRefused;
 }
@@ -52,12 +48,6 @@ std::optional<std::string> Take(const char* flag, std::vector<char*>& argv) {
     return value;
   }
   return std::nullopt;
-}
-
-// Takes --doctor, which no user types, out of the arguments.
-bool TakeDoctor(std::vector<char*>& argv) {
-  return std::erase_if(argv, [](const char* word) { return std::strcmp(word, "--doctor") == 0; }) >
-         0;
 }
 
 Dtype DtypeOf(const WorkerSettings& settings, const ModelDescription& model) {
@@ -138,7 +128,7 @@ int Main(int argc, char** argv) {
   const std::optional<std::string> local_rank = Take("--local-rank", arguments);
   const std::optional<std::string> described = Take(kModel, arguments);
   const std::optional<std::string> found = Take(kModelFolder, arguments);
-  const bool doctor = TakeDoctor(arguments);
+  const bool doctor = Take("--doctor", arguments).has_value();
   const bool killed = Take(kReplacesKilledForMemory, arguments).has_value();
   SetLogContext({{"program", "cogwheel-worker"}});
 

@@ -19,6 +19,7 @@
 #include "worker/comm/nccl/nccl_communicator.h"
 #include "worker/device/gpu_count.h"
 #include "worker/device/gpu_peak.h"
+#include "worker/families/dtype_name.h"
 #include "worker/journal/journaled_world.h"
 #include "worker/metrics/rank_admin.h"
 #include "worker/rank/exit_code.h"

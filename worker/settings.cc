@@ -218,16 +218,4 @@ absl::Status CheckDtypeFits(Dtype dtype, const ModelDescription& model) {
                                                  "bf16"));
 }
 
-std::string DtypeName(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::kBf16:
-      return "bf16";
-    case Dtype::kFp16:
-      return "fp16";
-    case Dtype::kFp32:
-      break;
-  }
-  return "fp32";
-}
-
 }  // namespace cogwheel

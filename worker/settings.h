@@ -56,6 +56,4 @@ Dtype DefaultDtype(DeviceKind device, const ModelDescription& model);
 // What the checkpoint refuses: fp16 for weights stored in bf16, whose range it does not have.
 absl::Status CheckDtypeFits(Dtype dtype, const ModelDescription& model);
 
-std::string DtypeName(Dtype dtype);
-
 }  // namespace cogwheel

@@ -25,14 +25,8 @@ class AdminServerTest : public testing::Test {
     auto server = AdminServer::Start(
         "127.0.0.1:0", {.registry = metrics_.registry,
                         .before_scrape = [this] { metrics_.queue_bytes.Set(++scrapes_); },
-                        .live =
-                            [] {
-                              return ProbeAnswer{true, "ok"};
-                            },
-                        .ready =
-                            [this] {
-                              return ProbeAnswer{ready_, ready_ ? "ok" : "draining"};
-                            },
+                        .live = [] { return ProbeAnswer{true, "ok"}; },
+                        .ready = [this] { return ProbeAnswer{ready_, ready_ ? "ok" : "draining"}; },
                         .status = [] { return std::string("{}"); }});
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
@@ -113,9 +107,8 @@ bool HasIpv6Loopback() {
 
 TEST_F(AdminServerTest, ListensOnIpv6) {
   if (!HasIpv6Loopback()) GTEST_SKIP() << "no IPv6 on this host";
-  const auto server = AdminServer::Start("[::1]:0", {.registry = metrics_.registry, .live = [] {
-                                                       return ProbeAnswer{true, "ok"};
-                                                     }});
+  const auto server = AdminServer::Start(
+      "[::1]:0", {.registry = metrics_.registry, .live = [] { return ProbeAnswer{true, "ok"}; }});
   ASSERT_TRUE(server.ok()) << server.status();
   EXPECT_THAT((*server)->address(), StartsWith("[::1]:"));
   EXPECT_THAT(HttpGet((*server)->address(), "/livez"), StartsWith("HTTP/1.1 200 OK"));

@@ -6,6 +6,7 @@
 #include <absl/strings/str_cat.h>
 
 #include "worker/doctor/file_trouble.h"
+#include "worker/families/dtype_name.h"
 #include "worker/rank/guard.h"
 
 namespace cogwheel {
@@ -20,18 +21,6 @@ constexpr char kNotPermitted[] = "Permission denied";  // the system's words
 
 std::string SizeText(const ModelDescription& model) {
   return absl::StrCat(model.default_frames, "x", model.default_height, "x", model.default_width);
-}
-
-const char* StoredText(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::kBf16:
-      return "bf16";
-    case Dtype::kFp16:
-      return "fp16";
-    case Dtype::kFp32:
-      break;
-  }
-  return "fp32";
 }
 
 // For a refusal that says no way out itself.
@@ -81,14 +70,13 @@ CheckpointView CheckCheckpoint(const Family& family, const ModelSource& source) 
   if (!described.ok()) {
     return {{CheckpointFault(source.model_dir, std::string(described.message()))}, std::nullopt};
   }
-  return {
-      {{FindingLevel::kOk, kCheck,
-        absl::StrCat(model.name,
-                     ": files, shapes, dtypes and tokenizer are as they should be; "
-                     "stored in ",
-                     StoredText(model.stored_dtype), ", makes ", SizeText(model), " by default"),
-        ""}},
-      model};
+  return {{{FindingLevel::kOk, kCheck,
+            absl::StrCat(model.name,
+                         ": files, shapes, dtypes and tokenizer are as they should be; "
+                         "stored in ",
+                         DtypeName(model.stored_dtype), ", makes ", SizeText(model), " by default"),
+            ""}},
+          model};
 }
 
 }  // namespace cogwheel

@@ -58,10 +58,7 @@ absl::Status RankAdmin::Listen(const std::string& address, int local_rank,
                                    {.registry = metrics_.registry,
                                     .before_scrape = [this, &recorder] { BeforeScrape(recorder); },
                                     // A rank that hangs is ended by its watchdog, not by a probe.
-                                    .live =
-                                        [] {
-                                          return ProbeAnswer{true, "ok"};
-                                        },
+                                    .live = [] { return ProbeAnswer{true, "ok"}; },
                                     .ready = [this] { return Ready(); },
                                     .status = [this, &recorder] { return Status(recorder); }});
   if (!server.ok()) return server.status();

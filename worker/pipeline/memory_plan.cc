@@ -29,7 +29,7 @@ constexpr int64_t JobFootprint::* kStages[] = {&JobFootprint::text, &JobFootprin
 
 // Of each stage the less; with the messages of `a`.
 JobFootprint Least(JobFootprint a, const JobFootprint& b) {
-  for (int64_t JobFootprint::*const stage : kStages) a.*stage = std::min(a.*stage, b.*stage);
+  for (int64_t JobFootprint::* const stage : kStages) a.*stage = std::min(a.*stage, b.*stage);
   return a;
 }
 
@@ -112,7 +112,7 @@ JobFootprint MemoryPlan::Expect(const JobShape& shape) const {
   JobFootprint bytes = footprints_.Bound(shape, place_);
   const auto found = measured_.find(shape);
   if (found == measured_.end()) return bytes;
-  for (int64_t JobFootprint::*const stage : kStages) {
+  for (int64_t JobFootprint::* const stage : kStages) {
     if (found->second.*stage > 0) bytes.*stage = WithMargin(found->second.*stage);
   }
   return bytes;
@@ -127,7 +127,7 @@ void MemoryPlan::CheckRoom(const JobShape& shape) {
   checked_room_ = room.bytes - needs.exchange;
 }
 
-void MemoryPlan::Keep(const JobShape& shape, int64_t JobFootprint::*stage, int64_t bytes) {
+void MemoryPlan::Keep(const JobShape& shape, int64_t JobFootprint::* stage, int64_t bytes) {
   if (measured_.size() >= kKeptShapes && !measured_.contains(shape)) measured_.clear();
   int64_t& kept = measured_[shape].*stage;
   kept = std::max(kept, bytes);
@@ -144,7 +144,7 @@ MemoryPlan::Run::Run(MemoryPlan& plan, const JobShape& shape)
   plan_.meter_.Restart();
 }
 
-void MemoryPlan::Run::EndStage(int64_t JobFootprint::*stage) {
+void MemoryPlan::Run::EndStage(int64_t JobFootprint::* stage) {
   plan_.Keep(shape_, stage, plan_.meter_.Peak() - before_);
   plan_.meter_.Restart();
 }

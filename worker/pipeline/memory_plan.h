@@ -36,7 +36,7 @@ class MemoryPlan {
   class Run {
    public:
     Run(MemoryPlan& plan, const JobShape& shape);
-    void EndStage(int64_t JobFootprint::*stage);
+    void EndStage(int64_t JobFootprint::* stage);
 
    private:
     MemoryPlan& plan_;
@@ -48,7 +48,7 @@ class MemoryPlan {
  private:
   // For tensors, now.
   MemoryRoom RoomFor(const JobShape& shape) const;
-  void Keep(const JobShape& shape, int64_t JobFootprint::*stage, int64_t bytes);
+  void Keep(const JobShape& shape, int64_t JobFootprint::* stage, int64_t bytes);
 
   const Footprints& footprints_;
   const RankPlace place_;

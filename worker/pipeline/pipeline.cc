@@ -51,9 +51,8 @@ class FamilyPipeline final : public Pipeline {
         stream_(stream),
         dtype_(ScalarTypeOf(options.dtype)),
         model_(std::move(model)),
-        memory_(*model_->footprints,
-                {options.mesh, options.world_rank, options.wavefront_on_gpus}, stream.device(),
-                options.host_ranks) {
+        memory_(*model_->footprints, {options.mesh, options.world_rank, options.wavefront_on_gpus},
+                stream.device(), options.host_ranks) {
     // A GPU's host runs ahead of the work: what it begins tells nothing, a block as a whole does.
     if (!device().is_cuda()) ListenToUnits();
   }
@@ -93,7 +92,7 @@ class FamilyPipeline final : public Pipeline {
   const at::ScalarType dtype_;
   const std::unique_ptr<Model> model_;
   MemoryPlan memory_;
-  std::unique_ptr<GroupLinks> links_;    // of the latest job's world
+  std::unique_ptr<GroupLinks> links_;  // of the latest job's world
   ProgramJournal* journal_ = nullptr;  // of the latest job
   std::string place_;                  // of the job that runs
   bool hosts_only_ = true;

@@ -242,11 +242,10 @@ absl::Status RankLoop::LeaveTogether(const absl::Status& ran) {
   if (LeftTogether(ran) || ReasonOf(ran) != kOutOfMemoryReason) return ran;
   Communicator& world = *place_->world.communicator;
   const JobPlace place = place_->pipeline->place();
-  absl::Status left =
-      ToStatus({.kind = FailureKind::kOutOfMemory,
-                .message = "out of memory: " + place.words + " on rank " +
-                           std::to_string(world.rank()) + ": " +
-                           std::string(absl::StripPrefix(ran.message(), "out of memory: "))});
+  absl::Status left = ToStatus(
+      {.kind = FailureKind::kOutOfMemory,
+       .message = "out of memory: " + place.words + " on rank " + std::to_string(world.rank()) +
+                  ": " + std::string(absl::StripPrefix(ran.message(), "out of memory: "))});
   if (!place.hosts_only) return left;
   // Without memory to tell the others the group ends.
   if (Guard([&] { world.Abandon(std::string(left.message())); }).ok()) MarkLeftTogether(left);

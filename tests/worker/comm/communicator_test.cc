@@ -1,4 +1,3 @@
-// Both CPU communicators by the same tests: ranks as threads, and ranks over loopback TCP.
 #include "worker/comm/communicator.h"
 
 #include <array>
@@ -19,7 +18,7 @@
 #include "tests/support/barrier.h"
 #include "tests/support/fault_communicator.h"
 #include "tests/support/spawn_ranks.h"
-#include "worker/comm/mailbox/local_communicator.h"
+#include "tests/worker/comm/both_worlds.h"
 
 namespace cogwheel {
 namespace {
@@ -29,31 +28,6 @@ using std::chrono::seconds;
 using testing::AllOf;
 using testing::HasSubstr;
 using Clock = std::chrono::steady_clock;
-using World = std::vector<std::unique_ptr<MailboxCommunicator>>;
-using Bytes = std::vector<std::byte>;
-
-Bytes Filled(size_t size, int seed) {
-  std::mt19937 numbers(seed);
-  Bytes bytes(size);
-  for (std::byte& b : bytes) b = static_cast<std::byte>(numbers());
-  return bytes;
-}
-
-Communicator::Ticket Send(Communicator& comm, int to, std::span<const std::byte> data) {
-  const std::array sends{SendPiece{.peer = to, .data = data}};
-  return comm.Start(sends, {}, nullptr);
-}
-
-Communicator::Ticket Receive(Communicator& comm, int from, std::span<std::byte> data) {
-  const std::array recvs{RecvPiece{.peer = from, .data = data}};
-  return comm.Start({}, recvs, nullptr);
-}
-
-Bytes Take(Communicator& comm, int from, size_t size) {
-  Bytes data(size);
-  comm.Finish(Receive(comm, from, data));
-  return data;
-}
 
 template <typename Action>
 std::string ErrorOf(Action action) {
@@ -65,18 +39,7 @@ std::string ErrorOf(Action action) {
   return "no CommError";
 }
 
-struct Kind {
-  const char* name;
-  World (*make)(int size, milliseconds time_limit, const LocalWorldOptions& options);
-};
-
-class CommunicatorTest : public testing::TestWithParam<Kind> {
- protected:
-  static World Make(int size, milliseconds time_limit = seconds(20),
-                    int64_t held_bytes_per_peer = int64_t{1} << 30) {
-    return GetParam().make(size, time_limit, {.held_bytes_per_peer = held_bytes_per_peer});
-  }
-};
+class CommunicatorTest : public BothWorlds {};
 
 // One thread plays both ranks: this ends only if no send waits for its receiver, as the last rank
 // of the wavefront decode needs. 64 MiB is far more than sockets hold.
@@ -255,91 +218,6 @@ TEST_P(CommunicatorTest, LeftoversAreFreed) {
   EXPECT_EQ(Take(*world[1], 0, 4000), Filled(4000, 20));
 }
 
-std::string AbandonedBecause(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const WorkAbandoned& abandoned) {
-    return abandoned.what();
-  }
-  return "not abandoned";
-}
-
-// One rank gives up amid exchanges of the world and of a split: the others leave it wherever they
-// are, and the next work finds nothing of it, however far each was.
-TEST_P(CommunicatorTest, AnAbandonedWorkEndsForAllAndTheNextIsWhole) {
-  World world = Make(3);
-  const std::array all{0, 1, 2};
-  std::vector<std::unique_ptr<Communicator>> splits;
-  for (auto& rank : world) splits.push_back(rank->Split(all, "ring"));
-  for (const int work : {1, 2}) {
-    SCOPED_TRACE(work);
-    for (auto& rank : world) rank->EnterWork(work);
-    Send(*world[0], 1, Filled(100, 1));  // never taken
-    Send(*splits[2], 1, Filled(7, 2));
-    EXPECT_EQ(Take(*splits[1], 2, 7), Filled(7, 2));
-    Send(*splits[2], 1, Filled(9, 3));  // never taken
-    Bytes place(100);
-    const Communicator::Ticket open = Receive(*splits[0], 2, place);
-    std::thread waiting(
-        [&] { EXPECT_EQ(AbandonedBecause([&] { Take(*world[1], 2, 5); }), "rank 2 is full"); });
-    world[2]->Abandon("rank 2 is full");
-    waiting.join();
-    EXPECT_EQ(AbandonedBecause([&] { Take(*world[0], 2, 5); }), "rank 2 is full");
-    EXPECT_EQ(AbandonedBecause([&] { splits[0]->Finish(open); }), "rank 2 is full");
-    EXPECT_EQ(AbandonedBecause([&] { Send(*splits[1], 0, Filled(1, 1)); }), "rank 2 is full");
-    EXPECT_EQ(AbandonedBecause([&] { Send(*world[2], 0, Filled(1, 1)); }), "rank 2 is full");
-  }
-  for (auto& rank : world) rank->EnterWork(3);
-  for (int sender = 0; sender < 3; ++sender) {
-    Send(*world[sender], (sender + 1) % 3, Filled(64, sender));
-    Send(*splits[sender], (sender + 1) % 3, Filled(32, 10 + sender));
-  }
-  for (int rank = 0; rank < 3; ++rank) {
-    const int sender = (rank + 2) % 3;
-    EXPECT_EQ(Take(*world[rank], sender, 64), Filled(64, sender));
-    EXPECT_EQ(Take(*splits[rank], sender, 32), Filled(32, 10 + sender));
-  }
-}
-
-// Ranks need not be at one place in time: one has ended the work, one has not begun it.
-TEST_P(CommunicatorTest, ARankHearsOnlyOfTheWorkItIsIn) {
-  World world = Make(2);
-  world[0]->EnterWork(7);
-  Send(*world[0], 1, Filled(8, 1));
-  world[0]->Abandon("early");
-  world[0]->EnterWork(8);
-  Send(*world[0], 1, Filled(8, 2));
-  Send(*world[0], 0, Filled(1, 3));
-  EXPECT_EQ(Take(*world[0], 0, 1), Filled(1, 3));
-  world[1]->EnterWork(7);  // begins when the other has long gone on
-  EXPECT_EQ(AbandonedBecause([&] {
-              Take(*world[1], 0, 8);  // it may be there before the word that ends the work
-              Take(*world[1], 0, 8);
-            }),
-            "early");
-  world[1]->EnterWork(8);
-  EXPECT_EQ(Take(*world[1], 0, 8), Filled(8, 2));
-  world[1]->EnterWork(8);  // no other: counts go on
-  Send(*world[0], 1, Filled(8, 4));
-  EXPECT_EQ(Take(*world[1], 0, 8), Filled(8, 4));
-}
-
-// What is abandoned does not count towards the bound.
-TEST_P(CommunicatorTest, AnAbandonedWorkIsFreed) {
-  World world = Make(2, seconds(20), /*held_bytes_per_peer=*/20'000);
-  const auto job0 = world[0]->Split(std::array{0, 1}, "job");
-  for (int work = 1; work < 20; ++work) {
-    for (auto& rank : world) rank->EnterWork(work);
-    Send(*job0, 1, Filled(9000, work));  // never taken
-    Send(*world[0], 1, Filled(1, work));
-    Take(*world[1], 0, 1);
-    world[work % 2]->Abandon("full");
-  }
-  for (auto& rank : world) rank->EnterWork(20);
-  Send(*world[0], 1, Filled(9000, 20));
-  EXPECT_EQ(Take(*world[1], 0, 9000), Filled(9000, 20));
-}
-
 TEST_P(CommunicatorTest, ARankTooFarAheadFailsTheWorld) {
   World world = Make(2, seconds(20), /*held_bytes_per_peer=*/1 << 20);
   const std::string sender = ErrorOf([&] {
@@ -495,10 +373,7 @@ TEST_P(CommunicatorTest, SizeOneTalksToItself) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, CommunicatorTest,
-                         testing::Values(Kind{"Local", MakeLocalWorld},
-                                         Kind{"Socket", MakeSocketWorld}),
-                         [](const testing::TestParamInfo<Kind>& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Kinds, CommunicatorTest, AllWorldKinds(), NameOfWorldKind);
 
 TEST(SpawnRanksTest, ThrowsTheFirstErrorAndWakesTheOthers) {
   const auto start = Clock::now();

@@ -73,7 +73,9 @@ class RankProcess {
       link_ = std::move(of_test);
       return;
     }
-    { const Socket closed = std::move(of_test); }
+    {
+      const Socket closed = std::move(of_test);
+    }
     Live(of_rank, rank, listeners, time_limit, work);
     _exit(0);
   }
@@ -237,7 +239,9 @@ TEST(SocketWorldTest, StrangersHoldUpNobody) {
     strangers.push_back(ConnectTo(listeners.addresses[0], In(seconds(5))));
     EXPECT_TRUE(SendAll(strangers.back(), std::as_bytes(std::span(words)), In(seconds(5))));
   }
-  { const Socket gone = ConnectTo(listeners.addresses[0], In(seconds(5))); }
+  {
+    const Socket gone = ConnectTo(listeners.addresses[0], In(seconds(5)));
+  }
   const auto start = Clock::now();
   std::unique_ptr<Communicator> first;
   std::thread rank0(
@@ -317,9 +321,8 @@ PuppetWorld MeetPuppet(milliseconds time_limit = seconds(20)) {
   SocketWorldOptions options = Options(listeners, 0);
   options.time_limit = time_limit;
   PuppetWorld world;
-  std::thread rank0([&] {
-    world.rank0 = ConnectSocketWorld(std::move(listeners.of_rank[0]), options);
-  });
+  std::thread rank0(
+      [&] { world.rank0 = ConnectSocketWorld(std::move(listeners.of_rank[0]), options); });
   world.rank1.emplace(listeners.addresses[0]);
   rank0.join();
   return world;

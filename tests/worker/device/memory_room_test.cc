@@ -41,9 +41,9 @@ class MemoryRoomTest : public testing::Test {
                   int64_t inactive = 0, int64_t active = 0) const {
     Write(folder + "/memory.max", max + "\n");
     Write(folder + "/memory.current", std::to_string(current) + "\n");
-    Write(folder + "/memory.stat",
-          "anon 5\nfile 999999999\ninactive_file " + std::to_string(inactive) + "\nactive_file " +
-              std::to_string(active) + "\n");
+    Write(folder + "/memory.stat", "anon 5\nfile 999999999\ninactive_file " +
+                                       std::to_string(inactive) + "\nactive_file " +
+                                       std::to_string(active) + "\n");
   }
   // soft limits in bytes, used in kB
   void WriteUlimits(const std::string& size, const std::string& data, int64_t used_kb) const {
@@ -117,9 +117,9 @@ TEST_F(MemoryRoomTest, AControlGroupOfVersion1) {
   const std::string folder = "sys/fs/cgroup/memory/docker/a/";
   Write(folder + "memory.limit_in_bytes", std::to_string(500 * kMega) + "\n");
   Write(folder + "memory.usage_in_bytes", std::to_string(450 * kMega) + "\n");
-  Write(folder + "memory.stat",
-        "inactive_file 1\nactive_file 1\ntotal_inactive_file " + std::to_string(20 * kMega) +
-            "\ntotal_active_file " + std::to_string(30 * kMega) + "\n");
+  Write(folder + "memory.stat", "inactive_file 1\nactive_file 1\ntotal_inactive_file " +
+                                    std::to_string(20 * kMega) + "\ntotal_active_file " +
+                                    std::to_string(30 * kMega) + "\n");
   // The top has no limit, as version 1 writes it.
   Write("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
   Write("sys/fs/cgroup/memory/memory.usage_in_bytes", std::to_string(600 * kMega) + "\n");

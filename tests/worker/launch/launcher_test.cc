@@ -246,7 +246,7 @@ TEST_F(KilledForMemoryTest, OnlyARiseOfTheLastSecondsCounts) {
   MemoryKillWatch watch(root_);
   watch.Poll(start);
   EXPECT_FALSE(watch.RoseSince(start));  // what was counted before
-  Write(kEvents, "oom_kill 3\n");         // another process of the pod
+  Write(kEvents, "oom_kill 3\n");        // another process of the pod
   watch.Poll(start + seconds(100));
   watch.Poll(start + seconds(7000));
   EXPECT_TRUE(watch.RoseSince(start + seconds(99)));

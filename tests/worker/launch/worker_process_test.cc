@@ -150,8 +150,7 @@ TEST_F(WorkerProcessTest, RefusesWhatItCannotRun) {
   drop.mutable_drop_job()->set_epoch(3);
   drop.mutable_drop_job()->set_job_sequence(1);
   for (int rank = 0; rank < kRanks; ++rank) frontend_.Send(rank, drop);
-  frontend_.Wait(
-      1, [](const RankMessage& m) { return m.has_job_answer(); }, seconds(10));
+  frontend_.Wait(1, [](const RankMessage& m) { return m.has_job_answer(); }, seconds(10));
   ASSERT_TRUE(frontend_.StartJob(3, 2, ShortPlan(internal::v1::OUTPUT_TYPE_LATENT)));
   const auto done = frontend_.Wait(0, IsDone, seconds(60));
   ASSERT_NE(done, nullptr);
@@ -175,8 +174,8 @@ TEST_F(WorkerProcessTest, RefusesWhatItDoesNotKnowAndRunsTheNextJob) {
   run.mutable_plan()->set_scheduler(static_cast<internal::v1::Scheduler>(99));
   for (int rank = 0; rank < kRanks; ++rank) frontend_.Send(rank, offer);
   for (int rank = 0; rank < kRanks; ++rank) {
-    const auto answer = frontend_.Wait(
-        rank, [](const RankMessage& m) { return m.has_job_answer(); }, seconds(10));
+    const auto answer =
+        frontend_.Wait(rank, [](const RankMessage& m) { return m.has_job_answer(); }, seconds(10));
     ASSERT_NE(answer, nullptr);
     EXPECT_EQ(answer->job_answer().reason(), "NOT_UNDERSTOOD");
   }

@@ -155,8 +155,8 @@ TEST_F(ControlStreamTest, AMessageOfUnknownKindIsAnsweredAtOnce) {
   later.GetReflection()->MutableUnknownFields(&later)->AddLengthDelimited(31,
                                                                           body.SerializeAsString());
   frontend_.Send(0, later);
-  const auto answer = frontend_.Wait(
-      0, [](const RankMessage& m) { return m.has_not_understood(); }, seconds(5));
+  const auto answer =
+      frontend_.Wait(0, [](const RankMessage& m) { return m.has_not_understood(); }, seconds(5));
   ASSERT_NE(answer, nullptr);
   EXPECT_EQ(answer->not_understood().field(), 31);
   EXPECT_EQ(answer->not_understood().epoch(), 6);
@@ -174,8 +174,8 @@ TEST_F(ControlStreamTest, TellsWhenItLeavesOrHangs) {
   link_->SendLeaving(/*now=*/false);
   link_->SendLeaving(/*now=*/true);
   link_->SendFault("step 3 took 10 s");
-  const auto fault = frontend_.Wait(
-      0, [](const RankMessage& m) { return m.has_rank_fault(); }, seconds(5));
+  const auto fault =
+      frontend_.Wait(0, [](const RankMessage& m) { return m.has_rank_fault(); }, seconds(5));
   ASSERT_NE(fault, nullptr);
   EXPECT_EQ(fault->rank_fault().epoch(), 6);
   EXPECT_EQ(fault->rank_fault().message(), "step 3 took 10 s");
@@ -252,8 +252,8 @@ TEST_F(ControlStreamTest, AnswersAndReportsReachTheFrontend) {
                    .status = absl::CancelledError("c"),
                    .seconds = {.denoise = 1.5}});
   link_->Flush();
-  const auto done = frontend_.Wait(
-      0, [](const RankMessage& m) { return m.has_job_done(); }, seconds(5));
+  const auto done =
+      frontend_.Wait(0, [](const RankMessage& m) { return m.has_job_done(); }, seconds(5));
   ASSERT_NE(done, nullptr);
   EXPECT_EQ(done->job_done().code(), 1);
   EXPECT_EQ(done->job_done().denoise_seconds(), 1.5);

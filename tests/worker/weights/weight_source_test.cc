@@ -116,13 +116,10 @@ TEST_F(WeightsFile, DtypesThatHoldNoWeightsAreRefusedByNameWhereTheyAreNeeded) {
 
 TEST_F(WeightsFile, ErrorsNameFileTensorAndShapes) {
   const WeightFiles weights({folder_.path()});
-  EXPECT_THAT(
-      [&] {
-        weights.Load("f32", {3, 2}, at::kCPU, at::kFloat);
-      },
-      ThrowsMessage<std::invalid_argument>(AllOf(HasSubstr("diffusion_pytorch_model.safetensors"),
-                                                 HasSubstr("f32"), HasSubstr("[2, 3]"),
-                                                 HasSubstr("[3, 2]"))));
+  EXPECT_THAT([&] { weights.Load("f32", {3, 2}, at::kCPU, at::kFloat); },
+              ThrowsMessage<std::invalid_argument>(
+                  AllOf(HasSubstr("diffusion_pytorch_model.safetensors"), HasSubstr("f32"),
+                        HasSubstr("[2, 3]"), HasSubstr("[3, 2]"))));
   EXPECT_THAT([&] { weights.Load("gone", {1}, at::kCPU, at::kFloat); },
               ThrowsMessage<std::invalid_argument>(
                   AllOf(HasSubstr(folder_.path()), HasSubstr("gone"), HasSubstr("missing"))));
@@ -177,12 +174,9 @@ TEST_F(WeightsFile, AFileCutOffWhileItLoadsIsAnErrorThatNamesIt) {
   const std::string path = folder_.path() + "/diffusion_pytorch_model.safetensors";
   std::filesystem::resize_file(path, std::filesystem::file_size(path) - 1);
   EXPECT_TRUE(at::equal(weights.Load("f32", {2, 3}, at::kCPU, at::kFloat), values_));
-  EXPECT_THAT(
-      [&] {
-        weights.Load("bf16", {2, 3}, at::kCPU, at::kFloat);
-      },
-      ThrowsMessage<ReadError>(
-          AllOf(HasSubstr("diffusion_pytorch_model.safetensors"), HasSubstr("ends at"))));
+  EXPECT_THAT([&] { weights.Load("bf16", {2, 3}, at::kCPU, at::kFloat); },
+              ThrowsMessage<ReadError>(
+                  AllOf(HasSubstr("diffusion_pytorch_model.safetensors"), HasSubstr("ends at"))));
 }
 
 }  // namespace

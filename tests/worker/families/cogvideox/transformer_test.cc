@@ -159,27 +159,15 @@ TEST(Transformer, RefusesSizesThatTheModelCannotTake) {
   const auto check = [](const Model& model, int64_t text_count, const PatchGrid& grid) {
     CheckFits(model.config, {{}, 0, {.text_count = text_count, .video = grid}});
   };
-  EXPECT_THAT(
-      [&] {
-        check(learned, 17, {3, 4, 5});
-      },
-      testing::ThrowsMessage<std::invalid_argument>(testing::HasSubstr("6 x 10 only")));
-  EXPECT_THAT(
-      [&] {
-        check(learned, 16, {3, 3, 5});
-      },
-      testing::ThrowsMessage<std::invalid_argument>(testing::HasSubstr("17 text tokens")));
+  EXPECT_THAT([&] { check(learned, 17, {3, 4, 5}); },
+              testing::ThrowsMessage<std::invalid_argument>(testing::HasSubstr("6 x 10 only")));
+  EXPECT_THAT([&] { check(learned, 16, {3, 3, 5}); },
+              testing::ThrowsMessage<std::invalid_argument>(testing::HasSubstr("17 text tokens")));
   const int64_t rows = ruler.config.sample_height / 2 + 1;
-  EXPECT_THAT(
-      [&] {
-        check(ruler, 5, {1, rows, 1});
-      },
-      testing::ThrowsMessage<std::invalid_argument>(testing::HasSubstr("rotary range")));
-  EXPECT_THAT(
-      [&] {
-        check(ruler, 1000, {1, 2, 2});
-      },
-      testing::ThrowsMessage<std::invalid_argument>(testing::HasSubstr("1000 text tokens")));
+  EXPECT_THAT([&] { check(ruler, 5, {1, rows, 1}); },
+              testing::ThrowsMessage<std::invalid_argument>(testing::HasSubstr("rotary range")));
+  EXPECT_THAT([&] { check(ruler, 1000, {1, 2, 2}); }, testing::ThrowsMessage<std::invalid_argument>(
+                                                          testing::HasSubstr("1000 text tokens")));
 }
 
 TEST(Transformer, LaysOutWholePatches) {
@@ -192,9 +180,7 @@ TEST(Transformer, LaysOutWholePatches) {
   EXPECT_EQ(model.transformer->LayOut({17, 64, 96}).leading_padding, 0);
   EXPECT_EQ(model.transformer->LayOut({17, 64, 96}).grid(), (PatchGrid{5, 4, 6}));
   EXPECT_THAT(
-      [&] {
-        model.transformer->LayOut({17, 72, 64});
-      },
+      [&] { model.transformer->LayOut({17, 72, 64}); },
       testing::ThrowsMessage<std::invalid_argument>(testing::HasSubstr("9 x 8 has no whole")));
 }
 
