@@ -51,7 +51,9 @@ def opened(stream=1, method=b"GetJob", *more):
     return PREFACE + frame(SETTINGS) + frame(HEADERS, END_HEADERS, stream, call_headers(method, *more))
 
 
-# What is written to a fresh connection, which is then read for a moment and closed.
+# What is written to a fresh connection, which is then read for a moment and closed. WAIT stands where the server's
+# settings must have come: they bind from their acknowledgement on, and one that comes before them acknowledges nothing.
+WAIT = b"\0wait for the settings\0"
 RAW = {
     "random bytes": os.urandom(65536),
     "a request of HTTP/1.1": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -89,7 +91,7 @@ RAW = {
         for s in range(1, 2001, 2)),
     "a flood of pings": PREFACE + frame(SETTINGS) + frame(PING, 0, 0, bytes(8)) * 5000,
     "a flood of settings": PREFACE + frame(SETTINGS) * 5000,
-    "streams beyond the limit": PREFACE + frame(SETTINGS) + frame(SETTINGS, ACK) + b"".join(
+    "streams beyond the limit": PREFACE + frame(SETTINGS) + WAIT + frame(SETTINGS, ACK) + b"".join(
         frame(HEADERS, END_HEADERS, s, call_headers(b"Generate")) for s in range(1, 1201, 2)),
     "a goodbye first": PREFACE + frame(SETTINGS) + frame(GOAWAY, 0, 0, bytes(8)),
 }
@@ -146,9 +148,13 @@ class HostileTest(ProcessTest):
     def write_raw(self, payload, expected=None):
         """True when the expected answer came; without one it listens for a moment."""
         data, quiet_s = b"", 0.2 if expected is None else ANSWER_LIMIT_S
+        before, _, after = payload.rpartition(WAIT)
         with self.connect() as peer:
             try:
-                peer.sendall(payload)
+                peer.sendall(before)
+                while before and SETTINGS not in answers(data):
+                    data += peer.recv(65536)
+                peer.sendall(after)
                 peer.settimeout(quiet_s)
                 while piece := peer.recv(65536):
                     data += piece
