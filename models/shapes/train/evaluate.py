@@ -2,10 +2,13 @@
 
     python evaluate.py MODEL_FOLDER --captions ../../../tests/integration/shapes_captions.json
     python evaluate.py MODEL_FOLDER --set trained --count 256
+    python evaluate.py MODEL_FOLDER --set circles --count 100
 """
 import argparse
 import json
+import multiprocessing
 import pathlib
+import random
 import time
 
 import numpy as np
@@ -17,6 +20,7 @@ import meter
 import render
 
 ATTRIBUTES = ("colour", "shape", "motion", "background")
+_ROUND = 0.05  # a clip is round when its frames are nearer to a circle on average
 _BATCH = 32 if torch.cuda.is_available() else 4
 
 
@@ -25,7 +29,7 @@ def arguments():
     parser.add_argument("folder")
     parser.add_argument("--captions", help="a file of captions with what they promise")
     parser.add_argument("--set", default="held-out", choices=[
-        "held-out", "held-out-plain", "held-out-combinations", "trained", "vae"])
+        "held-out", "held-out-plain", "held-out-combinations", "trained", "circles", "vae"])
     parser.add_argument("--count", type=int, default=64)
     parser.add_argument("--first-seed", type=int, help="instead of the captions' own seeds")
     parser.add_argument("--steps", type=int, default=10)
@@ -48,6 +52,11 @@ def captions(options):
         moving = [x for x in grammar.HELD_OUT if x.motion < 4 and x.background == 0]
         chosen = [{"prompt": grammar.plain_caption(x), **x.names(), "seed": 5000 + i}
                   for i, x in zip(range(options.count), moving * options.count)]
+    elif options.set == "circles":  # plain captions of trained combinations, a seed each
+        circles = [x for x in grammar.TRAINED if grammar.SHAPE_NAMES[x.shape] == "circle"]
+        random.Random(5).shuffle(circles)
+        chosen = [{"prompt": grammar.plain_caption(x), **x.names(), "seed": i}
+                  for i, x in zip(range(options.count), circles * options.count)]
     else:
         chosen = grammar.test_captions(options.count, grammar.HELD_OUT,
                                        grammar.HELD_OUT_PHRASINGS, 13)
@@ -107,7 +116,20 @@ def score(clips, chosen, name):
                           f"{seen['growth']:.2f} overlap {seen['overlap']:.2f})")
     parts = "  ".join(f"{a} {100 * n / len(chosen):.1f} %" for a, n in right.items())
     print(f"{name}: n {len(chosen)}  {parts}  overlap {np.mean(overlaps):.3f}")
+    print_roundness([clip for clip, c in zip(clips, chosen) if c["shape"] == "circle"])
     print("\n".join(misses[:12]), flush=True)
+
+
+def print_roundness(circles):
+    if not circles:
+        return
+    with multiprocessing.get_context("spawn").Pool() as pool:
+        outlines = pool.map(meter.roundness, circles)
+    of_clips = np.array([seen.mean() if len(seen) else 1 for seen in outlines])
+    of_frames = np.concatenate(outlines)
+    print(f"  {len(circles)} circles: {100 * np.mean(of_clips <= _ROUND):.0f} % of clips and "
+          f"{100 * np.mean(of_frames <= _ROUND):.0f} % of frames within {_ROUND:.0%} of round, "
+          f"median {np.median(of_clips):.3f}, worst {of_clips.max():.3f}")
 
 
 def main():

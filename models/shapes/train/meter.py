@@ -9,6 +9,8 @@ _LEAST_AREA = 40      # pixels; a frame with less shows nothing
 _LEAST_CONTRAST = 20  # of 255
 _LEAST_SHIFT = 0.12   # of the frame's shorter side: less is no movement
 _LEAST_GROWTH = 1.5   # of the area
+_DIRECTIONS = 64      # in which a circle's radius is measured
+_RADIUS_STEP = 0.05   # pixels
 
 
 def measure(frames):
@@ -32,6 +34,48 @@ def measure(frames):
         result.update(tracks)
         result["motion"] = _motion(result, min(clip.shape[1:3]))
     return result
+
+
+def roundness(frames):
+    """frames [F, H, W, 3] uint8 of one circle -> how far each frame's outline is from round.
+
+    That is the largest |r / mean r - 1| over 64 directions from the centre of mass, where r is the
+    distance at which the shape's colour has faded to half, between pixels by interpolation. A drawn
+    circle has 0.005 to 0.01 at the model's size. Frames that show nothing are left out.
+    """
+    clip = np.asarray(frames, np.float32)
+    distance = np.sqrt(((clip - _ground(clip)) ** 2).sum(-1))
+    strong = float(np.quantile(distance, 0.99))
+    if not strong >= _LEAST_CONTRAST:
+        return np.empty(0)
+    covers = distance / np.median(distance[distance > 0.5 * strong])
+    masks = _without_specks(covers > 0.5)
+    radii = [_radii(cover, mask) for cover, mask in zip(covers, masks) if mask.sum() >= _LEAST_AREA]
+    return np.array([np.abs(r / r.mean() - 1).max() for r in radii])
+
+
+def _radii(cover, mask):
+    """From the centre of one frame's shape to its edge, in every direction, in pixels."""
+    ys, xs = np.nonzero(mask)
+    box = np.zeros_like(mask)
+    box[max(ys.min() - 2, 0):ys.max() + 3, max(xs.min() - 2, 0):xs.max() + 3] = True
+    weight = np.where(box & (cover > 0.1), cover.clip(0, 1), 0)
+    rows, columns = np.indices(mask.shape)
+    y, x = (weight * rows).sum() / weight.sum(), (weight * columns).sum() / weight.sum()
+    typical = np.sqrt(mask.sum() / np.pi)
+    radii = np.arange(0.5 * typical, 1.7 * typical, _RADIUS_STEP)
+    angles = np.arange(_DIRECTIONS)[:, None] * (2 * np.pi / _DIRECTIONS)
+    outside = _between_pixels(cover, y + radii * np.sin(angles), x + radii * np.cos(angles)) < 0.5
+    return radii[np.where(outside.any(1), outside.argmax(1), len(radii) - 1)]
+
+
+def _between_pixels(image, y, x):
+    y, x = y.clip(0, image.shape[0] - 1.001), x.clip(0, image.shape[1] - 1.001)
+    top, left = y.astype(int), x.astype(int)
+    down, right = y - top, x - left
+    above = image[top, left] * (1 - right) + image[top, left + 1] * right
+    below = image[top + 1, left] * (1 - right) + image[top + 1, left + 1] * right
+    return above * (1 - down) + below * down
 
 
 def _ground(clip):
