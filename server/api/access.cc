@@ -114,6 +114,13 @@ absl::Status Unauthenticated(std::string_view reason, std::string_view message) 
   return MakeError(absl::StatusCode::kUnauthenticated, reason, message);
 }
 
+// A method without a role is closed to every token.
+absl::Status Denied(std::string_view method, std::string_view role) {
+  std::string message = absl::StrCat("the token may not call ", std::string(method));
+  if (!role.empty()) absl::StrAppend(&message, ", which needs role ", std::string(role));
+  return MakeError(absl::StatusCode::kPermissionDenied, "METHOD_DENIED", message);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<AccessControl>> AccessControl::Load(const std::string& file,
@@ -179,11 +186,11 @@ absl::StatusOr<std::string> AccessControl::CheckHeader(const std::optional<std::
   }
   const auto rule = std::find_if(kRules.begin(), kRules.end(),
                                  [method](const Rule& each) { return each.method == method; });
-  const bool allowed = rule != kRules.end() && std::find(found.roles().begin(), found.roles().end(),
-                                                         rule->role) != found.roles().end();
-  if (allowed) return found.tenant();
-  return MakeError(absl::StatusCode::kPermissionDenied, "METHOD_DENIED",
-                   absl::StrCat("the token may not call ", std::string(method)));
+  if (rule == kRules.end()) return Denied(method, /*role=*/"");
+  if (std::find(found.roles().begin(), found.roles().end(), rule->role) != found.roles().end()) {
+    return found.tenant();
+  }
+  return Denied(method, rule->role);
 }
 
 }  // namespace cogwheel

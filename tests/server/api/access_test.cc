@@ -77,7 +77,12 @@ TEST_F(AccessControlTest, TokensHaveTenantsAndRoles) {
   const absl::Status denied = access->CheckHeader("bearer reader-b", "CreateJob").status();
   EXPECT_EQ(absl::StatusCode::kPermissionDenied, denied.code());
   EXPECT_EQ("METHOD_DENIED", ErrorReason(denied));
-  EXPECT_EQ("METHOD_DENIED", ErrorReason(access->CheckHeader("bearer secret-a", "New").status()));
+  EXPECT_EQ("the token may not call CreateJob, which needs role submit", denied.message());
+  EXPECT_EQ("the token may not call ListGroups, which needs role operate",
+            access->CheckHeader("bearer reader-b", "ListGroups").status().message());
+  const absl::Status unknown = access->CheckHeader("bearer secret-a", "New").status();
+  EXPECT_EQ("METHOD_DENIED", ErrorReason(unknown));
+  EXPECT_EQ("the token may not call New", unknown.message());
   for (const char* header : {"bearer secret-c", "bearer ", "bearer secret-a "}) {
     const absl::Status status = access->CheckHeader(header, "GetJob").status();
     EXPECT_EQ(absl::StatusCode::kUnauthenticated, status.code()) << header;

@@ -1,0 +1,141 @@
+"""Holds the tables of docs/api.md to the sources: every reason of an error with its codes and retry hint, the role of every RPC."""
+
+import os
+import re
+import unittest
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+GUIDE = "docs/api.md"
+# Where a reason can be written: those who see what makes a status, or what both ends of the protocol share.
+ROOMS = ("server", "proto/contract", "worker/rpc", "worker/rank")
+# Words in capitals that are no reasons.
+NO_REASONS = {
+    "ALPH", "ANMF", "BM", "EXIF", "GIF8", "IDAT", "IEND", "IHDR", "JFIF", "MM", "RIFF", "VP8L", "VP8X", "WEBP",  # of pictures
+    "QUEUED", "RUNNING", "SUCCEEDED", "FAILED", "EXPIRED",  # states of jobs
+    "COMMIT", "ROLLBACK",  # SQL
+    "BUSY", "OTHER",  # labels of metrics
+}
+# Of a status that came from elsewhere, of whatever code a rank reports, or chosen by a condition.
+CODE_FROM_ELSEWHERE = {"INTERNAL", "JOB_FAILED", "NOT_FINITE", "OUT_OF_STEP", "BAD_REPORT", "STORE_FULL"}
+WORD = r'"([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)*)"'
+
+
+def read(path):
+    with open(os.path.join(ROOT, path), encoding="utf-8") as f:
+        return f.read()
+
+
+def sources(*rooms):
+    """(path, text without comments) of each C++ file."""
+    for room in rooms:
+        for folder, _, names in os.walk(os.path.join(ROOT, room)):
+            for name in sorted(names):
+                if name.endswith((".h", ".cc")):
+                    path = os.path.relpath(os.path.join(folder, name), ROOT)
+                    yield path, re.sub(r"//.*", "", read(path))
+
+
+def upper(code):
+    """kNotFound -> NOT_FOUND"""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", code.removeprefix("k")).upper()
+
+
+def tables():
+    """The rows under each table's first head: {head: [cells]}."""
+    found, head = {}, None
+    for line in read(GUIDE).splitlines():
+        if not line.startswith("|"):
+            head = None
+            continue
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if head is None:
+            head = cells[0]
+        elif not set(cells[0]) <= set("-"):
+            found.setdefault(head, []).append(cells)
+    return found
+
+
+def codes_of_reasons(texts):
+    """{reason: codes}, as far as they stand beside the reason where it is made."""
+    found = {}
+
+    def add(reason, code):
+        found.setdefault(reason, set()).add(code)
+
+    constants = dict(re.findall(r'\b(k\w+)\[\] = "([A-Z_]+)"', "".join(text for _, text in texts)))
+    for _, text in texts:
+        for code, reason, constant in re.findall(rf"absl::StatusCode::(k\w+),\s*(?:{WORD}|(k[A-Z]\w+)\b)", text):
+            if reason or constant in constants:
+                add(reason or constants[constant], upper(code))
+        for reason in re.findall(rf"(?:\.Add|CheckRange|MakeInvalidArgument)\(\s*{WORD}", text):
+            add(reason, "INVALID_ARGUMENT")
+        for arguments in re.findall(r"(?:CheckFixed|\bcheck)\(([^;]*?)\);", text):
+            for reason in re.findall(WORD, arguments):
+                add(reason, "INVALID_ARGUMENT")
+        for first, second in re.findall(rf"MakeInvalidArgument\(\w+ \? {WORD} : {WORD}", text):
+            add(first, "INVALID_ARGUMENT")
+            add(second, "INVALID_ARGUMENT")
+        for helper, code in (("Refuse", "RESOURCE_EXHAUSTED"), ("Unauthenticated", "UNAUTHENTICATED")):
+            for reason in re.findall(rf"\b{helper}\(\s*{WORD}", text):
+                add(reason, code)
+        for constant in re.findall(r"\bUnavailable\((k\w+)", text):
+            add(constants[constant], "UNAVAILABLE")
+    return found
+
+
+class ApiGuide(unittest.TestCase):
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.texts = list(sources(*ROOMS))
+        cls.rows = {row[0]: row for row in tables()["reason"]}
+
+    def test_every_reason_of_the_sources_is_in_the_table(self):
+        written = {word for _, text in self.texts for word in re.findall(WORD, text)}
+        self.assertEqual(set(), NO_REASONS - written, "words that are nowhere any more")
+        self.assertEqual(sorted(written - NO_REASONS), sorted(self.rows))
+        self.assertEqual(len(tables()["reason"]), len(self.rows), "a reason stands twice")
+
+    def test_reasons_are_written_nowhere_else(self):
+        self.assertEqual([], [path for path, text in sources("worker", "client", "base")
+                              if not path.startswith(ROOMS) and re.search(r"\bMake(Error|InvalidArgument)\(", text)])
+
+    def test_codes_are_those_of_the_sources(self):
+        found = codes_of_reasons(self.texts)
+        unknown = set(self.rows) - set(found) - CODE_FROM_ELSEWHERE
+        self.assertEqual(set(), unknown, "reasons whose code this test does not find")
+        for reason, codes in found.items():
+            if reason not in CODE_FROM_ELSEWHERE:
+                self.assertEqual(codes, set(self.rows[reason][1].split(", ")), reason)
+
+    def test_hints_are_those_of_the_sources(self):
+        hinted = set()
+        for _, text in self.texts:
+            for made in re.findall(r"WithRetryAfter\((.*?);", text, re.DOTALL):
+                hinted |= set(re.findall(WORD, made))
+            if "WithRetryAfter(MakeError(absl::StatusCode::kResourceExhausted, reason" in text:  # server/schedule's Refuse
+                hinted |= set(re.findall(rf"\bRefuse\(\s*{WORD}", text))
+        self.assertEqual(sorted(hinted), sorted(reason for reason, row in self.rows.items() if "hint" in row[2]))
+
+    def test_retries_are_of_known_words(self):
+        self.assertEqual([], [row for row in self.rows.values() if not set(row[2].split(", ")) <= {"hint", "yes", "new", "no"}])
+
+    def test_roles_are_those_of_the_sources(self):
+        rules = dict(re.findall(r'Rule\{"(\w+)", "(\w+)"\}', read("server/api/access.cc")))
+        self.assertEqual(rules, dict(row[:2] for row in tables()["RPC"]))
+        proto = read("proto/cogwheel/v1/video_service.proto")
+        self.assertEqual(set(rules), set(re.findall(r"^  rpc (\w+)\(", proto, re.MULTILINE)))
+        for role in ("submit", "read", "operate"):  # the comment above the service says the same
+            named = re.search(rf"^//   {role}: (.*)$", proto, re.MULTILINE).group(1)
+            self.assertEqual({rpc for rpc, needed in rules.items() if needed == role}, set(named.split(", ")))
+
+    def test_events_are_those_of_the_contract(self):
+        proto = read("proto/cogwheel/v1/video_service.proto")
+        oneof = re.search(r"oneof event \{(.*?)\n  \}", proto, re.DOTALL).group(1)
+        named = {word for row in tables()["event"] for word in re.findall(r"`(\w+)`", row[0])}
+        self.assertEqual(set(re.findall(r"^    \w+ (\w+) =", oneof, re.MULTILINE)), named)
+
+
+if __name__ == "__main__":
+    unittest.main()
