@@ -28,10 +28,10 @@ add_library(cogwheel_torch_cuda INTERFACE)
 add_library(cogwheel::torch_cuda ALIAS cogwheel_torch_cuda)
 target_link_libraries(cogwheel_torch_cuda INTERFACE
   -Wl,--push-state,--no-as-needed cogwheel::torch_cuda_so -Wl,--pop-state cogwheel::c10_cuda cogwheel::cudart)
-# What libtorch_cuda loads lies beside it only where pip put all wheels into one folder. The old kind of run path serves
-# the libraries of libraries too.
-foreach(folder cu13 cudnn cusparselt nccl nvshmem)
-  target_link_options(cogwheel_torch_cuda INTERFACE -Wl,-rpath,${COGWHEEL_CUDA_ROOT}/nvidia/${folder}/lib)
+# What libtorch_cuda loads. The old kind of run path serves the libraries of libraries too.
+file(GLOB libraries ${COGWHEEL_CUDA_ROOT}/nvidia/*/lib/*.so.* ${COGWHEEL_SITE}/torch/lib/*.so*)
+foreach(library IN LISTS libraries)
+  cogwheel_beside(${library})
 endforeach()
 target_link_options(cogwheel_torch_cuda INTERFACE -Wl,--disable-new-dtags)
 

@@ -1,5 +1,6 @@
 """What the programs are linked with and say about themselves."""
 
+import os
 import re
 import subprocess
 import unittest
@@ -22,6 +23,15 @@ class BinariesTest(ProcessTest):
 
     def test_only_the_worker_loads_torch(self):
         self.assertIn("libtorch_cpu.so", libraries("cogwheel-worker"))
+
+    def test_an_emptied_cache_breaks_no_program(self):
+        """What programs load lies in the build folder, or is the distribution's: the cache may be cleaned."""
+        listed = subprocess.run(["ldd", program("cogwheel-worker")], capture_output=True, text=True, check=True).stdout
+        found = [os.path.realpath(path) for path in re.findall(r"=> (/\S+)", listed)]
+        beside = os.path.join(os.path.realpath(program("..")), "lib", "cogwheel")
+        own = {os.path.basename(path) for path in found if path.startswith(beside + "/")}
+        self.assertLessEqual({"libtorch_cpu.so", "libc10.so", "libgomp.so.1", "libcudart.so.13", "libcupti.so.13"}, own)
+        self.assertEqual([], [path for path in found if not path.startswith((beside + "/", "/lib", "/usr/lib"))])
 
     def test_no_program_offers_symbols_of_its_libraries(self):
         for name in ("cogwheel", "cogwheel-server", "cogwheel-worker"):
