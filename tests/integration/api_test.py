@@ -192,7 +192,7 @@ class ApiTest(ProcessTest):
         request = self.stub.GetJob(pb.GetJobRequest(name=job.name)).request
         self.assertTrue(request.HasField("seed"))
         self.assertLess(request.seed, 2**32)
-        self.assertEqual((17, 96, 128, 8, 3.0, pb.SCHEDULER_DPM, 32, 4, "shapes"),
+        self.assertEqual((17, 96, 128, 8, 3.0, pb.SCHEDULER_DDIM, 32, 4, "shapes"),
                          (request.frames, request.height, request.width, request.fps, request.guidance_scale,
                           request.scheduler, request.max_sequence_length, request.priority, request.model))
 
