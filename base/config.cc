@@ -1,21 +1,23 @@
 #include "base/config.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <sstream>
-#include <vector>
+#include <memory>
+#include <optional>
 
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
-#include <absl/strings/str_join.h>
 #include <absl/strings/str_split.h>
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/util/json_util.h>
-#include <CLI/CLI.hpp>
+
+#include "base/command_line.h"
+#include "base/setting_help.h"
 
 namespace cogwheel {
 namespace {
@@ -23,21 +25,7 @@ namespace {
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
-constexpr char kEnvPrefix[] = "COGWHEEL_";
 constexpr int64_t kMaxFileBytes = 1024 * 1024;
-
-std::string FlagName(const std::string& field) {
-  std::string flag = "--" + field;
-  std::replace(flag.begin() + 2, flag.end(), '_', '-');
-  return flag;
-}
-
-std::string EnvName(const std::string& field) {
-  std::string name = kEnvPrefix + field;
-  std::transform(name.begin(), name.end(), name.begin(),
-                 [](unsigned char c) { return std::toupper(c); });
-  return name;
-}
 
 std::vector<const FieldDescriptor*> FieldsOf(const Message& config) {
   std::vector<const FieldDescriptor*> fields;
@@ -132,7 +120,7 @@ absl::Status MergeFile(const std::string& path, Message& config) {
 
 absl::Status MergeEnvironment(Message& config) {
   for (const FieldDescriptor* field : FieldsOf(config)) {
-    const std::string name = EnvName(field->name());
+    const std::string name = EnvironmentName(field->name());
     const char* value = std::getenv(name.c_str());
     if (value == nullptr || *value == '\0') continue;
     const absl::Status set = SetOrExplain(config, *field, name, value);
@@ -153,79 +141,137 @@ absl::Status PrintConfig(const Message& config) {
   return absl::OkStatus();
 }
 
+// What is asked for instead of running.
+enum class Question { kNone, kHelp, kVersion, kPrintConfig };
+
 // What stood on the command line.
-struct CommandLine {
+struct Given {
   std::map<std::string, std::string> values;  // by field name
   std::string config_file;
-  bool print_config = false, version = false, help = false;
-  std::string help_text;
+  Question question = Question::kNone;
 };
 
-void AddFlags(CLI::App& app, const Message& config, CommandLine& line) {
-  app.set_help_flag();
-  app.add_flag("--help,-h", line.help, "show this text");
-  app.add_flag("--version", line.version, "show the build and every library's version");
-  app.add_flag("--print-config", line.print_config, "show the configuration and leave");
-  app.add_option("--config", line.config_file, "file with the configuration as JSON");
+// Fields come first, in their order.
+std::vector<FlagForm> FlagForms(const Message& config) {
+  std::vector<FlagForm> forms;
   for (const FieldDescriptor* field : FieldsOf(config)) {
-    CLI::Option* flag = app.add_option_function<std::string>(
-        FlagName(field->name()),
-        [&line, field](const std::string& value) { line.values[field->name()] = value; },
-        absl::StrCat("also ", EnvName(field->name())));
-    if (field->cpp_type() == FieldDescriptor::CPPTYPE_BOOL) {
-      flag->expected(0, 1)->default_str("true")->option_text("[true|false]");
-    } else {
-      flag->type_name(field->cpp_type() == FieldDescriptor::CPPTYPE_STRING ? "TEXT" : "NUMBER");
-    }
+    const bool is_switch = field->cpp_type() == FieldDescriptor::CPPTYPE_BOOL;
+    const bool is_text = field->cpp_type() == FieldDescriptor::CPPTYPE_STRING;
+    forms.push_back({.name = FlagName(field->name()),
+                     .value = is_switch ? FlagValue::kOptional : FlagValue::kNeeded,
+                     .value_name = is_text ? "TEXT" : "NUMBER"});
   }
-  app.allow_extras();
+  forms.push_back({.name = "--config", .value = FlagValue::kNeeded, .value_name = "FILE"});
+  forms.push_back({.name = "--print-config"});
+  forms.push_back({.name = "--version", .letter = "-v"});
+  forms.push_back({.name = "--help", .letter = "-h"});
+  return forms;
 }
 
-absl::StatusOr<CommandLine> ParseCommandLine(int argc, char** argv, const ProgramInfo& program,
-                                             const Message& config) {
-  CommandLine line;
-  CLI::App app(program.summary, program.name);
-  AddFlags(app, config, line);
-  try {  // CLI11 reports by exceptions; they end here
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return absl::InvalidArgumentError(error.what());
+Question QuestionOf(const std::string& word) {
+  if (word == "--help" || word == "help") return Question::kHelp;
+  if (word == "--version" || word == "version") return Question::kVersion;
+  return word == "--print-config" ? Question::kPrintConfig : Question::kNone;
+}
+
+absl::StatusOr<Given> ParseCommandLine(int argc, char** argv, const ProgramInfo& program,
+                                       const Message& config) {
+  const std::vector<FlagForm> forms = FlagForms(config);
+  const auto line = SplitCommandLine({argv + std::min(argc, 1), argv + argc}, forms, program.name);
+  if (!line.ok()) return line.status();
+  Given given;
+  for (const GivenFlag& flag : line->flags) {
+    const FlagForm& form = forms[flag.form];
+    if (flag.form < FieldsOf(config).size()) {
+      const bool alone = form.value == FlagValue::kOptional && flag.value.empty();
+      given.values[FieldsOf(config)[flag.form]->name()] = alone ? "true" : flag.value;
+    } else if (form.name == "--config") {
+      given.config_file = flag.value;
+    } else if (given.question == Question::kNone) {
+      given.question = QuestionOf(form.name);
+    }
   }
-  line.help_text = app.help();
-  if (app.remaining_size() == 0) return line;
-  const std::string extra = app.remaining().front();
-  std::vector<std::string> flags = {"--config", "--print-config", "--version", "--help"};
-  for (const FieldDescriptor* field : FieldsOf(config)) flags.push_back(FlagName(field->name()));
-  return absl::InvalidArgumentError(absl::StrCat(
-      extra.starts_with("-") ? "unknown flag " : "argument ", extra,
-      extra.starts_with("-") ? "" : " is not expected", "; legal are ", absl::StrJoin(flags, " ")));
+  if (line->words.empty()) return given;
+  const std::string& word = line->words.front();
+  if (QuestionOf(word) == Question::kNone) {
+    return absl::InvalidArgumentError(absl::StrCat("argument '", ShownArgument(word),
+                                                   "' is not expected by ", program.name, "; see ",
+                                                   program.name, " --help"));
+  }
+  given.question = QuestionOf(word);
+  return given;
+}
+
+// The field's value as a number; nothing where it is not set, or is none.
+std::optional<double> NumberOf(const Message& config, const std::string& name) {
+  const FieldDescriptor* field = config.GetDescriptor()->FindFieldByName(name);
+  const google::protobuf::Reflection& reflection = *config.GetReflection();
+  if (field == nullptr || !reflection.HasField(config, field)) return std::nullopt;
+  switch (field->cpp_type()) {
+    case FieldDescriptor::CPPTYPE_INT32:
+      return reflection.GetInt32(config, field);
+    case FieldDescriptor::CPPTYPE_INT64:
+      return static_cast<double>(reflection.GetInt64(config, field));
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      return reflection.GetDouble(config, field);
+    default:
+      return std::nullopt;
+  }
+}
+
+// Whole numbers as such: 876000, not 8.76e+05.
+std::string NumberText(double value) {
+  const bool whole = std::floor(value) == value && std::abs(value) < 1e18;
+  return whole ? std::to_string(static_cast<int64_t>(value)) : absl::StrCat(value);
 }
 
 }  // namespace
 
+std::string RangeText(const SettingRange& range) {
+  if (range.least == kAboveZero) return "Above 0";
+  if (std::isinf(range.most)) return absl::StrCat(NumberText(range.least), " or more");
+  return absl::StrCat(NumberText(range.least), " to ", NumberText(range.most));
+}
+
+absl::Status CheckRanges(const Message& config, const std::vector<SettingRange>& ranges) {
+  for (const SettingRange& range : ranges) {
+    const std::optional<double> value = NumberOf(config, std::string(range.field));
+    if (!value.has_value() || (*value >= range.least && *value <= range.most)) continue;
+    const std::string legal =
+        range.least == kAboveZero
+            ? "legal is a number above 0"
+            : absl::StrCat("the nearest legal value is ",
+                           NumberText(*value > range.most ? range.most : range.least));
+    return absl::InvalidArgumentError(
+        absl::StrCat(FlagName(range.field), " ", NumberText(*value), " is not legal; ", legal));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<ConfigOutcome> LoadConfig(int argc, char** argv, const ProgramInfo& program,
                                          Message& config) {
-  absl::StatusOr<CommandLine> line = ParseCommandLine(argc, argv, program, config);
-  if (!line.ok()) return line.status();
-  if (line->help || line->version) {
-    std::puts(line->help ? line->help_text.c_str() : program.versions.c_str());
+  absl::StatusOr<Given> given = ParseCommandLine(argc, argv, program, config);
+  if (!given.ok()) return given.status();
+  if (given->question == Question::kHelp) {
+    std::fputs(LayOut(SettingsPage(program, config), HelpColumns()).c_str(), stdout);
+    return ConfigOutcome::kPrinted;
+  }
+  if (given->question == Question::kVersion) {
+    std::puts(program.versions.c_str());
     return ConfigOutcome::kPrinted;
   }
   const char* file_from_env = std::getenv("COGWHEEL_CONFIG");
-  if (line->config_file.empty() && file_from_env != nullptr) line->config_file = file_from_env;
-  if (!line->config_file.empty()) {
-    const absl::Status merged = MergeFile(line->config_file, config);
-    if (!merged.ok()) return merged;
-  }
-  const absl::Status merged = MergeEnvironment(config);
+  if (given->config_file.empty() && file_from_env != nullptr) given->config_file = file_from_env;
+  absl::Status merged;
+  if (!given->config_file.empty()) merged = MergeFile(given->config_file, config);
+  if (merged.ok()) merged = MergeEnvironment(config);
   if (!merged.ok()) return merged;
-  for (const FieldDescriptor* field : FieldsOf(config)) {
-    const auto value = line->values.find(field->name());
-    if (value == line->values.end()) continue;
-    const absl::Status set = SetOrExplain(config, *field, FlagName(field->name()), value->second);
+  for (const auto& [name, value] : given->values) {
+    const FieldDescriptor& field = *config.GetDescriptor()->FindFieldByName(name);
+    const absl::Status set = SetOrExplain(config, field, FlagName(name), value);
     if (!set.ok()) return set;
   }
-  if (!line->print_config) return ConfigOutcome::kRun;
+  if (given->question != Question::kPrintConfig) return ConfigOutcome::kRun;
   const absl::Status printed = PrintConfig(config);
   if (!printed.ok()) return printed;
   return ConfigOutcome::kPrinted;

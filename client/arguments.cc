@@ -1,141 +1,191 @@
 #include "client/arguments.h"
 
-#include <utility>
-
-#include <CLI/CLI.hpp>
+#include <algorithm>
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
-#include "client/command_flags.h"
-#include "client/flag_values.h"
+#include "base/command_line.h"
+#include "base/help_text.h"
+#include "client/command_help.h"
+#include "client/command_table.h"
+#include "client/completion.h"
 #include "client/output_name.h"
 #include "client/version.h"
 
 namespace cogwheel {
 namespace {
 
-// Builds the parser around one Arguments.
-class Parser {
- public:
-  explicit Parser(const ArgumentDefaults& defaults);
+using Words = std::vector<std::string>;
 
-  absl::StatusOr<ParsedArguments> Parse(int argc, const char* const* argv);
+template <typename... Parts>
+absl::Status Refuse(const Parts&... parts) {
+  return absl::InvalidArgumentError(absl::StrCat(parts...));
+}
+
+ParsedArguments Answer(std::string text) { return {std::nullopt, std::move(text)}; }
+
+Words CommandNames() {
+  Words names;
+  for (const CommandRow& row : Commands()) names.push_back(row.name);
+  return names;
+}
+
+absl::StatusOr<const CommandRow*> CommandOf(const std::string& word) {
+  const CommandRow* command = FindCommand(word);
+  if (command != nullptr) return command;
+  if (word.starts_with("-")) {
+    return Refuse("flag '", ShownArgument(word), "' stands before the command; legal is behind it");
+  }
+  return Refuse("command '", ShownArgument(word), "' is not known; the nearest is ",
+                std::string(NearestWord(word, CommandNames())));
+}
+
+bool AsksForHelp(const std::string& word) { return word == "--help" || word == "-h"; }
+
+// `help`, `version` and `completion`, which need nothing but the tables.
+absl::StatusOr<ParsedArguments> AnswerOf(const CommandRow& command, const Words& words) {
+  if (!words.empty() && AsksForHelp(words.front())) {
+    return Answer(CommandHelp(command, HelpColumns()));
+  }
+  const std::string name = command.name;
+  const size_t most = name == "version" ? 0 : 1;
+  if (words.size() > most) {
+    return Refuse("argument '", ShownArgument(words[most]), "' is not expected by ", name);
+  }
+  if (name == "version") return Answer(VersionText() + "\n");
+  if (name == "help") {
+    if (words.empty()) return Answer(ProgramHelp(HelpColumns()));
+    const absl::StatusOr<const CommandRow*> asked = CommandOf(words.front());
+    if (!asked.ok()) return asked.status();
+    return Answer(CommandHelp(**asked, HelpColumns()));
+  }
+  const std::string shell = words.empty() ? "" : words.front();
+  if (std::count(kShells.begin(), kShells.end(), shell) == 0) {
+    return Refuse("shell '", ShownArgument(shell), "' is not known; legal is bash or zsh");
+  }
+  return Answer(CompletionScript(shell));
+}
+
+std::vector<FlagForm> FormsOf(const std::vector<const FlagRow*>& rows) {
+  std::vector<FlagForm> forms;
+  for (const FlagRow* row : rows) {
+    const bool is_switch = *row->value == '\0';
+    forms.push_back({.name = row->name,
+                     .letter = row->letter,
+                     .value = is_switch ? FlagValue::kNone : FlagValue::kNeeded,
+                     .value_name = row->value,
+                     .repeatable = row->repeatable});
+  }
+  forms.push_back({.name = "--help", .letter = "-h"});
+  return forms;
+}
+
+// A prompt without quotation marks comes as several words.
+absl::Status RefuseWord(const CommandRow& command, const std::string& word,
+                        const std::string& prompt) {
+  const std::string refusal =
+      absl::StrCat("argument '", ShownArgument(word), "' is not expected by ", command.name);
+  const bool makes = *command.command == Command::kGenerate || *command.command == Command::kSubmit;
+  if (!makes) return Refuse(refusal);
+  return Refuse(refusal, "; put the prompt in quotation marks: --prompt \"", ShownArgument(prompt),
+                "\"");
+}
+
+// The command line of one command.
+class CommandParser {
+ public:
+  CommandParser(const CommandRow& command, const ArgumentDefaults& defaults)
+      : command_(command), rows_(FlagsOf(*command.command)), defaults_(defaults) {
+    arguments_.command = *command.command;
+    arguments_.access = defaults.access;
+  }
+
+  absl::StatusOr<ParsedArguments> Parse(const Words& words);
 
  private:
-  absl::Status CheckCommand() const;
-  absl::Status CheckWhole(const CLI::App& command) const;
-  absl::Status CheckWhere(const CLI::App& command) const;
+  absl::Status TakeFlags(const CommandLine& line);
+  absl::Status TakeWords(const Words& words);
+  absl::Status CheckWhole() const;
+  absl::Status CheckWhere() const;
+  bool Given(std::string_view flag) const {
+    return std::find(given_.begin(), given_.end(), flag) != given_.end();
+  }
 
-  CLI::App app_;
+  const CommandRow& command_;
+  const std::vector<const FlagRow*> rows_;
+  const ArgumentDefaults& defaults_;
   Arguments arguments_;
-  const ArgumentDefaults defaults_;
-  absl::Status problem_;
+  Words given_;  // names of flags
 };
 
-std::vector<std::string> LongFlags(const CLI::App& command) {
-  std::vector<std::string> flags;
-  for (const CLI::Option* option : command.get_options()) {
-    for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
+absl::Status CommandParser::TakeFlags(const CommandLine& line) {
+  for (const GivenFlag& flag : line.flags) {
+    const FlagRow& row = *rows_[flag.form];
+    given_.push_back(row.name);
+    const absl::Status used = row.use(row, flag.value, arguments_);
+    if (!used.ok()) return used;
   }
-  return flags;
-}
-
-std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
-
-Parser::Parser(const ArgumentDefaults& defaults)
-    : app_("Text to video with CogVideoX, sharded over ranks.", "cogwheel"), defaults_(defaults) {
-  arguments_.access = defaults.access;
-  app_.allow_extras();
-  app_.set_version_flag("--version", VersionText() + "\nCLI11 " CLI11_VERSION,
-                        "print the versions of everything inside");
-  app_.footer("COMMAND --help shows a command's flags.");
-  AddCommands(app_, arguments_, problem_);
-}
-
-// One command, and nothing before it: its flags would be lost there.
-absl::Status Parser::CheckCommand() const {
-  const std::vector<std::string> names = CommandNames();
-  if (!app_.remaining().empty()) {
-    const std::string word = FirstLine(app_.remaining().front());
-    return absl::InvalidArgumentError(
-        word.starts_with("-")
-            ? absl::StrCat("flag '", word, "' stands before the command; legal is behind it")
-            : absl::StrCat("command '", word, "' is not known; the nearest is ",
-                           std::string(NearestWord(word, names))));
-  }
-  if (!app_.get_subcommands().empty()) return absl::OkStatus();
-  return absl::InvalidArgumentError("a command is missing; legal is " + absl::StrJoin(names, ", "));
-}
-
-// What no single flag can tell.
-absl::Status Parser::CheckWhole(const CLI::App& command) const {
-  const std::vector<std::string> extras = command.remaining();
-  if (!extras.empty()) {
-    const std::string& extra = extras.front();
-    if (!extra.starts_with("-")) {
-      return absl::InvalidArgumentError(absl::StrCat("argument '", FirstLine(extra),
-                                                     "' is not expected by ", command.get_name()));
-    }
-    return absl::InvalidArgumentError(
-        absl::StrCat("flag '", FirstLine(extra), "' is not known by ", command.get_name(),
-                     "; the nearest is ", std::string(NearestWord(extra, LongFlags(command)))));
-  }
-  const bool wants_prompt =
-      arguments_.command == Command::kGenerate || arguments_.command == Command::kSubmit;
-  if (wants_prompt && command.count("--prompt") == 0) {
-    return absl::InvalidArgumentError("--prompt is missing; it takes 1 byte to 16 KiB of UTF-8");
-  }
-  if (arguments_.json && arguments_.output == kStandardOutput) {
-    return absl::InvalidArgumentError(
-        "output - cannot be used with --json: both write to standard output; legal is -o FILE");
-  }
-  if (command.get_option_no_throw("job") != nullptr && arguments_.job.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(command.get_name(), " needs a job's name, jobs/ID or ID"));
-  }
-  if (arguments_.command == Command::kGenerate) return CheckWhere(command);
   return absl::OkStatus();
 }
 
+absl::Status CommandParser::TakeWords(const Words& words) {
+  const size_t taken = *command_.word == '\0' ? 0 : 1;
+  if (taken == 1 && !words.empty()) arguments_.job = words.front();
+  if (words.size() <= taken) return absl::OkStatus();
+  Words prompt = words;
+  if (Given("--prompt")) prompt.insert(prompt.begin(), arguments_.request.prompt);
+  return RefuseWord(command_, words[taken], absl::StrJoin(prompt, " "));
+}
+
+// What no single flag can tell.
+absl::Status CommandParser::CheckWhole() const {
+  for (const FlagRow* row : rows_) {
+    if (std::string_view(row->fallback) != "Required" || Given(row->name)) continue;
+    return Refuse(row->name, " is missing; it takes ", std::string(row->range.legal));
+  }
+  if (arguments_.json && arguments_.output == kStandardOutput) {
+    return Refuse(
+        "output - cannot be used with --json: both write to standard output; legal is "
+        "-o FILE");
+  }
+  if (*command_.word != '\0' && arguments_.job.empty()) {
+    return Refuse(command_.name, " needs a job's name, jobs/ID or ID; cogwheel list shows them");
+  }
+  return command_.command == Command::kGenerate ? CheckWhere() : absl::OkStatus();
+}
+
 // Flags that `generate` has for one place only: a server, or ranks of its own.
-absl::Status Parser::CheckWhere(const CLI::App& command) const {
+absl::Status CommandParser::CheckWhere() const {
   if (arguments_.server.empty()) {
     for (const char* flag : {"--tls-ca", "--tls-certificate", "--tls-key", "--token-file"}) {
-      if (command.count(flag) == 0) continue;
-      return absl::InvalidArgumentError(absl::StrCat(flag, " needs --server"));
+      if (Given(flag)) return Refuse(flag, " needs --server");
     }
     return absl::OkStatus();
   }
   for (const char* flag :
        {"--cfg-parallel", "--ring", "--ulysses", "--device", "--dtype", "--variant"}) {
-    if (command.count(flag) == 0) continue;
-    return absl::InvalidArgumentError(absl::StrCat(
-        flag, " cannot be used with --server: the server's ranks are as they were started"));
+    if (!Given(flag)) continue;
+    return Refuse(flag,
+                  " cannot be used with --server: the server's ranks are as they were "
+                  "started; leave one of the two out");
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<ParsedArguments> Parser::Parse(int argc, const char* const* argv) {
-  try {
-    app_.parse(argc, argv);
-  } catch (const CLI::CallForVersion& call) {
-    return ParsedArguments{std::nullopt, std::string(call.what()) + "\n"};
-  } catch (const CLI::CallForHelp&) {
-    const auto chosen = app_.get_subcommands();
-    return ParsedArguments{std::nullopt,
-                           chosen.empty() ? app_.help() : chosen[0]->help(app_.get_name())};
-  } catch (const CLI::ParseError& error) {
-    return absl::InvalidArgumentError(FirstLine(error.what()));
+absl::StatusOr<ParsedArguments> CommandParser::Parse(const Words& words) {
+  const auto line = SplitCommandLine(words, FormsOf(rows_), command_.name);
+  if (!line.ok()) return line.status();
+  const auto asks_for_help = [this](const GivenFlag& flag) { return flag.form == rows_.size(); };
+  if (std::any_of(line->flags.begin(), line->flags.end(), asks_for_help)) {
+    return Answer(CommandHelp(command_, HelpColumns()));
   }
-  const absl::Status command = CheckCommand();
-  if (!command.ok()) return command;
-  if (!problem_.ok()) return problem_;
-  const absl::Status whole = CheckWhole(*app_.get_subcommands().front());
-  if (!whole.ok()) return whole;
-  const bool own =
-      arguments_.command == Command::kGenerate || arguments_.command == Command::kDoctor;
-  if (arguments_.server.empty() && !own) {
+  absl::Status taken = TakeFlags(*line);
+  if (taken.ok()) taken = TakeWords(line->words);
+  if (taken.ok()) taken = CheckWhole();
+  if (!taken.ok()) return taken;
+  const Command command = arguments_.command;
+  if (arguments_.server.empty() && command != Command::kGenerate && command != Command::kDoctor) {
     arguments_.server = defaults_.server;
     const absl::Status address = CheckAddress(defaults_.server);
     if (!address.ok()) return address;
@@ -147,7 +197,18 @@ absl::StatusOr<ParsedArguments> Parser::Parse(int argc, const char* const* argv)
 
 absl::StatusOr<ParsedArguments> ParseArguments(int argc, const char* const* argv,
                                                const ArgumentDefaults& defaults) {
-  return Parser(defaults).Parse(argc, argv);
+  const Words words(argv + std::min(argc, 1), argv + argc);
+  if (words.empty()) {
+    return Refuse("a command is missing; legal is ", absl::StrJoin(CommandNames(), ", "),
+                  "; see cogwheel help");
+  }
+  if (AsksForHelp(words.front())) return Answer(ProgramHelp(HelpColumns()));
+  if (words.front() == "--version" || words.front() == "-v") return Answer(VersionText() + "\n");
+  const absl::StatusOr<const CommandRow*> command = CommandOf(words.front());
+  if (!command.ok()) return command.status();
+  const Words rest(words.begin() + 1, words.end());
+  if (!(*command)->command.has_value()) return AnswerOf(**command, rest);
+  return CommandParser(**command, defaults).Parse(rest);
 }
 
 }  // namespace cogwheel

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,8 +10,7 @@
 
 #include "cogwheel/v1/video_service.pb.h"
 
-// The command line as plain values. Only arguments.cc and command_flags.cc know the
-// parsing library.
+// The command line as plain values.
 namespace cogwheel {
 
 enum class Command {
@@ -42,6 +42,7 @@ struct RequestFlags {
   bool dynamic_cfg = false;
   bool vae_tiling = false;
   std::string request_id;
+  std::map<std::string, std::string> labels;
 };
 
 // Self-contained mode only.

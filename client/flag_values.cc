@@ -4,24 +4,13 @@
 #include <charconv>
 #include <limits>
 #include <system_error>
-#include <utility>
 
 #include <absl/strings/str_cat.h>
 
-#include "proto/contract/utf8.h"
+#include "base/command_line.h"
 
 namespace cogwheel {
 namespace {
-
-// What may stand in a message: one line, no control characters, not a page.
-std::string Shown(std::string_view text) {
-  constexpr size_t kLongest = 60;
-  std::string shown(ClipUtf8(text, kLongest));
-  for (char& c : shown) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  }
-  return text.size() > kLongest ? shown + "..." : shown;
-}
 
 bool IsWholeNumber(std::string_view text) {
   if (!text.empty() && text.front() == '-') text.remove_prefix(1);
@@ -33,21 +22,20 @@ template <typename Number>
 absl::StatusOr<Number> ParseWhole(std::string_view field, std::string_view text,
                                   const NumberRange& range) {
   if (!IsWholeNumber(text)) {
-    return absl::InvalidArgumentError(absl::StrCat(std::string(field), " '", Shown(text),
+    return absl::InvalidArgumentError(absl::StrCat(std::string(field), " '", ShownArgument(text),
                                                    "' is not a whole number; legal is ",
                                                    std::string(range.legal)));
   }
   Number value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error == std::errc() && end == text.data() + text.size()) return value;
-  const bool negative = text.front() == '-';
   const std::string nearest =
-      negative ? absl::StrCat("the nearest legal value is ", range.lowest)
-      : range.highest > 0
-          ? absl::StrCat("the nearest legal value is ", range.highest)
-          : absl::StrCat("legal is ", std::string(range.legal), ", within the model's limits");
+      range.highest == 0
+          ? absl::StrCat("legal is ", std::string(range.legal), ", within the model's limits")
+      : text.front() == '-' ? absl::StrCat("the nearest legal value is ", range.lowest)
+                            : absl::StrCat("the nearest legal value is ", range.highest);
   return absl::InvalidArgumentError(
-      absl::StrCat(std::string(field), " ", Shown(text), " is out of range; ", nearest));
+      absl::StrCat(std::string(field), " ", ShownArgument(text), " is out of range; ", nearest));
 }
 
 }  // namespace
@@ -72,8 +60,9 @@ absl::StatusOr<double> ParseDouble(std::string_view field, std::string_view text
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error == std::errc() && end == text.data() + text.size() && !text.empty()) return value;
-  return absl::InvalidArgumentError(absl::StrCat(
-      std::string(field), " '", Shown(text), "' is not a number; legal is ", std::string(legal)));
+  return absl::InvalidArgumentError(absl::StrCat(std::string(field), " '", ShownArgument(text),
+                                                 "' is not a number; legal is ",
+                                                 std::string(legal)));
 }
 
 absl::StatusOr<size_t> ParseWord(std::string_view field, std::string_view text,
@@ -87,8 +76,8 @@ absl::StatusOr<size_t> ParseWord(std::string_view field, std::string_view text,
                                             : ", ",
                     std::string(words[i]));
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat(std::string(field), " '", Shown(text), "' is not known; legal is ", legal));
+  return absl::InvalidArgumentError(absl::StrCat(std::string(field), " '", ShownArgument(text),
+                                                 "' is not known; legal is ", legal));
 }
 
 absl::Status CheckAddress(std::string_view text) {
@@ -106,33 +95,14 @@ absl::Status CheckAddress(std::string_view text) {
     }
   }
   return absl::InvalidArgumentError(
-      absl::StrCat("server '", Shown(text),
+      absl::StrCat("server '", ShownArgument(text),
                    "' is not an address; legal is HOST:PORT with a port from 1 to 65535, for "
                    "example 127.0.0.1:50051 or [::1]:50051"));
 }
 
-std::string_view NearestWord(std::string_view text, const std::vector<std::string>& words) {
-  std::string_view nearest;
-  size_t fewest = std::numeric_limits<size_t>::max();
-  for (const std::string& word : words) {
-    // One row of the edit distance table: distance[j] is between the letters of `text` so far and
-    // word[0, j).
-    std::vector<size_t> distance(word.size() + 1);
-    for (size_t j = 0; j <= word.size(); ++j) distance[j] = j;
-    for (size_t i = 0; i < text.size(); ++i) {
-      size_t diagonal = std::exchange(distance[0], i + 1);
-      for (size_t j = 0; j < word.size(); ++j) {
-        const size_t changed = diagonal + (text[i] == word[j] ? 0 : 1);
-        diagonal = distance[j + 1];
-        distance[j + 1] = std::min({changed, distance[j] + 1, distance[j + 1] + 1});
-      }
-    }
-    if (distance.back() < fewest) {
-      fewest = distance.back();
-      nearest = word;
-    }
-  }
-  return nearest;
+absl::Status RefuseEmpty(std::string_view field) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(std::string(field), " '' is empty; legal is at least one character"));
 }
 
 }  // namespace cogwheel

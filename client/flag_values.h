@@ -15,7 +15,7 @@
 namespace cogwheel {
 
 // What a number may be, for messages: `lowest` and `highest` are the nearest legal values for what
-// does not fit the type; highest 0: only the model knows.
+// does not fit the type; highest 0: only the model knows them.
 struct NumberRange {
   int64_t lowest = 0;
   uint64_t highest = 0;
@@ -55,7 +55,7 @@ absl::StatusOr<Value> ParseChoice(std::string_view field, std::string_view text,
 // HOST:PORT, [V6]:PORT or unix:PATH.
 absl::Status CheckAddress(std::string_view text);
 
-// The word with the fewest changed letters.
-std::string_view NearestWord(std::string_view text, const std::vector<std::string>& words);
+// "FIELD '' is empty; ..."
+absl::Status RefuseEmpty(std::string_view field);
 
 }  // namespace cogwheel

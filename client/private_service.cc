@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include "client/exit_code.h"
+#include "proto/contract/most_ranks.h"
 
 namespace cogwheel {
 namespace {
@@ -27,7 +28,6 @@ constexpr seconds kWorkerStartLimit{900};  // the largest checkpoints, from a sl
 constexpr milliseconds kPoll{100};
 constexpr milliseconds kGrace{3000};
 constexpr int64_t kLogTailBytes = 16 * 1024;
-constexpr int kMostRanks = 16;
 constexpr char kServer[] = "cogwheel-server", kWorker[] = "cogwheel-worker";
 
 std::string Tail(const std::string& file) {
@@ -85,9 +85,10 @@ absl::Status CheckMesh(const RankFlags& ranks) {
   if (ulysses < 1) return refuse("ulysses", ulysses, "; the nearest legal value is 1");
   if (ulysses > kMostRanks) return refuse("ulysses", ulysses, "; the nearest legal value is 16");
   if (cfg * ring * ulysses > kMostRanks) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "a mesh of cfg_parallel ", cfg, " x ring ", ring, " x ulysses ", ulysses, " = ",
-        cfg * ring * ulysses, " ranks is too large; the nearest legal number is 16"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("a mesh of cfg_parallel ", cfg, " x ring ", ring, " x ulysses ", ulysses,
+                     " = ", cfg * ring * ulysses, " ranks is more than ", kMostRanks,
+                     "; the nearest legal mesh is ", NearestMeshFlags(cfg, ring, ulysses)));
   }
   return absl::OkStatus();
 }

@@ -77,6 +77,7 @@ absl::StatusOr<v1::GenerateRequest> BuildRequest(const RequestFlags& flags) {
   request.set_negative_prompt(flags.negative_prompt);
   request.set_output_type(flags.output_type);
   request.set_request_id(flags.request_id);
+  request.mutable_labels()->insert(flags.labels.begin(), flags.labels.end());
   SetNumbers(flags, request);
   if (flags.deadline_seconds.has_value()) {
     const absl::Status deadline = SetDeadline(*flags.deadline_seconds, request);

@@ -68,11 +68,8 @@ int Run(int argc, char** argv) {
   SetLogContext({{"program", "cogwheel-server"}});
   TakeLibraryLogs();
   config::v1::ServerConfig config = DefaultServerConfig();
-  const absl::StatusOr<ConfigOutcome> loaded = LoadConfig(
-      argc, argv,
-      {"cogwheel-server", "Accepts video jobs over gRPC and hands them to groups of ranks.",
-       ServerVersionText()},
-      config);
+  const absl::StatusOr<ConfigOutcome> loaded =
+      LoadConfig(argc, argv, ServerProgram(ServerVersionText()), config);
   if (!loaded.ok()) return Fail(loaded.status());
   if (*loaded == ConfigOutcome::kPrinted) return 0;
   const absl::StatusOr<config::v1::ServerConfig> checked = CheckServerConfig(config);

@@ -1,19 +1,18 @@
 #include "server/settings.h"
 
-#include <algorithm>
 #include <cstdint>
-#include <limits>
 #include <string>
 
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 
+#include "proto/contract/config_comments.h"
 #include "server/api/grpc_server.h"
 
 namespace cogwheel {
 namespace {
 
-constexpr int64_t kMostResultHours = 876'000;  // a century; 292 years of nanoseconds are too many
+constexpr int kMostResultHours = 876'000;  // a century; 292 years of nanoseconds are too many
 
 absl::Status CheckAddress(const char* flag, const std::string& address) {
   const size_t colon = address.rfind(':');
@@ -29,14 +28,6 @@ absl::Status CheckAddress(const char* flag, const std::string& address) {
       absl::StrCat(flag, " '", address,
                    "' is not legal; legal is HOST:PORT with a port of 0 to 65535, for example "
                    "127.0.0.1:50051 or [::1]:50051"));
-}
-
-absl::Status CheckRange(const char* flag, int64_t value, int64_t least,
-                        int64_t most = std::numeric_limits<int64_t>::max()) {
-  if (value >= least && value <= most) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(flag, " ", value,
-                                                 " is not legal; the nearest legal value is ",
-                                                 std::clamp(value, least, most)));
 }
 
 // A certificate and its key come together, and what other machines reach is encrypted.
@@ -64,27 +55,33 @@ absl::Status CheckBothTls(const config::v1::ServerConfig& config) {
                   shared ? config.tls_key() : config.internal_tls_key(), config.allow_plaintext());
 }
 
-absl::Status CheckRanges(const config::v1::ServerConfig& config) {
-  const absl::Status checks[] = {
-      CheckRange("--max-queued-jobs", config.max_queued_jobs(), 1),
-      CheckRange("--max-queued-bytes", config.max_queued_bytes(), 1),
-      CheckRange("--max-queued-seconds", config.max_queued_seconds(), 1),
-      CheckRange("--max-tenant-queued-jobs", config.max_tenant_queued_jobs(), 1),
-      CheckRange("--max-kept-jobs", config.max_kept_jobs(), 1),
-      CheckRange("--stalled-stream-seconds", config.stalled_stream_seconds(), 1),
-      CheckRange("--max-result-bytes", config.max_result_bytes(), 1),
-      CheckRange("--max-calls-per-second", config.max_calls_per_second(), 0),
-      CheckRange("--max-call-burst", config.max_call_burst(), 1),
-      CheckRange("--result-hours", config.result_hours(), 1, kMostResultHours),
-      CheckRange("--shutdown-grace-seconds", config.shutdown_grace_seconds(), 0),
-  };
-  for (const absl::Status& check : checks) {
-    if (!check.ok()) return check;
-  }
-  return absl::OkStatus();
+}  // namespace
+
+std::vector<SettingRange> ServerRanges() {
+  return {{"result_hours", 1, kMostResultHours},
+          {"max_result_bytes", 1},
+          {"max_kept_jobs", 1},
+          {"max_queued_jobs", 1},
+          {"max_queued_bytes", 1},
+          {"max_queued_seconds", 1},
+          {"max_tenant_queued_jobs", 1},
+          {"max_calls_per_second", 0},
+          {"max_call_burst", 1},
+          {"stalled_stream_seconds", 1},
+          {"shutdown_grace_seconds", 0}};
 }
 
-}  // namespace
+ProgramInfo ServerProgram(const std::string& versions) {
+  return {.name = "cogwheel-server",
+          .summary = "Accepts video jobs over gRPC and hands them to groups of ranks.",
+          .versions = versions,
+          .comments = ConfigComments(),
+          .ranges = ServerRanges(),
+          .examples = {"cogwheel-server --data-dir ./cogwheel-data"},
+          .exit_codes = {{"0", "Stopped as asked."},
+                         {"2", "A setting, a file or the data cannot be used as it is."},
+                         {"3", "It cannot run now: for example an address is in use."}}};
+}
 
 config::v1::ServerConfig DefaultServerConfig() {
   config::v1::ServerConfig config;
@@ -121,7 +118,7 @@ absl::StatusOr<config::v1::ServerConfig> CheckServerConfig(config::v1::ServerCon
   }
   const absl::Status checks[] = {CheckAddress("--internal-listen", config.internal_listen()),
                                  CheckAddress("--admin-listen", config.admin_listen()),
-                                 CheckBothTls(config), CheckRanges(config)};
+                                 CheckBothTls(config), CheckRanges(config, ServerRanges())};
   for (const absl::Status& check : checks) {
     if (!check.ok()) return check;
   }

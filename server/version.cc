@@ -10,17 +10,18 @@
 #include <zlib.h>
 #include <nlohmann/json.hpp>
 
+#include "base/build_info.h"
+
 namespace cogwheel {
 
 std::string ServerVersionText() {
   const std::string protobuf = google::protobuf::internal::VersionString(GOOGLE_PROTOBUF_VERSION);
-  return absl::StrCat("cogwheel-server ", COGWHEEL_VERSION, " (", __VERSION__, ")", "\ngRPC ",
-                      grpc::Version(), "\nprotobuf ", protobuf, "\nabseil ",
-                      ABSL_LTS_RELEASE_VERSION, ".", ABSL_LTS_RELEASE_PATCH_LEVEL, "\ncivetweb ",
-                      mg_version(), "\nnlohmann-json ", NLOHMANN_JSON_VERSION_MAJOR, ".",
-                      NLOHMANN_JSON_VERSION_MINOR, ".", NLOHMANN_JSON_VERSION_PATCH, "\nSQLite ",
-                      sqlite3_libversion(), "\n", OpenSSL_version(OPENSSL_VERSION), "\nzlib ",
-                      zlibVersion());
+  return absl::StrCat(BuildText("cogwheel-server"), "\ngRPC ", grpc::Version(), "\nprotobuf ",
+                      protobuf, "\nabseil ", ABSL_LTS_RELEASE_VERSION, ".",
+                      ABSL_LTS_RELEASE_PATCH_LEVEL, "\ncivetweb ", mg_version(), "\nnlohmann-json ",
+                      NLOHMANN_JSON_VERSION_MAJOR, ".", NLOHMANN_JSON_VERSION_MINOR, ".",
+                      NLOHMANN_JSON_VERSION_PATCH, "\nSQLite ", sqlite3_libversion(), "\n",
+                      OpenSSL_version(OPENSSL_VERSION), "\nzlib ", zlibVersion());
 }
 
 }  // namespace cogwheel

@@ -15,6 +15,7 @@
 #include "base/finding.h"
 #include "base/hub_cache.h"
 #include "base/model_path.h"
+#include "proto/contract/most_ranks.h"
 #include "worker/comm/nccl/nccl_communicator.h"
 #include "worker/device/memory_room.h"
 #include "worker/doctor/checkpoint_checks.h"
@@ -58,7 +59,6 @@ void CheckDtype(const WorkerSettings& settings, const ModelDescription& model) {
 }
 
 std::vector<Mesh> MeshesOf(const WorkerSettings& settings, const Machine& machine) {
-  constexpr int kMostRanks = 16;
   const bool on_gpus = settings.device == DeviceKind::kCuda;
   const int most = std::min(on_gpus ? machine.gpus : machine.cores, kMostRanks);
   std::vector<Mesh> meshes;

@@ -56,7 +56,10 @@ Dtype DtypeOf(const WorkerSettings& settings, const ModelDescription& model) {
 
 Machine ThisMachine() {
   GpuCount gpus = CountGpus();
-  return {.cores = UsableCpus(), .gpus = gpus.count, .why_no_gpus = std::move(gpus.why_none)};
+  return {.cores = UsableCpus(),
+          .gpus = gpus.count,
+          .why_no_gpus = std::move(gpus.why_none),
+          .way_to_gpus = std::move(gpus.way_out)};
 }
 
 // With the checkpoint's folder found, which a setting may only name. `found`: by the launcher, so
@@ -132,14 +135,9 @@ int Main(int argc, char** argv) {
   const bool killed = Take(kReplacesKilledForMemory, arguments).has_value();
   SetLogContext({{"program", "cogwheel-worker"}});
 
-  config::v1::WorkerConfig config;
+  config::v1::WorkerConfig config = DefaultWorkerConfig();
   const absl::StatusOr<ConfigOutcome> outcome = LoadConfig(
-      static_cast<int>(arguments.size()), arguments.data(),
-      {.name = "cogwheel-worker",
-       .summary = "Runs the ranks of a group on this host. They share the CPUs that affinity and "
-                  "cgroup quotas leave to it.",
-       .versions = VersionText()},
-      config);
+      static_cast<int>(arguments.size()), arguments.data(), WorkerProgram(VersionText()), config);
   if (!outcome.ok()) return Refuse(outcome.status());
   if (*outcome == ConfigOutcome::kPrinted) return 0;
   if (doctor) return Diagnose(config, ThisMachine());

@@ -6,14 +6,13 @@
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 
+#include "proto/contract/config_comments.h"
+#include "proto/contract/most_ranks.h"
 #include "proto/contract/utf8.h"
 
 namespace cogwheel {
 namespace {
 
-constexpr int kMostRanks = 16;
-constexpr int kDefaultStepTimeoutSeconds = 600;
-constexpr int kDefaultShutdownGraceSeconds = 3600;
 constexpr int kLastPort = 65535;
 constexpr char kLoopback[] = "127.0.0.1";
 
@@ -28,29 +27,30 @@ absl::StatusOr<Mesh> CheckMesh(const config::v1::WorkerConfig& config, const Mac
   const Mesh mesh{.cfg = value(config.has_cfg_parallel(), config.cfg_parallel()),
                   .ring = value(config.has_ring(), config.ring()),
                   .ulysses = value(config.has_ulysses(), config.ulysses())};
-  const auto refuse = [](const char* flag, int is, const char* legal) {
-    return absl::InvalidArgumentError(absl::StrCat(flag, " ", is, " is not ", legal));
-  };
-  if (mesh.cfg != 1 && mesh.cfg != 2) return refuse("cfg_parallel", mesh.cfg, "1 or 2");
-  if (mesh.ring < 1 || mesh.ring > kMostRanks) return refuse("ring", mesh.ring, "within 1..16");
-  if (mesh.ulysses < 1 || mesh.ulysses > kMostRanks) {
-    return refuse("ulysses", mesh.ulysses, "within 1..16");
-  }
-  if (mesh.size() > kMostRanks) {
-    return absl::InvalidArgumentError(absl::StrCat("a mesh of cfg_parallel ", mesh.cfg, " x ring ",
-                                                   mesh.ring, " x ulysses ", mesh.ulysses, " = ",
-                                                   mesh.size(), " ranks is more than 16"));
-  }
-  return mesh;
+  if (mesh.size() <= kMostRanks) return mesh;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "a mesh of cfg_parallel ", mesh.cfg, " x ring ", mesh.ring, " x ulysses ", mesh.ulysses,
+      " = ", mesh.size(), " ranks is more than ", kMostRanks, "; the nearest legal mesh is ",
+      NearestMeshFlags(mesh.cfg, mesh.ring, mesh.ulysses)));
 }
 
-absl::Status CheckRankCount(int ranks, const Mesh& mesh, bool one_host) {
-  const bool fits = one_host ? ranks == mesh.size() : ranks >= 1 && ranks <= mesh.size();
-  if (fits) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      "ranks ", ranks, " do not fit the mesh cfg_parallel ", mesh.cfg, " x ring ", mesh.ring,
-      " x ulysses ", mesh.ulysses, " = ", mesh.size(),
-      one_host ? "; the only legal value on one host is " : "; the most is ", mesh.size()));
+// A number of ranks alone makes no mesh on the CPU.
+absl::Status CheckRankCount(const config::v1::WorkerConfig& config, const Mesh& mesh, int ranks,
+                            bool one_host) {
+  if (one_host ? ranks == mesh.size() : ranks >= 1 && ranks <= mesh.size()) return absl::OkStatus();
+  const bool sides = config.has_cfg_parallel() || config.has_ring() || config.has_ulysses();
+  std::string legal = one_host ? absl::StrCat("the only legal value on one host is ", mesh.size())
+                               : absl::StrCat("legal is 1 to ", mesh.size());
+  if (!sides && ranks > kMostRanks) {
+    legal = absl::StrCat("the nearest legal are --ranks ", kMostRanks, " --ulysses ", kMostRanks);
+  } else if (!sides && ranks > 1) {
+    legal = absl::StrCat("add --ulysses ", ranks);
+  } else if (one_host && ranks >= 1 && ranks < mesh.size()) {
+    legal += "; where others are on other hosts, add --peer-host";
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("ranks ", ranks, " do not fit the mesh cfg_parallel ", mesh.cfg, " x ring ",
+                   mesh.ring, " x ulysses ", mesh.ulysses, " = ", mesh.size(), "; ", legal));
 }
 
 // A GPU for each rank, unless the CPU is asked for or there is no GPU.
@@ -62,7 +62,8 @@ absl::StatusOr<DeviceKind> CheckDevice(const std::string& device, int ranks,
   }
   if (machine.gpus == 0) {
     return absl::InvalidArgumentError(
-        absl::StrCat("device cuda: ", machine.why_no_gpus, "; the nearest legal value is cpu"));
+        absl::StrCat("device cuda: ", machine.why_no_gpus, "; the nearest legal value is cpu",
+                     machine.way_to_gpus.empty() ? "" : "; for GPUs: ", machine.way_to_gpus));
   }
   if (ranks > machine.gpus) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -114,9 +115,9 @@ absl::Status TakePlace(const config::v1::WorkerConfig& config, const Machine& ma
   if (!mesh.ok()) return mesh.status();
   settings.mesh = *mesh;
   settings.rank_count = config.has_ranks() ? config.ranks() : mesh->size();
-  settings.peer_host = config.has_peer_host() ? config.peer_host() : kLoopback;
-  const absl::Status ranks =
-      CheckRankCount(settings.rank_count, *mesh, /*one_host=*/settings.peer_host == kLoopback);
+  settings.peer_host = config.peer_host();
+  const absl::Status ranks = CheckRankCount(config, *mesh, settings.rank_count,
+                                            /*one_host=*/settings.peer_host == kLoopback);
   if (!ranks.ok()) return ranks;
   const absl::StatusOr<DeviceKind> device =
       CheckDevice(config.device(), settings.rank_count, machine);
@@ -145,7 +146,7 @@ absl::Status CheckModelName(const std::string& name) {
 
 // Who this host's ranks speak to, and where they may be asked.
 absl::Status TakeAddresses(const config::v1::WorkerConfig& config, WorkerSettings& settings) {
-  settings.frontend = config.has_frontend() ? config.frontend() : "127.0.0.1:50051";
+  settings.frontend = config.frontend();
   const absl::Status frontend = CheckFrontend(settings.frontend);
   if (!frontend.ok()) return frontend;
   settings.tls_ca = config.tls_ca();
@@ -156,46 +157,70 @@ absl::Status TakeAddresses(const config::v1::WorkerConfig& config, WorkerSetting
   return CheckAdminListen(settings.admin_listen, settings.rank_count);
 }
 
-absl::Status TakeLimits(const config::v1::WorkerConfig& config, WorkerSettings& settings) {
-  settings.step_timeout_seconds = config.has_step_timeout_seconds() ? config.step_timeout_seconds()
-                                                                    : kDefaultStepTimeoutSeconds;
-  if (settings.step_timeout_seconds < 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("step_timeout_seconds ", settings.step_timeout_seconds, " is not 1 or more"));
-  }
-  settings.shutdown_grace_seconds = config.has_shutdown_grace_seconds()
-                                        ? config.shutdown_grace_seconds()
-                                        : kDefaultShutdownGraceSeconds;
-  if (settings.shutdown_grace_seconds < 0) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "shutdown_grace_seconds ", settings.shutdown_grace_seconds, " is not 0 or more"));
-  }
-  if (!config.has_device_peak_teraflops()) return absl::OkStatus();
-  settings.device_peak_teraflops = config.device_peak_teraflops();
-  if (*settings.device_peak_teraflops > 0) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("device_peak_teraflops ", *settings.device_peak_teraflops, " is not above 0"));
-}
-
 }  // namespace
 
-absl::StatusOr<WorkerSettings> CheckSettings(const config::v1::WorkerConfig& config,
+ProgramInfo WorkerProgram(const std::string& versions) {
+  return {.name = "cogwheel-worker",
+          .summary =
+              "Runs the ranks of a group on this host. They share the CPUs that affinity "
+              "and cgroup quotas leave to it.",
+          .versions = versions,
+          .comments = ConfigComments(),
+          .ranges = WorkerRanges(),
+          .examples = {"cogwheel-worker --model models/shapes",
+                       "cogwheel-worker --frontend HOST:50051 --model ORG/NAME --ulysses 4"},
+          .exit_codes = {{"0", "Left as asked."},
+                         {"2", "A setting, the mesh or the checkpoint cannot be used as it is."},
+                         {"75", "It cannot run now: for example the disk fails."}}};
+}
+
+config::v1::WorkerConfig DefaultWorkerConfig() {
+  config::v1::WorkerConfig config;
+  config.set_frontend("127.0.0.1:50051");
+  config.set_group("default");
+  config.set_peer_host(kLoopback);
+  config.set_step_timeout_seconds(600);
+  config.set_shutdown_grace_seconds(3600);
+  return config;
+}
+
+std::vector<SettingRange> WorkerRanges() {
+  return {{"ranks", 1, kMostRanks},
+          {"cfg_parallel", 1, 2},
+          {"ring", 1, kMostRanks},
+          {"ulysses", 1, kMostRanks},
+          {"step_timeout_seconds", 1},
+          {"shutdown_grace_seconds", 0},
+          {"device_peak_teraflops", kAboveZero}};
+}
+
+absl::StatusOr<WorkerSettings> CheckSettings(const config::v1::WorkerConfig& given,
                                              const Machine& machine) {
+  config::v1::WorkerConfig config = DefaultWorkerConfig();
+  config.MergeFrom(given);
   if (config.model().empty()) {
     return absl::InvalidArgumentError("model is missing: a checkpoint folder is required");
   }
+  config::v1::WorkerConfig alone = config;
+  alone.clear_ranks();  // the mesh says more about them
+  const absl::Status ranges = CheckRanges(alone, WorkerRanges());
+  if (!ranges.ok()) return ranges;
   WorkerSettings settings;
   settings.model_dir = config.model();
   settings.model_name = config.model_name();
   const absl::Status name = CheckModelName(settings.model_name);
   if (!name.ok()) return name;
   settings.variant = config.variant();
+  settings.step_timeout_seconds = config.step_timeout_seconds();
+  settings.shutdown_grace_seconds = config.shutdown_grace_seconds();
+  if (config.has_device_peak_teraflops()) {
+    settings.device_peak_teraflops = config.device_peak_teraflops();
+  }
   settings.group = config.group().empty() ? "default" : config.group();
   settings.random_weights = config.random_weights();
   settings.wavefront_on_gpus = config.wavefront_on_gpus();
   absl::Status legal = TakePlace(config, machine, settings);
   if (legal.ok()) legal = TakeAddresses(config, settings);
-  if (legal.ok()) legal = TakeLimits(config, settings);
   if (!legal.ok()) return legal;
   return settings;
 }

@@ -2,9 +2,11 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <absl/status/statusor.h>
 
+#include "base/config.h"
 #include "cogwheel/config/v1/config.pb.h"
 #include "worker/pipeline/pipeline.h"
 
@@ -36,8 +38,16 @@ struct WorkerSettings {
 struct Machine {
   int cores = 1;  // that this process may use: UsableCpus
   int gpus = 0;
-  std::string why_no_gpus;
+  std::string why_no_gpus, way_to_gpus;
 };
+
+// The defaults of every setting that has a fixed one.
+config::v1::WorkerConfig DefaultWorkerConfig();
+
+std::vector<SettingRange> WorkerRanges();
+
+// How cogwheel-worker shows itself.
+ProgramInfo WorkerProgram(const std::string& versions);
 
 // INVALID_ARGUMENT names the setting, its value and what is legal: a mesh that cannot be, a device
 // that the build or the machine does not have, more ranks than GPUs. A mesh of which no side is

@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
+#include "proto/contract/nearest_size.h"
 #include "proto/contract/validate.h"
 #include "proto/contract/violations.h"
 
@@ -12,7 +14,7 @@ constexpr int kDefaultPriority = 4;
 
 void CheckFixed(std::string_view field, int64_t value, int64_t legal, std::string_view reason,
                 Violations& out) {
-  if (value == legal || out.Has(field)) return;
+  if (value == legal) return;
   out.Add(reason, field, value,
           " is not legal: the model has a learned position table; the nearest "
           "legal value is ",
@@ -22,47 +24,61 @@ void CheckFixed(std::string_view field, int64_t value, int64_t legal, std::strin
 void CheckFrames(int64_t frames, const v1::ModelLimits& limits, Violations& out) {
   const int64_t multiple = std::max(1, limits.frames_multiple());
   const int64_t most = std::max(1, limits.max_frames());
-  if (out.Has("frames") || (frames <= most && (frames - 1) % multiple == 0)) return;
-  const int64_t steps = std::min((frames - 1 + multiple / 2) / multiple, (most - 1) / multiple);
+  if (frames >= 1 && frames <= most && (frames - 1) % multiple == 0) return;
+  const int64_t steps =
+      std::clamp<int64_t>((frames - 1 + multiple / 2) / multiple, 0, (most - 1) / multiple);
   const int64_t nearest = steps * multiple + 1;
-  if (frames > most) {
-    out.Add("FRAME_COUNT", "frames", frames, " exceeds the model's ", most,
-            "; the nearest legal value is ", nearest);
-  } else {
-    out.Add("FRAME_COUNT", "frames", frames, " is not ", multiple,
-            "k+1; the nearest legal value is ", nearest);
+  const std::string why = frames < 1      ? "is not positive"
+                          : frames > most ? absl::StrCat("exceeds the model's ", most)
+                                          : absl::StrCat("is not ", multiple, "k+1");
+  out.Add("FRAME_COUNT", "frames", frames, " ", why, "; the nearest legal value is ", nearest);
+}
+
+// One side of a size that is not legal, and what the nearest legal size has in its place.
+struct Side {
+  std::string_view field;
+  int64_t value, nearest, most;
+};
+
+std::string WhyIllegal(const Side& side, const Side& other, int64_t max_area) {
+  if (side.value > side.most) return absl::StrCat("exceeds the model's ", side.most);
+  const int64_t area = side.value * other.value;
+  if (side.value > 0 && other.value <= other.most && area > max_area) {
+    return absl::StrCat("with ", std::string(other.field), " ", other.value, " is ", area,
+                        " pixels, more than the model's ", max_area);
   }
+  if (side.value > 0 && side.value % kSizeMultiple == 0) {
+    return absl::StrCat("does not go with ", std::string(other.field), " ", other.value);
+  }
+  return absl::StrCat("is not a positive multiple of ", kSizeMultiple);
 }
 
-void CheckMaxSide(std::string_view field, int64_t value, int64_t most, Violations& out) {
-  if (value <= most || out.Has(field)) return;
-  out.Add("SIZE_LIMIT", field, value, " exceeds the model's ", most,
-          "; the nearest legal value is ", most / kSizeMultiple * kSizeMultiple);
+void CheckSide(const Side& side, const Side& other, int64_t max_area, Violations& out) {
+  if (side.nearest == side.value) return;
+  const std::string why = WhyIllegal(side, other, max_area);
+  const bool alone = why.starts_with("is not") || other.nearest == other.value;
+  const std::string nearest =
+      alone ? absl::StrCat("value is ", side.nearest)
+            : absl::StrCat("size is ", std::string(side.field), " ", side.nearest, ", ",
+                           std::string(other.field), " ", other.nearest);
+  out.Add(why.starts_with("is not") ? "SIZE_MULTIPLE" : "SIZE_LIMIT", side.field, side.value, " ",
+          why, "; the nearest legal ", nearest);
 }
 
-void CheckMaxSides(const v1::GenerateRequest& request, const v1::ModelLimits& limits,
-                   Violations& out) {
-  CheckMaxSide("height", request.height(), limits.max_height(), out);
-  CheckMaxSide("width", request.width(), limits.max_width(), out);
+// A side that was not given is the model's own, and is not the caller's to change.
+void CheckSize(const v1::GenerateRequest& request, const v1::GenerateRequest& resolved,
+               const v1::ModelLimits& limits, Violations& out) {
+  if (!request.has_height() && !request.has_width()) return;
+  const VideoSize asked = {resolved.height(), resolved.width()};
+  const VideoSize nearest = NearestSize(asked, limits, !request.has_height(), !request.has_width());
+  const Side height = {"height", asked.height, nearest.height, limits.max_height()};
+  const Side width = {"width", asked.width, nearest.width, limits.max_width()};
+  CheckSide(height, width, limits.max_area(), out);
+  CheckSide(width, height, limits.max_area(), out);
 }
 
-void CheckArea(const v1::GenerateRequest& resolved, const v1::ModelLimits& limits,
-               Violations& out) {
-  const int64_t area = int64_t{resolved.height()} * resolved.width();
-  if (out.Has("height") || out.Has("width") || area <= limits.max_area()) return;
-  // The side that leaves more room than it uses stays; the other one shrinks.
-  const int64_t height = limits.max_area() / resolved.width() / kSizeMultiple * kSizeMultiple;
-  const int64_t width = limits.max_area() / resolved.height() / kSizeMultiple * kSizeMultiple;
-  const bool shrink_height = height >= kSizeMultiple;
-  out.Add("SIZE_LIMIT", shrink_height ? "height" : "width",
-          shrink_height ? resolved.height() : resolved.width(), " with ",
-          shrink_height ? "width " : "height ",
-          shrink_height ? resolved.width() : resolved.height(), " is ", area,
-          " pixels, more than the model's ", limits.max_area(), "; the nearest legal value is ",
-          shrink_height ? height : width);
-}
-
-void CheckWithModel(const v1::GenerateRequest& resolved, const v1::Model& model, Violations& out) {
+void CheckWithModel(const v1::GenerateRequest& request, const v1::GenerateRequest& resolved,
+                    const v1::Model& model, Violations& out) {
   const v1::ModelLimits& limits = model.limits();
   if (limits.fixed_shape()) {
     CheckFixed("frames", resolved.frames(), model.defaults().frames(), "FRAME_COUNT", out);
@@ -72,19 +88,15 @@ void CheckWithModel(const v1::GenerateRequest& resolved, const v1::Model& model,
                "SEQUENCE_LENGTH", out);
   } else {
     CheckFrames(resolved.frames(), limits, out);
-    CheckArea(resolved, limits, out);
-    if (!out.Has("max_sequence_length")) {
-      out.CheckRange("SEQUENCE_LENGTH", "max_sequence_length", resolved.max_sequence_length(), 1,
-                     limits.max_text_tokens());
-    }
+    CheckSize(request, resolved, limits, out);
+    out.CheckRange("SEQUENCE_LENGTH", "max_sequence_length", resolved.max_sequence_length(), 1,
+                   limits.max_text_tokens());
   }
-  if (!out.Has("steps")) {
-    out.CheckRange("STEPS", "steps", resolved.steps(), 1, limits.max_steps());
-  }
+  out.CheckRange("STEPS", "steps", resolved.steps(), 1, limits.max_steps());
   if (limits.image_required() && resolved.image().empty()) {
     out.Add("IMAGE", "image", "is missing; model ", model.name(), " makes video from an image");
   }
-  if (!limits.image_required() && !resolved.image().empty() && !out.Has("image")) {
+  if (!limits.image_required() && !resolved.image().empty()) {
     out.Add("IMAGE", "image", "of ", resolved.image().size(), " bytes is refused; model ",
             model.name(), " makes video from text alone");
   }
@@ -122,11 +134,9 @@ v1::GenerateRequest WithDefaults(const v1::GenerateRequest& request, const v1::M
 absl::StatusOr<v1::GenerateRequest> ResolveRequest(const v1::GenerateRequest& request,
                                                    const v1::Model& model, uint32_t random_seed) {
   Violations violations;
-  // First: of a side that is too long the nearest is the longest, whatever it is a multiple of.
-  if (!model.limits().fixed_shape()) CheckMaxSides(request, model.limits(), violations);
-  CheckWithoutModel(request, violations);
   v1::GenerateRequest resolved = WithDefaults(request, model, random_seed);
-  CheckWithModel(resolved, model, violations);
+  CheckWithModel(request, resolved, model, violations);
+  CheckWithoutModel(request, violations);
   const absl::Status status = violations.ToStatus();
   if (!status.ok()) return status;
   return resolved;

@@ -10,6 +10,7 @@
 #include <absl/strings/str_cat.h>
 
 #include "proto/contract/image_header.h"
+#include "proto/contract/nearest_size.h"
 #include "proto/contract/status.h"
 #include "proto/contract/utf8.h"
 #include "proto/contract/violations.h"
@@ -19,7 +20,6 @@ namespace {
 
 constexpr int kMaxFps = 120, kMaxSteps = 200, kMaxPriority = 9;
 constexpr double kMaxGuidance = 50;
-constexpr int64_t kMaxDeadlineSeconds = 7 * 24 * 3600;
 constexpr int kMaxLabels = 16;
 constexpr size_t kMaxLabelKeyBytes = 63, kMaxLabelValueBytes = 255;
 constexpr size_t kMaxRequestIdBytes = 128, kMaxModelNameBytes = 128;
@@ -34,13 +34,22 @@ void CheckText(std::string_view field, const std::string& text, int64_t limit, V
   }
 }
 
+// Of what only a model can say in full: CheckWithModel names the nearest legal value.
+constexpr char kWithinTheModels[] = ", within the model's limits";
+
 void CheckSide(std::string_view field, int64_t value, Violations& out) {
-  if (out.Has(field) || (value >= kSizeMultiple && value % kSizeMultiple == 0)) return;
+  if (value >= kSizeMultiple && value % kSizeMultiple == 0) return;
   constexpr int64_t kMost = std::numeric_limits<int32_t>::max() / kSizeMultiple * kSizeMultiple;
   const int64_t nearest = std::clamp<int64_t>(
       (value + kSizeMultiple / 2) / kSizeMultiple * kSizeMultiple, kSizeMultiple, kMost);
   out.Add("SIZE_MULTIPLE", field, value, " is not a positive multiple of ", kSizeMultiple,
-          "; the nearest legal value is ", nearest);
+          "; the nearest one is ", nearest, kWithinTheModels);
+}
+
+void CheckPositive(std::string_view reason, std::string_view field, int64_t value,
+                   Violations& out) {
+  if (value >= 1) return;
+  out.Add(reason, field, value, " is not positive; legal is 1 or more", kWithinTheModels);
 }
 
 void CheckImage(const std::string& image, Violations& out) {
@@ -50,14 +59,14 @@ void CheckImage(const std::string& image, Violations& out) {
 }
 
 void CheckSampling(const v1::GenerateRequest& request, Violations& out) {
-  if (request.has_frames() && request.frames() < 1) {
-    out.Add("FRAME_COUNT", "frames", request.frames(),
-            " is not positive; the nearest legal value is 1");
-  }
+  if (request.has_frames()) CheckPositive("FRAME_COUNT", "frames", request.frames(), out);
   if (request.has_height()) CheckSide("height", request.height(), out);
   if (request.has_width()) CheckSide("width", request.width(), out);
   if (request.has_fps()) out.CheckRange("FPS", "fps", request.fps(), 1, kMaxFps);
-  if (request.has_steps()) out.CheckRange("STEPS", "steps", request.steps(), 1, kMaxSteps);
+  if (request.has_steps() && (request.steps() < 1 || request.steps() > kMaxSteps)) {
+    out.Add("STEPS", "steps", request.steps(), " is not legal; legal is 1 to ", kMaxSteps,
+            kWithinTheModels);
+  }
   if (request.has_guidance_scale()) {
     const double scale = request.guidance_scale();
     if (!std::isfinite(scale)) {
@@ -71,9 +80,8 @@ void CheckSampling(const v1::GenerateRequest& request, Violations& out) {
     out.Add("SCHEDULER", "scheduler", static_cast<int>(request.scheduler()),
             " is unknown; legal are SCHEDULER_DDIM and SCHEDULER_DPM");
   }
-  if (request.has_max_sequence_length() && request.max_sequence_length() < 1) {
-    out.Add("SEQUENCE_LENGTH", "max_sequence_length", request.max_sequence_length(),
-            " is not positive; the nearest legal value is 1");
+  if (request.has_max_sequence_length()) {
+    CheckPositive("SEQUENCE_LENGTH", "max_sequence_length", request.max_sequence_length(), out);
   }
   if (!v1::OutputType_IsValid(request.output_type())) {
     out.Add("OUTPUT_TYPE", "output_type", static_cast<int>(request.output_type()),

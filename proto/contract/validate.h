@@ -12,6 +12,7 @@
 namespace cogwheel {
 
 inline constexpr int64_t kMaxPromptBytes = 16 * 1024;
+inline constexpr int64_t kMaxDeadlineSeconds = 7 * 24 * 3600;
 inline constexpr int kMaxReceiveBytes = 17 * 1024 * 1024;
 inline constexpr int kMaxChunkBytes = 256 * 1024;
 

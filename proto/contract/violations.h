@@ -14,19 +14,15 @@
 
 namespace cogwheel {
 
-inline constexpr int kSizeMultiple = 16;  // of height and width, pixels
-
-// Collects every violation; the first one's reason is the error's.
+// Collects one violation of each field, the first that is found: what the model says comes before
+// what holds for every model. The first one's reason is the error's.
 class Violations {
  public:
   template <typename... Parts>
   void Add(std::string_view reason, std::string_view field, const Parts&... parts) {
+    if (Has(field)) return;
     if (violations_.empty()) reason_ = reason;
     violations_.push_back({std::string(field), absl::StrCat(std::string(field), " ", parts...)});
-  }
-  bool Has(std::string_view field) const {
-    return std::any_of(violations_.begin(), violations_.end(),
-                       [field](const FieldViolation& v) { return v.field == field; });
   }
   // Adds a value that is not within low to high.
   void CheckRange(std::string_view reason, std::string_view field, int64_t value, int64_t low,
@@ -40,6 +36,11 @@ class Violations {
   }
 
  private:
+  bool Has(std::string_view field) const {
+    return std::any_of(violations_.begin(), violations_.end(),
+                       [field](const FieldViolation& v) { return v.field == field; });
+  }
+
   std::string reason_;
   std::vector<FieldViolation> violations_;
 };

@@ -27,7 +27,8 @@ absl::Status UnknownModel(const std::string& name, const std::vector<v1::Model>&
     names.push_back("...");
   }
   const std::string message =
-      known.empty() ? "no group has joined yet"
+      known.empty() ? "no group has joined yet; start one: cogwheel-worker --frontend HOST:PORT "
+                      "--model FOLDER"
                     : absl::StrCat("model ", name, " is offered by no group; known are ",
                                    absl::StrJoin(names, ", "));
   return WithRetryAfter(MakeError(absl::StatusCode::kUnavailable, "NO_GROUP", message),

@@ -7,6 +7,7 @@
 #include <absl/strings/str_cat.h>
 
 #include "proto/contract/status.h"
+#include "proto/contract/validate.h"
 #include "server/job/proto_time.h"
 
 namespace cogwheel {
@@ -24,11 +25,14 @@ absl::Status Refuse(std::string_view reason, const std::string& message, double 
 absl::Status CheckDeadline(const QueueLoad& load, const JobCost& cost) {
   if (!cost.deadline.has_value() || cost.seconds <= 0) return absl::OkStatus();
   if (cost.seconds > *cost.deadline) {
+    const double nearest = std::ceil(cost.seconds);
     return MakeError(
         absl::StatusCode::kInvalidArgument, "DEADLINE_IMPOSSIBLE",
         absl::StrCat("deadline ", *cost.deadline, " s cannot be met: the job alone should take ",
-                     cost.seconds, " s; the nearest legal value is ", std::ceil(cost.seconds),
-                     " s"));
+                     cost.seconds, " s; ",
+                     nearest <= kMaxDeadlineSeconds
+                         ? absl::StrCat("the nearest legal value is ", nearest, " s")
+                         : "no deadline is long enough: ask for fewer steps or frames"));
   }
   const double start = load.backlog_seconds.value_or(0);
   if (start + cost.seconds <= *cost.deadline) return absl::OkStatus();

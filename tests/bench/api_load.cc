@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <string>
@@ -13,9 +14,9 @@
 #include <vector>
 
 #include <grpcpp/grpcpp.h>
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "base/command_line.h"
 #include "base/mutex.h"
 #include "cogwheel/v1/video_service.grpc.pb.h"
 
@@ -152,13 +153,20 @@ class Load {
 int Run(int argc, char** argv) {
   std::string server;
   int seconds = 30, creates = 200, gets = 1000, watchers = 64;
-  CLI::App app("Latencies of the public API under a steady load.");
-  app.add_option("--server", server)->required();
-  app.add_option("--seconds", seconds);
-  app.add_option("--creates", creates, "a second");
-  app.add_option("--gets", gets, "a second");
-  app.add_option("--watchers", watchers);
-  CLI11_PARSE(app, argc, argv);
+  int* const numbers[] = {&seconds, &creates, &gets, &watchers};
+  std::vector<FlagForm> forms;
+  for (const char* flag : {"--seconds", "--creates", "--gets", "--watchers", "--server"}) {
+    forms.push_back({.name = flag, .value = FlagValue::kNeeded, .value_name = "VALUE"});
+  }
+  const auto line = SplitCommandLine({argv + 1, argv + argc}, forms, "api_load");
+  if (!line.ok()) {
+    std::fprintf(stderr, "api_load: %s\n", std::string(line.status().message()).c_str());
+    return 2;
+  }
+  for (const GivenFlag& flag : line->flags) {
+    if (flag.form < std::size(numbers)) *numbers[flag.form] = std::atoi(flag.value.c_str());
+    if (forms[flag.form].name == "--server") server = flag.value;
+  }
   const std::chrono::seconds length(seconds);
   Load load(server);
   const std::string job = load.CreateNow();
@@ -173,11 +181,11 @@ int Run(int argc, char** argv) {
   AtRate(gets, length, [&](Clock::time_point due) { load.Get(job, due); });
   for (std::thread& thread : threads) thread.join();
   load.AwaitAnswers();
-  const nlohmann::ordered_json line = {
+  const nlohmann::ordered_json summary = {
       {"seconds", seconds},     {"creates_per_s", creates},   {"create", load.creates.Summary()},
       {"gets_per_s", gets},     {"get", load.gets.Summary()}, {"watchers", watchers},
       {"events", events.load()}};
-  std::printf("%s\n", line.dump().c_str());
+  std::printf("%s\n", summary.dump().c_str());
   return 0;
 }
 

@@ -63,15 +63,30 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{{"submit", "--seed", "1"}, {"--prompt", "missing"}},
         Refused{{"generate", "--prompt"}, {"--prompt"}},
         Refused{Generate({"--step", "4"}), {"--step", "nearest is --steps"}},
-        Refused{Generate({"now"}), {"'now'", "not expected"}},
+        Refused{Generate({"now"}),
+                {"'now'", "not expected", "quotation marks: --prompt \"a red circle now\""}},
+        Refused{{"generate", "--prompt", "a", "red", "circle", "--seed", "1"},
+                {"'red' is not expected", "--prompt \"a red circle\""}},
+        Refused{{"submit", "a", "red", "circle"}, {"--prompt \"a red circle\""}},
+        Refused{Generate({"-o", "a", "-o", "b"}), {"--output is given twice; legal is once"}},
+        Refused{Generate({"--seed"}), {"--seed needs a value: --seed NUMBER"}},
+        Refused{Generate({"--seed", "--json"}), {"--seed needs a value before --json"}},
+        Refused{{"submit", "--prompt", "x", "--label", "a"}, {"label 'a'", "KEY=VALUE"}},
+        Refused{{"submit", "--prompt", "x", "--label", "a=1", "--label", "a=2"},
+                {"a is given twice"}},
+        Refused{{"help", "generat"}, {"nearest is generate"}},
+        Refused{{"completion", "fish"}, {"'fish'", "bash or zsh"}},
+        Refused{{"completion"}, {"bash or zsh"}},
         Refused{Generate({"--steps", "abc"}), {"steps", "'abc'", "1 to 200"}},
         Refused{Generate({"--steps", ""}), {"steps", "''", "1 to 200"}},
         Refused{Generate({"--steps", "4.5"}), {"steps", "'4.5'", "whole"}},
-        Refused{Generate({"--steps", "99999999999"}), {"steps", "99999999999", "value is 200"}},
-        Refused{Generate({"--steps", "-99999999999"}), {"steps", "value is 1"}},
+        Refused{Generate({"--steps", "99999999999"}),
+                {"steps", "99999999999", "legal is 1 to 200, within the model's"}},
+        Refused{Generate({"--fps", "-99999999999"}), {"fps", "value is 1"}},
         Refused{Generate({"--frames", "1e3"}), {"frames", "'1e3'", "8k+1"}},
         Refused{Generate({"--frames", "99999999999"}), {"frames", "8k+1", "model's limits"}},
-        Refused{Generate({"--width", "-99999999999"}), {"width", "value is 16"}},
+        Refused{Generate({"--width", "-99999999999"}),
+                {"width", "legal is a multiple of 16, within the model's limits"}},
         Refused{Generate({"--height", "96px"}), {"height", "'96px'", "multiple of 16"}},
         Refused{Generate({"--width", "0x60"}), {"width", "'0x60'", "multiple of 16"}},
         Refused{Generate({"--fps", "fast"}), {"fps", "'fast'", "1 to 120"}},
@@ -231,6 +246,13 @@ TEST(Arguments, StatesMayBeRepeatedOrListed) {
   EXPECT_THAT(arguments.states, ::testing::ElementsAre(v1::QUEUED, v1::RUNNING, v1::FAILED));
 }
 
+TEST(Arguments, LabelsOfAJob) {
+  const Arguments arguments =
+      Accepted({"submit", "--prompt", "x", "--label", "user=42", "--label", "note=a=b"});
+  EXPECT_THAT(arguments.request.labels, ::testing::ElementsAre(::testing::Pair("note", "a=b"),
+                                                               ::testing::Pair("user", "42")));
+}
+
 TEST(Arguments, HelpAndVersionAreAnswers) {
   for (const std::vector<std::string>& words :
        {std::vector<std::string>{"--help"}, {"generate", "--help"}}) {
@@ -239,15 +261,12 @@ TEST(Arguments, HelpAndVersionAreAnswers) {
     EXPECT_FALSE(parsed->arguments.has_value());
   }
   EXPECT_THAT(Parse({"generate", "-h"})->answer, HasSubstr("--guidance-scale"));
-  EXPECT_THAT(Parse({"--version"})->answer, AllOf(HasSubstr("cogwheel 0."), HasSubstr("gRPC 1."),
-                                                  HasSubstr("protobuf 3."), HasSubstr("CLI11 2.")));
-}
-
-TEST(NearestWord, CountsChangedLetters) {
-  const std::vector<std::string> words = {"watch", "cancel", "download"};
-  EXPECT_EQ(NearestWord("wacth", words), "watch");
-  EXPECT_EQ(NearestWord("cancle", words), "cancel");
-  EXPECT_EQ(NearestWord("dl", words), "watch") << "5 changes, the first of the fewest";
+  EXPECT_EQ(Parse({"help", "generate"})->answer, Parse({"generate", "--help"})->answer);
+  EXPECT_EQ(Parse({"help"})->answer, Parse({"-h"})->answer);
+  EXPECT_EQ(Parse({"version"})->answer, Parse({"-v"})->answer);
+  EXPECT_THAT(Parse({"--version"})->answer,
+              AllOf(HasSubstr("cogwheel 0."), HasSubstr("gRPC 1."), HasSubstr("protobuf 3."),
+                    HasSubstr("compiler ")));
 }
 
 }  // namespace

@@ -57,7 +57,6 @@ TEST(BuildRequest, WhatWasGivenIsSet) {
 TEST(BuildRequest, EveryFieldHasAFlagOrIsAnException) {
   const std::set<std::string> exceptions = {
       "image",   // read from a file; below
-      "labels",  // for programs
       "detach",  // the command's: `generate` holds its job, `submit` never did
   };
   RequestFlags flags = Prompt();
@@ -71,6 +70,7 @@ TEST(BuildRequest, EveryFieldHasAFlagOrIsAnException) {
   flags.seed = 1;
   flags.dynamic_cfg = flags.vae_tiling = true;
   flags.request_id = "r";
+  flags.labels = {{"k", "v"}};
   const auto request = BuildRequest(flags);
   ASSERT_TRUE(request.ok()) << request.status();
   std::vector<const google::protobuf::FieldDescriptor*> set;

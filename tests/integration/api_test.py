@@ -139,7 +139,7 @@ class ApiTest(ProcessTest):
 
     def test_a_bad_request_names_field_value_and_nearest(self):
         cases = {
-            "height": (dict(height=478), "478", "480"),
+            "height": (dict(height=478), "478", "96"),
             "width": (dict(width=0), "0", "16"),
             "frames": (dict(frames=16), "16", "17"),
             "steps": (dict(steps=201), "201", "200"),

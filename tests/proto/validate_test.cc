@@ -239,7 +239,7 @@ TEST(ResolveRequest, ReportsAllViolationsTogether) {
       BadRequestOf(ResolveRequest(request, TestModel(), /*random_seed=*/7).status());
   std::vector<std::string> fields;
   for (const auto& violation : bad.field_violations()) fields.push_back(violation.field());
-  EXPECT_THAT(fields, ElementsAre("prompt", "height", "steps", "frames"));
+  EXPECT_THAT(fields, ElementsAre("frames", "height", "steps", "prompt"));
 }
 
 TEST(ResolveRequest, ALearnedTableAllowsOnlyItsOwnShape) {

@@ -8,6 +8,7 @@ namespace cogwheel {
 struct GpuCount {
   int count = 0;
   std::string why_none;  // "built without CUDA", "no CUDA device"; empty when there are some
+  std::string way_out;   // commands, where there is one
 };
 
 // GPUs that this process can use.

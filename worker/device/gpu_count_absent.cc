@@ -2,7 +2,10 @@
 
 namespace cogwheel {
 
-GpuCount CountGpus() { return {.why_none = "built without CUDA"}; }
+GpuCount CountGpus() {
+  return {.why_none = "built without CUDA",
+          .way_out = "scripts/setup --cuda && scripts/build --cuda"};
+}
 
 std::string GpuName(int /*device_idx*/) { return ""; }
 

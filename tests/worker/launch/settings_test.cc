@@ -94,7 +94,7 @@ TEST(SettingsTest, APeakIsAboveZero) {
 
 TEST(SettingsTest, SharesTheCores) {
   EXPECT_EQ(CheckSettings(Config(1, 1, 3), {.cores = 8})->cpu_threads, 2);
-  EXPECT_EQ(CheckSettings(Config(2, 2, 4), {.cores = 2})->cpu_threads, 1);
+  EXPECT_EQ(CheckSettings(Config(2, 3, 2), {.cores = 2})->cpu_threads, 1);
 }
 
 TEST(SettingsTest, RefusesMeshesThatCannotBe) {
@@ -111,6 +111,24 @@ TEST(SettingsTest, RefusesMeshesThatCannotBe) {
   EXPECT_TRUE(CheckSettings(config, {.cores = 2}).ok());
   config.set_ranks(5);
   EXPECT_FALSE(CheckSettings(config, {.cores = 2}).ok());
+}
+
+// A number of ranks alone makes no mesh on the CPU: the refusal says what does.
+TEST(SettingsTest, RanksWithoutAMeshAreToldOfOne) {
+  config::v1::WorkerConfig config;
+  config.set_model("m");
+  const auto said = [&config](int ranks) {
+    config.set_ranks(ranks);
+    return std::string(CheckSettings(config, {.cores = 2}).status().message());
+  };
+  EXPECT_NE(said(4).find("add --ulysses 4"), std::string::npos) << said(4);
+  EXPECT_NE(said(40).find("--ranks 16 --ulysses 16"), std::string::npos) << said(40);
+  EXPECT_NE(said(0).find("the only legal value on one host is 1"), std::string::npos) << said(0);
+  config.set_ulysses(16);
+  EXPECT_EQ(said(16), "");
+  const std::string large(CheckSettings(Config(2, 5, 4), {.cores = 2}).status().message());
+  EXPECT_NE(large.find("--cfg-parallel 2 --ring 3 --ulysses 2"), std::string::npos) << large;
+  EXPECT_TRUE(CheckSettings(Config(2, 3, 2), {.cores = 2}).ok());
 }
 
 // A GPU a rank, where there are any and the CPU is not asked for.
@@ -165,9 +183,10 @@ TEST(SettingsTest, ASideOfTheMeshSetsTheOthersToOne) {
 TEST(SettingsTest, RefusesWhatThisBuildDoesNotHave) {
   config::v1::WorkerConfig config = Config(1, 1, 1);
   config.set_device("cuda");
-  const auto refused = CheckSettings(config, {.why_no_gpus = "built without CUDA"});
+  const auto refused =
+      CheckSettings(config, {.why_no_gpus = "built without CUDA", .way_to_gpus = "do this"});
   EXPECT_EQ(refused.status().message(),
-            "device cuda: built without CUDA; the nearest legal value is cpu");
+            "device cuda: built without CUDA; the nearest legal value is cpu; for GPUs: do this");
   config.set_device("tpu");
   EXPECT_FALSE(CheckSettings(config, {.cores = 2}).ok());
   config.set_device("cpu");

@@ -1,0 +1,152 @@
+#include "base/command_line.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include <absl/strings/str_cat.h>
+
+namespace cogwheel {
+namespace {
+
+template <typename... Parts>
+absl::Status Refuse(const Parts&... parts) {
+  return absl::InvalidArgumentError(absl::StrCat(parts...));
+}
+
+class Splitter {
+ public:
+  Splitter(const std::vector<std::string>& arguments, const std::vector<FlagForm>& forms,
+           std::string_view program)
+      : arguments_(arguments), forms_(forms), program_(program) {}
+
+  absl::StatusOr<CommandLine> Split();
+
+ private:
+  // An argument that begins with a dash, with the value behind it.
+  absl::Status TakeFlag();
+  absl::Status TakeValue(size_t form, const std::string& attached, bool has_attached);
+  absl::Status Unknown(const std::string& name) const;
+
+  const std::vector<std::string>& arguments_;
+  const std::vector<FlagForm>& forms_;
+  const std::string program_;
+  size_t next_ = 0;  // argument
+  CommandLine line_;
+};
+
+absl::StatusOr<CommandLine> Splitter::Split() {
+  while (next_ < arguments_.size()) {
+    const std::string& argument = arguments_[next_];
+    if (argument == "--") {
+      line_.words.insert(line_.words.end(), arguments_.begin() + next_ + 1, arguments_.end());
+      break;
+    }
+    if (argument.size() < 2 || argument.front() != '-') {
+      line_.words.push_back(argument);
+      ++next_;
+      continue;
+    }
+    const absl::Status taken = TakeFlag();
+    if (!taken.ok()) return taken;
+  }
+  return line_;
+}
+
+absl::Status Splitter::TakeFlag() {
+  const std::string& argument = arguments_[next_++];
+  const size_t equals = argument.find('=');
+  const bool has_attached = equals != std::string::npos;
+  const std::string name = argument.substr(0, equals);
+  const std::string attached = has_attached ? argument.substr(equals + 1) : "";
+  for (size_t i = 0; i < forms_.size(); ++i) {
+    const FlagForm& form = forms_[i];
+    if (name == form.name || name == form.letter) return TakeValue(i, attached, has_attached);
+    const bool long_flag = argument.starts_with("--");
+    if (long_flag || form.letter.empty() || !argument.starts_with(form.letter)) continue;
+    if (form.value == FlagValue::kNeeded) return TakeValue(i, argument.substr(2), true);
+  }
+  return Unknown(name);
+}
+
+absl::Status Splitter::TakeValue(size_t form_index, const std::string& attached,
+                                 bool has_attached) {
+  const FlagForm& form = forms_[form_index];
+  const auto same = [form_index](const GivenFlag& flag) { return flag.form == form_index; };
+  if (!form.repeatable && std::any_of(line_.flags.begin(), line_.flags.end(), same)) {
+    return Refuse(form.name, " is given twice; legal is once");
+  }
+  GivenFlag given{form_index, attached};
+  if (form.value == FlagValue::kNone && has_attached) {
+    return Refuse(form.name, " takes no value; legal is ", form.name, " alone");
+  }
+  const bool more = next_ < arguments_.size();
+  if (form.value == FlagValue::kNeeded && !has_attached) {
+    if (!more) return Refuse(form.name, " needs a value: ", form.name, " ", form.value_name);
+    if (arguments_[next_].starts_with("--")) {
+      return Refuse(form.name, " needs a value before ", ShownArgument(arguments_[next_]), "; a ",
+                    form.value_name, " that begins with -- is given as ", form.name, "=",
+                    form.value_name);
+    }
+    given.value = arguments_[next_++];
+  }
+  if (form.value == FlagValue::kOptional && !has_attached && more &&
+      !arguments_[next_].starts_with("-")) {
+    given.value = arguments_[next_++];
+  }
+  line_.flags.push_back(std::move(given));
+  return absl::OkStatus();
+}
+
+absl::Status Splitter::Unknown(const std::string& name) const {
+  std::vector<std::string> names;
+  for (const FlagForm& form : forms_) names.push_back(form.name);
+  return Refuse("flag '", ShownArgument(name), "' is not known by ", program_, "; the nearest is ",
+                std::string(NearestWord(name, names)));
+}
+
+}  // namespace
+
+absl::StatusOr<CommandLine> SplitCommandLine(const std::vector<std::string>& arguments,
+                                             const std::vector<FlagForm>& forms,
+                                             std::string_view program) {
+  return Splitter(arguments, forms, program).Split();
+}
+
+std::string_view NearestWord(std::string_view text, const std::vector<std::string>& words) {
+  std::string_view nearest;
+  size_t fewest = std::numeric_limits<size_t>::max();
+  for (const std::string& word : words) {
+    // One row of the edit distance table: distance[j] is between the letters of `text` so far and
+    // word[0, j).
+    std::vector<size_t> distance(word.size() + 1);
+    for (size_t j = 0; j <= word.size(); ++j) distance[j] = j;
+    for (size_t i = 0; i < text.size(); ++i) {
+      size_t diagonal = std::exchange(distance[0], i + 1);
+      for (size_t j = 0; j < word.size(); ++j) {
+        const size_t changed = diagonal + (text[i] == word[j] ? 0 : 1);
+        diagonal = distance[j + 1];
+        distance[j + 1] = std::min({changed, distance[j] + 1, distance[j + 1] + 1});
+      }
+    }
+    if (distance.back() < fewest) {
+      fewest = distance.back();
+      nearest = word;
+    }
+  }
+  return nearest;
+}
+
+std::string ShownArgument(std::string_view text) {
+  constexpr size_t kLongest = 60;  // bytes
+  const auto continues = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; };
+  size_t end = std::min(text.size(), kLongest);
+  while (end > 0 && end < text.size() && continues(text[end])) --end;
+  std::string shown(text.substr(0, end));
+  for (char& c : shown) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  }
+  return end < text.size() ? shown + "..." : shown;
+}
+
+}  // namespace cogwheel

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+// Scripts that complete the command line of `cogwheel` in a shell.
+namespace cogwheel {
+
+inline const std::vector<std::string_view> kShells = {"bash", "zsh"};
+
+// `shell`: one of kShells.
+std::string CompletionScript(std::string_view shell);
+
+}  // namespace cogwheel
