@@ -23,7 +23,7 @@ constexpr int kMostColumns = 100, kFewestColumns = 20;
 bool NextWord(std::istringstream& in, std::string& word) {
   if (!(in >> word)) return false;
   std::string more;
-  while (word.front() == '"' && (word.size() == 1 || word.back() != '"') && in >> more) {
+  while (std::count(word.begin(), word.end(), '"') % 2 == 1 && in >> more) {
     word += ' ' + more;
   }
   return true;

@@ -29,8 +29,9 @@ constexpr CommandRow kCommands[] = {
     {"doctor", Command::kDoctor, kHere,
      "Say what would stop a checkpoint on this machine, and what to do", "",
      "doctor --model ~/CogVideoX-2b --ulysses 2"},
-    {"completion", std::nullopt, kHere, "Print a script that completes commands and flags",
-     "bash|zsh", "completion bash > ~/.local/share/bash-completion/completions/cogwheel"},
+    {"completion", std::nullopt, kHere,
+     "Print a script that completes commands and flags; source it from ~/.bashrc or ~/.zshrc",
+     "bash|zsh", "completion bash > ~/.cogwheel-completion"},
     {"help", std::nullopt, kHere, "Show the help of a command", "[COMMAND]", "help generate"},
     {"version", std::nullopt, kHere, "Print the versions of everything inside", "", "version"},
 };

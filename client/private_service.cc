@@ -138,8 +138,9 @@ absl::StatusOr<std::unique_ptr<PrivateService>> PrivateService::Start(
     const Options& options, const std::function<bool()>& stop_requested) {
   for (const char* program : {kServer, kWorker}) {
     if (access((options.program_folder / program).c_str(), X_OK) != 0) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          program, " is not in ", options.program_folder.string(), ", beside this program"));
+      return absl::FailedPreconditionError(
+          absl::StrCat(program, " is not in ", options.program_folder.string(),
+                       ", beside this program; scripts/build makes it"));
     }
   }
   const absl::StatusOr<fs::path> folder = MakeFolder();

@@ -39,7 +39,8 @@ absl::Status CheckOutput(const std::string& output) {
   }
   const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
   if (!fs::exists(folder, error)) {
-    return refused(absl::StrCat("folder ", folder.string(), " does not exist"));
+    return refused(absl::StrCat("folder ", folder.string(), " does not exist; mkdir -p ",
+                                folder.string(), " makes it"));
   }
   if (!fs::is_directory(folder, error)) {
     return refused(absl::StrCat(folder.string(), " is not a folder"));

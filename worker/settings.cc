@@ -199,7 +199,9 @@ absl::StatusOr<WorkerSettings> CheckSettings(const config::v1::WorkerConfig& giv
   config::v1::WorkerConfig config = DefaultWorkerConfig();
   config.MergeFrom(given);
   if (config.model().empty()) {
-    return absl::InvalidArgumentError("model is missing: a checkpoint folder is required");
+    return absl::InvalidArgumentError(
+        "model is missing; legal is --model with a checkpoint folder, or ORG/NAME in the hub's "
+        "local cache");
   }
   config::v1::WorkerConfig alone = config;
   alone.clear_ranks();  // the mesh says more about them

@@ -175,7 +175,10 @@ absl::StatusOr<std::string> AccessControl::CheckHeader(const std::optional<std::
                                                        std::string_view method) const {
   if (file_.empty()) return kDefaultTenant;
   const std::optional<std::string_view> sent = BearerToken(header);
-  if (!sent.has_value()) return Unauthenticated("NO_CREDENTIALS", "the call has no bearer token");
+  if (!sent.has_value()) {
+    return Unauthenticated("NO_CREDENTIALS",
+                           "the call has no bearer token; cogwheel sends one with --token-file");
+  }
   const std::string digest = Sha256Hex(*sent);
   MutexLock lock(mutex_);
   const auto token = tokens_.find(digest);

@@ -68,11 +68,12 @@ bool Set(const std::string& field, const std::string& text, GenerateRequest& req
 
 // Does what the message says; false where it names no nearest legal value.
 bool Follow(const std::string& message, GenerateRequest& request) {
+  static const std::regex value("nearest legal value is (-?[0-9.]+)");
+  static const std::regex size("nearest legal size is ([a-z]+) ([0-9]+), ([a-z]+) ([0-9]+)");
   std::smatch match;
-  if (std::regex_search(message, match, std::regex("nearest legal value is (-?[0-9.]+)"))) {
+  if (std::regex_search(message, match, value)) {
     return Set(message.substr(0, message.find(' ')), match[1], request);
   }
-  const std::regex size("nearest legal size is ([a-z]+) ([0-9]+), ([a-z]+) ([0-9]+)");
   if (!std::regex_search(message, match, size)) return false;
   return Set(match[1], match[2], request) && Set(match[3], match[4], request);
 }
@@ -102,7 +103,7 @@ class Advice : public testing::TestWithParam<v1::Model> {};
 TEST_P(Advice, TakenWholeIsAccepted) {
   std::mt19937 random(1);
   int refused = 0;
-  for (int i = 0; i < 20'000; ++i) {
+  for (int i = 0; i < 3000; ++i) {
     GenerateRequest request = RandomRequest(random);
     const std::string asked = request.ShortDebugString();
     const absl::Status first = ResolveRequest(request, GetParam(), /*random_seed=*/7).status();
@@ -117,13 +118,13 @@ TEST_P(Advice, TakenWholeIsAccepted) {
     const absl::Status then = ResolveRequest(request, GetParam(), /*random_seed=*/7).status();
     ASSERT_TRUE(then.ok()) << asked << "\nthen " << request.ShortDebugString() << "\n" << then;
   }
-  EXPECT_GT(refused, 10'000);
+  EXPECT_GT(refused, 1500);
 }
 
 // As a person on a command line, who is shown one complaint at a time.
 TEST_P(Advice, TakenOneByOneIsAccepted) {
   std::mt19937 random(2);
-  for (int i = 0; i < 20'000; ++i) {
+  for (int i = 0; i < 3000; ++i) {
     GenerateRequest request = RandomRequest(random);
     const std::string asked = request.ShortDebugString();
     std::string said;
@@ -144,7 +145,7 @@ INSTANTIATE_TEST_SUITE_P(Models, Advice, testing::Values(TestModel(), Shapes(), 
 // Before the model is known no value is called legal that only some models take.
 TEST(Advice, WithoutAModelHoldsForEveryModel) {
   std::mt19937 random(3);
-  for (int i = 0; i < 20'000; ++i) {
+  for (int i = 0; i < 3000; ++i) {
     GenerateRequest request = RandomRequest(random);
     const std::string message(ValidateRequest(request).message());
     if (!Follow(message, request)) continue;
@@ -166,7 +167,7 @@ TEST(Advice, CogVideoXsSizeOnTheSmallModelKeepsItsShape) {
                         "the nearest legal size is height 96, width 128"));
 }
 
-// No legal size lies between the one asked for and the one named, on both sides.
+// No legal size with both sides longer lies below the one asked for.
 TEST(NearestSize, IsAsLargeAsItMayBe) {
   std::mt19937 random(4);
   for (const v1::Model& model : {TestModel(), Shapes(), Bounded()}) {
@@ -179,10 +180,10 @@ TEST(NearestSize, IsAsLargeAsItMayBe) {
       ASSERT_TRUE(nearest.height % 16 == 0 && nearest.width % 16 == 0 && nearest.height > 0);
       ASSERT_LE(nearest.height, limits.max_height());
       ASSERT_LE(nearest.width, limits.max_width());
-      const bool higher =
-          nearest.height + 16 <= std::min<int64_t>(asked.height, limits.max_height());
-      const bool wider = nearest.width + 16 <= std::min<int64_t>(asked.width, limits.max_width());
-      EXPECT_FALSE(higher && (nearest.height + 16) * nearest.width <= limits.max_area() && wider)
+      const VideoSize larger = {nearest.height + 16, nearest.width + 16};
+      EXPECT_FALSE(larger.height <= std::min<int64_t>(asked.height, limits.max_height()) &&
+                   larger.width <= std::min<int64_t>(asked.width, limits.max_width()) &&
+                   larger.height * larger.width <= limits.max_area())
           << asked.height << "x" << asked.width;
     }
   }
