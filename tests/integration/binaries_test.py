@@ -40,17 +40,13 @@ class BinariesTest(ProcessTest):
             self.assertEqual([], offered[:5], name)
 
     def test_versions_of_everything_inside(self):
-        for name, inside in (("cogwheel", ("gRPC", "protobuf", "abseil", "compiler", "zlib")), ("cogwheel-server", ("gRPC", "protobuf", "zlib")),
+        for name, inside in (("cogwheel", ("gRPC", "protobuf", "abseil", "compiler (gcc|.*clang)", "zlib")), ("cogwheel-server", ("gRPC", "protobuf", "zlib")),
                              ("cogwheel-worker", ("gRPC", "protobuf", "torch", "FFmpeg", "libjpeg-turbo", "libwebp", "zlib"))):
             shown = subprocess.run([program(name), "--version"], capture_output=True, text=True, timeout=30)
             self.assertEqual(0, shown.returncode, shown.stderr)
             self.assertRegex(shown.stdout, rf"\A{name} [0-9.]+(, commit [0-9a-f]{{10}}(-dirty)?)?\n")
             for library in inside:
                 self.assertRegex(shown.stdout.lower(), library.lower() + r"\S*\s+\S*[0-9]+\.[0-9]+")
-
-    def test_help(self):
-        for command in ((), ("generate",), ("submit",), ("download",)):
-            self.assertIn("--help", self.succeeds(*command, "--help"))
 
 
 if __name__ == "__main__":
