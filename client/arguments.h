@@ -68,6 +68,7 @@ struct Arguments {
   std::string output;                // empty: video.mp4, or video.safetensors for what is no video
   std::string job;                   // as typed
   std::vector<v1::JobState> states;  // `list --state`
+  std::optional<int32_t> limit;      // `list --limit`; 0 = all
 };
 
 // Arguments, or a text that answers --help or --version.

@@ -88,7 +88,7 @@ absl::Status GenerationClient::Describe(const grpc::Status& status) const {
   if (!ErrorReason(described).empty()) return described;
   if (absl::IsUnavailable(described)) {
     return absl::UnavailableError(
-        absl::StrCat("server ", address_, " is not reachable: ", status.error_message()));
+        absl::StrCat("server ", address_, " is not reachable: ", described.message()));
   }
   if (absl::IsDeadlineExceeded(described)) {
     return absl::DeadlineExceededError(
@@ -241,16 +241,22 @@ absl::Status GenerationClient::DeleteJob(const std::string& job) {
   return Unary(&v1::VideoService::Stub::DeleteJob, request).status();
 }
 
-absl::Status GenerationClient::ListJobs(const std::vector<v1::JobState>& states,
-                                        const JobHandler& handler) {
+absl::StatusOr<bool> GenerationClient::ListJobs(const JobFilter& filter,
+                                                const JobHandler& handler) {
   v1::ListJobsRequest request;
-  request.set_page_size(kPageSize);
-  for (const v1::JobState state : states) request.add_states(state);
+  request.set_page_size(filter.limit == 0 ? kPageSize : std::min(filter.limit, kPageSize));
+  for (const v1::JobState state : filter.states) request.add_states(state);
+  int told = 0;
   while (true) {
     const auto page = Unary(&v1::VideoService::Stub::ListJobs, request);
     if (!page.ok()) return page.status();
-    for (const v1::Job& job : page->jobs()) handler(job);
-    if (page->next_page_token().empty()) return absl::OkStatus();
+    for (const v1::Job& job : page->jobs()) {
+      if (filter.limit > 0 && told == filter.limit) return true;
+      handler(job);
+      ++told;
+    }
+    if (page->next_page_token().empty()) return false;
+    if (filter.limit > 0 && told == filter.limit) return true;
     if (page->next_page_token() == request.page_token()) {
       return absl::InternalError("the server's list does not advance");
     }
@@ -271,8 +277,11 @@ absl::StatusOr<std::string> GenerationClient::Health() {
   if (!absl::IsUnavailable(health.status()) && !absl::IsDeadlineExceeded(health.status())) {
     return health;
   }
-  return absl::Status(health.status().code(),
-                      absl::StrCat("server ", address_, " is not reachable"));
+  return absl::Status(
+      health.status().code(),
+      absl::StrCat("server ", address_, " is not reachable: ",
+                   absl::IsUnavailable(health.status()) ? std::string(health.status().message())
+                                                        : "no answer within the time limit"));
 }
 
 }  // namespace cogwheel

@@ -25,6 +25,10 @@ class GenerationClient {
   using EventHandler = std::function<absl::Status(const v1::JobEvent&)>;
   using ChunkHandler = std::function<absl::Status(const v1::Chunk&)>;
   using JobHandler = std::function<void(const v1::Job&)>;
+  struct JobFilter {
+    std::vector<v1::JobState> states;  // empty = all
+    int limit = 0;                     // the newest ones; 0 = all
+  };
 
   explicit GenerationClient(const std::string& address, ServerAccess access = {});
 
@@ -41,8 +45,8 @@ class GenerationClient {
   absl::StatusOr<v1::Job> GetJob(const std::string& job);
   absl::StatusOr<v1::Job> CancelJob(const std::string& job);
   absl::Status DeleteJob(const std::string& job);
-  // Follows all pages.
-  absl::Status ListJobs(const std::vector<v1::JobState>& states, const JobHandler& handler);
+  // Newest first, page by page. True if there are more than the limit.
+  absl::StatusOr<bool> ListJobs(const JobFilter& filter, const JobHandler& handler);
   absl::StatusOr<v1::ListModelsResponse> ListModels();
   absl::StatusOr<v1::ListGroupsResponse> ListGroups();
   // As CheckHealth.

@@ -1,27 +1,31 @@
 #include "client/job_commands.h"
 
+#include <ctime>
 #include <iostream>
 #include <memory>
 
 #include <unistd.h>
 
 #include <absl/strings/str_cat.h>
-#include <nlohmann/json.hpp>
 
 #include "base/mutex.h"
 #include "client/generation_client.h"
 #include "client/interruptible.h"
 #include "client/job_follower.h"
 #include "client/json_output.h"
+#include "client/list_commands.h"
 #include "client/output_name.h"
 #include "client/output_writer.h"
 #include "client/progress_bar.h"
 #include "client/request_builder.h"
+#include "client/state_words.h"
 #include "client/text_output.h"
 #include "proto/contract/validate.h"
 
 namespace cogwheel {
 namespace {
+
+int64_t Now() { return std::time(nullptr); }
 
 class ServerCommand {
  public:
@@ -40,16 +44,12 @@ class ServerCommand {
  private:
   CommandResult Submit();
   CommandResult Get();
-  CommandResult List();
   CommandResult Watch();
   CommandResult Cancel();
   CommandResult Delete();
   CommandResult Download();
   absl::Status Write(const v1::Chunk& chunk);
   absl::Status OpenOutput(const std::string& output);
-  CommandResult Health();
-  CommandResult Models();
-  CommandResult Groups();
   // JSON, or `text`.
   void Print(const google::protobuf::Message& message, const std::string& text) const;
 
@@ -103,13 +103,8 @@ CommandResult ServerCommand::Submit() {
 CommandResult ServerCommand::Get() {
   const absl::StatusOr<v1::Job> job = client_.GetJob(job_);
   if (!job.ok()) return ResultOf(job.status());
-  Print(*job, JobText(*job));
+  Print(*job, JobText(*job, Now()));
   return {};
-}
-
-CommandResult ServerCommand::List() {
-  return ResultOf(
-      client_.ListJobs(arguments_.states, [this](const v1::Job& job) { Print(job, JobRow(job)); }));
 }
 
 CommandResult ServerCommand::Watch() {
@@ -121,7 +116,7 @@ CommandResult ServerCommand::Watch() {
   bar.Clear();
   if (!status.ok()) return ResultOf(status);
   if (!arguments_.json) {
-    std::cout << job_ << " " << v1::JobState_Name(follower.state()) << "\n";
+    std::cout << job_ << " " << StateWord(follower.state()) << "\n";
   }
   return follower.Result();
 }
@@ -129,7 +124,7 @@ CommandResult ServerCommand::Watch() {
 CommandResult ServerCommand::Cancel() {
   const absl::StatusOr<v1::Job> job = client_.CancelJob(job_);
   if (!job.ok()) return ResultOf(job.status());
-  Print(*job, JobRow(*job));
+  Print(*job, JobLine(*job));
   return {};
 }
 
@@ -178,35 +173,6 @@ CommandResult ServerCommand::Download() {
   return {};
 }
 
-CommandResult ServerCommand::Health() {
-  const absl::StatusOr<std::string> health = client_.Health();
-  if (!health.ok()) return ResultOf(health.status());
-  std::cout << (arguments_.json ? nlohmann::json{{"status", *health}}.dump() : *health) << "\n";
-  if (*health == "SERVING") return {};
-  return {ExitCode::kUnavailable,
-          absl::StrCat("server ", arguments_.server, " would not start a job now: ", *health)};
-}
-
-CommandResult ServerCommand::Models() {
-  const absl::StatusOr<v1::ListModelsResponse> models = client_.ListModels();
-  if (!models.ok()) return ResultOf(models.status());
-  std::string text;
-  for (const v1::Model& model : models->models()) {
-    absl::StrAppend(&text, text.empty() ? "" : "\n", ModelText(model));
-  }
-  Print(*models, text);
-  return {};
-}
-
-CommandResult ServerCommand::Groups() {
-  const absl::StatusOr<v1::ListGroupsResponse> groups = client_.ListGroups();
-  if (!groups.ok()) return ResultOf(groups.status());
-  std::string text;
-  for (const v1::Group& group : groups->groups()) absl::StrAppend(&text, GroupText(group));
-  Print(*groups, text);
-  return {};
-}
-
 CommandResult ServerCommand::Run() {
   switch (arguments_.command) {
     case Command::kSubmit:
@@ -214,7 +180,7 @@ CommandResult ServerCommand::Run() {
     case Command::kGet:
       return Get();
     case Command::kList:
-      return List();
+      return ListJobs(arguments_, client_);
     case Command::kWatch:
       return Watch();
     case Command::kCancel:
@@ -224,11 +190,11 @@ CommandResult ServerCommand::Run() {
     case Command::kDownload:
       return Download();
     case Command::kHealth:
-      return Health();
+      return ShowHealth(arguments_, client_);
     case Command::kModels:
-      return Models();
+      return ListModels(arguments_, client_);
     case Command::kGroups:
-      return Groups();
+      return ListGroups(arguments_, client_);
     case Command::kGenerate:
     case Command::kDoctor:
       break;

@@ -6,6 +6,7 @@
 
 #include "client/generation_client.h"
 #include "client/json_output.h"
+#include "client/state_words.h"
 #include "client/text_output.h"
 
 namespace cogwheel {
@@ -77,7 +78,7 @@ std::string JobFollower::job() const {
 CommandResult JobFollower::Result() const {
   CommandResult result{ExitCodeOf(state_), ""};
   if (state_ == v1::SUCCEEDED) return result;
-  result.failure = absl::StrCat(job(), " ", v1::JobState_Name(state_));
+  result.failure = absl::StrCat(job(), " ", StateWord(state_));
   if (!error_.message().empty()) absl::StrAppend(&result.failure, ": ", error_.message());
   return result;
 }

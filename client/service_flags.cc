@@ -68,6 +68,12 @@ absl::Status UseStates(Row row, Text text, Arguments& arguments) {
   return absl::OkStatus();
 }
 
+absl::Status UseLimit(Row row, Text text, Arguments& arguments) {
+  const auto value = ParseInt32(FieldOf(row), text, row.range);
+  if (value.ok()) arguments.limit = *value;
+  return value.status();
+}
+
 absl::Status UseJson(Row /*row*/, Text /*text*/, Arguments& arguments) {
   arguments.json = true;
   return absl::OkStatus();
@@ -84,6 +90,14 @@ constexpr FlagRow kRows[] = {
      .fallback = "Default all",
      .repeatable = true,
      .use = UseStates},
+    {.commands = Bit(Command::kList),
+     .group = kJobs,
+     .name = "--limit",
+     .value = "NUMBER",
+     .what = "Only the newest jobs, so many; 0 = all",
+     .range = {0, 1'000'000, "0 to 1000000"},
+     .fallback = "Default 20, with --json 0",
+     .use = UseLimit},
     {.commands = kDoctor,
      .group = "The model",
      .name = "--model",

@@ -3,14 +3,14 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
 #include <absl/strings/str_join.h>
-#include <google/protobuf/util/time_util.h>
 
+#include "client/local_time.h"
+#include "client/state_words.h"
+#include "client/text_table.h"
 #include "proto/contract/utf8.h"
 
 namespace cogwheel {
 namespace {
-
-using google::protobuf::util::TimeUtil;
 
 constexpr size_t kShownDigits = 12;  // of a digest, in a line of other things
 
@@ -26,11 +26,31 @@ const char* SchedulerName(v1::Scheduler scheduler) {
   return scheduler == v1::SCHEDULER_DDIM ? "ddim" : scheduler == v1::SCHEDULER_DPM ? "dpm" : "-";
 }
 
-// One line of at most `columns` bytes, not cut inside a character.
-std::string Shortened(const std::string& text, size_t columns) {
-  std::string line = WithoutControls(text);
-  if (line.size() <= columns) return line;
-  return std::string(ClipUtf8(line, columns - 3)) + "...";
+// "" for a job that neither waits nor runs.
+std::string ShortProgress(const v1::Job& job) {
+  if (job.state() == v1::QUEUED && job.queue_position() > 0) {
+    return job.queue_position() == 1 ? "next" : absl::StrCat("place ", job.queue_position());
+  }
+  if (job.state() != v1::RUNNING || !job.has_progress()) return "";
+  return absl::StrFormat("%.0f %%", 100 * job.progress().fraction());
+}
+
+std::string LongProgress(const v1::Job& job) {
+  std::string text = ShortProgress(job);
+  if (job.state() != v1::RUNNING || text.empty()) return text;
+  const v1::Progress& progress = job.progress();
+  if (progress.steps() > 0) {
+    absl::StrAppend(&text, ", step ", progress.step(), " of ", progress.steps());
+  }
+  if (progress.has_time_left()) {
+    absl::StrAppendFormat(&text, ", %.0f s left", Seconds(progress.time_left()));
+  }
+  return text;
+}
+
+void TimeLine(std::string& text, const char* key, const google::protobuf::Timestamp& time,
+              int64_t now_seconds) {
+  Line(text, key, absl::StrCat(FullTime(time), " (", Age(time, now_seconds), ")"));
 }
 
 std::string RequestLine(const v1::GenerateRequest& request) {
@@ -51,17 +71,19 @@ std::string WarningLine(const std::string& warning) {
   return absl::StrCat("cogwheel: warning: ", OneLine(warning), "\n");
 }
 
-std::string JobText(const v1::Job& job) {
+std::string JobText(const v1::Job& job, int64_t now_seconds) {
   std::string text;
   Line(text, "name", job.name());
-  Line(text, "state", v1::JobState_Name(job.state()));
+  Line(text, "state", StateWord(job.state()));
+  const std::string progress = LongProgress(job);
+  if (!progress.empty()) Line(text, job.state() == v1::QUEUED ? "in queue" : "progress", progress);
   Line(text, "prompt", Shortened(job.request().prompt(), 200));
   Line(text, "model", job.request().model());
   if (!job.model_digest().empty()) Line(text, "digest", job.model_digest());
   Line(text, "request", RequestLine(job.request()));
-  Line(text, "created", TimeUtil::ToString(job.create_time()));
-  if (job.has_start_time()) Line(text, "started", TimeUtil::ToString(job.start_time()));
-  if (job.has_end_time()) Line(text, "ended", TimeUtil::ToString(job.end_time()));
+  TimeLine(text, "created", job.create_time(), now_seconds);
+  if (job.has_start_time()) TimeLine(text, "started", job.start_time(), now_seconds);
+  if (job.has_end_time()) TimeLine(text, "ended", job.end_time(), now_seconds);
   if (job.has_start_time()) {
     Line(text, "run by",
          absl::StrCat("group ", job.group(), ", epoch ", job.epoch(), ", attempt ", job.attempt()));
@@ -84,10 +106,17 @@ std::string JobText(const v1::Job& job) {
   return text;
 }
 
-std::string JobRow(const v1::Job& job) {
-  return absl::StrFormat("%s  %-9s  %s  %s\n", job.name(), v1::JobState_Name(job.state()),
-                         TimeUtil::ToString(job.create_time()),
-                         Shortened(job.request().prompt(), 60));
+std::string JobLine(const v1::Job& job) {
+  return absl::StrCat(WithoutControls(job.name()), " ", StateWord(job.state()), "\n");
+}
+
+std::string JobTable(const std::vector<v1::Job>& jobs, int64_t now_seconds, int columns) {
+  std::vector<std::vector<std::string>> rows = {{"JOB", "STATE", "CREATED", "PROGRESS", "PROMPT"}};
+  for (const v1::Job& job : jobs) {
+    rows.push_back({job.name(), StateWord(job.state()), When(job.create_time(), now_seconds),
+                    ShortProgress(job), job.request().prompt()});
+  }
+  return TextTable(rows, columns);
 }
 
 std::string ModelText(const v1::Model& model) {
@@ -95,6 +124,8 @@ std::string ModelText(const v1::Model& model) {
   const v1::ModelLimits& limits = model.limits();
   std::string text;
   Line(text, "name", absl::StrCat(model.name(), model.ready() ? " (ready)" : " (no group now)"));
+  if (!model.description().empty()) Line(text, "draws", model.description());
+  for (const std::string& prompt : model.sample_prompts()) Line(text, "try", prompt);
   Line(text, "digest", model.digest());
   if (model.serving_digests_size() > 1) {
     Line(text, "served are", absl::StrJoin(model.serving_digests(), ", "));
@@ -114,18 +145,20 @@ std::string ModelText(const v1::Model& model) {
 }
 
 std::string GroupText(const v1::Group& group) {
-  std::string text = absl::StrCat(group.name(), group.ready() ? "  ready" : "  not ready");
-  if (group.ranks_size() == 0) return text + "  no ranks\n";
+  const std::string name =
+      absl::StrCat(WithoutControls(group.name()), group.ready() ? "  ready" : "  not ready");
+  if (group.ranks_size() == 0) return name + "  no ranks\n";
   const std::string digest = group.model_digest().substr(0, kShownDigits);
-  absl::StrAppendFormat(&text, "  model %s%s  mesh cfg%d x ring%d x ulysses%d  epoch %d%s\n",
-                        group.model(), digest.empty() ? "" : " " + digest, group.mesh().cfg(),
-                        group.mesh().ring(), group.mesh().ulysses(), group.epoch(),
-                        group.running_job().empty() ? "" : "  running " + group.running_job());
+  const std::string about =
+      absl::StrFormat("  model %s%s  mesh %s  epoch %d%s", group.model(),
+                      digest.empty() ? "" : " " + digest, MeshWords(group.mesh()), group.epoch(),
+                      group.running_job().empty() ? "" : "  running " + group.running_job());
+  std::vector<std::vector<std::string>> rows = {{"  RANK", "STATE", "HOST", "DEVICE"}};
   for (const v1::Rank& rank : group.ranks()) {
-    absl::StrAppendFormat(&text, "  rank %d  %s  %s  %s\n", rank.world_rank(),
-                          v1::RankState_Name(rank.state()), rank.host(), rank.device());
+    const std::string place = rank.world_rank() < 0 ? "-" : absl::StrCat(rank.world_rank());
+    rows.push_back({"  " + place, StateWord(rank.state()), rank.host(), rank.device()});
   }
-  return text;
+  return name + WithoutControls(about) + "\n" + TextTable(rows, /*columns=*/0);
 }
 
 }  // namespace cogwheel

@@ -182,14 +182,21 @@ TEST_F(GenerationClientTest, AListFollowsItsPages) {
   };
   std::vector<std::string> names;
   EXPECT_TRUE(
-      client_.ListJobs({v1::FAILED}, [&](const v1::Job& job) { names.push_back(job.name()); })
+      client_.ListJobs({{v1::FAILED}}, [&](const v1::Job& job) { names.push_back(job.name()); })
           .ok());
   EXPECT_THAT(names, ElementsAre("jobs/", "jobs/b", "jobs/bb"));
+  for (const auto& [limit, more] : {std::pair(2, true), std::pair(3, false), std::pair(0, false)}) {
+    int told = 0;
+    const auto rest = client_.ListJobs({{v1::FAILED}, limit}, [&](const v1::Job&) { ++told; });
+    ASSERT_TRUE(rest.ok()) << rest.status();
+    EXPECT_EQ(*rest, more);
+    EXPECT_EQ(told, more ? limit : 3);
+  }
   service_.list = [&](const v1::ListJobsRequest&, v1::ListJobsResponse& response) {
     response.set_next_page_token("same");
     return grpc::Status::OK;
   };
-  EXPECT_TRUE(absl::IsInternal(client_.ListJobs({}, [](const v1::Job&) {})));
+  EXPECT_TRUE(absl::IsInternal(client_.ListJobs({}, [](const v1::Job&) {}).status()));
 }
 
 TEST(GenerationClient, AServerThatIsNotThereIsToldAtOnce) {
@@ -203,7 +210,10 @@ TEST(GenerationClient, AServerThatIsNotThereIsToldAtOnce) {
   const absl::Status status =
       client.Generate({}, [](const v1::JobEvent&) { return absl::OkStatus(); });
   EXPECT_TRUE(absl::IsUnavailable(status)) << status;
-  EXPECT_THAT(std::string(status.message()), HasSubstr("server " + address + " is not reachable"));
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("server " + address +
+                        " is not reachable: connection refused; is cogwheel-server running "
+                        "there?"));
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
   EXPECT_TRUE(absl::IsUnavailable(client.Health().status()));
 }

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <cstdlib>
+#include <set>
 #include <sstream>
 
 #include <gmock/gmock.h>
@@ -7,6 +9,7 @@
 
 #include "client/job_follower.h"
 #include "client/json_output.h"
+#include "client/state_words.h"
 #include "client/text_output.h"
 #include "client/video_writer.h"
 
@@ -77,16 +80,61 @@ TEST(TextOutput, RowsStayOneLine) {
   job.set_name("jobs/0");
   job.set_state(v1::QUEUED);
   job.mutable_request()->set_prompt("a\nb\x1b[2J" + std::string(200, 'x'));
-  const std::string row = JobRow(job);
-  EXPECT_EQ(std::count(row.begin(), row.end(), '\n'), 1);
-  EXPECT_THAT(row, Not(HasSubstr("\x1b")));
-  EXPECT_THAT(row, HasSubstr("QUEUED"));
+  const std::string table = JobTable({job}, /*now_seconds=*/0, /*columns=*/0);
+  EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 2);
+  EXPECT_THAT(table, Not(HasSubstr("\x1b")));
+  EXPECT_THAT(table, HasSubstr("queued"));
+  EXPECT_EQ(JobLine(job), "jobs/0 queued\n");
+}
+
+v1::Job JobOf(const char* name, v1::JobState state, int64_t created, const char* prompt) {
+  v1::Job job;
+  job.set_name(name);
+  job.set_state(state);
+  job.mutable_create_time()->set_seconds(created);
+  job.mutable_request()->set_prompt(prompt);
+  return job;
+}
+
+TEST(TextOutput, JobsStandUnderHeadersWithAgeAndProgress) {
+  setenv("TZ", "CET-1", /*replace=*/1);
+  constexpr int64_t kNow = 1'700'000'000;  // 2023-11-14 22:13:20 UTC, 23:13:20 there
+  std::vector<v1::Job> jobs = {JobOf("jobs/4", v1::QUEUED, kNow - 3, "d"),
+                               JobOf("jobs/3", v1::RUNNING, kNow - 130, "c"),
+                               JobOf("jobs/2", v1::SUCCEEDED, kNow - 7200, "b"),
+                               JobOf("jobs/1", v1::FAILED, kNow - 86'400, "a")};
+  jobs[0].set_queue_position(3);
+  jobs[1].mutable_progress()->set_fraction(0.416);
+  EXPECT_EQ(JobTable(jobs, kNow, /*columns=*/80),
+            "JOB     STATE      CREATED           PROGRESS  PROMPT\n"
+            "jobs/4  queued     just now          place 3   d\n"
+            "jobs/3  running    2 min ago         42 %      c\n"
+            "jobs/2  succeeded  today 21:13                 b\n"
+            "jobs/1  failed     2023-11-13 23:13            a\n");
+  jobs[1].mutable_progress()->set_step(7);
+  jobs[1].mutable_progress()->set_steps(16);
+  jobs[1].mutable_progress()->mutable_time_left()->set_seconds(12);
+  const std::string text = JobText(jobs[1], kNow);
+  EXPECT_THAT(text, HasSubstr("progress     42 %, step 7 of 16, 12 s left\n"));
+  EXPECT_THAT(text, HasSubstr("created      2023-11-14 23:11:10 +0100 (2 min ago)\n"));
+  unsetenv("TZ");
+}
+
+TEST(TextOutput, NoLineOfATableIsWiderThanTheTerminal) {
+  const std::string word(300, 'x');
+  const v1::Job job = JobOf("jobs/01kb0000000000000000000000", v1::RUNNING, 0, word.c_str());
+  for (const int columns : {90, 120, 200}) {
+    const std::string table = JobTable({job}, /*now_seconds=*/0, columns);
+    EXPECT_EQ(table.size() - table.find('\n') - 2, columns);
+  }
+  // Where there is no room the prompt's beginning is shown all the same.
+  EXPECT_THAT(JobTable({job}, 0, 40), HasSubstr("  " + std::string(17, 'x') + "...\n"));
 }
 
 TEST(TextOutput, CutsBetweenCharacters) {
   v1::Job job;
   for (int i = 0; i < 40; ++i) job.mutable_request()->mutable_prompt()->append("\u00e4");
-  const std::string row = JobRow(job);
+  const std::string row = JobTable({job}, /*now_seconds=*/0, /*columns=*/40);
   const size_t dots = row.find("...");
   ASSERT_NE(dots, std::string::npos);
   EXPECT_EQ(row.substr(dots - 2, 2), "\u00e4");
@@ -105,10 +153,10 @@ TEST(TextOutput, ShowsTheCheckpointsOfANameAndAJob) {
   group.add_ranks();
   EXPECT_THAT(GroupText(group), HasSubstr("model tiny 0123456789ab  mesh"));
   v1::Job job;
-  EXPECT_THAT(JobText(job), Not(HasSubstr("digest")));
+  EXPECT_THAT(JobText(job, 0), Not(HasSubstr("digest")));
   job.set_model_digest("aa");
   job.add_warnings("two\nlines");
-  EXPECT_THAT(JobText(job), AllOf(HasSubstr("digest       aa\n"), HasSubstr("two lines\n")));
+  EXPECT_THAT(JobText(job, 0), AllOf(HasSubstr("digest       aa\n"), HasSubstr("two lines\n")));
   EXPECT_EQ(WarningLine("two\nlines \n"), "cogwheel: warning: two lines\n");
 }
 
@@ -120,8 +168,14 @@ TEST(TextOutput, NamesWhatMatters) {
   group.mutable_mesh()->set_ring(2);
   group.mutable_mesh()->set_ulysses(2);
   group.add_ranks()->set_state(v1::RANK_BUSY);
-  EXPECT_THAT(GroupText(group), HasSubstr("ring2 x ulysses2"));
-  EXPECT_THAT(GroupText(group), HasSubstr("RANK_BUSY"));
+  group.mutable_ranks(0)->set_host("box");
+  group.mutable_ranks(0)->set_device("cpu");
+  EXPECT_EQ(GroupText(group),
+            "default  ready  model   mesh 2 ulysses x 2 ring  epoch 0\n"
+            "  RANK  STATE  HOST  DEVICE\n"
+            "  0     busy   box   cpu\n");
+  group.mutable_ranks(0)->set_host("\x1b[2J");
+  EXPECT_THAT(GroupText(group), Not(HasSubstr("\x1b")));
   group.clear_ranks();
   group.clear_mesh();
   EXPECT_THAT(GroupText(group), AllOf(HasSubstr("no ranks"), Not(HasSubstr("mesh"))));
@@ -130,15 +184,35 @@ TEST(TextOutput, NamesWhatMatters) {
   model.mutable_limits()->set_image_required(true);
   EXPECT_THAT(ModelText(model), HasSubstr("shapes (no group now)"));
   EXPECT_THAT(ModelText(model), HasSubstr("needs an image"));
+  EXPECT_THAT(ModelText(model), AllOf(Not(HasSubstr("draws")), Not(HasSubstr("try"))));
+  model.set_description("moving shapes");
+  model.add_sample_prompts("a red star");
+  EXPECT_THAT(ModelText(model), HasSubstr("draws        moving shapes\ntry          a red star\n"));
   v1::Job job;
   job.mutable_error()->set_reason("RANK_DIED");
   job.mutable_error()->set_message("rank 2 ended");
-  EXPECT_THAT(JobText(job), HasSubstr("RANK_DIED: rank 2 ended"));
+  EXPECT_THAT(JobText(job, 0), HasSubstr("RANK_DIED: rank 2 ended"));
   job.set_attempt(1);  // a server that started again counted on
-  EXPECT_THAT(JobText(job), Not(HasSubstr("run by")));
+  EXPECT_THAT(JobText(job, 0), Not(HasSubstr("run by")));
   job.mutable_start_time()->set_seconds(1'700'000'000);
   job.set_group("g");
-  EXPECT_THAT(JobText(job), HasSubstr("group g, epoch 0, attempt 1"));
+  EXPECT_THAT(JobText(job, 0), HasSubstr("group g, epoch 0, attempt 1"));
+}
+
+TEST(Words, EveryStateHasItsOwn) {
+  std::set<std::string> words;
+  for (int state = v1::QUEUED; state <= v1::EXPIRED; ++state) {
+    words.insert(StateWord(static_cast<v1::JobState>(state)));
+  }
+  EXPECT_EQ(words.size(), 6);
+  EXPECT_EQ(StateWord(v1::RANK_SUSPECT), "silent");
+  EXPECT_EQ(StateWord(static_cast<v1::JobState>(99)), "unknown");
+  EXPECT_EQ(HealthWords("NOT_SERVING"), "not serving");
+  v1::Mesh mesh;
+  EXPECT_EQ(MeshWords(mesh), "1 rank");
+  mesh.set_cfg(2);
+  mesh.set_ulysses(3);
+  EXPECT_EQ(MeshWords(mesh), "3 ulysses x 2 cfg");
 }
 
 class FollowerTest : public ::testing::Test {
@@ -158,7 +232,7 @@ TEST_F(FollowerTest, RemembersHowAJobEnded) {
   failed.mutable_failed()->mutable_error()->set_message("rank 2 ended");
   EXPECT_TRUE(follower.Handle(failed).ok());
   EXPECT_EQ(follower.Result().exit_code, ExitCode::kFailed);
-  EXPECT_EQ(follower.Result().failure, "jobs/0 FAILED: rank 2 ended");
+  EXPECT_EQ(follower.Result().failure, "jobs/0 failed: rank 2 ended");
   const std::string lines = json_.str();
   EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 2);
 }

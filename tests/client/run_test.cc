@@ -300,9 +300,9 @@ TEST_F(RunTest, TheEndOfTheJobIsTheExitCode) {
   cancelled.mutable_cancelled();
   expired.mutable_expired()->mutable_error()->set_message("deadline of 1 s");
   const std::vector<std::tuple<v1::JobEvent, int, std::string>> cases = {
-      {failed, 4, "jobs/0 FAILED: rank 2 ended"},
-      {cancelled, 5, "jobs/0 CANCELLED"},
-      {expired, 4, "jobs/0 EXPIRED: deadline of 1 s"}};
+      {failed, 4, "jobs/0 failed: rank 2 ended"},
+      {cancelled, 5, "jobs/0 cancelled"},
+      {expired, 4, "jobs/0 expired: deadline of 1 s"}};
   for (const auto& [last, exit_code, line] : cases) {
     Answer({Piece(0, "half")}, last);
     EXPECT_EQ(Generate(), exit_code);

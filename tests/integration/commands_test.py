@@ -36,7 +36,7 @@ class CommandsTest(ProcessTest):
         self.assertIn("request_id", self.fails(2, "submit", "--prompt", "another", "--request-id", "once", "--server",
                                                self.address))
         watched = self.on("watch", job)
-        self.assertEqual(f"{job} SUCCEEDED\n", watched)
+        self.assertEqual(f"{job} succeeded\n", watched)
         self.assertEqual("", self.cogwheel("watch", job, "--server", self.address).stderr)
         shown = json.loads(self.on("get", job.removeprefix("jobs/"), "--json"))
         self.assertEqual("SUCCEEDED", shown["state"])
@@ -57,12 +57,14 @@ class CommandsTest(ProcessTest):
         job = self.submit()
         self.on("watch", job)
         text = self.on("get", job)
-        for part in (job, "SUCCEEDED", "a blue square", "1 frames of 64x64"):
+        for part in (job, "succeeded", "just now", "a blue square", "1 frames of 64x64"):
             self.assertIn(part, text)
-        self.assertIn(job, self.on("list"))
+        header, row = self.on("list").splitlines()
+        self.assertEqual(["JOB", "STATE", "CREATED", "PROGRESS", "PROMPT"], header.split())
+        self.assertRegex(row, rf"^{job}  succeeded  .* (now|ago) .*  a blue square$")
         self.assertIn("shapes (ready)", self.on("models"))
-        self.assertIn("mesh cfg1 x ring1 x ulysses1", self.on("groups"))
-        self.assertEqual("SERVING\n", self.on("health"))
+        self.assertIn("mesh 1 rank  epoch 1\n  RANK  STATE  HOST", self.on("groups"))
+        self.assertEqual("serving\n", self.on("health"))
 
     def test_json(self):
         models = json.loads(self.on("models", "--json"))["models"]
@@ -83,6 +85,12 @@ class CommandsTest(ProcessTest):
         self.assertEqual(len(set(many)), 55)
         listed = [json.loads(line)["name"] for line in self.on("list", "--json").splitlines()]
         self.assertEqual(list(reversed(jobs + many)), listed)
+        for limit, shown, hint in ((None, 20, "the 20 newest"), ("3", 3, "the 3 newest"), ("0", 58, ""), ("58", 58, "")):
+            result = self.cogwheel("list", "--server", self.address, *(("--limit", limit) if limit else ()))
+            self.assertEqual(listed[:shown], [line.split()[0] for line in result.stdout.splitlines()[1:]])
+            self.assertTrue(result.stderr.startswith(f"cogwheel: {hint}") if hint else not result.stderr, result.stderr)
+        self.assertIn("  queued  ", self.on("list"))
+        self.assertEqual(listed[:2], [json.loads(line)["name"] for line in self.on("list", "--limit", "2", "--json").splitlines()])
         for job in reversed(many):
             self.on("cancel", job)
         cancelled = self.on("list", "--state", "cancelled", "--json").splitlines()
@@ -107,8 +115,8 @@ class CommandsTest(ProcessTest):
         self.wait_for(queued, "CANCELLED")
         self.on("cancel", running)
         self.wait_for(running, "CANCELLED")
-        self.assertIn("CANCELLED", self.fails(5, "watch", running, "--server", self.address))
-        self.assertIn("CANCELLED", self.on("get", running))
+        self.assertIn("cancelled", self.fails(5, "watch", running, "--server", self.address))
+        self.assertIn("cancelled", self.on("get", running))
         self.on("watch", self.submit("--seed", "3"))
 
     def test_deadline_and_priority(self):
@@ -116,7 +124,7 @@ class CommandsTest(ProcessTest):
         expired = self.submit("--seed", "1", "--deadline", "0.2")
         low = self.submit("--seed", "2", "--priority", "0")
         high = self.submit("--seed", "3", "--priority", "9")
-        self.assertIn("EXPIRED", self.fails(4, "watch", expired, "--server", self.address))
+        self.assertIn("expired", self.fails(4, "watch", expired, "--server", self.address))
         self.on("watch", low)
         times = {job: json.loads(self.on("get", job, "--json"))["start_time"] for job in (first, low, high)}
         self.assertLess(times[first], times[high])
@@ -131,7 +139,7 @@ class CommandsTest(ProcessTest):
         self.assertIn("other", self.fails(3, "generate", "--prompt", "x", "--model", "other", "--server", self.address))
 
     def test_the_environment_names_the_server(self):
-        self.assertEqual("SERVING\n", self.succeeds("health", COGWHEEL_SERVER=self.address))
+        self.assertEqual("serving\n", self.succeeds("health", COGWHEEL_SERVER=self.address))
 
 
 class WithoutServerTest(ProcessTest):
@@ -141,7 +149,7 @@ class WithoutServerTest(ProcessTest):
 
     def test_a_server_without_ranks_is_not_healthy(self):
         _, address = self.start_server()
-        self.assertIn("NOT_SERVING", self.fails(3, "health", "--server", address))
+        self.assertIn("not serving", self.fails(3, "health", "--server", address))
         self.fails(3, "generate", "--prompt", "x", "--server", address)
         self.assertEqual({"models": []}, json.loads(self.succeeds("models", "--server", address, "--json")))
 

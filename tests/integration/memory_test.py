@@ -40,7 +40,7 @@ class MemoryTest(ProcessTest):
     def is_refused(self, address, limit):
         """A clip of the model's own size. Returns the size that would fit."""
         line = self.fails(4, "generate", "--server", address, "--prompt", "big", "--steps", "1", "-o", "big.mp4")
-        found = re.fullmatch(r"(jobs/\w+) FAILED: rank (.*) refused the job: decode needs (\d+) MB, (\d+) MB are free "
+        found = re.fullmatch(r"(jobs/\w+) failed: rank (.*) refused the job: decode needs (\d+) MB, (\d+) MB are free "
                              rf"\({limit}\); (\d+) frames at (\d+)x(\d+) would fit", line)
         self.assertTrue(found, line)
         self.assertGreater(int(found.group(3)), int(found.group(4)), line)

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace cogwheel {
+
+// Rows under each other with two blanks between columns, the first row the headers. The last column
+// is cut so that no line is wider than `columns`, but not below 20; 0: only below 60. Control
+// characters are blanks. Pure.
+std::string TextTable(const std::vector<std::vector<std::string>>& rows, int columns);
+
+// One line of at most `columns` characters, not cut inside one.
+std::string Shortened(const std::string& text, size_t columns);
+
+}  // namespace cogwheel
