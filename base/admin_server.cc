@@ -9,6 +9,8 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include "base/listening.h"
+
 namespace cogwheel {
 namespace {
 
@@ -114,6 +116,8 @@ absl::StatusOr<std::unique_ptr<AdminServer>> AdminServer::Start(const std::strin
   try {  // Civetweb reports by exception; it ends here
     return std::make_unique<CivetAdminServer>(host, options, std::move(handlers));
   } catch (const std::exception&) {
+    const absl::Status why = CheckCanListen({"--admin-listen", address, "", ""});
+    if (!why.ok()) return why;
     return absl::UnavailableError(
         absl::StrCat("--admin-listen ", address, ": cannot listen there"));
   }

@@ -34,6 +34,7 @@ constexpr char kOwnPrefix[] = "COGWHEEL_";
 struct Prepared {
   std::vector<std::string> env;
   std::vector<char*> argv, envp;
+  std::string program;
   std::string log_file;
   int stdout_fd = -1;  // write end, or -1
   int error_fd = -1;   // errno of a failed exec goes there
@@ -61,6 +62,7 @@ Prepared Prepare(const ChildOptions& options) {
     prepared.argv.push_back(const_cast<char*>(argument.c_str()));  // exec's signature; not written
   }
   prepared.argv.push_back(nullptr);
+  prepared.program = options.program.empty() ? options.argv[0] : options.program;
   prepared.log_file = options.log_file;
   prepared.parent = getpid();
   return prepared;
@@ -84,7 +86,7 @@ void Become(const Prepared& prepared) {
     if (log < 0) return;
     dup2(log, STDERR_FILENO);
   }
-  execve(prepared.argv[0], prepared.argv.data(), prepared.envp.data());
+  execve(prepared.program.c_str(), prepared.argv.data(), prepared.envp.data());
 }
 
 int ExitCodeOf(int wait_status) {
@@ -129,7 +131,7 @@ absl::StatusOr<ChildProcess> ChildProcess::Start(const ChildOptions& options) {
     Close(output[0]);
     if (pid > 0) waitpid(pid, nullptr, 0);
     return absl::NotFoundError(
-        absl::StrCat("cannot start ", options.argv[0], ": ", std::strerror(failure)));
+        absl::StrCat("cannot start ", prepared.program, ": ", std::strerror(failure)));
   }
   ChildProcess child;
   child.pid_ = pid;

@@ -15,7 +15,8 @@
 namespace cogwheel {
 
 struct ChildOptions {
-  std::vector<std::string> argv;                         // argv[0] is the program's path
+  std::vector<std::string> argv;  // argv[0] is the program's path, or with `program` its name in ps
+  std::string program;            // what is executed; empty: argv[0]
   std::vector<std::pair<std::string, std::string>> env;  // added to the environment
   bool drop_cogwheel_env = false;                        // COGWHEEL_* is not inherited
   std::string log_file;     // stderr goes there (appended); empty: inherited

@@ -10,10 +10,7 @@
 
 #include "base/admin_server.h"
 #include "base/log.h"
-#include "base/secret.h"
-#include "base/sha256.h"
 #include "proto/contract/status.h"
-#include "server/api/access.h"
 #include "server/api/call_limiter.h"
 #include "server/api/grpc_server.h"
 #include "server/api/rank_control_service.h"
@@ -23,6 +20,8 @@
 #include "server/dispatch/event_loop.h"
 #include "server/dispatch/intake.h"
 #include "server/groups/rank_groups.h"
+#include "server/keys.h"
+#include "server/listen_places.h"
 #include "server/metrics/server_metrics.h"
 #include "server/status_page.h"
 #include "server/store/files/data_dir_lock.h"
@@ -41,26 +40,6 @@ uint32_t RandomSeed() { return std::random_device()(); }
 KeepPolicy KeepPolicyOf(const config::v1::ServerConfig& config) {
   return {config.max_kept_jobs(), config.max_result_bytes(),
           std::chrono::hours(config.result_hours())};
-}
-
-// Who is let in.
-struct Keys {
-  std::unique_ptr<AccessControl> access;
-  std::string rank_token_digest;  // empty: ranks need none
-};
-
-absl::StatusOr<Keys> LoadKeys(const config::v1::ServerConfig& config, const Clock& clock) {
-  auto access = AccessControl::Load(config.access_file(), clock);
-  if (!access.ok()) return access.status();
-  Keys keys{*std::move(access), ""};
-  if (config.rank_token_file().empty()) return keys;
-  const absl::StatusOr<std::string> token = ReadSecret(config.rank_token_file());
-  if (!token.ok()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--rank-token-file: ", token.status().message()));
-  }
-  keys.rank_token_digest = Sha256Hex(*token);
-  return keys;
 }
 
 // Members stand in the order of who uses whom: the users come later and go first.
@@ -197,7 +176,7 @@ class WiredFrontend final : public Frontend {
     last_sweep_ = clock_.Now();
     const absl::Status swept = results_->Sweep(*store_, kSweepGrace);
     if (swept.ok()) return;
-    Log(LogLevel::kWarning, "files cannot be swept", {{"error", swept.ToString()}});
+    Log(LogLevel::kWarning, "files cannot be swept", {{"error", std::string(swept.message())}});
   }
   void UseTenants() {
     std::map<std::string, double> weights;
@@ -275,13 +254,15 @@ class WiredFrontend final : public Frontend {
 
 absl::StatusOr<std::unique_ptr<Frontend>> Frontend::Start(const config::v1::ServerConfig& config,
                                                           const Clock& clock) {
+  const absl::Status listening = CheckListenPlaces(config);
+  if (!listening.ok()) return listening;
+  absl::StatusOr<Keys> keys = Keys::Load(config, clock);
+  if (!keys.ok()) return keys.status();
   absl::StatusOr<DataDirLock> lock = DataDirLock::Take(config.data_dir());
   if (!lock.ok()) return lock.status();
   auto metrics = std::make_unique<ServerMetrics>(MakeRegistry());
   auto results = ResultFiles::Open(config.data_dir(), *metrics);
   if (!results.ok()) return results.status();
-  auto keys = LoadKeys(config, clock);
-  if (!keys.ok()) return keys.status();
   auto jobs = SqliteJobStore::Open({.data_dir = config.data_dir()}, *metrics);
   if (!jobs.ok()) return jobs.status();
   const absl::Status swept = (*results)->Sweep(**jobs, std::chrono::seconds(0));
@@ -290,8 +271,8 @@ absl::StatusOr<std::unique_ptr<Frontend>> Frontend::Start(const config::v1::Serv
       config, clock,
       WiredFrontend::Stores{*std::move(lock), std::move(metrics), *std::move(results),
                             *std::move(jobs), *std::move(keys)});
-  const absl::Status listening = frontend->Listen(config);
-  if (!listening.ok()) return listening;
+  const absl::Status listens = frontend->Listen(config);
+  if (!listens.ok()) return listens;
   return frontend;
 }
 

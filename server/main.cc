@@ -4,11 +4,13 @@
 #include <memory>
 #include <string>
 
+#include <absl/strings/str_cat.h>
 #include <nlohmann/json.hpp>
 
 #include "base/config.h"
 #include "base/log.h"
-#include "server/api/library_logs.h"
+#include "base/log_format.h"
+#include "proto/contract/library_logs.h"
 #include "server/frontend.h"
 #include "server/settings.h"
 #include "server/version.h"
@@ -40,12 +42,21 @@ int Fail(const absl::Status& status) {
                                                                                : kUnavailable;
 }
 
-void PrintReady(const Frontend::Addresses& addresses) {
+// For machines on stdout, for people on stderr.
+void TellReady(const Frontend::Addresses& addresses, const config::v1::ServerConfig& config) {
+  Log(LogLevel::kInfo, "serving",
+      {{"listen", addresses.listen},
+       {"admin", addresses.admin},
+       {"config", config.ShortDebugString()}},
+      Audience::kMachines);
   nlohmann::ordered_json line = {{"ready", true}, {"listen", addresses.listen}};
   if (addresses.internal != addresses.listen) line["internal"] = addresses.internal;
   line["admin"] = addresses.admin;
   std::printf("%s\n", line.dump().c_str());
   std::fflush(stdout);
+  Say(absl::StrCat("serving on ", addresses.listen, ", metrics and probes on http://",
+                   addresses.admin, "; next: cogwheel-worker --frontend ", addresses.internal,
+                   " --model DIR"));
 }
 
 // Until a signal; then until the running job has ended, the grace is over or a second signal comes.
@@ -53,7 +64,9 @@ void ServeUntilStopped(Frontend& frontend, const sigset_t& signals, std::chrono:
   constexpr std::chrono::milliseconds kPoll{50};
   while (!StopSignalWithin(signals, std::chrono::seconds(1))) {
   }
-  Log(LogLevel::kInfo, "draining");
+  Log(LogLevel::kInfo, "draining", {}, Audience::kMachines);
+  Say(absl::StrCat("draining: a running job has ", grace.count(),
+                   " s to end; a second signal ends it now"));
   frontend.Drain();
   const auto end = std::chrono::steady_clock::now() + grace;
   while (frontend.Busy() && std::chrono::steady_clock::now() < end) {
@@ -74,14 +87,12 @@ int Run(int argc, char** argv) {
   if (*loaded == ConfigOutcome::kPrinted) return 0;
   const absl::StatusOr<config::v1::ServerConfig> checked = CheckServerConfig(config);
   if (!checked.ok()) return Fail(checked.status());
+  const absl::Status format = UseLogFormat(checked->log_format());
+  if (!format.ok()) return Fail(format);
   const SystemClock clock;
   const auto frontend = Frontend::Start(*checked, clock);
   if (!frontend.ok()) return Fail(frontend.status());
-  Log(LogLevel::kInfo, "serving",
-      {{"listen", (*frontend)->addresses().listen},
-       {"admin", (*frontend)->addresses().admin},
-       {"config", checked->ShortDebugString()}});
-  PrintReady((*frontend)->addresses());
+  TellReady((*frontend)->addresses(), *checked);
   ServeUntilStopped(**frontend, signals, std::chrono::seconds(checked->shutdown_grace_seconds()));
   return 0;
 }

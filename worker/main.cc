@@ -6,9 +6,12 @@
 #include <vector>
 
 #include "base/config.h"
+#include "base/listening.h"
 #include "base/log.h"
+#include "base/log_format.h"
 #include "base/model_path.h"
 #include "base/usable_cpus.h"
+#include "proto/contract/library_logs.h"
 #include "proto/contract/utf8.h"
 #include "worker/comm/nccl/nccl_communicator.h"
 #include "worker/described_model.h"
@@ -37,6 +40,12 @@ int Refuse(const absl::Status& status) {
                WithoutControls(std::string(status.message())).c_str());
   const bool may_be_well_later = absl::IsUnavailable(status) || absl::IsResourceExhausted(status);
   return may_be_well_later ? kExitGroupLost : kExitRefused;
+}
+
+int ToNumber(const std::string& text) {
+  int value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
 }
 
 // Takes a flag that no user types, with its value, out of the arguments.
@@ -88,6 +97,24 @@ absl::StatusOr<ModelDescription> Describe(const WorkerSettings& settings) {
   return model;
 }
 
+// For people; machines read the line on stdout.
+void TellReady(const WorkerSettings& settings) {
+  const bool many = settings.rank_count > 1;
+  Say(std::to_string(settings.rank_count) + (many ? " ranks are" : " rank is") + " ready (group " +
+      settings.group + "); next: cogwheel generate --server HOST:PORT" +
+      " --prompt TEXT, with the frontend's --listen address");
+}
+
+// What would fail in each rank, again and again, is told once.
+absl::Status CheckAdminPorts(const WorkerSettings& settings) {
+  absl::Status status;
+  for (int k = 0; k < settings.rank_count && status.ok() && !settings.admin_listen.empty(); ++k) {
+    status = CheckCanListen({"--admin-listen", AdminAddress(settings.admin_listen, k),
+                             " (of " + RankName(settings, k) + ")", "another cogwheel-worker"});
+  }
+  return status;
+}
+
 // The checkpoint is described here and not by each rank, at each start: it may have changed.
 int Launch(const WorkerSettings& settings, const std::vector<char*>& argv, StopSignals& signals) {
   const auto describe = [&settings]() -> absl::StatusOr<std::vector<std::string>> {
@@ -99,28 +126,32 @@ int Launch(const WorkerSettings& settings, const std::vector<char*>& argv, StopS
     return model.status();
   };
   LauncherOptions options{.argv = {argv.begin(), argv.end()},
+                          .program = "/proc/self/exe",
+                          .name =
+                              [&settings](int local_rank) {
+                                return "cogwheel-worker: " + RankName(settings, local_rank) +
+                                       " (group " + settings.group + ")";
+                              },
                           .rank_count = settings.rank_count,
                           .describe = describe,
                           .drain_limit = std::chrono::seconds(settings.shutdown_grace_seconds)};
-  options.argv[0] = "/proc/self/exe";
   const SystemClock clock;
-  Launcher launcher(std::move(options), signals, clock, [](const std::string& line) {
+  Launcher launcher(std::move(options), signals, clock, [&settings](const std::string& line) {
     std::printf("%s\n", line.c_str());
     std::fflush(stdout);
+    TellReady(settings);
   });
   return launcher.Run();
 }
 
 // One rank. Started without its launcher it describes the model itself.
-int Run(WorkerSettings settings, const std::string& local_rank,
-        const std::optional<std::string>& described, bool replaces_killed, StopSignals& signals) {
+int Run(WorkerSettings settings, const HostPlace& place,
+        const std::optional<std::string>& described, StopSignals& signals) {
   const absl::StatusOr<ModelDescription> model =
       described.has_value() ? ToModelDescription(*described) : Describe(settings);
   if (!model.ok()) return Refuse(model.status());
   settings.dtype = DtypeOf(settings, *model);
-  int value = 0;
-  std::from_chars(local_rank.data(), local_rank.data() + local_rank.size(), value);
-  return RunRank(settings, *model, {value, replaces_killed}, signals);
+  return RunRank(settings, *model, place, signals);
 }
 
 int Main(int argc, char** argv) {
@@ -133,18 +164,29 @@ int Main(int argc, char** argv) {
   const std::optional<std::string> found = Take(kModelFolder, arguments);
   const bool doctor = Take("--doctor", arguments).has_value();
   const bool killed = Take(kReplacesKilledForMemory, arguments).has_value();
+  const bool missed = Take(kFrontendMissed, arguments).has_value();
   SetLogContext({{"program", "cogwheel-worker"}});
+  TakeLibraryLogs();
 
   config::v1::WorkerConfig config = DefaultWorkerConfig();
   const absl::StatusOr<ConfigOutcome> outcome = LoadConfig(
       static_cast<int>(arguments.size()), arguments.data(), WorkerProgram(VersionText()), config);
   if (!outcome.ok()) return Refuse(outcome.status());
   if (*outcome == ConfigOutcome::kPrinted) return 0;
+  const absl::Status format = UseLogFormat(config.log_format());
+  if (!format.ok()) return Refuse(format);
   if (doctor) return Diagnose(config, ThisMachine());
   const absl::StatusOr<WorkerSettings> settings = TakeSettings(config, found);
   if (!settings.ok()) return Refuse(settings.status());
 
-  if (local_rank.has_value()) return Run(*settings, *local_rank, described, killed, signals);
+  if (local_rank.has_value()) {
+    return Run(*settings, {ToNumber(*local_rank), killed, missed}, described, signals);
+  }
+  const absl::Status ports = CheckAdminPorts(*settings);
+  if (!ports.ok()) {
+    Refuse(ports);
+    return kExitInternal;
+  }
   return Launch(*settings, arguments, signals);
 }
 

@@ -1,7 +1,6 @@
 #include "worker/rank_process.h"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -9,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <absl/strings/str_format.h>
@@ -17,9 +17,6 @@
 #include "base/mutex.h"
 #include "worker/comm/mailbox/socket_communicator.h"
 #include "worker/comm/nccl/nccl_communicator.h"
-#include "worker/device/gpu_count.h"
-#include "worker/device/gpu_peak.h"
-#include "worker/families/dtype_name.h"
 #include "worker/journal/journaled_world.h"
 #include "worker/metrics/rank_admin.h"
 #include "worker/rank/exit_code.h"
@@ -35,45 +32,6 @@ namespace {
 constexpr size_t kMailboxCapacity = 64;
 // How long a rank waits for peers that have promised nothing.
 constexpr std::chrono::seconds kUnpromised{10};
-
-std::string HostName() {
-  std::array<char, 256> name{};
-  gethostname(name.data(), name.size() - 1);
-  return name.data();
-}
-
-RankIdentity Identity(const WorkerSettings& settings, const ModelDescription& model,
-                      const HostPlace& place, const std::string& peer_address) {
-  const bool on_gpu = settings.device == DeviceKind::kCuda;
-  return {.group = settings.group,
-          .mesh = settings.mesh,
-          .host = HostName(),
-          .device = on_gpu ? "cuda:" + std::to_string(place.local_rank) : "cpu",
-          .local_rank = place.local_rank,
-          .code_version = COGWHEEL_VERSION,
-          .nccl_version = on_gpu ? NcclVersion() : "",
-          .dtype = DtypeName(*settings.dtype),
-          .model = model,
-          .peer_address = peer_address,
-          .wavefront_on_gpus = settings.wavefront_on_gpus,
-          .replaces_killed_for_memory = place.replaces_killed_for_memory};
-}
-
-RankAdmin::Identity Shown(const WorkerSettings& settings, const ModelDescription& model,
-                          int local_rank) {
-  const bool on_gpu = settings.device == DeviceKind::kCuda;
-  RankAdmin::Identity shown = {.group = settings.group,
-                               .model = model.name,
-                               .version = COGWHEEL_VERSION,
-                               .nccl_version = on_gpu ? NcclVersion() : ""};
-  if (settings.device_peak_teraflops.has_value()) {
-    shown.peak_operations = *settings.device_peak_teraflops * 1e12;
-  } else if (on_gpu) {
-    shown.peak_operations =
-        PeakOperationsPerSecond(GpuName(local_rank), /*half=*/*settings.dtype != Dtype::kFp32);
-  }
-  return shown;
-}
 
 JournaledWorld ConnectWorld(const WorkerSettings& settings, PeerListener listener,
                             const AssignOrder& order, int local_rank, FlightRecorder& recorder) {
@@ -103,7 +61,8 @@ class RankProcess {
         model_(model),
         local_rank_(place.local_rank),
         replaces_killed_for_memory_(place.replaces_killed_for_memory),
-        admin_(Shown(settings, model, local_rank_)),
+        frontend_missed_(place.frontend_missed),
+        admin_(ShownOf(settings, model, local_rank_)),
         watchdog_({.clock = clock_,
                    .first_limit = std::chrono::seconds(settings.step_timeout_seconds),
                    .report = [this](const std::string& fault) { Tell(fault); },
@@ -122,6 +81,9 @@ class RankProcess {
   // The model, with a line in the log for each part of it.
   std::unique_ptr<Pipeline> Load(int world_rank);
   void TellReady(const AssignOrder& order);
+  // Of the dialing, one rank of a host for all.
+  void TellWaiting(const std::string& why);
+  void TellConnected();
   // The watchdog's hooks, on other threads than the link's making. A fault may hang while it is
   // told and needs no lock: the process then ends by _exit, with the link in its place.
   void Tell(const std::string& fault) COGWHEEL_EXCLUDES(link_mutex_) {
@@ -145,6 +107,7 @@ class RankProcess {
   const ModelDescription& model_;
   const int local_rank_;
   const bool replaces_killed_for_memory_;
+  std::atomic<bool> frontend_missed_;  // this process or the one before has said so
   const SystemClock clock_;
   RankAdmin admin_;
   const std::shared_ptr<std::atomic<int64_t>> read_bytes_ =
@@ -161,9 +124,11 @@ ControlStream::Options RankProcess::LinkOptions() {
       .frontend = settings_.frontend,
       .keys = {settings_.tls_ca, settings_.tls_certificate, settings_.tls_key,
                settings_.rank_token_file},
-      .identity = Identity(settings_, model_, {local_rank_, replaces_killed_for_memory_},
-                           listener_->address()),
+      .identity = IdentityOf(settings_, model_, {local_rank_, replaces_killed_for_memory_},
+                             listener_->address()),
       .stop_requested = [this] { return watchdog_.stops() > 0; },
+      .on_waiting = [this](const std::string& why) { TellWaiting(why); },
+      .on_connected = [this] { TellConnected(); },
       .last_exchange = [this] { return watchdog_.recorder().last_sequence(); },
       .read_bytes = [this] { return read_bytes_->load(); },
       .on_epoch_over =
@@ -174,11 +139,25 @@ ControlStream::Options RankProcess::LinkOptions() {
           }};
 }
 
+void RankProcess::TellWaiting(const std::string& why) {
+  if (local_rank_ != 0 || frontend_missed_.exchange(true)) return;
+  Log(LogLevel::kInfo, "waiting for the frontend at " + settings_.frontend, {{"reason", why}},
+      Audience::kOnce);
+}
+
+void RankProcess::TellConnected() {
+  if (local_rank_ != 0 || !frontend_missed_) return;
+  Log(LogLevel::kInfo, "connected to the frontend at " + settings_.frontend, {}, Audience::kOnce);
+}
+
 RankParts RankProcess::MakeParts() {
   return {.connect =
               [this](const AssignOrder& order) {
                 SetLogField("epoch", std::to_string(order.epoch));
                 SetLogField("rank", std::to_string(order.world_rank));
+                SetLogSpeaker(
+                    absl::StrFormat("rank %d of %d", order.world_rank, settings_.mesh.size()),
+                    /*first=*/local_rank_ == 0);
                 return ConnectWorld(settings_, *std::move(listener_), order, local_rank_,
                                     watchdog_.recorder());
               },
@@ -220,9 +199,12 @@ std::unique_ptr<Pipeline> RankProcess::Load(int world_rank) {
         {{"component", load.component},
          {"seconds", absl::StrFormat("%.2f", load.seconds)},
          {"gigabytes", absl::StrFormat("%.2f", load.bytes / 1e9)},
-         {"gigabytes_per_second", absl::StrFormat("%.2f", load.bytes / 1e9 / load.seconds)}});
+         {"gigabytes_per_second", absl::StrFormat("%.2f", load.bytes / 1e9 / load.seconds)}},
+        Audience::kMachines);
     seconds[load.component] = load.seconds;
   }
+  Say(absl::StrFormat("weights loaded, %.2f GB in %.1f s", loads.back().bytes / 1e9,
+                      loads.back().seconds));
   admin_.Loaded(std::move(seconds));
   return pipeline;
 }
@@ -235,6 +217,9 @@ absl::Status RankProcess::Listen() {
 
 int RankProcess::Run() {
   SetLogField("group", settings_.group);
+  SetLogSpeaker(RankName(settings_, local_rank_), /*first=*/local_rank_ == 0);
+  // For `ps -e` and `top`, which show 15 bytes: the program may have been started as "exe".
+  prctl(PR_SET_NAME, ("cogwheel-rank" + std::to_string(local_rank_)).c_str());
   watchdog_.Start();
   const absl::Status listening = Listen();
   if (!listening.ok()) {
@@ -251,8 +236,11 @@ int RankProcess::Serve() {
       ControlStream::Connect(LinkOptions(), mailbox_);
   if (absl::IsCancelled(link.status())) return kExitLeft;
   if (!link.ok()) {
-    Log(LogLevel::kError, "cannot join", {{"error", std::string(link.status().message())}});
-    return absl::IsUnavailable(link.status()) ? kExitFrontendLost : kExitRefused;
+    // That the frontend is away has been told, and is again by the rank started next.
+    const bool away = absl::IsUnavailable(link.status());
+    Log(LogLevel::kError, "cannot join", {{"error", std::string(link.status().message())}},
+        away ? Audience::kMachines : Audience::kEverybody);
+    return away ? kExitFrontendLost : kExitRefused;
   }
   SetReachableLink(link->get());
   RankLoop loop(MakeParts(), mailbox_, **link, watchdog_);

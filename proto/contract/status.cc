@@ -8,6 +8,7 @@
 
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
+#include "proto/contract/connection_words.h"
 #include "proto/contract/utf8.h"
 
 namespace cogwheel {
@@ -79,6 +80,12 @@ std::string ErrorReason(const absl::Status& status) {
   return info.has_value() ? info->reason() : "";
 }
 
+std::string InWords(const absl::Status& status) {
+  const std::string reason = ErrorReason(status);
+  const std::string message(status.message());
+  return reason.empty() ? message : message + " (reason " + reason + ")";
+}
+
 std::optional<std::chrono::milliseconds> RetryAfter(const absl::Status& status) {
   const auto retry = GetDetail<google::rpc::RetryInfo>(status);
   if (!retry.has_value()) return std::nullopt;
@@ -110,13 +117,15 @@ grpc::Status ToGrpc(const absl::Status& status) {
 
 absl::Status FromGrpc(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
-  absl::Status converted(static_cast<absl::StatusCode>(status.error_code()),
-                         status.error_message());
+  const auto code = static_cast<absl::StatusCode>(status.error_code());
   google::rpc::Status details;
-  if (!status.error_details().empty() && details.ParseFromString(status.error_details())) {
-    for (const google::protobuf::Any& detail : details.details()) {
-      converted.SetPayload(detail.type_url(), absl::Cord(detail.value()));
-    }
+  if (status.error_details().empty() || !details.ParseFromString(status.error_details())) {
+    // The library's own, not a server's: of the connection.
+    return absl::Status(code, ConnectionWords(status.error_message()));
+  }
+  absl::Status converted(code, status.error_message());
+  for (const google::protobuf::Any& detail : details.details()) {
+    converted.SetPayload(detail.type_url(), absl::Cord(detail.value()));
   }
   return converted;
 }

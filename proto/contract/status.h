@@ -29,9 +29,12 @@ absl::Status MakeInvalidArgument(std::string_view reason,
 absl::Status WithRetryAfter(absl::Status status, std::chrono::milliseconds delay);
 
 std::string ErrorReason(const absl::Status& status);  // "" when there is none
+// For people and logs: "the server has shut down (reason DRAINING)". Never a payload's bytes.
+std::string InWords(const absl::Status& status);
 std::optional<std::chrono::milliseconds> RetryAfter(const absl::Status& status);
 
 grpc::Status ToGrpc(const absl::Status& status);
+// A status without details is gRPC's own: its message becomes ConnectionWords.
 absl::Status FromGrpc(const grpc::Status& status);
 
 }  // namespace cogwheel

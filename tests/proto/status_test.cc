@@ -97,6 +97,25 @@ TEST(Status, ClipsBetweenCharacters) {
             MakeError(absl::StatusCode::kInternal, "R", long_text).message());
 }
 
+TEST(Status, InWordsIsTheMessageAndTheReasonNeverADetailsBytes) {
+  const absl::Status drained = FromGrpc(ToGrpc(WithRetryAfter(
+      MakeError(absl::StatusCode::kUnavailable, "DRAINING", "the server has shut down"),
+      milliseconds(5))));
+  EXPECT_EQ("the server has shut down (reason DRAINING)", InWords(drained));
+  EXPECT_EQ("m", InWords(absl::AbortedError("m")));
+}
+
+TEST(Status, WhatNoServerSaidIsInWordsForPeople) {
+  const grpc::Status library(grpc::StatusCode::UNAVAILABLE,
+                             "failed to connect to all addresses; last error: UNKNOWN: "
+                             "ipv4:127.0.0.1:1: Failed to connect to remote host: Connection "
+                             "refused");
+  EXPECT_EQ("connection refused; is cogwheel-server running there?", FromGrpc(library).message());
+  // A server's own message stays, whatever it quotes.
+  const absl::Status own = MakeError(absl::StatusCode::kInternal, "X", "Connection refused by y");
+  EXPECT_EQ(own, FromGrpc(ToGrpc(own)));
+}
+
 TEST(Status, DamagedDetailsAreIgnored) {
   const grpc::Status damaged(grpc::StatusCode::ABORTED, "m", "\xff\xff\xff");
   EXPECT_EQ(absl::AbortedError("m"), FromGrpc(damaged));

@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::chrono::milliseconds kPollInterval{50};
 constexpr std::chrono::milliseconds kNow{0};
+// Between two words of ranks that the frontend is not there.
+constexpr std::chrono::seconds kFrontendMissedPause{60};
 // Between the kernel's kill and the launcher's notice of the death, at most.
 constexpr std::chrono::seconds kKillToDeath{5};
 constexpr int kInternalExitCode = 70;
@@ -46,8 +48,9 @@ int Launcher::Run() {
   while (true) {
     const std::optional<int> code = RunRanks();
     if (!code.has_value()) return 0;
+    const bool frontend_lost = *code == options_.frontend_lost_exit_code;
     if (*code == 0 || *code == options_.refused_exit_code) return *code;
-    if (*code != options_.frontend_lost_exit_code) {
+    if (!frontend_lost) {
       const std::optional<std::chrono::milliseconds> pause = budget_.Take(clock_.Now());
       if (!pause.has_value()) {
         Log(LogLevel::kError, "the ranks were started again too often",
@@ -56,7 +59,9 @@ int Launcher::Run() {
       }
       if (signals_.Count(*pause) > 0) return 0;
     }
-    Log(LogLevel::kInfo, "starting the ranks again");
+    // Ranks that miss the frontend say so themselves.
+    Log(LogLevel::kInfo, "starting the ranks again", {},
+        frontend_lost ? Audience::kMachines : Audience::kEverybody);
   }
 }
 
@@ -76,9 +81,12 @@ std::optional<int> Launcher::RunRanks() {
     Drain();
     return std::nullopt;
   }
+  const bool frontend_lost = ended->exit_code == options_.frontend_lost_exit_code;
   Log(ended->exit_code == 0 ? LogLevel::kInfo : LogLevel::kWarning, "a rank ended",
       {{"local_rank", std::to_string(ended->local_rank)},
-       {"exit_code", std::to_string(ended->exit_code)}});
+       {"exit_code", std::to_string(ended->exit_code)}},
+      frontend_lost ? Audience::kMachines : Audience::kEverybody);
+  if (!frontend_lost) frontend_missed_.reset();
   StopAll();
   return ended->exit_code;
 }
@@ -86,32 +94,44 @@ std::optional<int> Launcher::RunRanks() {
 absl::Status Launcher::StartAll(const std::vector<std::string>& more_arguments) {
   memory_kills_ = MemoryKillWatch(options_.root);
   memory_kills_.Poll(clock_.Now());
+  std::vector<std::string> arguments = more_arguments;
+  if (MissedFrontendLately()) arguments.insert(arguments.end(), {kFrontendMissed, "yes"});
   for (int local_rank = 0; local_rank < options_.rank_count; ++local_rank) {
-    ChildOptions child;
-    child.env = RankEnvironment();
-    child.argv = options_.argv;
-    child.argv.push_back("--local-rank");
-    child.argv.push_back(std::to_string(local_rank));
-    child.argv.insert(child.argv.end(), more_arguments.begin(), more_arguments.end());
-    if (killed_for_memory_.contains(local_rank)) {
-      child.argv.insert(child.argv.end(), {kReplacesKilledForMemory, "yes"});
-    }
-    absl::StatusOr<ChildProcess> process = ChildProcess::Start(child);
-    if (!process.ok()) return process.status();
-    ranks_.push_back({.process = *std::move(process)});
+    const absl::Status started = Start(local_rank, arguments);
+    if (!started.ok()) return started;
   }
   return absl::OkStatus();
 }
 
+absl::Status Launcher::Start(int local_rank, const std::vector<std::string>& more_arguments) {
+  ChildOptions child;
+  child.env = RankEnvironment();
+  child.program = options_.program;
+  child.argv = options_.argv;
+  if (options_.name) child.argv[0] = options_.name(local_rank);
+  child.argv.insert(child.argv.end(), {"--local-rank", std::to_string(local_rank)});
+  child.argv.insert(child.argv.end(), more_arguments.begin(), more_arguments.end());
+  if (killed_for_memory_.contains(local_rank)) {
+    child.argv.insert(child.argv.end(), {kReplacesKilledForMemory, "yes"});
+  }
+  absl::StatusOr<ChildProcess> process = ChildProcess::Start(child);
+  if (!process.ok()) return process.status();
+  ranks_.push_back({.process = *std::move(process)});
+  return absl::OkStatus();
+}
+
+// True while the word of earlier ranks is fresh; else it is these ranks' to say.
+bool Launcher::MissedFrontendLately() {
+  const auto now = clock_.Now();
+  if (frontend_missed_.has_value() && now - *frontend_missed_ < kFrontendMissedPause) return true;
+  frontend_missed_ = now;
+  return false;
+}
+
 std::optional<Launcher::Ended> Launcher::WatchUntilEnd() {
   while (signals_.Count(kPollInterval) == 0) {
-    if (!announced_) {
-      ReadReadyLines();
-      bool all_ready = true;
-      for (const Rank& rank : ranks_) all_ready = all_ready && rank.ready;
-      if (all_ready) print_(R"({"ready":true,"listen":"","admin":""})");
-      announced_ = all_ready;
-    }
+    ReadReadyLines();
+    AnnounceOnce();
     KillStopped();
     memory_kills_.Poll(clock_.Now());
     if (const std::optional<Ended> ended = FindEnded()) return ended;
@@ -122,7 +142,16 @@ std::optional<Launcher::Ended> Launcher::WatchUntilEnd() {
 void Launcher::ReadReadyLines() {
   for (Rank& rank : ranks_) {
     if (!rank.ready) rank.ready = rank.process.ReadLine(kNow).ok();
+    if (rank.ready) frontend_missed_.reset();
   }
+}
+
+void Launcher::AnnounceOnce() {
+  const bool all_ready =
+      std::all_of(ranks_.begin(), ranks_.end(), [](const Rank& rank) { return rank.ready; });
+  if (announced_ || !all_ready) return;
+  print_(R"({"ready":true,"listen":"","admin":""})");
+  announced_ = true;
 }
 
 void Launcher::KillStopped() {

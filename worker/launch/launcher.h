@@ -19,6 +19,9 @@ namespace cogwheel {
 
 struct LauncherOptions {
   std::vector<std::string> argv;  // of a rank, without --local-rank and what `describe` says
+  std::string program;            // executed as a rank; empty: argv[0]
+  // A rank's argv[0], by its local rank: its name in ps. None: argv[0] as it is.
+  std::function<std::string(int local_rank)> name;
   int rank_count = 1;
   // Before the ranks are started, each time: further arguments of them. INVALID_ARGUMENT and
   // FAILED_PRECONDITION are refusals, any other failure counts as a rank that ended with
@@ -44,6 +47,10 @@ struct LauncherOptions {
 // Told to a rank whose place's last process the kernel killed for memory. Like --local-rank, no
 // user types it.
 inline constexpr char kReplacesKilledForMemory[] = "--replaces-killed-for-memory";
+
+// Told to ranks whose predecessors did not reach the frontend and have said so a moment ago: one
+// word of that a minute is enough.
+inline constexpr char kFrontendMissed[] = "--frontend-missed";
 
 // The parent of this host's ranks: starts them (with OMP_WAIT_POLICY=PASSIVE unless it is set),
 // prints one ready line when all stand in the group, and starts all of them again when one ends.
@@ -71,10 +78,13 @@ class Launcher {
 
   // Starts the ranks and watches them. The code of the one that ended; nothing: asked to stop.
   std::optional<int> RunRanks();
+  absl::Status Start(int local_rank, const std::vector<std::string>& more_arguments);
   absl::Status StartAll(const std::vector<std::string>& more_arguments);
   // Nothing: asked to stop.
   std::optional<Ended> WatchUntilEnd();
   void ReadReadyLines();
+  void AnnounceOnce();
+  bool MissedFrontendLately();
   void KillStopped();
   bool AnyRuns();
   std::optional<Ended> FindEnded();
@@ -92,6 +102,8 @@ class Launcher {
   MemoryKillWatch memory_kills_;     // since the ranks were started
   std::set<int> killed_for_memory_;  // local ranks of the last start
   bool announced_ = false;           // the ready line is printed once
+  // Since when ranks say that they wait for the frontend, until one reaches it.
+  std::optional<std::chrono::steady_clock::time_point> frontend_missed_;
 };
 
 }  // namespace cogwheel

@@ -12,8 +12,9 @@ double Seconds(std::chrono::nanoseconds time) {
   return std::chrono::duration<double>(time).count();
 }
 
-// HOST:PORT + k; port 0 stays.
-std::string AddressOf(const std::string& address, int local_rank) {
+}  // namespace
+
+std::string AdminAddress(const std::string& address, int local_rank) {
   const size_t colon = address.rfind(':');
   if (colon == std::string::npos) return address;
   int port = 0;
@@ -21,8 +22,6 @@ std::string AddressOf(const std::string& address, int local_rank) {
   if (port == 0) return address;
   return address.substr(0, colon + 1) + std::to_string(port + local_rank);
 }
-
-}  // namespace
 
 RankAdmin::RankAdmin(Identity identity) : identity_(std::move(identity)) {
   metrics_.build_info.Set(1, {identity_.version, identity_.nccl_version});
@@ -54,7 +53,7 @@ FlightRecorder::Hooks RankAdmin::Hooks() {
 
 absl::Status RankAdmin::Listen(const std::string& address, int local_rank,
                                const FlightRecorder& recorder) {
-  auto server = AdminServer::Start(AddressOf(address, local_rank),
+  auto server = AdminServer::Start(AdminAddress(address, local_rank),
                                    {.registry = metrics_.registry,
                                     .before_scrape = [this, &recorder] { BeforeScrape(recorder); },
                                     // A rank that hangs is ended by its watchdog, not by a probe.

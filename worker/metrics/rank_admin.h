@@ -16,6 +16,9 @@
 
 namespace cogwheel {
 
+// Of rank k of a host whose --admin-listen is HOST:PORT: HOST:PORT + k; port 0 stays.
+std::string AdminAddress(const std::string& address, int local_rank);
+
 // What one rank shows of itself, and the port that shows it. Thread-safe.
 class RankAdmin {
  public:

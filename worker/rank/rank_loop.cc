@@ -62,7 +62,7 @@ int RankLoop::Serve() {
       return kExitLeft;
     }
     if (life_.state() != RankState::kPlanned && parts_.drain_requested()) {
-      Log(LogLevel::kInfo, "leaving: asked to drain");
+      Log(LogLevel::kInfo, "leaving: asked to drain", {}, Audience::kOnce);
       return kExitLeft;
     }
   }
@@ -75,12 +75,16 @@ RankLoop::Verdict RankLoop::Handle(Order order) {
   if (auto* drop = std::get_if<DropOrder>(&order)) return Drop(*drop);
   if (auto* lost = std::get_if<LinkLost>(&order)) return Lost(*lost);
   const auto& shutdown = std::get<ShutdownOrder>(order);
-  Log(LogLevel::kInfo, "leaving: the epoch is over", {{"reason", shutdown.reason}});
+  Log(LogLevel::kInfo, "leaving: the epoch is over", {{"reason", shutdown.reason}},
+      Audience::kOnce);
   return parts_.drain_requested() ? kExitLeft : kExitGroupLost;
 }
 
 RankLoop::Verdict RankLoop::Lost(const LinkLost& lost) {
-  Log(LogLevel::kError, "the stream to the frontend ended", {{"reason", lost.reason}});
+  // Whether it is gone every rank hears; what else it says may be of this rank alone.
+  const bool gone = lost.why == LinkLost::Why::kFrontendGone;
+  Log(LogLevel::kError, "the stream to the frontend ended", {{"reason", lost.reason}},
+      gone ? Audience::kOnce : Audience::kEverybody);
   if (parts_.drain_requested()) return kExitLeft;
   switch (lost.why) {
     case LinkLost::Why::kRefused:
@@ -116,7 +120,8 @@ RankLoop::Verdict RankLoop::Join(const AssignOrder& order) {
   life_.Enter(RankState::kIdle);
   watchdog_.Guard(
       [world = place_->world.communicator](const std::string& why) { world->Abort(why); });
-  Log(LogLevel::kInfo, "joined the group", {{"epoch", std::to_string(order.epoch)}});
+  Log(LogLevel::kInfo, "joined the group", {{"epoch", std::to_string(order.epoch)}},
+      Audience::kMachines);
   link_.SendFormed(order.epoch, WeightsChecksum(place_->pipeline->loads()));
   link_.ShowJob(0, place_->pipeline.get());
   return std::nullopt;
@@ -176,7 +181,8 @@ RankLoop::Verdict RankLoop::Answer(RunOrder order) {
          {"picture", std::to_string(planned.picture)},
          {"denoise", std::to_string(planned.denoise)},
          {"decode", std::to_string(planned.decode)},
-         {"exchange", std::to_string(planned.exchange)}});
+         {"exchange", std::to_string(planned.exchange)}},
+        Audience::kMachines);
   } else {
     Log(LogLevel::kWarning, "cannot run the job",
         {{"job", order.spec.job}, {"error", std::string(status.message())}});
@@ -253,7 +259,7 @@ absl::Status RankLoop::LeaveTogether(const absl::Status& ran) {
 }
 
 RankLoop::Verdict RankLoop::Execute(const JobSpec& spec) {
-  Log(LogLevel::kInfo, "job started", {{"job", spec.job}});
+  Log(LogLevel::kInfo, "job started", {{"job", spec.job}}, Audience::kOnce);
   Communicator& world = *place_->world.communicator;
   const std::unique_ptr<JobOutput> output = world.rank() == 0 ? link_.OpenOutput(spec) : nullptr;
   JobReport report{.epoch = spec.epoch, .job_sequence = spec.job_sequence};
@@ -268,7 +274,8 @@ RankLoop::Verdict RankLoop::Execute(const JobSpec& spec) {
     if (summary.ok()) report.output = *std::move(summary);
   }
   Log(report.status.ok() ? LogLevel::kInfo : LogLevel::kWarning, "job ended",
-      {{"status", report.status.ToString()}});
+      {{"status", report.status.ToString(absl::StatusToStringMode::kWithNoExtraData)}},
+      report.status.ok() ? Audience::kOnce : Audience::kEverybody);
   SetLogField("job", "");
   const bool stopped = absl::IsAborted(ran);
   const bool group_lives = LeftTogether(ran);

@@ -2,10 +2,10 @@
 
 #include "base/log.h"
 #include "proto/contract/status.h"
-#include "proto/contract/validate.h"
 #include "worker/media/image_decoder.h"
 #include "worker/rank/failure_status.h"
 #include "worker/rank/link_rules.h"
+#include "worker/rpc/dial.h"
 #include "worker/rpc/result_stream.h"
 
 namespace cogwheel {
@@ -15,20 +15,8 @@ using internal::v1::FrontendMessage;
 using internal::v1::RankMessage;
 
 constexpr std::chrono::seconds kHeartbeatInterval{1};
-constexpr std::chrono::milliseconds kDialSlice{200};
 constexpr std::chrono::seconds kFlushLimit{5};
 constexpr std::chrono::seconds kCloseLimit{4};
-
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& frontend,
-                                           const FrontendAccess& access) {
-  grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 200);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1'000);
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  return grpc::CreateCustomChannel(frontend, access.channel, arguments);
-}
 
 // Of the rank's own failures, or what the frontend itself would say.
 std::string ReasonOfStatus(const absl::Status& status) {
@@ -67,16 +55,12 @@ absl::StatusOr<std::unique_ptr<ControlStream>> ControlStream::Connect(const Opti
                                                                       JobMailbox& mailbox) {
   const absl::StatusOr<FrontendAccess> access = OpenFrontendAccess(options.keys);
   if (!access.ok()) return access.status();
-  std::shared_ptr<grpc::Channel> channel = MakeChannel(options.frontend, *access);
-  const auto deadline = std::chrono::system_clock::now() + options.dial_limit;
-  while (!channel->WaitForConnected(std::chrono::system_clock::now() + kDialSlice)) {
-    if (options.stop_requested()) return absl::CancelledError("asked to leave");
-    if (std::chrono::system_clock::now() < deadline) continue;
-    return absl::UnavailableError("frontend " + options.frontend + " is not reachable within " +
-                                  std::to_string(options.dial_limit.count() / 1000) + " s");
-  }
+  absl::StatusOr<std::shared_ptr<grpc::Channel>> channel = DialFrontend(
+      {options.frontend, options.dial_limit, options.stop_requested, options.on_waiting}, *access);
+  if (!channel.ok()) return channel.status();
+  options.on_connected();
   return std::unique_ptr<ControlStream>(
-      new ControlStream(std::move(channel), access->token, options, mailbox));
+      new ControlStream(*std::move(channel), access->token, options, mailbox));
 }
 
 ControlStream::ControlStream(std::shared_ptr<grpc::Channel> channel, const std::string& token,
@@ -150,7 +134,7 @@ void ControlStream::NotUnderstood(const FrontendMessage& message) {
 
 void ControlStream::OnEnd(const grpc::Status& status) {
   const absl::Status why = FromGrpc(status);
-  OnFrontendGone(status.ok() ? "the frontend closed it" : why.ToString(),
+  OnFrontendGone(status.ok() ? "the frontend closed it" : InWords(why),
                  WhyLost(why.code(), ErrorReason(why)));
 }
 
@@ -168,7 +152,8 @@ void ControlStream::CheckSilence() {
                    LinkLost::Why::kFrontendGone);
   }
   const bool suspect = silence >= options_.suspect;
-  if (suspect && !suspect_) Log(LogLevel::kWarning, "frontend suspect: no word from it");
+  if (suspect && !suspect_)
+    Log(LogLevel::kWarning, "frontend suspect: no word from it", {}, Audience::kOnce);
   suspect_ = suspect;
 }
 

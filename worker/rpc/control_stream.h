@@ -28,6 +28,9 @@ class ControlStream final : public FrontendLink {
     RankIdentity identity;
     std::chrono::milliseconds dial_limit{15'000};
     std::function<bool()> stop_requested;  // asked while dialing
+    // Of the dialing: on_waiting as in DialOptions; on_connected once it is over.
+    std::function<void(const std::string& why)> on_waiting = [](const std::string&) {};
+    std::function<void()> on_connected = [] {};
     // For heartbeats: the number of the last exchange; bytes read so far of the model that is being
     // loaded.
     std::function<int64_t()> last_exchange = [] { return int64_t{0}; };

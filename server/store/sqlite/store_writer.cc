@@ -112,7 +112,7 @@ void StoreWriter::Commit(Batch& batch) {
   }
   if (!committed.ok()) {  // no answer may rest on what has not become true
     if (parts_.connection->in_transaction()) parts_.connection->Run("ROLLBACK").IgnoreError();
-    Log(LogLevel::kError, "the store cannot commit", {{"error", committed.ToString()}});
+    Log(LogLevel::kError, "the store cannot commit", {{"error", std::string(committed.message())}});
     for (Write& write : batch) {  // each its own, since each goes to another thread
       write.status =
           MakeError(committed.code(), ErrorReason(committed), std::string(committed.message()));

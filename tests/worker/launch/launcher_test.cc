@@ -98,6 +98,33 @@ TEST_F(LauncherTest, RanksThatLostTheFrontendAreStartedAgainUncounted) {
   std::filesystem::remove(log);
 }
 
+// One word a minute that the frontend is away is enough, whichever process says it; a rank that
+// reached it begins a new tale.
+TEST_F(LauncherTest, RanksHearWhetherTheirPredecessorsMissedTheFrontendAMomentAgo) {
+  const std::string log = testing::TempDir() + "missed-" + std::to_string(getpid());
+  const std::string starts = "$(wc -l < " + log + ")";
+  EXPECT_EQ(Run("echo $2 >> " + log + "; [ " + starts + " = 3 ] && echo ready && sleep 0.3; [ " +
+                    starts + " = 5 ] && exit 0; exit 69",
+                /*rank_count=*/1),
+            0);
+  std::ifstream file(log);
+  std::string told;
+  for (std::string line; std::getline(file, line);) told += line + ";";
+  EXPECT_EQ(told, ";--frontend-missed;--frontend-missed;;--frontend-missed;");
+  std::filesystem::remove(log);
+}
+
+TEST_F(LauncherTest, ARankIsNamedAndExecutedApart) {
+  LauncherOptions options{.argv = {"overwritten", "-c",
+                                   "[ \"$0 $1\" = '--local-rank 0' ] && "
+                                   "grep -q '^its name 0' /proc/$$/cmdline || "
+                                   "exit 2"},
+                          .program = "/bin/sh",
+                          .name = [](int k) { return "its name " + std::to_string(k); },
+                          .rank_count = 1};
+  EXPECT_EQ(Launcher(options, signals_, clock_, [](const std::string&) {}).Run(), 0);
+}
+
 // A stopped rank takes no signal but SIGKILL.
 TEST_F(LauncherTest, AStoppedRankIsKilledAfterTheGrace) {
   const auto begin = clock_.Now();

@@ -275,6 +275,26 @@ TEST_F(ControlStreamTest, DialingHasALimit) {
   const auto connected = ControlStream::Connect(OptionsFor("127.0.0.1:1"), mailbox_);
   EXPECT_TRUE(absl::IsUnavailable(connected.status()));
   EXPECT_LT(std::chrono::steady_clock::now() - begin, seconds(5));
+  EXPECT_EQ(connected.status().message(),
+            "frontend 127.0.0.1:1 is not reachable within 0 s: connection refused; is "
+            "cogwheel-server running there?");
+}
+
+TEST_F(ControlStreamTest, DialingSaysOnceThatItWaitsAndWhy) {
+  std::vector<std::string> told;
+  bool connected = false;
+  ControlStream::Options options = OptionsFor("127.0.0.1:1");
+  options.dial_limit = seconds(1);
+  options.on_waiting = [&told](const std::string& why) { told.push_back(why); };
+  options.on_connected = [&connected] { connected = true; };
+  EXPECT_FALSE(ControlStream::Connect(options, mailbox_).ok());
+  EXPECT_EQ(told,
+            std::vector<std::string>{"connection refused; is cogwheel-server running there?"});
+  EXPECT_FALSE(connected);
+  options.frontend = frontend_.address();
+  EXPECT_TRUE(ControlStream::Connect(options, mailbox_).ok());
+  EXPECT_TRUE(connected);
+  EXPECT_EQ(told.size(), 1);
 }
 
 // A whole small result in latent form through the result stream.

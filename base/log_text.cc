@@ -1,0 +1,90 @@
+#include "base/log_text.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+
+namespace cogwheel {
+namespace {
+
+constexpr char kDim[] = "\x1b[2m", kYellow[] = "\x1b[33m", kRed[] = "\x1b[31m",
+               kPlain[] = "\x1b[0m";
+
+constexpr std::array kForMachines = {"at", "config", "epoch", "library", "trace_id"};
+// Told behind the colon, without its name. The first of these that a line has.
+constexpr std::array kCauses = {"error", "why", "reason"};
+
+bool IsForMachines(const std::string& name) {
+  return std::find(kForMachines.begin(), kForMachines.end(), name) != kForMachines.end();
+}
+
+std::string Lowered(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  return text;
+}
+
+std::string FieldText(const std::string& name, const std::string& value) {
+  if (name == "job") return value;  // jobs/01k... says what it is
+  std::string words = name;
+  std::replace(words.begin(), words.end(), '_', ' ');
+  return words + " " + (name == "state" ? Lowered(value) : value);
+}
+
+std::string CauseOf(const TextLine& line) {
+  for (const char* cause : kCauses) {
+    for (const auto& [name, value] : line.fields) {
+      if (name == cause && !value.empty()) return name;
+    }
+  }
+  return "";
+}
+
+// The line is a terminal's: no byte of a user or a peer may move its cursor.
+std::string WithoutControls(const std::string& text) {
+  std::string plain;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : ' ');
+    const bool two_bytes = byte == 0xC2 && next >= 0x80 && next < 0xA0;  // U+0080 to U+009F
+    if (two_bytes) ++i;
+    plain += two_bytes || byte < 0x20 || byte == 0x7F ? ' ' : text[i];
+  }
+  return plain;
+}
+
+std::string Sentence(const TextLine& line) {
+  const std::string cause = CauseOf(line);
+  std::string text = line.speaker.empty() ? "" : line.speaker + ": ";
+  text += line.message;
+  std::string details, why;
+  for (const auto& [name, value] : line.fields) {
+    if (value.empty() || IsForMachines(name)) continue;
+    if (name == cause) {
+      why = ": " + value;
+    } else {
+      details += (details.empty() ? " (" : ", ") + FieldText(name, value);
+    }
+  }
+  return text + details + (details.empty() ? "" : ")") + why;
+}
+
+std::string Level(LogLevel level, bool color) {
+  if (level == LogLevel::kInfo) return "";
+  const bool warning = level == LogLevel::kWarning;
+  const std::string word = warning ? "warning:" : "error:";
+  if (!color) return word + " ";
+  return (warning ? kYellow : kRed) + word + kPlain + " ";
+}
+
+}  // namespace
+
+std::string ToText(const TextLine& line) {
+  std::array<char, 16> time{};
+  std::strftime(time.data(), time.size(), "%H:%M:%S", &line.local_time);
+  const std::string when =
+      line.color ? std::string(kDim) + time.data() + kPlain : std::string(time.data());
+  return when + " " + Level(line.level, line.color) + WithoutControls(Sentence(line)) + "\n";
+}
+
+}  // namespace cogwheel
