@@ -124,8 +124,8 @@ TEST_P(JournaledWorldTest, EnteringABlockOutOfStepFails) {
   EXPECT_EQ(error, "out of step: rank 1 left block 1 after 0 exchanges, rank 0 has issued 1");
 }
 
-// Of three ranks with a limit of 2 s for an exchange, which a busy machine keeps among the rest. Rank 2 works and says how long it may; rank
-// 1 waits for it, and rank 0 for rank 1.
+// Of three ranks with a limit of 2 s for an exchange, which a busy machine keeps among the rest.
+// Rank 2 works and says how long it may; rank 1 waits for it, and rank 0 for rank 1.
 class PromisingRanksTest : public testing::TestWithParam<Wire> {
  protected:
   static std::vector<JournaledRank> Make(nanoseconds stay) {
