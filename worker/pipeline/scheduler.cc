@@ -72,7 +72,12 @@ bool Scheduler::SecondOrder(int step_idx) const {
 }
 
 int Scheduler::DrawCount(int step_idx) const {
-  if (kind_ == SchedulerKind::kDdim) return 0;
+  switch (kind_) {
+    case SchedulerKind::kDdim:
+      return 0;
+    case SchedulerKind::kDpm:
+      break;
+  }
   return SecondOrder(step_idx) ? 2 : 1;
 }
 
@@ -83,8 +88,13 @@ Scheduler::Result Scheduler::Step(int step_idx, const at::Tensor& sample,
   const at::Tensor alpha_bar = AlphaBar(timesteps_.at(step_idx));
   const at::Tensor clean =
       at::pow(alpha_bar, 0.5) * sample - at::pow(1 - alpha_bar, 0.5) * prediction;
-  return kind_ == SchedulerKind::kDdim ? StepDdim(step_idx, sample, clean)
-                                       : StepDpm(step_idx, sample, clean, noise);
+  switch (kind_) {
+    case SchedulerKind::kDdim:
+      return StepDdim(step_idx, sample, clean);
+    case SchedulerKind::kDpm:
+      break;
+  }
+  return StepDpm(step_idx, sample, clean, noise);
 }
 
 Scheduler::Result Scheduler::StepDdim(int step_idx, const at::Tensor& sample,
