@@ -3,11 +3,10 @@
 import hashlib
 import json
 import os
-import subprocess
 import sys
 import unittest
 
-from support import ROOT, ProcessTest, wait_until
+from support import ProcessTest, wait_until
 
 import grpc
 import media
@@ -72,18 +71,6 @@ class ApiTest(ProcessTest):
         self.assertEqual(10, steps[-1])
         left = [e.progress.time_left.ToMilliseconds() for e in events if e.progress.HasField("time_left")]
         self.assertTrue(left and all(0 <= ms < 120_000 for ms in left))
-
-    def test_the_readmes_client(self):
-        with open(os.path.join(ROOT, "README.md")) as f:
-            code = f.read().split("```python\n", 1)[1].split("```", 1)[0]
-        code = code.replace("127.0.0.1:50051", self.address)
-        lines = [line for line in code.splitlines() if line.strip()]
-        self.assertEqual(5, len(lines))
-        paths = os.pathsep.join(sys.path)
-        subprocess.run([sys.executable, "-c", code], cwd=self.folder, timeout=120, check=True,
-                       env=self.environment(PYTHONPATH=paths))
-        with open(self.path("video.mp4"), "rb") as f:
-            self.assertEqual(17, media.Mp4(f.read()).samples)
 
     def test_a_watch_is_resumed_at_any_event(self):
         job = self.create(steps=3).name

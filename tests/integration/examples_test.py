@@ -173,7 +173,7 @@ class ExamplesTest(ProcessTest):
         for word in ("cogwheel.v1.VideoService", "optional int32 frames", '"name": "shapes"', '"sequence": "4294967296"',
                      '"succeeded"', '"jobs"'):
             self.assertIn(word, stdout)
-        self.check_video("circle.mp4")
+        self.check_video("star.mp4")
         _, stderr = self.run_block(refusal)
         for word in ("BadRequest", "SIZE_MULTIPLE", "the nearest legal value is 480"):
             self.assertIn(word, stderr)
