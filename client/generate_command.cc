@@ -20,6 +20,7 @@
 #include "client/progress_bar.h"
 #include "client/request_builder.h"
 #include "client/shipped_model.h"
+#include "proto/contract/status.h"
 
 namespace cogwheel {
 namespace {
@@ -170,6 +171,13 @@ CommandResult GenerateRun::Run() {
   return Finish(interrupted, worked);
 }
 
+// A server that cannot be reached is not needed.
+absl::Status WithOtherWay(const absl::Status& status) {
+  if (!absl::IsUnavailable(status) || !ErrorReason(status).empty()) return status;
+  return absl::UnavailableError(
+      absl::StrCat(status.message(), " (without --server everything is started here)"));
+}
+
 CommandResult GenerateRun::Finish(bool interrupted, const absl::Status& worked) {
   if (follower_->state() == v1::SUCCEEDED && worked.ok()) {
     Announce();
@@ -177,7 +185,8 @@ CommandResult GenerateRun::Finish(bool interrupted, const absl::Status& worked) 
   }
   if (interrupted) return {ExitCode::kCancelled, "interrupted; the job is cancelled"};
   if (!service_ended_.ok()) return WithLogs(ResultOf(service_ended_));
-  if (!worked.ok()) return WithLogs(ResultOf(worked));
+  const bool never_reached = !arguments_.server.empty() && follower_->job().empty();
+  if (!worked.ok()) return WithLogs(ResultOf(never_reached ? WithOtherWay(worked) : worked));
   return WithLogs(follower_->Result());
 }
 

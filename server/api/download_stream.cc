@@ -84,9 +84,9 @@ absl::StatusOr<Artefact> FindResult(const absl::StatusOr<std::string>& tenant,
   const absl::StatusOr<Job> job = store.Get(*tenant, *name);
   if (!job.ok()) return job.status();
   if (!IsTerminal(job->state)) {
-    return MakeError(
-        absl::StatusCode::kFailedPrecondition, "NOT_READY",
-        absl::StrCat(*name, " is ", JobStateName(job->state), "; its result is not ready"));
+    return MakeError(absl::StatusCode::kFailedPrecondition, "NOT_READY",
+                     absl::StrCat(*name, " is ", JobStateName(job->state),
+                                  "; its result is not ready, cogwheel watch follows it"));
   }
   if (!job->result.has_value()) {
     return MakeError(absl::StatusCode::kFailedPrecondition, "JOB_FAILED",

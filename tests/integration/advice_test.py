@@ -54,10 +54,17 @@ MESSAGES = (
     ((*SERVER, "--result-hours", "0"), 2, ("--result-hours 0 is not legal; the nearest legal value is 1",)),
     ((*SERVER, "--listen", "0.0.0.0:0"), 2, ("--internal-listen is required",)),
     # Nobody is there.
-    (("cogwheel", "list", "--server", "NOBODY"), 3, ("NOBODY is not reachable",)),
-    ((*GENERATE, "--server", "NOBODY"), 3, ("NOBODY is not reachable",)),
+    (("cogwheel", "list", "--server", "NOBODY"), 3, ("NOBODY is not reachable", "is cogwheel-server running there?")),
+    ((*GENERATE, "--server", "NOBODY"), 3, ("NOBODY is not reachable", "without --server everything is started here")),
     (("cogwheel", "submit", "--prompt", "x", "--server", "EMPTY"), 3,
      ("no group has joined yet", "cogwheel-worker --frontend", "--model")),
+    (("cogwheel", "groups", "--server", "EMPTY"), 0, ("no groups yet", "cogwheel-worker --frontend EMPTY")),
+    (("cogwheel", "models", "--server", "EMPTY"), 0, ("no models", "cogwheel-worker --frontend EMPTY")),
+    (("cogwheel", "list", "--server", "EMPTY"), 0, ("no jobs yet",)),
+    ((*SERVER, "--listen", "EMPTY", "--admin-listen", "127.0.0.1:0"), 3, ("EMPTY: address already in use", "--listen 127.0.0.1:0")),
+    ((*SERVER, "--listen", "127.0.0.1:0", "--admin-listen", "EMPTY"), 3,
+     ("EMPTY: address already in use", "--admin-listen 127.0.0.1:0")),
+    ((*SERVER, "--log-format", "xml"), 2, ("--log-format 'xml'", "text", "json", "auto")),
 )
 
 
@@ -77,8 +84,8 @@ class AdviceTest(ProcessTest):
                 self.assertEqual(1, message.count("\n"), message)
                 self.assertTrue(message.startswith(command[0] + ": "), message)
                 for part in said:
-                    self.assertIn(part.replace("NOBODY", NO_SERVER), message)
-                self.assertNotRegex(message, r"\d required|ExtrasError")
+                    self.assertIn(part.replace("NOBODY", NO_SERVER).replace("EMPTY", empty), message)
+                self.assertNotRegex(message, r"\d required|ExtrasError|UNKNOWN: ")
 
     def test_the_size_that_is_named_is_made(self):
         said = self.fails(2, "generate", "--prompt", "x", "--height", "480", "--width", "720")

@@ -212,9 +212,10 @@ class VoiceTest(ProcessTest):
             self.assertEqual("", self.cogwheel(command, "--server", address, "--json").stderr)
 
     def test_no_server_is_told_without_the_librarys_words(self):
-        for command in (("list",), ("health",), ("generate", "--prompt", "x")):
-            self.assertEqual("server 127.0.0.1:1 is not reachable: connection refused; is cogwheel-server running there?",
-                             self.fails(3, *command, "--server", "127.0.0.1:1"))
+        words = "server 127.0.0.1:1 is not reachable: connection refused; is cogwheel-server running there?"
+        for command, more in ((("list",), ""), (("health",), ""),
+                              (("generate", "--prompt", "x"), " (without --server everything is started here)")):
+            self.assertEqual(words + more, self.fails(3, *command, "--server", "127.0.0.1:1"))
 
 
 if __name__ == "__main__":
