@@ -110,6 +110,8 @@ class Codec : public UnitTeller {
   // latents: [B, C, f, h, w], one chunk → [B, 3, PixelFrames(f), h·k, w·k] with k =
   // pixels_per_latent().
   virtual at::Tensor DecodeChunk(const at::Tensor& latents, ConvCarry& carry) const = 0;
+  // Floating-point operations of DecodeChunk on [1, C, frames, height, width].
+  virtual double DecodeOperations(int64_t frames, int64_t height, int64_t width) const = 0;
   virtual TilePlan DecodePlan() const = 0;
   // True when the reference would tile this size with tiling enabled.
   virtual bool TilesDecode(int64_t latent_height, int64_t latent_width) const = 0;

@@ -24,4 +24,11 @@ at::Tensor GatherLatents(const Geometry& geometry, const LatentLayout& layout,
   return Unpatchify(all, layout);
 }
 
+void HandLatents(const at::Tensor& latents, FrameSink& sink) {
+  const at::Tensor values = latents[0].to(at::kCPU, at::kFloat).contiguous();
+  sink.OnLatents({values.const_data_ptr<float>(), static_cast<size_t>(values.numel())},
+                 static_cast<int>(values.size(0)), static_cast<int>(values.size(1)),
+                 static_cast<int>(values.size(2)), static_cast<int>(values.size(3)));
+}
+
 }  // namespace cogwheel

@@ -15,6 +15,7 @@
 #include "worker/families/model.h"
 #include "worker/pipeline/conditioning.h"
 #include "worker/pipeline/decode.h"
+#include "worker/pipeline/decode_estimate.h"
 #include "worker/pipeline/denoise_loop.h"
 #include "worker/pipeline/finite.h"
 #include "worker/pipeline/group_links.h"
@@ -59,6 +60,10 @@ class FamilyPipeline final : public Pipeline {
 
   JobFootprint Plan(const JobSpec& spec) override;
   std::vector<std::string> Warnings(const JobSpec& spec) const override;
+  double DecodeInSteps(const JobSpec& spec) const override {
+    const LatentLayout layout = LayOut(spec);
+    return EstimateDecode(spec, *model_, layout, GeometryOf(spec, layout), options_);
+  }
   PipelineSeconds Run(const JobSpec& spec, Communicator& world, ProgramJournal& journal,
                       FrameSink& sink, const StepCommandSource& command) override;
   JobPlace place() const override { return {.words = place_, .hosts_only = hosts_only_}; }
@@ -220,11 +225,7 @@ at::Tensor FamilyPipeline::MakeLatents(const StagedJob& job, Inputs inputs) {
 void FamilyPipeline::Emit(const StagedJob& job, const at::Tensor& latents) {
   if (job.spec.output == OutputKind::kLatent) {
     job.agreement.Conclude();
-    if (!job.first()) return;
-    const at::Tensor values = latents[0].to(at::kCPU, at::kFloat).contiguous();
-    job.sink.OnLatents({values.const_data_ptr<float>(), static_cast<size_t>(values.numel())},
-                       static_cast<int>(values.size(0)), static_cast<int>(values.size(1)),
-                       static_cast<int>(values.size(2)), static_cast<int>(values.size(3)));
+    if (job.first()) HandLatents(latents, job.sink);
     return;
   }
   Enter(job, "decode", /*device_exchanges=*/options_.wavefront_on_gpus);

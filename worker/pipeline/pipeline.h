@@ -92,6 +92,9 @@ class Pipeline {
   // What the job's owner is to be told, one line each, valid UTF-8. Of world rank 0, after Plan.
   virtual std::vector<std::string> Warnings(const JobSpec&) const { return {}; }
 
+  // What its decode should take, in its steps (decode_cost.h). After Plan.
+  virtual double DecodeInSteps(const JobSpec&) const { return 0; }
+
   // Runs the job with all other ranks of `world` (size = the mesh's); `journal` is the world's.
   // `sink` is used on world rank 0 only.
   virtual PipelineSeconds Run(const JobSpec& spec, Communicator& world, ProgramJournal& journal,

@@ -23,10 +23,12 @@ struct AssignOrder {
   std::string token;
 };
 struct RunOrder {
-  JobSpec spec;                       // has_image: image_rgb is still empty
-  std::string image_bytes;            // PNG or JPEG; world rank 0 only
-  absl::Status problem;               // why this rank can make nothing of the job, where it cannot
-  std::vector<std::string> warnings;  // for its owner, once it is planned
+  JobSpec spec;             // has_image: image_rgb is still empty
+  std::string image_bytes;  // PNG or JPEG; world rank 0 only
+  absl::Status problem;     // why this rank can make nothing of the job, where it cannot
+  // Once it is planned:
+  std::vector<std::string> warnings;  // for its owner
+  double decode_in_steps = 0;         // Pipeline::DecodeInSteps
 };
 struct StartOrder {
   int64_t epoch = 0;

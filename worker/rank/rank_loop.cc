@@ -155,6 +155,7 @@ absl::Status RankLoop::Prepare(RunOrder& order, JobFootprint& planned) {
   return Guard([&] {
     planned = place_->pipeline->Plan(order.spec);
     order.warnings = place_->pipeline->Warnings(order.spec);
+    order.decode_in_steps = place_->pipeline->DecodeInSteps(order.spec);
   });
 }
 

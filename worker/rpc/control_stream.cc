@@ -198,6 +198,7 @@ void ControlStream::SendAnswer(const RunOrder& order, const absl::Status& status
   answer.set_message(std::string(status.message()));
   answer.set_planned_bytes(planned_bytes);
   for (const std::string& warning : order.warnings) answer.add_warnings(warning);
+  answer.set_decode_in_steps(order.decode_in_steps);
   stream_->Send(std::move(message), options_.send_limit).IgnoreError();
 }
 

@@ -45,6 +45,7 @@ class SmallCodec final : public Codec {
         x.repeat_interleave(4, 2).repeat_interleave(8, 3).repeat_interleave(8, 4);
     return pixels.narrow(2, 0, PixelFrames(frames));
   }
+  double DecodeOperations(int64_t, int64_t, int64_t) const override { return 0; }
   TilePlan DecodePlan() const override { return {}; }
   bool TilesDecode(int64_t, int64_t) const override { return false; }
   at::Tensor EncodePicture(const Picture&, const ClipSize&, bool) const override { return {}; }

@@ -9,6 +9,7 @@
 #include <ATen/ATen.h>
 
 #include "base/fnv.h"
+#include "worker/families/cogvideox/decode_operations.h"
 #include "worker/families/cogvideox/image_input.h"
 #include "worker/families/cogvideox/vae_tiling.h"
 
@@ -95,6 +96,10 @@ at::Tensor Vae::Unscale(const at::Tensor& latents) const {
 at::Tensor Vae::DecodeChunk(const at::Tensor& latents, ConvCarry& carry) const {
   ToldCarry told(carry, [this](int64_t kind) { UnitBegins("convolution", kind); });
   return decoder_.Forward(latents, told);
+}
+
+double Vae::DecodeOperations(int64_t frames, int64_t height, int64_t width) const {
+  return cogwheel::DecodeOperations(config_, {frames, height, width});
 }
 
 TilePlan Vae::DecodePlan() const {

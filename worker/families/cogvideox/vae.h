@@ -35,6 +35,7 @@ class Vae final : public Codec {
   int64_t PixelFrames(int64_t chunk_frames) const override { return PixelFramesOf(chunk_frames); }
   at::Tensor Unscale(const at::Tensor& latents) const override;
   at::Tensor DecodeChunk(const at::Tensor& latents, ConvCarry& carry) const override;
+  double DecodeOperations(int64_t frames, int64_t height, int64_t width) const override;
   TilePlan DecodePlan() const override;
   bool TilesDecode(int64_t latent_height, int64_t latent_width) const override;
   void CheckTiling(const ClipSize& size, bool has_picture) const override;
