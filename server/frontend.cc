@@ -23,6 +23,7 @@
 #include "server/keys.h"
 #include "server/listen_places.h"
 #include "server/metrics/server_metrics.h"
+#include "server/schedule/costs_file.h"
 #include "server/status_page.h"
 #include "server/store/files/data_dir_lock.h"
 #include "server/store/files/result_files.h"
@@ -34,8 +35,6 @@ namespace {
 constexpr std::chrono::seconds kLoopHang{60};
 constexpr std::chrono::milliseconds kLastCalls{500};
 constexpr std::chrono::hours kSweepPeriod{1}, kSweepGrace{24};
-
-uint32_t RandomSeed() { return std::random_device()(); }
 
 KeepPolicy KeepPolicyOf(const config::v1::ServerConfig& config) {
   return {config.max_kept_jobs(), config.max_result_bytes(),
@@ -66,11 +65,13 @@ class WiredFrontend final : public Frontend {
         limiter_({static_cast<double>(config.max_calls_per_second()),
                   static_cast<double>(config.max_call_burst())},
                  clock),
+        costs_file_(config.costs_file(), costs_),
         loop_(clock),
         dispatcher_({loop_, *store_, *results_, events_, ledger_, costs_, clock, metrics_,
                      KeepPolicyOf(config)}),
         groups_({*store_, clock, dispatcher_, board_, metrics_, RankGroup::Limits()}),
-        intake_({*store_, [this] { return Models(); }, ledger_, costs_, clock, RandomSeed,
+        intake_({*store_, [this] { return Models(); }, ledger_, costs_, clock,
+                 [] { return std::random_device()(); },
                  [this](const Job& job) { dispatcher_.Accept(job); }}),
         readiness_(board_, ledger_, metrics_),
         video_service_({intake_, dispatcher_, *store_, *results_, events_, board_, streams_,
@@ -230,6 +231,7 @@ class WiredFrontend final : public Frontend {
   AdmissionLedger ledger_;
   CallLimiter limiter_;
   CostModel costs_;
+  CostsFile costs_file_;
   GroupBoard board_;
   StreamRegistry streams_;
   EventLoop loop_;

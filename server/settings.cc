@@ -125,6 +125,7 @@ absl::StatusOr<config::v1::ServerConfig> CheckServerConfig(config::v1::ServerCon
   if (config.data_dir().empty()) {
     return absl::InvalidArgumentError("--data-dir '' is not legal; legal is a folder");
   }
+  if (!config.has_costs_file()) config.set_costs_file(config.data_dir() + "/costs.json");
   return config;
 }
 

@@ -128,6 +128,7 @@ bool EventStream::Snapshot(int64_t sequence, v1::JobEvent& event) {
     return false;
   }
   event = SnapshotEvent(*job, sequence);
+  parts_.events.Describe(*event.mutable_snapshot());
   return true;
 }
 

@@ -54,11 +54,18 @@ absl::StatusOr<JobQuery> ToQuery(const std::string& tenant, const v1::ListJobsRe
   return query;
 }
 
-v1::ListJobsResponse ToResponse(const JobPage& page) {
+// The job with how far it is.
+v1::Job Described(const Job& job, const EventLog& events) {
+  v1::Job described = ToProto(job);
+  events.Describe(described);
+  return described;
+}
+
+v1::ListJobsResponse ToResponse(const JobPage& page, const EventLog& events) {
   v1::ListJobsResponse response;
   size_t bytes = 0;
   for (const Job& job : page.jobs) {
-    *response.add_jobs() = ToProto(job);
+    *response.add_jobs() = Described(job, events);
     bytes += response.jobs().rbegin()->ByteSizeLong();
     if (bytes >= kMaxPageBytes) break;  // clients take 4 MiB by default
   }
@@ -106,8 +113,9 @@ VideoService::Unary* VideoService::CreateJob(Context* context, const Bytes* requ
   if (!create.ok()) return Answer(context, call, create.status());
   Unary* reactor = context->DefaultReactor();
   Submit(create->request(), call, parts_,
-         [call, response, reactor](const absl::StatusOr<CreatedJob>& created) {
-           if (created.ok()) *response = ToBytes(ToProto(created->job));
+         [call, response, reactor,
+          &events = parts_.events](const absl::StatusOr<CreatedJob>& created) {
+           if (created.ok()) *response = ToBytes(Described(created->job, events));
            reactor->Finish(call.End(created.status()));
          });
   return reactor;
@@ -120,7 +128,7 @@ VideoService::Unary* VideoService::GetJob(Context* context, const Bytes* request
   const absl::StatusOr<std::string> name = NormalizeJobName(get->name());
   if (!name.ok()) return Answer(context, call, name.status());
   const absl::StatusOr<Job> found = parts_.store.Get(*call.tenant(), *name);
-  if (found.ok()) *response = ToBytes(ToProto(*found));
+  if (found.ok()) *response = ToBytes(Described(*found, parts_.events));
   return Answer(context, call, found.status());
 }
 
@@ -133,7 +141,7 @@ VideoService::Unary* VideoService::ListJobs(Context* context, const Bytes* reque
   if (!query.ok()) return Answer(context, call, query.status());
   const absl::StatusOr<JobPage> page = parts_.store.List(*query);
   if (!page.ok()) return Answer(context, call, page.status());
-  *response = ToBytes(ToResponse(*page));
+  *response = ToBytes(ToResponse(*page, parts_.events));
   return Answer(context, call, absl::OkStatus());
 }
 
@@ -145,11 +153,12 @@ VideoService::Unary* VideoService::CancelJob(Context* context, const Bytes* requ
   const absl::StatusOr<std::string> name = NormalizeJobName(cancel->name());
   if (!name.ok()) return Answer(context, call, name.status());
   Unary* reactor = context->DefaultReactor();
-  parts_.dispatcher.Cancel(*call.tenant(), *name,
-                           [call, response, reactor](const absl::StatusOr<Job>& found) {
-                             if (found.ok()) *response = ToBytes(ToProto(*found));
-                             reactor->Finish(call.End(found.status()));
-                           });
+  parts_.dispatcher.Cancel(
+      *call.tenant(), *name,
+      [call, response, reactor, &events = parts_.events](const absl::StatusOr<Job>& found) {
+        if (found.ok()) *response = ToBytes(Described(*found, events));
+        reactor->Finish(call.End(found.status()));
+      });
   return reactor;
 }
 

@@ -18,7 +18,7 @@ constexpr size_t kAnnouncedAtOnce = 256;  // jobs; the positions in a longer que
 double Seconds(std::chrono::nanoseconds duration) { return duration.count() * 1e-9; }
 
 Placement::Group GroupOf(const WorkerGroup& group) {
-  return {group.name(), group.model(), group.model_digest(), group.capabilities()};
+  return {group.name(), group.model(), group.model_digest(), group.capabilities(), group.setup()};
 }
 
 }  // namespace
@@ -177,22 +177,30 @@ void Dispatcher::OnIdle(WorkerGroup& group) {
   parts_.loop.Post([this] { Schedule(); });
 }
 
-void Dispatcher::OnStarted(WorkerGroup& group, const std::vector<std::string>& warnings) {
+void Dispatcher::OnStarted(WorkerGroup& group, const RunStart& start) {
   RunningJob* running = FindRunning(group);
   if (running == nullptr) return;
-  running->OnStarted(parts_.clock.Now(), warnings);
-  if (!warnings.empty()) recorder_.Warn(running->job());
+  const QueuedJob& queued = running->queued();
+  running->OnStarted(start, parts_.costs.Expect(queued.model, group.setup(), queued.size.shape,
+                                                start.decode_in_steps));
+  if (!start.warnings.empty()) recorder_.Warn(running->job());
   announcer_.Started(running->job(), group.model_digest());
 }
 
 void Dispatcher::OnProgress(WorkerGroup& group, const RunProgress& progress) {
   RunningJob* running = FindRunning(group);
   if (running == nullptr) return;
-  const auto now = parts_.clock.Now();
-  running->OnProgress(progress, now);
+  running->OnProgress(progress, parts_.clock.Now());
   parts_.metrics.dispatch_group_last_step_timestamp_seconds.Set(
       Seconds(parts_.clock.Wall().time_since_epoch()), {group.name()});
-  announcer_.Progress(running->job(), progress, running->SecondsLeft(progress, now, parts_.costs));
+  TellProgress(*running);
+}
+
+void Dispatcher::TellProgress(RunningJob& running) {
+  const auto now = parts_.clock.Now();
+  const double fraction = running.pace().Fraction(now);
+  announcer_.Progress(running.job(), *running.progress(),
+                      {fraction, running.pace().SecondsLeft(now)});
 }
 
 void Dispatcher::OnPreview(WorkerGroup& group, int step, int steps, std::string_view jpeg) {
@@ -247,6 +255,9 @@ void Dispatcher::Tick() {
   Schedule();
   const Placement placement = PlacementNow();
   waiting_.Announce(placement);
+  for (auto& [group, running] : running_) {
+    if (running.TellAgain(parts_.clock.Now())) TellProgress(running);
+  }
   announcer_.Tick();
   load_.Show(placement.slots(), waiting_.InOrder());
 }

@@ -66,7 +66,7 @@ class Dispatcher final : public WorkerGroupObserver {
 
   void Tick();
   void OnIdle(WorkerGroup& group) override;
-  void OnStarted(WorkerGroup& group, const std::vector<std::string>& warnings) override;
+  void OnStarted(WorkerGroup& group, const RunStart& start) override;
   void OnRefused(WorkerGroup& group, const absl::Status& why) override;
   void OnProgress(WorkerGroup& group, const RunProgress& progress) override;
   void OnPreview(WorkerGroup& group, int step, int steps, std::string_view jpeg) override;
@@ -83,7 +83,8 @@ class Dispatcher final : public WorkerGroupObserver {
   bool StartOn(WorkerGroup& group, const std::string& name);
   void RunOn(WorkerGroup& group, const QueuedJob& queued, const Job& job);
   void Expire();
-  void Learn(const RunningJob& running, const RunOutcome& outcome);
+  void Learn(const RunningJob& running, const WorkerGroup& group);
+  void TellProgress(RunningJob& running);
   void LoseAttempt(const RunningJob& running, const GroupLoss& loss);
   std::optional<RunningJob> TakeRunning(WorkerGroup& group);
   RunningJob* FindRunning(WorkerGroup& group);

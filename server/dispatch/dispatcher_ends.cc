@@ -22,19 +22,21 @@ void Dispatcher::OnFinished(WorkerGroup& group, const RunOutcome& outcome) {
   const std::optional<double> cancel_took = running->SecondsSinceCancel(parts_.clock.Now());
   if (cancel_took.has_value()) parts_.metrics.dispatch_cancel_ack_seconds.Observe(*cancel_took);
   const JobEnd end = running->EndWhenFinished(outcome);
-  if (end.state == JobState::kSucceeded) Learn(*running, outcome);
+  if (end.state == JobState::kSucceeded) Learn(*running, group);
   recorder_.End(running->job(), end);
 }
 
-void Dispatcher::Learn(const RunningJob& running, const RunOutcome& outcome) {
+void Dispatcher::Learn(const RunningJob& running, const WorkerGroup& group) {
   const QueuedJob& queued = running.queued();
-  const std::string& group = running.job().group;
-  const double took = running.SecondsSinceStart(parts_.clock.Now());
-  const double expected = parts_.costs.Seconds(queued.model, group, queued.size).value_or(0);
+  const auto now = parts_.clock.Now();
+  const double expected =
+      parts_.costs.Seconds(queued.model, group.setup(), queued.size).value_or(0);
   if (expected > 0) {
-    parts_.metrics.dispatch_cost_error_ratio.Observe(took / expected, {queued.model});
+    parts_.metrics.dispatch_cost_error_ratio.Observe(running.SecondsSinceStart(now) / expected,
+                                                     {queued.model});
   }
-  parts_.costs.Learn(queued.model, group, queued.size, took, outcome.stage_seconds.denoise);
+  const std::optional<SeenCosts> took = running.pace().Took(now);
+  if (took.has_value()) parts_.costs.Learn(queued.model, group.setup(), *took);
 }
 
 void Dispatcher::OnLost(WorkerGroup& group, const GroupLoss& loss) {

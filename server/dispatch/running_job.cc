@@ -11,7 +11,9 @@
 namespace cogwheel {
 namespace {
 
-constexpr int32_t kMaxCharges = 3;  // with the third a job has failed
+constexpr int32_t kMaxCharges = 3;      // with the third a job has failed
+constexpr double kShortestSilence = 1;  // seconds
+constexpr double kSilentShare = 0.01;   // of the job
 
 double Seconds(std::chrono::nanoseconds duration) { return duration.count() * 1e-9; }
 
@@ -22,7 +24,8 @@ RunningJob::RunningJob(Job job, QueuedJob queued, std::unique_ptr<ResultWriter> 
       queued_(std::move(queued)),
       writer_(std::move(writer)),
       started_(now),
-      stage_started_(now) {
+      pace_(queued_.size, now),
+      told_(now) {
   job_.image = nullptr;
   queued_.attempt = job_.attempt;
 }
@@ -45,9 +48,9 @@ std::optional<double> RunningJob::SecondsSinceCancel(Time now) const {
   return Seconds(now - *cancelled_at_);
 }
 
-void RunningJob::OnStarted(Time now, const std::vector<std::string>& warnings) {
-  stage_started_ = now;
-  for (const std::string& warning : warnings) {
+void RunningJob::OnStarted(const RunStart& start, const std::optional<JobCosts>& known) {
+  pace_.Expect(known, start.decode_in_steps);
+  for (const std::string& warning : start.warnings) {
     if (std::ranges::find(job_.warnings, warning) == job_.warnings.end()) {
       job_.warnings.push_back(warning);
     }
@@ -55,18 +58,21 @@ void RunningJob::OnStarted(Time now, const std::vector<std::string>& warnings) {
 }
 
 void RunningJob::OnProgress(const RunProgress& progress, Time now) {
-  if (stage_ == progress.stage) return;
-  stage_ = progress.stage;
-  stage_started_ = now;
+  progress_ = progress;
+  told_ = now;
+  pace_.OnProgress(progress, now);
 }
 
-std::optional<double> RunningJob::SecondsLeft(const RunProgress& progress, Time now,
-                                              const CostModel& costs) const {
-  if (progress.stage == RunStage::kTextEncode || progress.step < 1) return std::nullopt;
-  const double a_step = Seconds(now - stage_started_) / progress.step;
-  const double of_stage = a_step * (progress.steps - progress.step);
-  if (progress.stage == RunStage::kDecode) return of_stage;
-  return of_stage + costs.SecondsAfterSteps(queued_.model, job_.group, queued_.size);
+// While a long step or the decode of a chunk goes on. Seldom enough that the events of a job stay
+// within the log's bound.
+bool RunningJob::TellAgain(Time now) {
+  if (!progress_.has_value() || Seconds(now - told_) < kShortestSilence) return false;
+  const std::optional<double> left = pace_.SecondsLeft(now);
+  if (!left.has_value()) return false;
+  const double whole = SecondsSinceStart(now) + *left;
+  if (Seconds(now - told_) < whole * kSilentShare) return false;
+  told_ = now;
+  return true;
 }
 
 absl::Status RunningJob::Append(int64_t offset, std::string_view data) {

@@ -11,6 +11,7 @@
 #include <absl/status/status.h>
 
 #include "server/dispatch/job_end.h"
+#include "server/dispatch/job_pace.h"
 #include "server/job/job.h"
 #include "server/job/result_store.h"
 #include "server/job/run.h"
@@ -40,11 +41,15 @@ class RunningJob {
   std::optional<double> SecondsSinceCancel(Time now) const;
 
   // The ranks have agreed to it. Warnings that the job has from an earlier attempt stay.
-  void OnStarted(Time now, const std::vector<std::string>& warnings);
+  // known: what such jobs took on the group before.
+  void OnStarted(const RunStart& start, const std::optional<JobCosts>& known);
   void OnProgress(const RunProgress& progress, Time now);
-  // Of the whole job, from the pace of the stage that runs; nullopt before its first step.
-  std::optional<double> SecondsLeft(const RunProgress& progress, Time now,
-                                    const CostModel& costs) const;
+  // The latest; nullopt before the first.
+  const std::optional<RunProgress>& progress() const { return progress_; }
+  JobPace& pace() { return pace_; }
+  const JobPace& pace() const { return pace_; }
+  // True when its watchers should hear again how far it is, though nothing has happened.
+  bool TellAgain(Time now);
 
   // The next piece of the result. The first error stays: the job will fail with it.
   absl::Status Append(int64_t offset, std::string_view data);
@@ -68,8 +73,9 @@ class RunningJob {
   std::optional<Time> cancelled_at_;  // by a caller
   bool expired_ = false;              // by its deadline
   Time started_{};
-  Time stage_started_{};
-  RunStage stage_ = RunStage::kTextEncode;
+  JobPace pace_;
+  std::optional<RunProgress> progress_;
+  Time told_{};  // how far it is
 };
 
 }  // namespace cogwheel

@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include <absl/status/status.h>
 
@@ -20,8 +19,8 @@ class WorkerGroupObserver {
   virtual ~WorkerGroupObserver() = default;
   // It can take a job: it has formed, or has finished or dropped one.
   virtual void OnIdle(WorkerGroup& group) = 0;
-  // All ranks have agreed to the job; it runs. `warnings`: what its owner is to be told.
-  virtual void OnStarted(WorkerGroup& group, const std::vector<std::string>& warnings) = 0;
+  // All ranks have agreed to the job; it runs.
+  virtual void OnStarted(WorkerGroup& group, const RunStart& start) = 0;
   // A rank has refused the job; the group lives on. OnIdle follows.
   virtual void OnRefused(WorkerGroup& group, const absl::Status& why) = 0;
   virtual void OnProgress(WorkerGroup& group, const RunProgress& progress) = 0;
@@ -44,6 +43,8 @@ class WorkerGroup {
   virtual std::string model_digest() const = 0;  // of its checkpoint; "" while that is not known
   virtual Capabilities capabilities() const = 0;
   virtual int64_t epoch() const = 0;  // 0 = never formed
+  // What its speed depends on, in words: under this its jobs' costs are learnt.
+  virtual std::string setup() const = 0;
 
   // Only while idle. OnRefused or OnStarted follows, or OnLost.
   virtual void Run(const AttemptOrder& order) = 0;

@@ -55,6 +55,11 @@ int64_t EventLog::Add(const std::string& job, int32_t attempt, Held held) {
     line.last = sequence;
     line.cost += held.cost;
     line.ended = IsTerminalEvent(held.event);
+    if (held.event.has_queued()) line.queue_position = held.event.queued().position();
+    if (held.event.has_progress()) {
+      line.progress = held.event.progress();
+      line.progress_attempt = attempt;
+    }
     line.events.push_back(std::move(held));
     while (line.events.size() > bounds_.events ||
            (line.cost > bounds_.bytes && line.events.size() > 1)) {
@@ -75,6 +80,16 @@ void EventLog::DropOldest(Line& line) {
   line.dropped_through = line.events.front().event.sequence();
   line.cost -= line.events.front().cost;
   line.events.pop_front();
+}
+
+void EventLog::Describe(v1::Job& job) const {
+  MutexLock lock(mutex_);
+  const auto found = lines_.find(job.name());
+  if (found == lines_.end()) return;
+  const Line& line = found->second;
+  if (job.state() == v1::QUEUED) job.set_queue_position(line.queue_position);
+  const bool of_this = line.progress_attempt == job.attempt() && line.progress_attempt > 0;
+  if (job.state() == v1::RUNNING && of_this) *job.mutable_progress() = line.progress;
 }
 
 EventLog::Next EventLog::ReadAfter(const std::string& job, int64_t after,

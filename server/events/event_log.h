@@ -62,6 +62,8 @@ class EventLog {
     int64_t chunk_bytes = 0;
     std::shared_ptr<const ResultReader> data;
   };
+  // Sets progress and queue_position of a job that the store knows as it is, by its last events.
+  void Describe(v1::Job& job) const COGWHEEL_EXCLUDES(mutex_);
   Next ReadAfter(const std::string& job, int64_t after, bool include_video) const
       COGWHEEL_EXCLUDES(mutex_);
 
@@ -84,6 +86,9 @@ class EventLog {
     int64_t last = 0;             // sequence
     int64_t dropped_through = 0;  // sequence
     bool ended = false;
+    int32_t queue_position = 0;
+    v1::Progress progress;         // the latest,
+    int32_t progress_attempt = 0;  // of this attempt; 0: none
     std::vector<std::shared_ptr<EventWatcher>> watchers;
   };
   int64_t Add(const std::string& job, int32_t attempt, Held held) COGWHEEL_EXCLUDES(mutex_);

@@ -57,14 +57,14 @@ void JobAnnouncer::Started(const Job& job, const std::string& model_digest) {
   events_.Append(job.name, job.attempt, std::move(event));
 }
 
-void JobAnnouncer::Progress(const Job& job, const RunProgress& progress,
-                            std::optional<double> seconds_left) {
+void JobAnnouncer::Progress(const Job& job, const RunProgress& progress, const Pace& pace) {
   v1::JobEvent event = NewEvent();
   v1::Progress& out = *event.mutable_progress();
   out.set_stage(ToProto(progress.stage));
   out.set_step(progress.step);
   out.set_steps(progress.steps);
-  if (seconds_left.has_value()) *out.mutable_time_left() = ToDuration(*seconds_left);
+  out.set_fraction(pace.fraction);
+  if (pace.seconds_left.has_value()) *out.mutable_time_left() = ToDuration(*pace.seconds_left);
   running_[job.name] = {job.attempt, event, clock_.Now()};
   events_.Append(job.name, job.attempt, std::move(event));
 }

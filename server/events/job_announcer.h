@@ -34,7 +34,11 @@ class JobAnnouncer {
   void Queue(const std::vector<QueueEntry>& entries);
   // On a group that serves the checkpoint `model_digest`.
   void Started(const Job& job, const std::string& model_digest);
-  void Progress(const Job& job, const RunProgress& progress, std::optional<double> seconds_left);
+  struct Pace {
+    double fraction = 0;                 // of the whole job
+    std::optional<double> seconds_left;  // of the whole job
+  };
+  void Progress(const Job& job, const RunProgress& progress, const Pace& pace);
   void Preview(const Job& job, int step, int steps, std::string_view jpeg);
   void Chunk(const Job& job, int64_t offset, int64_t bytes,
              std::shared_ptr<const ResultReader> data);

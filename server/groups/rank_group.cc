@@ -46,6 +46,15 @@ Capabilities RankGroup::capabilities() const {
   return members_.empty() ? Capabilities() : CapabilitiesOf(members_.front().hello);
 }
 
+std::string RankGroup::setup() const {
+  if (members_.empty()) return name_;
+  const Hello& hello = members_.front().hello;
+  const std::string device = hello.device().substr(0, hello.device().find(':'));  // not which one
+  return absl::StrCat(name_, " ", DigestOf(hello), " cfg", hello.mesh().cfg(), " ring",
+                      hello.mesh().ring(), " ulysses", hello.mesh().ulysses(), " ", device, " ",
+                      hello.dtype());
+}
+
 RankGroup::Member* RankGroup::Find(RankId id) {
   const auto found = std::find_if(members_.begin(), members_.end(),
                                   [id](const Member& member) { return member.id == id; });
@@ -152,7 +161,7 @@ void RankGroup::OnAnswer(Member& member, const internal::v1::JobAnswer& answer) 
   if (phase_ != Phase::kOffered || member.reported) return;
   member.reported = true;
   member.planned_bytes = answer.planned_bytes();
-  member.warnings = CheckedWarnings(answer);
+  member.start = {CheckedWarnings(answer), CheckedSteps(answer)};
   member.answer = answer.code() == 0
                       ? absl::OkStatus()
                       : MakeError(ToStatusCode(answer.code()), answer.reason(),
@@ -175,7 +184,7 @@ void RankGroup::StartOrDrop() {
     Enter(Phase::kRunning, std::chrono::seconds(0));
     Broadcast(message);
     Failpoint("group.after_start");
-    return parts_.observer.OnStarted(*this, members_.front().warnings);
+    return parts_.observer.OnStarted(*this, members_.front().start);
   }
   if (refused != members_.end()) CountJobError(ErrorReason(refused->answer));
   const absl::Status why = refused != members_.end()

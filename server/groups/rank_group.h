@@ -53,6 +53,7 @@ class RankGroup final : public WorkerGroup {
   int64_t epoch() const override { return epoch_; }
   std::string model_digest() const override;
   Capabilities capabilities() const override;
+  std::string setup() const override;
   void Run(const AttemptOrder& order) override;
   void Cancel() override;
 

@@ -11,6 +11,7 @@
 #include "cogwheel/internal/v1/rank_control.pb.h"
 #include "cogwheel/v1/video_service.pb.h"
 #include "server/groups/rank_link.h"
+#include "server/job/run.h"
 
 namespace cogwheel {
 
@@ -34,8 +35,8 @@ struct RankMember {
   uint32_t weights_crc32c = 0;   // that it loaded; 0: it did not say
   internal::v1::JobDone done;
   absl::Status answer;
-  std::vector<std::string> warnings;  // with an answer that is OK
-  int64_t planned_bytes = 0;          // with an answer that is OK
+  RunStart start;             // with an answer that is OK
+  int64_t planned_bytes = 0;  // with an answer that is OK
 };
 
 // Where each stands by its last word, for the log: "a:cpu (local rank 0) job 3, exchange 41; ...".

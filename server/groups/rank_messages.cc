@@ -19,7 +19,7 @@ using internal::v1::JobDone;
 using internal::v1::Progress;
 using internal::v1::RankMessage;
 
-constexpr double kMaxStageSeconds = 1e9;
+constexpr double kMaxStageSeconds = 1e9, kMostDecodeSteps = 1e6;
 constexpr size_t kMaxWarnings = 16, kMaxWarningBytes = 1024;
 
 std::optional<RunStage> FromWord(const std::string& word) {
@@ -127,6 +127,11 @@ std::vector<std::string> CheckedWarnings(const internal::v1::JobAnswer& answer) 
     if (!line.empty()) checked.push_back(std::move(line));
   }
   return checked;
+}
+
+double CheckedSteps(const internal::v1::JobAnswer& answer) {
+  const double steps = answer.decode_in_steps();
+  return std::isfinite(steps) && steps >= 0 && steps <= kMostDecodeSteps ? steps : 0;
 }
 
 JobDone CheckedReport(const JobDone& done) {

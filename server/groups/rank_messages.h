@@ -30,6 +30,9 @@ absl::Status CheckPreview(const internal::v1::Preview& preview);
 // What the job's owner is to be told: at most 16 lines of at most 1 KiB.
 std::vector<std::string> CheckedWarnings(const internal::v1::JobAnswer& answer);
 
+// What decode and encode should cost, in steps; 0 for what cannot be.
+double CheckedSteps(const internal::v1::JobAnswer& answer);
+
 // The report itself; one whose numbers cannot be (not finite, negative) without them, and INTERNAL
 // (BAD_REPORT) if it claims that the job is done.
 internal::v1::JobDone CheckedReport(const internal::v1::JobDone& done);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <absl/status/status.h>
 
@@ -27,6 +28,12 @@ struct RunOutcome {
   std::string message;
   Artefact result;  // as the rank states it, if `code` is OK
   StageSeconds stage_seconds;
+};
+
+// What the ranks say when they agree to a job.
+struct RunStart {
+  std::vector<std::string> warnings;  // what its owner is to be told
+  double decode_in_steps = 0;         // decode and encode, by arithmetic; 0 = not said
 };
 
 enum class RunStage { kTextEncode, kDenoise, kDecode };

@@ -32,7 +32,7 @@ std::string Shown(const std::string& digest) {
 
 // In seconds; 0 before the model's first job.
 double Placement::Estimate(const Group& group, const QueuedJob& job) const {
-  const std::optional<double> own = costs_.Seconds(job.model, group.name, job.size);
+  const std::optional<double> own = costs_.Seconds(job.model, group.setup, job.size);
   return own.has_value() ? *own : costs_.Seconds(job.model, job.size).value_or(0);
 }
 

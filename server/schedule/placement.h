@@ -23,6 +23,7 @@ class Placement {
     std::string model;
     std::string model_digest;  // empty: not known
     Capabilities capabilities;
+    std::string setup;  // under which its jobs' costs are learnt
   };
   void AddIdle(Group group) { slots_.push_back({std::move(group), /*idle=*/true, 0}); }
   // A group whose job has run for `seconds`.

@@ -17,9 +17,7 @@ class PuppetWorkerGroup final : public WorkerGroup {
     epoch_ = epoch;
     observer_.OnIdle(*this);
   }
-  void Start(const std::vector<std::string>& warnings = {}) {
-    observer_.OnStarted(*this, warnings);
-  }
+  void Start(const RunStart& start = {}) { observer_.OnStarted(*this, start); }
   void Refuse(const absl::Status& why) {
     observer_.OnRefused(*this, why);
     observer_.OnIdle(*this);
@@ -42,6 +40,7 @@ class PuppetWorkerGroup final : public WorkerGroup {
   std::string model_digest() const override { return digest; }
   Capabilities capabilities() const override { return can; }
   int64_t epoch() const override { return epoch_; }
+  std::string setup() const override { return name_; }
   void Run(const AttemptOrder& order) override { orders.push_back(order); }
   void Cancel() override { ++cancels; }
 

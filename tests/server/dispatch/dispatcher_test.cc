@@ -5,6 +5,7 @@
 
 #include "proto/contract/status.h"
 #include "server/schedule/placement.h"
+#include "server/events/job_event.h"
 #include "tests/server/dispatch/dispatcher_fixture.h"
 
 namespace cogwheel {
@@ -172,8 +173,8 @@ TEST_F(DispatcherTest, GroupsServeTheirOwnModels) {
 TEST_F(DispatcherTest, TheGroupThatFinishesFirstGetsTheJob) {
   const std::string first = Accepted();  // on the only group there is
   const JobSize size = SizeOf(group_.orders.at(0).request);
-  costs_.Learn("tiny", "g", size, /*seconds=*/10, 10);
-  costs_.Learn("tiny", "fast", size, /*seconds=*/4, 4);
+  costs_.Learn("tiny", "g", {.shape = size.shape, .costs = {.step = 10.0 / size.steps}});
+  costs_.Learn("tiny", "fast", {.shape = size.shape, .costs = {.step = 4.0 / size.steps}});
   PuppetWorkerGroup fast("fast", "tiny", dispatcher_);
   group_.End(Cancelled());
   fast.Form(8);
@@ -191,7 +192,8 @@ TEST_F(DispatcherTest, TheGroupThatFinishesFirstGetsTheJob) {
 
 TEST_F(DispatcherTest, NothingWaitsForAGroupWhoseSpeedIsUnknown) {
   Accepted();  // on g, which has not finished a job yet
-  costs_.Learn("tiny", "known", SizeOf(group_.orders.at(0).request), /*seconds=*/10, 10);
+  costs_.Learn("tiny", "known",
+               {.shape = SizeOf(group_.orders.at(0).request).shape, .costs = {.step = 1}});
   PuppetWorkerGroup known("known", "tiny", dispatcher_);
   known.Form(8);
   loop_.RunPending();
@@ -201,11 +203,12 @@ TEST_F(DispatcherTest, NothingWaitsForAGroupWhoseSpeedIsUnknown) {
 TEST_F(DispatcherTest, AnOverdueJobIsNotAboutToEnd) {
   Accepted();
   const QueuedJob job = {.model = "tiny", .size = SizeOf(group_.orders.at(0).request)};
-  costs_.Learn("tiny", "overdue", job.size, /*seconds=*/10, 10);
-  costs_.Learn("tiny", "idle", job.size, /*seconds=*/10.5, 10);
+  const double step = 10.0 / job.size.steps;
+  costs_.Learn("tiny", "a", {.shape = job.size.shape, .costs = {.step = step}});
+  costs_.Learn("tiny", "b", {.shape = job.size.shape, .costs = {.step = step, .after = 0.5}});
   Placement placement(costs_);
-  placement.AddBusy({.name = "overdue", .model = "tiny"}, job, /*seconds=*/100);
-  placement.AddIdle({.name = "idle", .model = "tiny"});
+  placement.AddBusy({.name = "overdue", .model = "tiny", .setup = "a"}, job, /*seconds=*/100);
+  placement.AddIdle({.name = "idle", .model = "tiny", .setup = "b"});
   const Placement::Assignment assigned = placement.Take(job).value();
   EXPECT_EQ("idle", assigned.group);  // a tenth of 10 s and 10 s, against 10.5 s
   EXPECT_TRUE(assigned.now);
@@ -293,21 +296,45 @@ TEST_F(DispatcherTest, DrainStartsNothingAndAbandonGivesUpWhatRuns) {
   EXPECT_EQ(1, group_.orders.size());
 }
 
-TEST_F(DispatcherTest, TellsTimeLeftFromThePace) {
+TEST_F(DispatcherTest, TellsTimeLeftAndTheJobsProgress) {
   const std::string name = Accepted();
-  group_.Start();
+  const auto shown = [&] {
+    v1::Job job = ToProto(Get(name));
+    events_.Describe(job);
+    return job;
+  };
+  group_.Start({.warnings = {}, .decode_in_steps = 2});
   group_.Progress({RunStage::kDenoise, 0, 10});
+  EXPECT_FALSE(shown().progress().has_time_left());
   clock_.Advance(seconds(4));
   group_.Progress({RunStage::kDenoise, 2, 10});
-  std::vector<double> left;
-  EventLog::Next next = events_.ReadAfter(name, 0, /*include_video=*/false);
-  for (; next.found == EventLog::Found::kEvent;
-       next = events_.ReadAfter(name, next.sequence, /*include_video=*/false)) {
-    if (!next.event.has_progress()) continue;
-    const auto& progress = next.event.progress();
-    left.push_back(progress.has_time_left() ? progress.time_left().seconds() : -1);
-  }
-  EXPECT_THAT(left, ElementsAre(-1, 16));
+  // 2 s a step: 8 steps and a decode of 2.
+  EXPECT_EQ(20, shown().progress().time_left().seconds());
+  EXPECT_NEAR(4.0 / 24, shown().progress().fraction(), 1e-9);
+  Pass(milliseconds(900));  // no word: within the step
+  EXPECT_EQ(20, shown().progress().time_left().seconds());
+  Pass(milliseconds(200));
+  EXPECT_EQ(18, shown().progress().time_left().seconds());  // and .9
+  EXPECT_NEAR(5.1 / 24, shown().progress().fraction(), 1e-9);
+  EXPECT_EQ(2, shown().progress().step());
+}
+
+TEST_F(DispatcherTest, AFinishedJobTeachesWhatItTook) {
+  const std::string name = Accepted();
+  const JobSize size = SizeOf(group_.orders.at(0).request);
+  group_.Start({.warnings = {}, .decode_in_steps = 2});
+  clock_.Advance(seconds(1));
+  group_.Progress({RunStage::kDenoise, 0, 10});
+  clock_.Advance(seconds(20));
+  group_.Progress({RunStage::kDenoise, 10, 10});
+  clock_.Advance(seconds(5));
+  group_.Chunk(0, "video");
+  group_.End({.result = {5, Sha256Hex("video"), "video/mp4"}});
+  ASSERT_EQ(JobState::kSucceeded, Get(name).state);
+  const JobCosts costs = costs_.Expect("tiny", "g", size.shape).value();
+  EXPECT_DOUBLE_EQ(1, costs.before);
+  EXPECT_DOUBLE_EQ(2, costs.step);
+  EXPECT_DOUBLE_EQ(5, costs.after);
 }
 
 // Needs are planted: no field of a request has one yet.

@@ -146,13 +146,13 @@ TEST_F(JobCheckpointTest, WarningsAreKeptAndToldFromTheStartOn) {
   Offer(kOld);
   const std::string job = Accepted();
   EXPECT_TRUE(Get(job).warnings.empty());
-  group_.Start({"first", "second"});
+  group_.Start({.warnings = {"first", "second"}});
   EXPECT_THAT(Started(job).warnings(), ElementsAre("first", "second"));
   EXPECT_THAT(Get(job).warnings, ElementsAre("first", "second"));
   group_.Lose(absl::UnavailableError("gone"));
   group_.Form(/*epoch=*/8);
   loop_.RunPending();
-  group_.Start({"second", "third"});  // of the next attempt: none twice
+  group_.Start({.warnings = {"second", "third"}});  // of the next attempt: none twice
   EXPECT_THAT(Started(job).warnings(), ElementsAre("first", "second", "third"));
   group_.End(Done(""));
   EXPECT_THAT(Get(job).warnings, ElementsAre("first", "second", "third"));
@@ -166,7 +166,7 @@ TEST_F(JobCheckpointTest, WarningsSurviveAStoreThatFailsForAWhile) {
     return down && (method == "Warn" || method == "Finish") ? absl::UnavailableError("store")
                                                             : absl::OkStatus();
   };
-  group_.Start({"cut"});
+  group_.Start({.warnings = {"cut"}});
   group_.End(Done(""));
   EXPECT_TRUE(Get(job).warnings.empty());
   down = false;

@@ -31,6 +31,7 @@ class QuickGroup final : public WorkerGroup {
   std::string model_digest() const override { return "d1"; }
   Capabilities capabilities() const override { return {}; }
   int64_t epoch() const override { return 1; }
+  std::string setup() const override { return name_; }
   void Run(const AttemptOrder& order) override {
     cancelled_ = false;
     job_ = order.job;

@@ -117,6 +117,41 @@ TEST(EventLog, WhoDoesNotAskForChunksMissesNothingWhenTheyAreDropped) {
   EXPECT_EQ(2, log.ReadAfter(kJob, after, /*include_video=*/false).event.progress().step());
 }
 
+TEST(EventLog, SaysHowFarAJobIs) {
+  EventLog log({.events = 1});
+  v1::Job job;
+  job.set_name("jobs/1");
+  job.set_state(v1::QUEUED);
+  log.Describe(job);  // not known
+  log.Open("jobs/1");
+  log.Describe(job);
+  EXPECT_EQ(0, job.queue_position());
+  v1::JobEvent queued, progress;
+  queued.mutable_queued()->set_position(3);
+  log.Append("jobs/1", 0, queued);
+  log.Describe(job);
+  EXPECT_EQ(3, job.queue_position());
+  job.clear_queue_position();
+  job.set_state(v1::RUNNING);
+  job.set_attempt(1);
+  log.Describe(job);
+  EXPECT_FALSE(job.has_progress());
+  progress.mutable_progress()->set_step(4);
+  log.Append("jobs/1", 1, progress);
+  log.Append("jobs/1", 1, v1::JobEvent());  // however short the ring is
+  log.Describe(job);
+  EXPECT_EQ(4, job.progress().step());
+  EXPECT_EQ(0, job.queue_position());
+  job.clear_progress();
+  job.set_attempt(2);  // what the attempt before had come to is no news
+  log.Describe(job);
+  EXPECT_FALSE(job.has_progress());
+  job.set_attempt(1);
+  job.set_state(v1::SUCCEEDED);
+  log.Describe(job);
+  EXPECT_FALSE(job.has_progress());
+}
+
 TEST(EventLog, WatchersAreWoken) {
   EventLog log;
   const auto watcher = std::make_shared<CountingWatcher>();

@@ -1,6 +1,9 @@
 // What is told of groups: the checkpoints that serve a name, and the warnings of a job's ranks.
+#include <cmath>
+
 #include <gmock/gmock.h>
 
+#include "server/groups/rank_messages.h"
 #include "tests/server/groups/rank_group_fixture.h"
 
 namespace cogwheel {
@@ -87,11 +90,33 @@ TEST_F(GroupBoardTest, TheWarningsOfWorldRank0GoWithTheStart) {
     said.set_epoch(group_->epoch());
     said.set_job_sequence(sequence_);
     for (const std::string& warning : warnings) said.add_warnings(warning);
+    said.set_decode_in_steps(id);
     groups_.OnMessage(id, message);
   };
   answer(1, {"of another rank"});
   answer(2, {"two\nlines", "", std::string(1023, 'x') + "é"});
-  EXPECT_THAT(recorder_.started_warnings, ElementsAre("two lines", std::string(1023, 'x')));
+  EXPECT_THAT(recorder_.started.warnings, ElementsAre("two lines", std::string(1023, 'x')));
+  EXPECT_EQ(2, recorder_.started.decode_in_steps);
+}
+
+TEST_F(GroupBoardTest, StepsThatCannotBeAreNotSaid) {
+  internal::v1::JobAnswer answer;
+  for (const double steps : {std::nan(""), -1.0, 1e300, double{INFINITY}}) {
+    answer.set_decode_in_steps(steps);
+    EXPECT_EQ(0, CheckedSteps(answer)) << steps;
+  }
+  answer.set_decode_in_steps(2.5);
+  EXPECT_EQ(2.5, CheckedSteps(answer));
+}
+
+TEST_F(GroupBoardTest, CostsAreLearntByCheckpointMeshDeviceAndDtype) {
+  internal::v1::Hello hello = MakeHello("a", 0, /*ranks=*/1);
+  hello.set_device("cuda:1");
+  hello.set_dtype("bf16");
+  hello.set_protocol(kProtocol);
+  hello.mutable_model()->set_digest("d1");
+  Formed(3, Join(3, hello)->last().assign().epoch());
+  EXPECT_EQ("g d1 cfg1 ring1 ulysses1 cuda bf16", recorder_.groups.at("g")->setup());
 }
 
 TEST_F(GroupBoardTest, WarningsAreBounded) {
@@ -104,8 +129,8 @@ TEST_F(GroupBoardTest, WarningsAreBounded) {
   for (int i = 0; i < 100; ++i) said.add_warnings(std::to_string(i));
   groups_.OnMessage(2, message);
   Answer(1, 0);
-  ASSERT_EQ(16, recorder_.started_warnings.size());
-  EXPECT_EQ("15", recorder_.started_warnings.back());
+  ASSERT_EQ(16, recorder_.started.warnings.size());
+  EXPECT_EQ("15", recorder_.started.warnings.back());
 }
 
 }  // namespace

@@ -43,9 +43,9 @@ class Recorder final : public WorkerGroupObserver {
     groups[group.name()] = &group;
     told.push_back("idle");
   }
-  void OnStarted(WorkerGroup&, const std::vector<std::string>& warnings) override {
+  void OnStarted(WorkerGroup&, const RunStart& start) override {
     told.push_back("started");
-    started_warnings = warnings;
+    started = start;
   }
   void OnRefused(WorkerGroup&, const absl::Status& why) override {
     told.push_back("refused");
@@ -74,7 +74,7 @@ class Recorder final : public WorkerGroupObserver {
 
   std::map<std::string, WorkerGroup*> groups;
   std::vector<std::string> told;
-  std::vector<std::string> started_warnings;
+  RunStart started;
   absl::Status status;
   absl::Status job_error;
   RunOutcome outcome;

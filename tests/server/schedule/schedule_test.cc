@@ -7,7 +7,6 @@
 #include "proto/contract/status.h"
 #include "proto/contract/validate.h"
 #include "server/schedule/admission.h"
-#include "server/schedule/cost_model.h"
 #include "server/schedule/request_queue.h"
 
 namespace cogwheel {
@@ -86,37 +85,6 @@ TEST(AdmissionLedger, KnowsTheBacklogOfAModel) {
   const JobCost fits = {.model = "m", .seconds = 1, .deadline = 6};  // starts in (6 + 4) / 2 s
   EXPECT_EQ(absl::OkStatus(), ledger.Reserve("c", fits));
   EXPECT_EQ("DEADLINE_UNREACHABLE", ErrorReason(ledger.Reserve("d", fits)));
-}
-
-v1::GenerateRequest Sized(int frames, int side, int steps, double guidance) {
-  v1::GenerateRequest request;
-  request.set_frames(frames);
-  request.set_height(side);
-  request.set_width(side);
-  request.set_steps(steps);
-  request.set_guidance_scale(guidance);
-  request.set_max_sequence_length(26);
-  return request;
-}
-
-TEST(CostModel, GrowsWithStepsTokensAndBranches) {
-  const JobSize small = SizeOf(Sized(9, 32, 10, 6));
-  EXPECT_EQ(26 + 3 * 2 * 2, small.tokens);
-  EXPECT_EQ(38 * 10 * 2, small.step_units);
-  EXPECT_EQ(38 * 10, SizeOf(Sized(9, 32, 10, 1)).step_units);
-  CostModel costs;
-  EXPECT_EQ(std::nullopt, costs.Seconds("m", small));
-  costs.Learn("m", "g", small, /*seconds=*/5, /*denoise_seconds=*/4);
-  EXPECT_DOUBLE_EQ(5, costs.Seconds("m", "g", small).value());
-  EXPECT_DOUBLE_EQ(9, costs.Seconds("m", "g", SizeOf(Sized(9, 32, 20, 6))).value());
-  EXPECT_DOUBLE_EQ(1, costs.SecondsAfterSteps("m", "g", small));
-  EXPECT_EQ(std::nullopt, costs.Seconds("m", "h", small));
-  costs.Learn("m", "h", small, 2, 1);
-  costs.Learn("n", "h", small, 1, 1);
-  EXPECT_DOUBLE_EQ(2, costs.Seconds("m", small).value());  // on the fastest group of the model
-  costs.Learn("m", "g", small, /*seconds=*/15, /*denoise_seconds=*/12);
-  EXPECT_DOUBLE_EQ(5 + 0.3 * 10, costs.Seconds("m", "g", small).value());
-  EXPECT_DOUBLE_EQ(1 + 0.3 * 2, costs.SecondsAfterSteps("m", "g", small));
 }
 
 QueuedJob Queued(const std::string& name, int priority = 4, seconds arrival = seconds(0)) {
