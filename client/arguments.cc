@@ -149,6 +149,7 @@ absl::Status CommandParser::CheckWhole() const {
         "output - cannot be used with --json: both write to standard output; legal is "
         "-o FILE");
   }
+  if (arguments_.previews && !arguments_.json) return Refuse("--previews needs --json");
   if (*command_.word != '\0' && arguments_.job.empty()) {
     return Refuse(command_.name, " needs a job's name, jobs/ID or ID; cogwheel list shows them");
   }

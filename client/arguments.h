@@ -63,6 +63,7 @@ struct Arguments {
   std::string server;  // HOST:PORT; empty: `generate` is self-contained, `doctor` always is
   AccessFlags access;
   bool json = false;
+  bool previews = false;  // in what `json` prints
   RequestFlags request;
   RankFlags ranks;
   std::string output;                // empty: video.mp4, or video.safetensors for what is no video

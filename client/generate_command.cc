@@ -1,6 +1,8 @@
 #include "client/generate_command.h"
 
+#include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <random>
@@ -25,6 +27,8 @@
 namespace cogwheel {
 namespace {
 
+constexpr std::chrono::seconds kWorthTelling{3};
+
 // Everything of one run, in the order in which it comes to be.
 class GenerateRun {
  public:
@@ -42,6 +46,7 @@ class GenerateRun {
   // The job from request to a checked file; on the RPC thread.
   absl::Status Work();
   absl::Status FetchMissing();
+  std::unique_ptr<JobFollower> MakeFollower();
   // False of standard output: the pieces of an attempt that is lost could not be taken back.
   bool TakesPieces() const { return output_ != kStandardOutput; }
   CommandResult Finish(bool interrupted, const absl::Status& worked);
@@ -74,6 +79,26 @@ absl::StatusOr<std::filesystem::path> ModelFolder(const std::string& given) {
   return std::filesystem::absolute(*folder, error);
 }
 
+// "starting 4 ranks of shapes"
+std::string StartingWords(const RankFlags& flags, const std::filesystem::path& model) {
+  const int ranks =
+      flags.cfg_parallel.value_or(1) * flags.ring.value_or(1) * flags.ulysses.value_or(1);
+  const std::string of = model.filename().string();
+  return ranks > 1 ? absl::StrCat("starting ", ranks, " ranks of ", of)
+                   : absl::StrCat("starting ", of);
+}
+
+// Where the seconds that jobs took are kept for later runs; "" where this user has no such place.
+std::string CostsFilePath() {
+  const auto folder = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::filesystem::path(value == nullptr ? "" : value);
+  };
+  const std::filesystem::path cache = folder("XDG_CACHE_HOME"), home = folder("HOME");
+  if (cache.is_absolute()) return cache / "cogwheel" / "costs.json";
+  return home.is_absolute() ? home / ".cache" / "cogwheel" / "costs.json" : "";
+}
+
 absl::Status GenerateRun::Prepare() {
   RequestFlags flags = arguments_.request;
   if (arguments_.server.empty()) flags.model.clear();  // a folder's path; the service knows one
@@ -99,10 +124,19 @@ absl::Status GenerateRun::Prepare() {
 absl::Status GenerateRun::StartService() {
   const absl::StatusOr<std::filesystem::path> model = ModelFolder(arguments_.request.model);
   if (!model.ok()) return model.status();
-  if (!arguments_.json) bar_.Update("loading the model");
-  auto service = PrivateService::Start(
-      {.program_folder = ProgramFolder(), .model_folder = *model, .ranks = arguments_.ranks},
-      [this] { return signals_.Wait(std::chrono::milliseconds(0)); });
+  const std::string activity = StartingWords(arguments_.ranks, *model);
+  const auto going_on = [this, &activity] {
+    const auto waited = std::chrono::duration_cast<std::chrono::seconds>(clock_.Now() - begin_);
+    const std::string time = waited < kWorthTelling ? "" : absl::StrCat(", ", waited.count(), " s");
+    if (!arguments_.json) bar_.Update(activity + time);
+    return signals_.Wait(std::chrono::milliseconds(0));
+  };
+  going_on();
+  auto service = PrivateService::Start({.program_folder = ProgramFolder(),
+                                        .model_folder = *model,
+                                        .ranks = arguments_.ranks,
+                                        .costs_file = CostsFilePath()},
+                                       going_on);
   if (!service.ok()) return service.status();
   service_ = *std::move(service);
   return absl::OkStatus();
@@ -131,6 +165,12 @@ absl::Status GenerateRun::FetchMissing() {
   return writer_->Check(result.size_bytes(), result.sha256());
 }
 
+std::unique_ptr<JobFollower> GenerateRun::MakeFollower() {
+  return std::make_unique<JobFollower>(
+      JobFollower::Json{arguments_.json ? &std::cout : nullptr, arguments_.previews}, bar_,
+      TakesPieces() ? writer_.get() : nullptr);
+}
+
 CommandResult GenerateRun::Run() {
   absl::StatusOr<ServerAccess> access = OpenAccess(arguments_.access);
   const bool remote = !arguments_.server.empty();
@@ -143,8 +183,7 @@ CommandResult GenerateRun::Run() {
   }
   client_ = service_ ? std::make_unique<GenerationClient>(service_->address())
                      : std::make_unique<GenerationClient>(arguments_.server, *std::move(access));
-  follower_ = std::make_unique<JobFollower>(arguments_.json ? &std::cout : nullptr, bar_,
-                                            TakesPieces() ? writer_.get() : nullptr);
+  follower_ = MakeFollower();
   absl::Status worked;
   const InterruptionHandlers handlers = {.ask =
                                              [this] {
@@ -162,6 +201,7 @@ CommandResult GenerateRun::Run() {
                                              },
                                          .check =
                                              [this] {
+                                               bar_.Tick();
                                                if (service_)
                                                  service_ended_ = service_->CheckAlive();
                                                return service_ended_.ok();

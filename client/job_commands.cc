@@ -38,6 +38,7 @@ class ServerCommand {
     MutexLock lock(mutex_);
     return temporary_;
   }
+  void Tick() { bar_.Tick(); }
   // The parts that can fail before the server is asked.
   absl::Status Prepare();
 
@@ -59,6 +60,8 @@ class ServerCommand {
   std::string job_;
   std::string output_;
   std::unique_ptr<OutputWriter> writer_;
+  const SystemClock clock_;
+  ProgressBar bar_{clock_, DescribeTerminal(STDERR_FILENO), std::cerr};
   mutable Mutex mutex_;
   std::string temporary_ COGWHEEL_GUARDED_BY(mutex_);
 };
@@ -108,12 +111,11 @@ CommandResult ServerCommand::Get() {
 }
 
 CommandResult ServerCommand::Watch() {
-  const SystemClock clock;
-  ProgressBar bar(clock, DescribeTerminal(STDERR_FILENO), std::cerr);
-  JobFollower follower(arguments_.json ? &std::cout : nullptr, bar, /*writer=*/nullptr);
+  JobFollower follower({arguments_.json ? &std::cout : nullptr, arguments_.previews}, bar_,
+                       /*writer=*/nullptr);
   const absl::Status status = client_.Watch(
       job_, [&follower](const v1::JobEvent& event) { return follower.Handle(event); });
-  bar.Clear();
+  bar_.Clear();
   if (!status.ok()) return ResultOf(status);
   if (!arguments_.json) {
     std::cout << job_ << " " << StateWord(follower.state()) << "\n";
@@ -216,7 +218,11 @@ CommandResult RunOnServer(const Arguments& arguments, ShutdownSignals& signals) 
       .ask = [&client] { client.Stop(); },
       .stop = [&client] { client.Stop(); },
       .leave = [&command] { unlink(command.temporary().c_str()); },
-      .check = [] { return true; }};
+      .check =
+          [&command] {
+            command.Tick();
+            return true;
+          }};
   const bool interrupted = RunInterruptible(signals, [&] { result = command.Run(); }, handlers);
   if (interrupted && result.exit_code == ExitCode::kCancelled) result.failure = "interrupted";
   return result;

@@ -11,7 +11,7 @@
 
 namespace cogwheel {
 
-JobFollower::JobFollower(std::ostream* json, ProgressBar& bar, OutputWriter* writer)
+JobFollower::JobFollower(Json json, ProgressBar& bar, OutputWriter* writer)
     : json_(json), bar_(bar), writer_(writer) {}
 
 absl::Status JobFollower::Handle(const v1::JobEvent& event) {
@@ -22,15 +22,22 @@ absl::Status JobFollower::Handle(const v1::JobEvent& event) {
   Remember(event);
   if (event.has_started()) Warn(event.started().warnings());
   if (event.has_snapshot()) Warn(event.snapshot().warnings());
-  if (json_ != nullptr) {
-    *json_ << JsonLine(event) << '\n' << std::flush;
-    if (!*json_) return absl::FailedPreconditionError("standard output cannot be written");
-  } else {
-    bar_.Update(event);
-  }
+  const absl::Status shown = Print(event);
+  if (!shown.ok()) return shown;
   if (writer_ == nullptr) return absl::OkStatus();
   if (event.has_chunk()) return Keep(event);
   return state_ == v1::SUCCEEDED ? BeginAttempt(event.attempt()) : absl::OkStatus();
+}
+
+absl::Status JobFollower::Print(const v1::JobEvent& event) {
+  if (json_.out == nullptr) {
+    bar_.Update(event);
+    return absl::OkStatus();
+  }
+  const bool whole = event.has_preview() && json_.previews;
+  *json_.out << (whole ? JsonLine(event) : JsonLineWithoutPayload(event)) << '\n' << std::flush;
+  if (*json_.out) return absl::OkStatus();
+  return absl::FailedPreconditionError("standard output cannot be written");
 }
 
 // Each once, however often the server repeats it.

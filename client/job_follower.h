@@ -15,13 +15,16 @@
 namespace cogwheel {
 
 // Takes a job's events: shows them and its warnings, keeps pieces of the result, remembers how it
-// ended. Handle
-// belongs to one thread; job() may be asked by another.
+// ended. Handle belongs to one thread; job() may be asked by another.
 class JobFollower {
  public:
-  // With `json` every event becomes a line there, else `bar` shows it. `writer` may be null: then
-  // pieces of the result are not kept.
-  JobFollower(std::ostream* json, ProgressBar& bar, OutputWriter* writer);
+  // With `json` every event becomes a line there, else the bar shows it.
+  struct Json {
+    std::ostream* out = nullptr;
+    bool previews = false;  // with their bytes
+  };
+  // `writer` may be null: then pieces of the result are not kept.
+  JobFollower(Json json, ProgressBar& bar, OutputWriter* writer);
 
   absl::Status Handle(const v1::JobEvent& event);
 
@@ -38,7 +41,9 @@ class JobFollower {
   absl::Status Keep(const v1::JobEvent& event);
   void Remember(const v1::JobEvent& event);
 
-  std::ostream* const json_;
+  absl::Status Print(const v1::JobEvent& event);
+
+  const Json json_;
   ProgressBar& bar_;
   OutputWriter* const writer_;
   std::set<std::string> warned_;

@@ -44,7 +44,7 @@ CommandResult ListJobs(const Arguments& arguments, GenerationClient& client) {
     return {};
   }
   const Terminal terminal = DescribeTerminal(STDOUT_FILENO);
-  std::cout << JobTable(jobs, std::time(nullptr), terminal.interactive ? terminal.columns : 0);
+  std::cout << JobTable(jobs, std::time(nullptr), terminal.interactive ? terminal.columns() : 0);
   if (*more) Hint(absl::StrCat("the ", limit, " newest; --limit N shows more, --limit 0 all"));
   return {};
 }

@@ -165,7 +165,9 @@ absl::Status PrivateService::StartServer(const Options& options,
                 "--admin-listen",
                 "127.0.0.1:0",
                 "--data-dir",
-                folder_ / "data"};
+                folder_ / "data",
+                "--costs-file",
+                options.costs_file};
   child.drop_cogwheel_env = true;
   child.log_file = LogFile(kServer);
   absl::StatusOr<ChildProcess> process = ChildProcess::Start(child);

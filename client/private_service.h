@@ -25,10 +25,12 @@ class PrivateService {
     std::filesystem::path program_folder;  // of cogwheel-server and cogwheel-worker
     std::filesystem::path model_folder;
     RankFlags ranks;
+    std::string costs_file;  // of the frontend; empty: it keeps none
   };
 
   // Returns once the ranks serve. `stop_requested` is asked a few times a second; CANCELLED when it
-  // says so. A child that ends passes on its reason and the meaning of its exit code.
+  // says so, and between those times shows what goes on. A child that ends passes on its reason and
+  // the meaning of its exit code.
   static absl::StatusOr<std::unique_ptr<PrivateService>> Start(
       const Options& options, const std::function<bool()>& stop_requested);
   ~PrivateService();

@@ -79,6 +79,11 @@ absl::Status UseJson(Row /*row*/, Text /*text*/, Arguments& arguments) {
   return absl::OkStatus();
 }
 
+absl::Status UsePreviews(Row /*row*/, Text /*text*/, Arguments& arguments) {
+  arguments.previews = true;
+  return absl::OkStatus();
+}
+
 constexpr FlagRow kRows[] = {
     {.commands = Bit(Command::kList),
      .group = kJobs,
@@ -175,6 +180,12 @@ constexpr FlagRow kRows[] = {
      .what = "Print protobuf JSON, one message a line",
      .fallback = "Off by default",
      .use = UseJson},
+    {.commands = kGenerate | Bit(Command::kWatch),
+     .group = kOutput,
+     .name = "--previews",
+     .what = "With --json: print the previews with their JPEG bytes",
+     .fallback = "Off by default",
+     .use = UsePreviews},
     {.commands = kDoctor,
      .group = kOutput,
      .name = "--json",

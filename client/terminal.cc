@@ -8,6 +8,8 @@
 namespace cogwheel {
 namespace {
 
+constexpr int kUsualColumns = 80;
+
 // The first that is set decides, as in setlocale.
 std::string CharacterLocale(const Environment& environment) {
   for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
@@ -19,7 +21,7 @@ std::string CharacterLocale(const Environment& environment) {
 
 }  // namespace
 
-Terminal DescribeTerminal(bool is_terminal, int columns, const Environment& environment) {
+Terminal DescribeTerminal(bool is_terminal, const Environment& environment) {
   Terminal terminal;
   const std::string kind = environment("TERM");
   terminal.interactive = is_terminal && !kind.empty() && kind != "dumb";
@@ -28,18 +30,20 @@ Terminal DescribeTerminal(bool is_terminal, int columns, const Environment& envi
   terminal.unicode = locale.find("UTF-8") != std::string::npos ||
                      locale.find("utf8") != std::string::npos ||
                      locale.find("utf-8") != std::string::npos;
-  if (columns > 0) terminal.columns = columns;
   return terminal;
 }
 
 Terminal DescribeTerminal(int fd) {
-  winsize size = {};
-  const bool is_terminal = isatty(fd) == 1;
-  const int columns = is_terminal && ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
-  return DescribeTerminal(is_terminal, columns, [](const char* name) {
+  Terminal terminal = DescribeTerminal(isatty(fd) == 1, [](const char* name) {
     const char* value = std::getenv(name);
     return std::string(value == nullptr ? "" : value);
   });
+  terminal.columns = [fd] {
+    winsize size = {};
+    const bool known = ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+    return known ? size.ws_col : kUsualColumns;
+  };
+  return terminal;
 }
 
 }  // namespace cogwheel

@@ -105,6 +105,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{Generate({"--ring", "two"}), {"ring", "'two'", "1 to 16"}},
         Refused{Generate({"--output", ""}), {"output", "empty"}},
         Refused{Generate({"--json", "-o", "-"}), {"output -", "--json"}},
+        Refused{Generate({"--previews"}), {"--previews", "--json"}},
         Refused{Generate({"--seed", "-2"}), {"seed", "-2", "value is 0"}},
         Refused{Generate({"--seed", "-01"}), {"seed", "-01", "value is 0"}},
         Refused{Generate({"--seed", "-1.0"}), {"seed", "'-1.0'", "or -1 for a random one"}},

@@ -34,21 +34,25 @@ TEST(JsonLine, PrintsEveryPrimitiveFieldUnderItsOwnName) {
   event.mutable_progress()->set_stage(v1::STAGE_DENOISE);
   event.mutable_progress()->set_steps(10);
   event.mutable_progress()->mutable_time_left()->set_seconds(7);
-  EXPECT_EQ(nlohmann::json::parse(JsonLine(event)), nlohmann::json::parse(R"({
+  event.mutable_progress()->set_fraction(0.25);
+  const auto expected = nlohmann::json::parse(R"({
       "job": "jobs/0", "sequence": "4294967296", "attempt": 1, "time": "2023-11-14T22:13:20Z",
-      "progress": {"stage": "STAGE_DENOISE", "step": 0, "steps": 10, "time_left": "7s"}})"));
+      "progress": {"stage": "STAGE_DENOISE", "step": 0, "steps": 10, "time_left": "7s",
+                   "fraction": 0.25}})");
+  EXPECT_EQ(nlohmann::json::parse(JsonLine(event)), expected);
+  EXPECT_EQ(nlohmann::json::parse(JsonLineWithoutPayload(event)), expected);
 }
 
-TEST(JsonLine, PayloadsBecomeByteCounts) {
+// True protobuf JSON: a number of bytes in place of bytes would be none.
+TEST(JsonLine, PayloadsAreLeftOut) {
   v1::JobEvent event = Event(2);
   event.mutable_preview()->set_jpeg(std::string(1234, '\xff'));
   event.mutable_preview()->set_step(4);
-  const auto preview = nlohmann::json::parse(JsonLine(event));
-  EXPECT_EQ(preview["preview"]["jpeg"], 1234);
-  EXPECT_EQ(preview["preview"]["step"], 4);
-  EXPECT_EQ(preview["preview"]["steps"], 0);
-  EXPECT_EQ(preview["sequence"], "2");
-  EXPECT_EQ(preview["time"], "2023-11-14T22:13:20Z");
+  EXPECT_EQ(nlohmann::json::parse(JsonLineWithoutPayload(event)), nlohmann::json::parse(R"({
+      "job": "jobs/0", "sequence": "2", "attempt": 1, "time": "2023-11-14T22:13:20Z",
+      "preview": {"step": 4, "steps": 0}})"));
+  event.mutable_preview()->set_jpeg("abc");
+  EXPECT_EQ(nlohmann::json::parse(JsonLine(event))["preview"]["jpeg"], "YWJj");
 
   event.mutable_chunk()->set_data("abc");
   event.mutable_chunk()->set_offset(5'000'000'000);
@@ -56,8 +60,8 @@ TEST(JsonLine, PayloadsBecomeByteCounts) {
   event.mutable_chunk()->set_last(true);
   event.mutable_chunk()->set_size_bytes(5'000'000'003);
   event.mutable_chunk()->set_sha256("ab");
-  EXPECT_EQ(nlohmann::json::parse(JsonLine(event))["chunk"],
-            nlohmann::json::parse(R"({"offset":"5000000000","data":3,"last":true,"sha256":"ab",
+  EXPECT_EQ(nlohmann::json::parse(JsonLineWithoutPayload(event))["chunk"],
+            nlohmann::json::parse(R"({"offset":"5000000000","last":true,"sha256":"ab",
                                       "size_bytes":"5000000003","media_type":"video/mp4"})"));
 }
 
@@ -217,7 +221,7 @@ TEST(Words, EveryStateHasItsOwn) {
 
 class FollowerTest : public ::testing::Test {
  protected:
-  JobFollower Follower(OutputWriter* writer) { return JobFollower(&json_, bar_, writer); }
+  JobFollower Follower(OutputWriter* writer) { return JobFollower({&json_}, bar_, writer); }
 
   SystemClock clock_;
   std::ostringstream json_, progress_;

@@ -90,8 +90,9 @@ class PrivateServiceTest : public ::testing::Test {
     fs::permissions(folder_ / name, fs::perms::owner_all);
   }
   absl::StatusOr<std::unique_ptr<PrivateService>> Start() {
-    return PrivateService::Start({.program_folder = folder_, .model_folder = "/m"},
-                                 [this] { return ++asked_ > stop_after_; });
+    return PrivateService::Start(
+        {.program_folder = folder_, .model_folder = "/m", .costs_file = "/c/costs.json"},
+        [this] { return ++asked_ > stop_after_; });
   }
   std::string StartMessage(absl::StatusCode code) {
     const auto service = Start();
@@ -117,6 +118,7 @@ TEST_F(PrivateServiceTest, StartsBothAndLeavesNothing) {
   unsetenv("COGWHEEL_LISTEN");
   EXPECT_TRUE(TemporaryFolderIsEmpty());
   EXPECT_THAT(ReadFile(folder_ / "server_arguments"), HasSubstr("--listen 127.0.0.1:0"));
+  EXPECT_THAT(ReadFile(folder_ / "server_arguments"), HasSubstr("--costs-file /c/costs.json"));
   EXPECT_THAT(ReadFile(folder_ / "server_environment"),
               ::testing::Not(HasSubstr("COGWHEEL_LISTEN")));
 }

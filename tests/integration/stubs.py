@@ -1,6 +1,7 @@
 """Python stubs of the public API, made from the repository's .proto files once per run."""
 
 import atexit
+import importlib.util
 import os
 import shutil
 import sys
@@ -17,10 +18,14 @@ _folder = tempfile.mkdtemp(prefix="cogwheel-stubs-")
 atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 _well_known = os.path.join(os.path.dirname(grpc_tools.__file__), "_proto")
 _failed = protoc.main(["protoc", f"-I{ROOT}/proto", f"-I{_well_known}", f"--python_out={_folder}", f"--grpc_python_out={_folder}",
-                       f"{ROOT}/proto/cogwheel/v1/video_service.proto"])
+                       f"{ROOT}/proto/cogwheel/v1/video_service.proto", f"{ROOT}/proto/grpc/health/v1/health.proto"])
 if _failed:
     raise RuntimeError("protoc failed")
 sys.path.insert(0, _folder)
+# grpc's own package has no room for more in another folder.
+_spec = importlib.util.spec_from_file_location("health_pb2", os.path.join(_folder, "grpc", "health", "v1", "health_pb2.py"))
+health_pb = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(health_pb)
 
 from cogwheel.v1 import video_service_pb2 as pb  # noqa: E402
 from cogwheel.v1 import video_service_pb2_grpc as rpc  # noqa: E402

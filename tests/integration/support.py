@@ -109,6 +109,8 @@ class ProcessTest(unittest.TestCase):
         self.folder = tempfile.mkdtemp(prefix="cogwheel-test-")
         self.temporary = os.path.join(self.folder, "tmp")
         os.mkdir(self.temporary)
+        self.cache = tempfile.mkdtemp(prefix="cogwheel-test-cache-")
+        self.addCleanup(shutil.rmtree, self.cache)
         self.mark = uuid.uuid4().hex
         self.addCleanup(self.check_nothing_is_left)
 
@@ -125,7 +127,8 @@ class ProcessTest(unittest.TestCase):
 
     def environment(self, **more):
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("COGWHEEL_", "GRPC_"))}
-        return {**kept, RUN_MARK: self.mark, "TMPDIR": self.temporary, "COGWHEEL_MODELS": os.path.dirname(SHAPES), **more}
+        return {**kept, RUN_MARK: self.mark, "TMPDIR": self.temporary, "COGWHEEL_MODELS": os.path.dirname(SHAPES),
+                "XDG_CACHE_HOME": self.cache, **more}
 
     def path(self, name):
         return os.path.join(self.folder, name)

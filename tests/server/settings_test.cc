@@ -23,6 +23,9 @@ TEST(ServerConfig, DefaultsAreLegalAndFillInWhatFollows) {
   const ServerConfig checked = CheckServerConfig(config).value();
   EXPECT_EQ(config.listen(), checked.internal_listen());
   EXPECT_EQ(7, checked.max_tenant_queued_jobs());
+  EXPECT_EQ(config.data_dir() + "/costs.json", checked.costs_file());
+  config.set_costs_file("");
+  EXPECT_EQ("", CheckServerConfig(config)->costs_file()) << "none are kept";
 }
 
 TEST(ServerConfig, NumbersOutOfRangeNameTheNearest) {
