@@ -8,6 +8,7 @@ namespace {
 constexpr double kMostFraction = 0.99;    // before the end
 constexpr double kTextFraction = 0.01;    // of a job of unknown length, once its prompt is read
 constexpr double kDecodeFraction = 0.25;  // of one whose decode nobody can tell
+constexpr double kMostTail = 0.25;        // of a decode: the encode behind it
 constexpr double kOverdueShare = 0.05;    // what is overdue should still take, of its estimate
 
 double Seconds(std::chrono::nanoseconds duration) { return duration.count() * 1e-9; }
@@ -75,8 +76,8 @@ std::optional<double> JobPace::SecondsOfDecodeLeft(Time now) const {
   const double done = static_cast<double>(latest_.step) / latest_.steps;
   const double by_chunks = Seconds(changed_ - *steps_end_) / done;
   const double whole = (1 - done) * expected.value_or(by_chunks) + done * by_chunks;
-  return done < 1 ? Remaining(whole, elapsed)
-                  : std::max(expected.value_or(by_chunks) - elapsed, whole * kOverdueShare);
+  if (done < 1) return Remaining(whole, elapsed);
+  return std::min(Remaining(expected.value_or(by_chunks), elapsed), kMostTail * by_chunks);
 }
 
 std::optional<double> JobPace::SecondsLeft(Time now) const {

@@ -75,6 +75,18 @@ TEST(JobPace, TheDecodeGoesAsExpectedAndThenByItsChunks) {
   EXPECT_LT(pace.SecondsLeft(At(26)).value(), 1);
 }
 
+TEST(JobPace, WhatIsDecodedIsNearlyDoneWhateverWasExpected) {
+  JobPace pace = Job();
+  pace.Expect(std::nullopt, /*decode_in_steps=*/100);
+  pace.OnProgress(Step(0), At(0));
+  pace.OnProgress(Step(10), At(10));
+  pace.OnProgress(Chunk(0, 1), At(10));
+  EXPECT_DOUBLE_EQ(98, pace.SecondsLeft(At(12)).value());
+  pace.OnProgress(Chunk(1, 1), At(14));
+  EXPECT_DOUBLE_EQ(1, pace.SecondsLeft(At(14)).value());
+  EXPECT_GT(pace.Fraction(At(14)), 0.9);
+}
+
 TEST(JobPace, TheFractionNeverFallsNorIsWhole) {
   JobPace pace = Job();
   pace.Expect(std::nullopt, 3);
