@@ -12,10 +12,20 @@ constexpr char kDim[] = "\x1b[2m", kYellow[] = "\x1b[33m", kRed[] = "\x1b[31m",
 
 constexpr std::array kForMachines = {"at", "config", "epoch", "library", "trace_id"};
 // Told behind the colon, without its name. The first of these that a line has.
-constexpr std::array kCauses = {"error", "why", "reason"};
+constexpr std::array kCauses = {"error", "why", "status", "reason"};
+// Of what is no cause: a wider field is for machines.
+constexpr size_t kWidest = 120;
 
-bool IsForMachines(const std::string& name) {
-  return std::find(kForMachines.begin(), kForMachines.end(), name) != kForMachines.end();
+bool IsForMachines(const std::string& name, const std::string& value) {
+  return value.size() > kWidest ||
+         std::find(kForMachines.begin(), kForMachines.end(), name) != kForMachines.end();
+}
+
+// "UNAVAILABLE: rank 2 is gone" without the name of the code; nothing of "OK".
+std::string StatusWords(const std::string& status) {
+  const size_t end = status.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ_");
+  if (end == std::string::npos) return status == "OK" ? "" : status;
+  return end > 0 && status.compare(end, 2, ": ") == 0 ? status.substr(end + 2) : status;
 }
 
 std::string Lowered(std::string text) {
@@ -59,10 +69,10 @@ std::string Sentence(const TextLine& line) {
   text += line.message;
   std::string details, why;
   for (const auto& [name, value] : line.fields) {
-    if (value.empty() || IsForMachines(name)) continue;
     if (name == cause) {
-      why = ": " + value;
-    } else {
+      const std::string words = name == "status" ? StatusWords(value) : value;
+      if (!words.empty()) why = ": " + words;
+    } else if (!value.empty() && !IsForMachines(name, value)) {
       details += (details.empty() ? " (" : ", ") + FieldText(name, value);
     }
   }

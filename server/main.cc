@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/log_format.h"
 #include "proto/contract/library_logs.h"
+#include "proto/contract/utf8.h"
 #include "server/frontend.h"
 #include "server/settings.h"
 #include "server/version.h"
@@ -37,7 +38,8 @@ bool StopSignalWithin(const sigset_t& signals, std::chrono::milliseconds limit) 
 }
 
 int Fail(const absl::Status& status) {
-  std::fprintf(stderr, "cogwheel-server: %s\n", std::string(status.message()).c_str());
+  std::fprintf(stderr, "cogwheel-server: %s\n",
+               WithoutControls(std::string(status.message())).c_str());
   return absl::IsInvalidArgument(status) || absl::IsFailedPrecondition(status) ? kBadInput
                                                                                : kUnavailable;
 }

@@ -180,7 +180,8 @@ void RankGroup::StartOrDrop() {
     Log(LogLevel::kInfo, "job agreed",
         {{"group", name_},
          {"job", job_},
-         {"planned_bytes", absl::StrCat(members_.front().planned_bytes)}});
+         {"planned_bytes", absl::StrCat(members_.front().planned_bytes)}},
+        Audience::kMachines);
     Enter(Phase::kRunning, std::chrono::seconds(0));
     Broadcast(message);
     Failpoint("group.after_start");

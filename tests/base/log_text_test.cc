@@ -34,6 +34,10 @@ TEST(LogText, IsTimeLevelMessageFieldsAndCause) {
       ToText(line));
   line.fields = {{"state", "FAILED"}, {"reason", "GROUP_LOST"}, {"error", "rank 1 was lost"}};
   EXPECT_THAT(ToText(line), HasSubstr(" (state failed, reason GROUP_LOST): rank 1 was lost\n"));
+  line.fields = {{"status", "OK"}};
+  EXPECT_THAT(ToText(line), HasSubstr("cannot run the job\n"));
+  line.fields = {{"status", "UNAVAILABLE: rank 2 is gone"}};
+  EXPECT_THAT(ToText(line), HasSubstr("cannot run the job: rank 2 is gone\n"));
   line.fields = {{"reason", "the epoch is over"}};
   EXPECT_THAT(ToText(line), HasSubstr("cannot run the job: the epoch is over\n"));
 }
@@ -42,6 +46,8 @@ TEST(LogText, LeavesOutWhatIsEmptyOrAMachines) {
   TextLine line = LineOf(LogLevel::kInfo, "serving");
   line.fields = {{"config", "listen: ..."}, {"trace_id", "ab"}, {"at", "x.cc:1"}, {"reason", ""}};
   EXPECT_EQ("14:03:05 serving\n", ToText(line));
+  line.fields = {{"ranks", std::string(121, 'x')}, {"error", std::string(121, 'y')}};
+  EXPECT_EQ("14:03:05 serving: " + std::string(121, 'y') + "\n", ToText(line));
 }
 
 TEST(LogText, NoByteOfAUserMovesTheCursor) {
@@ -111,7 +117,7 @@ TEST_F(LogFormatTest, TheJobThatAProcessIsAtIsTold) {
   Log(LogLevel::kInfo, "a", {{"status", "OK"}});
   Log(LogLevel::kInfo, "b", {{"job", "jobs/2"}});
   EXPECT_THAT(testing::internal::GetCapturedStderr(),
-              MatchesRegex("..:..:.. a \\(jobs/1, status OK\\)\n..:..:.. b \\(jobs/2\\)\n"));
+              MatchesRegex("..:..:.. a \\(jobs/1\\)\n..:..:.. b \\(jobs/2\\)\n"));
   SetLogContext({});
 }
 

@@ -193,6 +193,13 @@ TEST_F(GenerationClientTest, AListFollowsItsPages) {
     EXPECT_EQ(told, more ? limit : 3);
   }
   service_.list = [&](const v1::ListJobsRequest&, v1::ListJobsResponse& response) {
+    for (int i = 0; i < 3; ++i) response.add_jobs();  // a page ends behind the limit
+    return grpc::Status::OK;
+  };
+  int told = 0;
+  EXPECT_TRUE(client_.ListJobs({{}, 2}, [&](const v1::Job&) { ++told; }).value());
+  EXPECT_EQ(told, 2);
+  service_.list = [&](const v1::ListJobsRequest&, v1::ListJobsResponse& response) {
     response.set_next_page_token("same");
     return grpc::Status::OK;
   };

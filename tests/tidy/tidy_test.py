@@ -62,6 +62,7 @@ BANNED_CODE = {
     r"\bTODO\b|\bFIXME\b|\bXXX\b": "an unfinished note",
     r"#include <torch/torch\.h>": "15 s of front end; include the ATen headers needed",
     r"\bthread_local\b": "a context is passed instead",
+    r"\b(\w*status|why|ran|swept|committed)(\(\))?\.ToString\(\)": "prints its details' bytes: say message() or InWords()",
     r"\bsleep_for\b|\busleep\(|\bsleep\(": "time comes from Clock; waits wait for something",
 }
 SLEEP_ALLOWED = ("tests/integration/", "tests/faults/")  # there a step of simulated work is time itself

@@ -136,8 +136,8 @@ const Tokenizer::SpecialToken* Tokenizer::SpecialAt(const std::string& text,
 // SentencePiece's pieces in a row are what its normaliser made of the text, with a mark before it.
 std::string Tokenizer::Normalise(const std::string& text) const {
   std::vector<std::string> pieces;
-  const auto status = processor_->Encode(text, &pieces);
-  if (!status.ok()) throw std::runtime_error("SentencePiece: " + status.ToString());
+  const auto encoded = processor_->Encode(text, &pieces);
+  if (!encoded.ok()) throw std::runtime_error("SentencePiece: " + encoded.ToString());
   std::string normal;
   for (const std::string& piece : pieces) normal += piece;
   if (normal.starts_with(kSpaceMark)) normal.erase(0, kSpaceMark.size());
