@@ -167,16 +167,16 @@ TEST(SocketWorldTest, AKilledRankFailsWaitsForOthersToo) {
 }
 
 TEST(SocketWorldTest, AStoppedRankFailsTheOthersAtTheTimeLimit) {
-  const milliseconds limit(500);
+  const milliseconds limit(2000);
   const auto ranks = StartRanks(3, limit, MeetForEver);
   const auto start = Clock::now();
   kill(ranks[1]->pid(), SIGSTOP);
   for (const int rank : {0, 2}) {
     const std::string error = ranks[rank]->Line(start + seconds(20));
-    EXPECT_THAT(error, HasSubstr("waited 500 ms for rank 1's message")) << "on rank " << rank;
+    EXPECT_THAT(error, HasSubstr("waited 2000 ms for rank 1's message")) << "on rank " << rank;
   }
   EXPECT_GE(Clock::now() - start, limit - milliseconds(50));  // the wait began before the signal
-  EXPECT_LT(Clock::now() - start, limit + seconds(1));
+  EXPECT_LT(Clock::now() - start, limit + seconds(5));
 }
 
 TEST(SocketWorldTest, AnAbortReachesTheOtherProcesses) {

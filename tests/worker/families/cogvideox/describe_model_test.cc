@@ -53,7 +53,7 @@ TEST_F(DescribeModelTest, ShippedModel) {
   EXPECT_EQ(model.default_height, 96);
   EXPECT_EQ(model.default_width, 128);
   EXPECT_EQ(model.default_fps, 8);
-  EXPECT_EQ(model.default_scheduler, SchedulerKind::kDpm);
+  EXPECT_EQ(model.default_scheduler, SchedulerKind::kDdim);
   EXPECT_EQ(model.frames_multiple, 8);
   EXPECT_EQ(model.max_frames, 17);
   EXPECT_EQ(model.max_area, 96 * 128);
