@@ -61,7 +61,7 @@ absl::StatusOr<ParsedArguments> AnswerOf(const CommandRow& command, const Words&
     return Answer(CommandHelp(**asked, HelpColumns()));
   }
   const std::string shell = words.empty() ? "" : words.front();
-  if (std::count(kShells.begin(), kShells.end(), shell) == 0) {
+  if (std::count(std::begin(kShells), std::end(kShells), shell) == 0) {
     return Refuse("shell '", ShownArgument(shell), "' is not known; legal is bash or zsh");
   }
   return Answer(CompletionScript(shell));
@@ -104,6 +104,7 @@ class CommandParser {
   absl::StatusOr<ParsedArguments> Parse(const Words& words);
 
  private:
+  absl::Status CheckFlagsOfOthers(const Words& words) const;
   absl::Status TakeFlags(const CommandLine& line);
   absl::Status TakeWords(const Words& words);
   absl::Status CheckWhole() const;
@@ -118,6 +119,26 @@ class CommandParser {
   Arguments arguments_;
   Words given_;  // names of flags
 };
+
+// A flag that another command takes is no typing error.
+absl::Status CommandParser::CheckFlagsOfOthers(const Words& words) const {
+  for (const std::string& word : words) {
+    if (word == "--") break;
+    const std::string name = word.substr(0, word.find('='));
+    const auto same = [&name](const FlagRow* row) { return row->name == name; };
+    if (std::any_of(rows_.begin(), rows_.end(), same)) continue;
+    Words takers;
+    for (const CommandRow& other : Commands()) {
+      if (!other.command.has_value()) continue;
+      const std::vector<const FlagRow*> rows = FlagsOf(*other.command);
+      if (std::any_of(rows.begin(), rows.end(), same)) takers.push_back(other.name);
+    }
+    if (takers.empty()) continue;
+    return Refuse("flag '", name, "' is not known by ", command_.name, "; it is one of ",
+                  absl::StrJoin(takers, ", "));
+  }
+  return absl::OkStatus();
+}
 
 absl::Status CommandParser::TakeFlags(const CommandLine& line) {
   for (const GivenFlag& flag : line.flags) {
@@ -175,6 +196,11 @@ absl::Status CommandParser::CheckWhere() const {
 }
 
 absl::StatusOr<ParsedArguments> CommandParser::Parse(const Words& words) {
+  if (words.size() == 1 && words.front() == "help") {
+    return Answer(CommandHelp(command_, HelpColumns()));
+  }
+  const absl::Status own = CheckFlagsOfOthers(words);
+  if (!own.ok()) return own;
   const auto line = SplitCommandLine(words, FormsOf(rows_), command_.name);
   if (!line.ok()) return line.status();
   const auto asks_for_help = [this](const GivenFlag& flag) { return flag.form == rows_.size(); };

@@ -2,12 +2,11 @@
 
 #include <string>
 #include <string_view>
-#include <vector>
 
 // Scripts that complete the command line of `cogwheel` in a shell.
 namespace cogwheel {
 
-inline const std::vector<std::string_view> kShells = {"bash", "zsh"};
+inline constexpr std::string_view kShells[] = {"bash", "zsh"};
 
 // `shell`: one of kShells.
 std::string CompletionScript(std::string_view shell);

@@ -120,10 +120,12 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{Generate({"--server", "host:1", "--ring", "2"}), {"--ring", "--server"}},
         Refused{Generate({"--server", "host:1", "--device", "cpu"}), {"--device", "--server"}},
         Refused{Generate({"--server", "host:1", "--variant", "fp16"}), {"--variant", "--server"}},
-        Refused{Generate({"--request-id", "x"}), {"--request-id", "not known"}},
+        Refused{Generate({"--request-id", "x"}),
+                {"--request-id", "not known by generate; it is one of submit"}},
         Refused{Generate({"--json=maybe"}), {"json"}},
         Refused{Generate({"--steps", "4", "--steps", "5"}), {"--steps"}},
-        Refused{{"submit", "--prompt", "x", "--ring", "2"}, {"--ring", "not known"}},
+        Refused{{"submit", "--prompt", "x", "--ring", "2"},
+                {"--ring", "not known by submit; it is one of generate, doctor"}},
         Refused{{"get"}, {"get", "job", "jobs/ID"}},
         Refused{{"download", "-o", "x.mp4"}, {"download", "job"}},
         Refused{{"get", "a", "b"}, {"'b'", "not expected"}},
@@ -263,6 +265,7 @@ TEST(Arguments, HelpAndVersionAreAnswers) {
   }
   EXPECT_THAT(Parse({"generate", "-h"})->answer, HasSubstr("--guidance-scale"));
   EXPECT_EQ(Parse({"help", "generate"})->answer, Parse({"generate", "--help"})->answer);
+  EXPECT_EQ(Parse({"generate", "help"})->answer, Parse({"generate", "--help"})->answer);
   EXPECT_EQ(Parse({"help"})->answer, Parse({"-h"})->answer);
   EXPECT_EQ(Parse({"version"})->answer, Parse({"-v"})->answer);
   EXPECT_THAT(Parse({"--version"})->answer,

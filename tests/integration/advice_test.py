@@ -29,6 +29,7 @@ MESSAGES = (
     ((*GENERATE, "-o", "a", "-o", "b"), 2, ("--output is given twice; legal is once",)),
     ((*GENERATE, "--seed", "--json"), 2, ("--seed needs a value before --json", "--seed=NUMBER")),
     ((*GENERATE, "--json=yes"), 2, ("--json takes no value",)),
+    (("cogwheel", "submit", "--prompt", "x", "--ring", "2"), 2, ("'--ring' is not known by submit", "one of generate, doctor")),
     (("cogwheel", "watch"), 2, ("watch needs a job's name", "cogwheel list")),
     (("cogwheel", "completion", "fish"), 2, ("'fish'", "bash or zsh")),
     ((*SERVER, "--lissen", "x"), 2, ("'--lissen' is not known by cogwheel-server", "nearest is --listen")),

@@ -1,10 +1,14 @@
 """What the programs say of themselves: every flag with what, unit and default, at every width, held to its sources."""
 
+import fcntl
 import json
 import os
+import pty
 import re
 import shutil
+import struct
 import subprocess
+import termios
 import unittest
 
 from support import ROOT, SHAPES, ProcessTest, program
@@ -74,6 +78,25 @@ class HelpTest(ProcessTest):
                     self.assertTrue(text.endswith("\n") and not text.endswith("\n\n"))
                     self.assertNotIn("\n\n\n", text)
                     self.assertEqual(words, sorted(word for word in text.split() if word != "\\"))
+
+    def test_a_terminal_s_width_is_taken(self):
+        for name in ("cogwheel", *SERVERS):
+            for columns in (44, 66):
+                with self.subTest(f"{name} {columns}"):
+                    master, terminal = pty.openpty()
+                    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+                    environment = {k: v for k, v in self.environment().items() if k != "COLUMNS"}
+                    with subprocess.Popen([program(name), "help"], env=environment, stdout=terminal) as process:
+                        os.close(terminal)
+                        text = b""
+                        try:
+                            while piece := os.read(master, 65536):
+                                text += piece
+                        except OSError:  # the other side is closed
+                            pass
+                        self.assertEqual(0, process.wait(30))
+                    os.close(master)
+                    self.assertEqual(self.help(name, "help", columns=columns), text.decode().replace("\r\n", "\n"))
 
     def test_every_flag_has_what_unit_and_default(self):
         flags = 0
