@@ -94,7 +94,7 @@ class ApiTest(ProcessTest):
         self.assertEqual([False] * (len(chunks) - 1) + [True], [chunk.last for chunk in chunks])
         self.assertEqual(job.sha256, chunks[-1].sha256)
         self.assertLessEqual(max(len(chunk.data) for chunk in chunks), 256 * 1024)
-        for offset in (1, 256 * 1024 - 1, 256 * 1024, len(data) - 1):
+        for offset in (1, 256 * 1024 - 1, 256 * 1024, len(data) - 1, len(data)):
             rest = list(self.stub.DownloadVideo(pb.DownloadVideoRequest(name=job.name, offset=offset), timeout=30))
             self.assertEqual(offset, rest[0].offset)
             self.assertEqual(data[offset:], b"".join(chunk.data for chunk in rest))

@@ -176,7 +176,7 @@ class ExamplesTest(ProcessTest):
             self.assertIn(word, stdout)
         self.check_video("star.mp4")
         _, stderr = self.run_block(refusal)
-        for word in ("BadRequest", "SIZE_MULTIPLE", "the nearest legal value is 480"):
+        for word in ("BadRequest", "STEPS", "the nearest legal value is 200"):
             self.assertIn(word, stderr)
 
 

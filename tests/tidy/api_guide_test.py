@@ -17,6 +17,40 @@ NO_REASONS = {
 }
 # Of a status that came from elsewhere, of whatever code a rank reports, or chosen by a condition.
 CODE_FROM_ELSEWHERE = {"INTERNAL", "JOB_FAILED", "NOT_FINITE", "OUT_OF_STEP", "BAD_REPORT", "STORE_FULL"}
+# What the guide says in numbers, and the line of the sources that makes it true.
+NUMBERS = [
+    ("17 MiB, with an image of up to 16 MiB, 8192 pixels a side, 33 megapixels", {
+        "proto/contract/validate.h": ["kMaxReceiveBytes = 17 * 1024 * 1024;"],
+        "proto/contract/image_header.h": ["kMaxImageBytes = 16 * 1024 * 1024;", "kMaxImageSide = 8192;", "kMaxImagePixels = 33'000'000;"]}),
+    ("16 KiB each", {"proto/contract/validate.h": ["kMaxPromptBytes = 16 * 1024;"]}),
+    ("1 to 200, 0 to 50, 1 to 120, 0 to 9", {
+        "proto/contract/validate.cc": ["kMaxFps = 120, kMaxSteps = 200, kMaxPriority = 9;", "kMaxGuidance = 50;"]}),
+    ("over 0, up to 7 days", {"proto/contract/validate.cc": ["kMaxDeadlineSeconds = 7 * 24 * 3600;"]}),
+    ("16, keys of 1 to 63 bytes, values up to 255", {
+        "proto/contract/validate.cc": ["kMaxLabels = 16;", "kMaxLabelKeyBytes = 63, kMaxLabelValueBytes = 255;"]}),
+    ("128 bytes each", {"proto/contract/validate.cc": ["kMaxRequestIdBytes = 128, kMaxModelNameBytes = 128;"]}),
+    ("256 KiB, 1 MiB", {"proto/contract/validate.h": ["kMaxChunkBytes = 256 * 1024;"],
+                        "server/dispatch/dispatcher.cc": ["kMaxPreviewBytes = 1024 * 1024;"]}),
+    ("1000 jobs or 2 MiB", {"server/api/video_service.cc": ["kDefaultPage = 50, kMaxPage = 1000;", "kMaxPageBytes = 2 * 1024 * 1024;"]}),
+    ("newest first, 50 a page", {"server/api/video_service.cc": ["kDefaultPage = 50,"]}),
+    ("256, of one tenant as many", {"server/settings.cc": ["set_max_queued_jobs(256);"]}),
+    ("1 GiB; 24 hours of work", {"server/settings.cc": ["set_max_queued_bytes(int64_t{1} << 30);", "set_max_queued_seconds(86'400);"]}),
+    ("5000 a second, 10,000 at once", {"server/settings.cc": ["set_max_calls_per_second(5000);", "set_max_call_burst(10'000);"]}),
+    ("256 calls at a time; keep-alive pings at most every 30 s", {
+        "server/api/grpc_server.cc": ["kMaxStreams = 256;", "kShortestPingIntervalMs = 30'000;"]}),
+    ("16 KiB of metadata", {"server/api/grpc_server.h": ["kMaxMetadataBytes = 16 * 1024;"]}),
+    ("168 hours", {"server/settings.cc": ["set_result_hours(7 * 24);"]}),
+    ("100 GiB", {"server/settings.cc": ["set_max_result_bytes(int64_t{100} << 30);"]}),
+    ("last 10,000 are kept", {"server/settings.cc": ["set_max_kept_jobs(10'000);"]}),
+    ("known for 24 hours", {"server/dispatch/job_recorder.cc": ["kKeyAge{24};"]}),
+    ("about six times an attempt", {"worker/rpc/wire_orders.cc": ["kPreviewsPerJob = 6;"]}),
+    ("1024 events or 4 MiB of a job, and of the 64 jobs", {
+        "server/events/event_log.h": ["events = 1024;", "bytes = 4 * 1024 * 1024;", "finished_jobs = 64;"]}),
+    ("else every 30 s", {"server/events/job_announcer.cc": ["kLongestSilence{30};"]}),
+    ("took nothing for 30 s", {"server/settings.cc": ["set_stalled_stream_seconds(30);"]}),
+    ("lost three times", {"server/dispatch/running_job.cc": ["kMaxCharges = 3;"]}),
+    ("64 groups already", {"server/groups/rank_groups.cc": ["kMaxGroups = 64;"]}),
+]
 WORD = r'"([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)*)"'
 
 
@@ -129,6 +163,16 @@ class ApiGuide(unittest.TestCase):
         for role in ("submit", "read", "operate"):  # the comment above the service says the same
             named = re.search(rf"^//   {role}: (.*)$", proto, re.MULTILINE).group(1)
             self.assertEqual({rpc for rpc, needed in rules.items() if needed == role}, set(named.split(", ")))
+
+    def test_numbers_are_those_of_the_sources(self):
+        guide = " ".join(read(GUIDE).split())
+        self.assertEqual([], [said for said, _ in NUMBERS if said not in guide])
+        self.assertEqual([], [(said, line) for said, sources_ in NUMBERS for path, lines in sources_.items() for line in lines
+                              if line not in read(path)])
+
+    def test_paths_are_those_of_the_admin_port(self):
+        self.assertEqual(sorted(re.findall(r'server_\.Add\("([^"]+)"', read("base/admin_server.cc"))),
+                         sorted(row[0].strip("`") for row in tables()["path"]))
 
     def test_events_are_those_of_the_contract(self):
         proto = read("proto/cogwheel/v1/video_service.proto")
