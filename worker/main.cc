@@ -117,13 +117,13 @@ absl::Status CheckAdminPorts(const WorkerSettings& settings) {
 
 // The checkpoint is described here and not by each rank, at each start: it may have changed.
 int Launch(const WorkerSettings& settings, const std::vector<char*>& argv, StopSignals& signals) {
-  const auto describe = [&settings]() -> absl::StatusOr<std::vector<std::string>> {
+  DescriptionFile file;
+  const auto describe = [&settings, &file]() -> absl::StatusOr<std::vector<std::string>> {
     const absl::StatusOr<ModelDescription> model = Describe(settings);
-    if (model.ok()) {
-      return std::vector<std::string>{kModel, ToText(*model), kModelFolder, settings.model_dir};
-    }
-    Refuse(model.status());
-    return model.status();
+    const absl::StatusOr<std::string> path = model.ok() ? file.Write(*model) : model.status();
+    if (path.ok()) return std::vector<std::string>{kModel, *path, kModelFolder, settings.model_dir};
+    Refuse(path.status());
+    return path.status();
   };
   LauncherOptions options{.argv = {argv.begin(), argv.end()},
                           .program = "/proc/self/exe",
@@ -148,7 +148,7 @@ int Launch(const WorkerSettings& settings, const std::vector<char*>& argv, StopS
 int Run(WorkerSettings settings, const HostPlace& place,
         const std::optional<std::string>& described, StopSignals& signals) {
   const absl::StatusOr<ModelDescription> model =
-      described.has_value() ? ToModelDescription(*described) : Describe(settings);
+      described.has_value() ? ReadDescription(*described) : Describe(settings);
   if (!model.ok()) return Refuse(model.status());
   settings.dtype = DtypeOf(settings, *model);
   return RunRank(settings, *model, place, signals);

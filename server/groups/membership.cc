@@ -10,8 +10,11 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
+#include "base/sha256.h"
 #include "proto/contract/protocol.h"
 #include "proto/contract/status.h"
+#include "proto/contract/utf8.h"
+#include "proto/contract/vocabulary.h"
 
 namespace cogwheel {
 namespace {
@@ -54,6 +57,24 @@ std::optional<v1::Scheduler> DefaultSchedulerOf(const ModelInfo& model) {
   return std::nullopt;
 }
 
+// Without what it says of itself, which may be long.
+std::string LimitsText(ModelInfo model) {
+  model.clear_description();
+  model.clear_sample_prompts();
+  model.clear_vocabulary();
+  return model.ShortDebugString();
+}
+
+// Short, and another one when they differ.
+std::string TextsDigest(const ModelInfo& model) {
+  constexpr size_t kShownDigits = 12;
+  ModelInfo texts;
+  texts.set_description(model.description());
+  *texts.mutable_sample_prompts() = model.sample_prompts();
+  *texts.mutable_vocabulary() = model.vocabulary();
+  return Sha256Hex(texts.SerializeAsString()).substr(0, kShownDigits);
+}
+
 struct Property {
   const char* name;
   std::string (*value)(const Hello&);
@@ -66,8 +87,9 @@ constexpr std::array kSame = {
     Property{"mesh", [](const Hello& hello) { return MeshText(hello.mesh()); }},
     Property{"model", [](const Hello& hello) { return hello.model().name(); }},
     Property{"model digest", [](const Hello& hello) { return hello.model().digest(); }},
-    Property{"model description",
-             [](const Hello& hello) { return hello.model().ShortDebugString(); }},
+    Property{"model description", [](const Hello& hello) { return LimitsText(hello.model()); }},
+    Property{"model texts (cogwheel.json's description, sample_prompts, vocabulary) of digest",
+             [](const Hello& hello) { return TextsDigest(hello.model()); }},
     Property{"code version", [](const Hello& hello) { return hello.code_version(); }},
     Property{"dtype", [](const Hello& hello) { return hello.dtype(); }},
     Property{"NCCL version", [](const Hello& hello) { return hello.nccl_version(); }},
@@ -88,6 +110,31 @@ absl::Status CheckMesh(const Mesh& mesh) {
   if (!in_range(mesh.cfg()) || !in_range(mesh.ring()) || !in_range(mesh.ulysses()) ||
       mesh.cfg() > 2 || int64_t{mesh.ring()} * mesh.ulysses() * mesh.cfg() > kMaxRanks) {
     return Refuse(absl::StrCat("mesh ", MeshText(mesh), " cannot be"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckTexts(const ModelInfo& model) {
+  const auto refuse = [&model](const auto&... what) {
+    return Refuse(absl::StrCat("model ", model.name(), ": ", what...));
+  };
+  if (!model.description().empty() && !IsPlainLine(model.description(), kMaxDescriptionBytes)) {
+    return refuse("description is not one line of at most ", kMaxDescriptionBytes, " bytes");
+  }
+  if (static_cast<size_t>(model.sample_prompts_size()) > kMaxSamplePrompts) {
+    return refuse(model.sample_prompts_size(), " sample_prompts; at most ", kMaxSamplePrompts);
+  }
+  for (const std::string& prompt : model.sample_prompts()) {
+    if (IsPlainLine(prompt, kMaxSamplePromptBytes)) continue;
+    return refuse("a sample prompt is not one line of 1 to ", kMaxSamplePromptBytes, " bytes");
+  }
+  if (static_cast<size_t>(model.vocabulary_size()) > kMaxVocabularyWords) {
+    return refuse(model.vocabulary_size(), " words of vocabulary; at most ", kMaxVocabularyWords);
+  }
+  for (const std::string& word : model.vocabulary()) {
+    if (!IsVocabularyWord(word))
+      return refuse("vocabulary has '", WithoutControls(ClipUtf8(word, kMaxWordBytes)),
+                    "', which is not one word in small letters");
   }
   return absl::OkStatus();
 }
@@ -119,7 +166,7 @@ absl::Status CheckModel(const ModelInfo& model) {
                                static_cast<int>(model.default_scheduler()), " ",
                                model.default_scheduler_word()));
   }
-  return absl::OkStatus();
+  return CheckTexts(model);
 }
 
 }  // namespace
@@ -216,6 +263,9 @@ v1::Model ToModel(const Hello& hello) {
   limits.set_max_text_tokens(info.max_text_tokens());
   limits.set_image_required(info.image_required());
   limits.set_fixed_shape(info.fixed_shape());
+  model.set_description(info.description());
+  *model.mutable_sample_prompts() = info.sample_prompts();
+  *model.mutable_vocabulary() = info.vocabulary();
   return model;
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 // What a checkpoint is, in plain values: for those who serve it as well as for those who compute.
 namespace cogwheel {
@@ -25,6 +26,8 @@ struct ModelDescription {
   bool fixed_shape = false;           // learned position table
   Dtype stored_dtype = Dtype::kFp32;  // of the transformer's weights
   bool rotary = false;                // position embeddings; such models leave fp16's range
+  std::string description;            // these three as in the public API's Model
+  std::vector<std::string> sample_prompts, vocabulary;
 };
 
 }  // namespace cogwheel

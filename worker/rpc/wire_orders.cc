@@ -52,6 +52,9 @@ internal::v1::ModelInfo ToModelInfo(const ModelDescription& model) {
   info.set_max_text_tokens(model.max_text_tokens);
   info.set_image_required(model.image_required);
   info.set_fixed_shape(model.fixed_shape);
+  info.set_description(model.description);
+  info.mutable_sample_prompts()->Assign(model.sample_prompts.begin(), model.sample_prompts.end());
+  info.mutable_vocabulary()->Assign(model.vocabulary.begin(), model.vocabulary.end());
   return info;
 }
 

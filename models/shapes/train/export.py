@@ -58,7 +58,8 @@ def main():
              "transformer": ["diffusers", "CogVideoXTransformer3DModel"],
              "vae": ["diffusers", "AutoencoderKLCogVideoX"]}
     (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
-    settings = {"name": "shapes",
+    settings = {"name": "shapes", "description": grammar.DESCRIPTION,
+                "sample_prompts": grammar.SAMPLE_PROMPTS, "vocabulary": grammar.VOCABULARY,
                 "defaults": {"steps": 10, "guidance_scale": 3.0, "scheduler": "dpm",
                              "fps": grammar.FPS, "frames": grammar.FRAMES,
                              "height": grammar.HEIGHT, "width": grammar.WIDTH},

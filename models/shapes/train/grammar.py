@@ -115,6 +115,24 @@ def words():
     return plain | {w.capitalize() for w in plain}
 
 
+VOCABULARY = tuple(sorted({w.strip(".,").lower() for w in words()}))
+DESCRIPTION = "one coloured shape that moves over a plain background"
+SAMPLE_PROMPTS = (
+    "a blue star moving to the right on a white background",
+    "a yellow square moving upwards",
+    "a pink triangle shrinking",
+    "a red square moving to the right",
+    "an orange triangle moving down on a white background",
+    "a purple square growing",
+    "a cyan star moving left on a gray background",
+    "a green square that moves to the left",
+    "a video of a blue triangle moving down",
+    "a yellow star getting bigger on a black background",
+    "a red star moving up",
+    "a purple square standing still on a white background",
+)
+
+
 def plain_caption(combination):
     """The shortest complete caption; a black background goes unsaid."""
     n = combination.names()

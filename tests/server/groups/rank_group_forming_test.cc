@@ -60,6 +60,15 @@ TEST_F(RankGroupTest, ADifferingRankIsRefusedByWhatDiffers) {
   EXPECT_THAT(refusal([](Hello& h) { h.set_nccl_version("x"); }), HasSubstr("NCCL version x"));
   EXPECT_THAT(refusal([](Hello& h) { h.mutable_mesh()->set_ring(2); }), HasSubstr("ring 2"));
   EXPECT_THAT(refusal([](Hello& h) { h.mutable_model()->set_name("m"); }), HasSubstr("model m"));
+  EXPECT_THAT(refusal([](Hello& h) { h.mutable_model()->set_max_frames(9); }),
+              HasSubstr("model description"));
+  // By a digest: a vocabulary may be long.
+  const std::string texts = refusal([](Hello& h) {
+    for (int i = 0; i < 4096; ++i) h.mutable_model()->add_vocabulary(std::string(64, 'x'));
+  });
+  EXPECT_THAT(texts, HasSubstr("model texts (cogwheel.json's description, sample_prompts, "
+                               "vocabulary) of digest "));
+  EXPECT_LT(texts.size(), 300);
   EXPECT_EQ(1, Board().ranks_size());
 }
 
@@ -82,6 +91,16 @@ TEST_F(RankGroupTest, ABadGreetingIsRefused) {
     h.mutable_model()->set_default_scheduler_word("x");
   }));
   EXPECT_TRUE(refused([](Hello& h) { h.clear_peer_address(); }));
+  EXPECT_TRUE(refused([](Hello& h) { h.mutable_model()->set_description("two\nlines"); }));
+  EXPECT_TRUE(refused([](Hello& h) { h.mutable_model()->set_description(std::string(513, 'x')); }));
+  EXPECT_TRUE(refused([](Hello& h) { h.mutable_model()->add_sample_prompts(""); }));
+  EXPECT_TRUE(refused([](Hello& h) { h.mutable_model()->add_vocabulary("Two words"); }));
+  EXPECT_TRUE(refused([](Hello& h) {
+    for (int i = 0; i < 17; ++i) h.mutable_model()->add_sample_prompts("p");
+  }));
+  EXPECT_TRUE(refused([](Hello& h) {
+    for (int i = 0; i < 4097; ++i) h.mutable_model()->add_vocabulary("p");
+  }));
   const auto link = std::make_shared<FakeLink>();
   groups_.OnJoin(10, link);
   Beat(10);  // no Hello

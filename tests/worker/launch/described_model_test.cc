@@ -25,7 +25,10 @@ TEST(DescribedModelTest, IsReadAsItWasWritten) {
                                .image_required = true,
                                .fixed_shape = true,
                                .stored_dtype = Dtype::kFp16,
-                               .rotary = true};
+                               .rotary = true,
+                               .description = "ein Kreis, größer",
+                               .sample_prompts = {"a circle"},
+                               .vocabulary = {"a", "größer"}};
   const absl::StatusOr<ModelDescription> read = ToModelDescription(ToText(model));
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_EQ(read->name, model.name);
@@ -37,6 +40,9 @@ TEST(DescribedModelTest, IsReadAsItWasWritten) {
   EXPECT_TRUE(read->image_required);
   EXPECT_EQ(read->stored_dtype, Dtype::kFp16);
   EXPECT_TRUE(read->rotary);
+  EXPECT_EQ(read->description, "ein Kreis, größer");
+  EXPECT_EQ(read->sample_prompts, model.sample_prompts);
+  EXPECT_EQ(read->vocabulary, model.vocabulary);
   EXPECT_EQ(ToText(*read), ToText(model));
 }
 
@@ -47,6 +53,20 @@ TEST(DescribedModelTest, AnythingElseIsRefused) {
   std::string wrong = ToText({.name = "n"});
   wrong.replace(wrong.find("\"n\""), 3, "1234");  // a number where the name is
   EXPECT_FALSE(ToModelDescription(wrong).ok());
+  EXPECT_FALSE(ReadDescription("/nonexistent").ok());
+}
+
+// An argument of a program can be 128 KiB long.
+TEST(DescribedModelTest, ALongOneReachesAnotherProcess) {
+  ModelDescription model{.name = "long", .vocabulary = {4096, std::string(64, 'x')}};
+  DescriptionFile file;
+  const absl::StatusOr<std::string> path = file.Write(model);
+  ASSERT_TRUE(path.ok()) << path.status();
+  EXPECT_LT(path->size(), 64);
+  EXPECT_EQ(ToText(ReadDescription(*path).value()), ToText(model));
+  model = {.name = "shorter"};
+  EXPECT_EQ(file.Write(model).value(), *path);
+  EXPECT_EQ(ToText(ReadDescription(*path).value()), ToText(model));
 }
 
 }  // namespace

@@ -291,7 +291,9 @@ TEST_F(FailingDiskTest, ItIsTriedAgainUntilTheBudgetIsUsed) {
 
 // A rank takes the launcher's word for what the model is: with a wrong one it greets.
 TEST_F(WorkerProcessTest, ARankGreetsWithTheDescriptionThatItWasGiven) {
-  ModelDescription model{.name = "described", .digest = "d1", .max_frames = 33};
+  DescriptionFile file;
+  const auto path = file.Write({.name = "described", .digest = "d1", .max_frames = 33});
+  ASSERT_TRUE(path.ok()) << path.status();
   ChildOptions options;
   options.argv = {COGWHEEL_WORKER,
                   "--frontend",
@@ -301,7 +303,7 @@ TEST_F(WorkerProcessTest, ARankGreetsWithTheDescriptionThatItWasGiven) {
                   "--local-rank",
                   "0",
                   "--described-model",
-                  ToText(model)};
+                  *path};
   options.drop_cogwheel_env = true;
   auto rank = ChildProcess::Start(options);
   ASSERT_TRUE(rank.ok()) << rank.status();

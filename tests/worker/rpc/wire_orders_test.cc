@@ -164,12 +164,18 @@ TEST(WireOrders, HelloSaysWhatIsSpoken) {
   RankIdentity identity;
   identity.wavefront_on_gpus = true;
   identity.model.default_scheduler = SchedulerKind::kDpm;
+  identity.model.description = "one shape";
+  identity.model.sample_prompts = {"a circle", "a star"};
+  identity.model.vocabulary = {"a", "circle", "star"};
   const internal::v1::Hello hello = ToHello(identity);
   EXPECT_EQ(kProtocol, hello.protocol());
   EXPECT_EQ(kOldestProtocol, hello.oldest_protocol());
   EXPECT_TRUE(hello.wavefront_on_gpus());
   EXPECT_EQ(internal::v1::SCHEDULER_DPM, hello.model().default_scheduler());
   EXPECT_EQ("dpm", hello.model().default_scheduler_word());  // for a frontend of protocol 1
+  EXPECT_EQ("one shape", hello.model().description());
+  EXPECT_THAT(hello.model().sample_prompts(), testing::ElementsAre("a circle", "a star"));
+  EXPECT_THAT(hello.model().vocabulary(), testing::ElementsAre("a", "circle", "star"));
 }
 
 // The release before, word for word: its frontend's side of a job is understood by today's ranks.

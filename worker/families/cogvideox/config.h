@@ -105,6 +105,8 @@ struct CogwheelJson {
   std::optional<std::string> scheduler;  // "ddim" | "dpm"
   std::optional<int64_t> max_frames, max_steps, max_height, max_width;
   std::optional<Preview> preview;
+  std::string description;  // what it draws, one line
+  std::vector<std::string> sample_prompts, vocabulary;
 };
 
 struct CheckpointConfigs {

@@ -139,6 +139,9 @@ ModelDescription DescribeCogVideoX(const ModelSource& asked) {
   model.name = !source.model_name.empty()          ? source.model_name
                : configs.cogwheel.name.has_value() ? *configs.cogwheel.name
                                                    : FolderName(source.model_dir);
+  model.description = configs.cogwheel.description;
+  model.sample_prompts = configs.cogwheel.sample_prompts;
+  model.vocabulary = configs.cogwheel.vocabulary;
   model.image_required = configs.model_index.image_to_video();
   model.rotary = configs.transformer.use_rotary_positional_embeddings;
   SetLimits(configs.transformer, configs.cogwheel, model);

@@ -192,6 +192,12 @@ TEST(CogwheelJson, EveryPartIsOptional) {
   EXPECT_THAT(json.preview->matrix[2], testing::ElementsAre(5, 6));
 }
 
+std::vector<std::string> Many(int count) {
+  std::vector<std::string> words;
+  for (int i = 0; i < count; ++i) words.push_back("w" + std::to_string(i));
+  return words;
+}
+
 TEST(CogwheelJson, Refusals) {
   const auto refused = [](const char* text, const char* key, const char* value) {
     ExpectRefused(ParseCogwheelJson, text, key, value);
@@ -207,6 +213,43 @@ TEST(CogwheelJson, Refusals) {
   refused(R"({"preview": {"matrix": [[1], [1], [1]]}})", "preview.bias", "null");
   refused(R"({"preview": {"matrix": [[1], ["x"], [1]], "bias": [0, 0, 0]}})", "preview.matrix",
           "x");
+}
+
+TEST(CogwheelJson, WhatTheModelSaysOfItself) {
+  const CogwheelJson json = ParseCogwheelJson(
+      R"({"description": "one shape", "sample_prompts": ["A circle.", "a star"],
+          "vocabulary": ["a", "circle", "star"]})",
+      "f");
+  EXPECT_EQ(json.description, "one shape");
+  EXPECT_THAT(json.sample_prompts, testing::ElementsAre("A circle.", "a star"));
+  EXPECT_THAT(json.vocabulary, testing::ElementsAre("a", "circle", "star"));
+  EXPECT_TRUE(ParseCogwheelJson("{}", "f").vocabulary.empty());
+  // Without a vocabulary any prompt may be a sample.
+  EXPECT_EQ(ParseCogwheelJson(R"({"sample_prompts": ["a cat"]})", "f").sample_prompts.size(), 1);
+  EXPECT_EQ(
+      ParseCogwheelJson(nlohmann::json{{"vocabulary", Many(4096)}}.dump(), "f").vocabulary.size(),
+      4096);
+}
+
+TEST(CogwheelJson, RefusedTexts) {
+  const auto refused = [](const std::string& text, const char* key, const char* value) {
+    ExpectRefused(ParseCogwheelJson, text.c_str(), key, value);
+  };
+  refused(R"({"description": "a\nb"})", "description", "1 to 512 bytes");
+  refused(R"({"description": ["a"]})", "description", "a text");
+  refused(R"({"description": ""})", "description", "1 to 512 bytes");
+  refused(R"({"description": ")" + std::string(513, 'x') + "\"}", "description", "1 to 512 bytes");
+  refused(R"({"sample_prompts": "a"})", "sample_prompts", "a list of at most 16 texts");
+  refused(R"({"sample_prompts": ["a", 7]})", "sample_prompts[1]", "7");
+  refused(R"({"sample_prompts": ["a\tb"]})", "sample_prompts[0]", "control characters");
+  refused(nlohmann::json{{"sample_prompts", Many(17)}}.dump(), "sample_prompts", "at most 16");
+  refused(R"({"sample_prompts": ["a cat"], "vocabulary": ["a"]})", "sample_prompts[0]",
+          "which lacks cat");
+  refused(R"({"vocabulary": {"a": 1}})", "vocabulary", "a list of at most 4096 texts");
+  refused(nlohmann::json{{"vocabulary", Many(4097)}}.dump(), "vocabulary", "at most 4096");
+  refused(R"({"vocabulary": ["a", "Cat"]})", "vocabulary[1]", "the nearest is cat");
+  refused(R"({"vocabulary": ["new york"]})", "vocabulary[0]", "one word in small letters");
+  refused(R"({"vocabulary": [""]})", "vocabulary[0]", "of at most 64 bytes");
 }
 
 // A folder that reads, and can then be damaged file by file.

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -57,6 +58,9 @@ TEST_F(DescribeModelTest, ShippedModel) {
   EXPECT_EQ(model.frames_multiple, 8);
   EXPECT_EQ(model.max_frames, 17);
   EXPECT_EQ(model.max_area, 96 * 128);
+  EXPECT_EQ(model.description, "one coloured shape that moves over a plain background");
+  EXPECT_GE(model.sample_prompts.size(), 8);
+  EXPECT_EQ(std::ranges::count(model.vocabulary, "triangle"), 1);
   EXPECT_FALSE(model.image_required);
   EXPECT_FALSE(model.fixed_shape);
 }
@@ -153,11 +157,14 @@ TEST_F(DescribeModelTest, DigestNamesTheModel) {
   EXPECT_NE(DescribeModel(folder_.path(), "").digest, digest);
 }
 
-// Of cogwheel.json what changes a job: not its name, not the preview, not the spelling.
+// Of cogwheel.json what changes a job: not name, texts or preview, not the spelling.
 TEST_F(DescribeModelTest, DigestTakesOfItsOwnFileWhatCounts) {
   Build("t2v-rope");
   const std::string digest = DigestOf();
-  Edit("cogwheel.json", {{"name", "a name"}});
+  Edit("cogwheel.json", {{"name", "a name"},
+                         {"description", "a shape"},
+                         {"sample_prompts", {"a circle"}},
+                         {"vocabulary", {"a", "circle"}}});
   EXPECT_EQ(DigestOf(), digest);
   Edit("cogwheel.json", {{"defaults", {{"steps", 7}}}});
   const std::string with_steps = DigestOf();
