@@ -45,6 +45,7 @@ class GenerateRun {
   absl::Status StartService();
   // The job from request to a checked file; on the RPC thread.
   absl::Status Work();
+  void TellEarly(const std::string& job);
   absl::Status FetchMissing();
   std::unique_ptr<JobFollower> MakeFollower();
   // False of standard output: the pieces of an attempt that is lost could not be taken back.
@@ -143,11 +144,20 @@ absl::Status GenerateRun::StartService() {
 }
 
 absl::Status GenerateRun::Work() {
-  const absl::Status followed = client_->Generate(
-      request_, [this](const v1::JobEvent& event) { return follower_->Handle(event); });
+  const absl::Status followed = client_->Generate(request_, [this](const v1::JobEvent& event) {
+    if (event.has_queued() && follower_->job().empty()) TellEarly(event.job());
+    return follower_->Handle(event);
+  });
   if (!followed.ok() || follower_->state() != v1::SUCCEEDED) return followed;
   const absl::Status fetched = FetchMissing();
   return fetched.ok() ? writer_->Commit() : fetched;
+}
+
+// What is known to be amiss before the job runs, which may be long after: events tell it from then
+// on.
+void GenerateRun::TellEarly(const std::string& job) {
+  const absl::StatusOr<v1::Job> accepted = client_->GetJob(job);
+  if (accepted.ok()) follower_->Warn(accepted->warnings());
 }
 
 // Pieces of the result came with the events, or some of them, or none.

@@ -27,6 +27,8 @@ class JobFollower {
   JobFollower(Json json, ProgressBar& bar, OutputWriter* writer);
 
   absl::Status Handle(const v1::JobEvent& event);
+  // Shows the warnings that it has not shown yet.
+  void Warn(const google::protobuf::RepeatedPtrField<std::string>& warnings);
 
   std::string job() const COGWHEEL_EXCLUDES(mutex_);  // "" before the first event
   // After the terminal event.
@@ -36,7 +38,6 @@ class JobFollower {
   CommandResult Result() const;
 
  private:
-  void Warn(const google::protobuf::RepeatedPtrField<std::string>& warnings);
   absl::Status BeginAttempt(int32_t attempt);
   absl::Status Keep(const v1::JobEvent& event);
   void Remember(const v1::JobEvent& event);

@@ -11,6 +11,7 @@
 #include "base/failpoint.h"
 #include "proto/contract/status.h"
 #include "proto/contract/validate.h"
+#include "server/dispatch/prompt_warnings.h"
 #include "server/job/request_hash.h"
 
 namespace cogwheel {
@@ -46,7 +47,8 @@ absl::StatusOr<Intake::Resolved> Intake::Resolve(const v1::GenerateRequest& requ
   if (model != models->end()) {
     auto resolved = ResolveRequest(request, *model, parts_.random_seed());
     if (!resolved.ok()) return resolved.status();
-    return Resolved{*std::move(resolved), model->digest()};
+    std::vector<std::string> warnings = PromptWarnings(*resolved, *model);
+    return Resolved{*std::move(resolved), model->digest(), std::move(warnings)};
   }
   const absl::Status valid = ValidateRequest(request);
   return valid.ok() ? UnknownModel(request.model(), *models) : valid;
@@ -65,6 +67,7 @@ Job Intake::MakeJob(Resolved resolved, const std::string& tenant) {
   job.tenant = tenant;
   job.request = std::move(request);
   job.model_digest = std::move(resolved.model_digest);
+  job.warnings = std::move(resolved.warnings);
   return job;
 }
 

@@ -43,6 +43,7 @@ class Intake {
   struct Resolved {
     v1::GenerateRequest request;
     std::string model_digest;  // that it was checked against
+    std::vector<std::string> warnings;
   };
   absl::StatusOr<Resolved> Resolve(const v1::GenerateRequest& request) const;
   Job MakeJob(Resolved resolved, const std::string& tenant);

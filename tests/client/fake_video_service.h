@@ -34,6 +34,7 @@ class FakeVideoService final : public v1::VideoService::Service {
   std::function<grpc::Status(const v1::WatchJobRequest&, EventWriter&)> watch;
   std::function<grpc::Status(const v1::DownloadVideoRequest&, ChunkWriter&)> download;
   std::function<grpc::Status(const v1::GenerateRequest&, v1::Job&)> create;
+  std::function<grpc::Status(const v1::GetJobRequest&, v1::Job&)> get;
   std::function<grpc::Status(const v1::CancelJobRequest&, v1::Job&)> cancel;
   std::function<grpc::Status(const v1::ListJobsRequest&, v1::ListJobsResponse&)> list;
 
@@ -52,6 +53,10 @@ class FakeVideoService final : public v1::VideoService::Service {
   grpc::Status CreateJob(grpc::ServerContext*, const v1::CreateJobRequest* request,
                          v1::Job* job) override {
     return create ? create(request->request(), *job) : Unwritten();
+  }
+  grpc::Status GetJob(grpc::ServerContext*, const v1::GetJobRequest* request,
+                      v1::Job* job) override {
+    return get ? get(*request, *job) : Unwritten();
   }
   grpc::Status CancelJob(grpc::ServerContext*, const v1::CancelJobRequest* request,
                          v1::Job* job) override {

@@ -266,6 +266,42 @@ TEST_F(RunTest, WarningsGoToStandardErrorOnceEach) {
   EXPECT_EQ(std::count(stdout_.begin(), stdout_.end(), '\n'), 3);
 }
 
+// A job may wait for long: what was known when it was accepted is told while it does.
+TEST_F(RunTest, GenerateTellsWhatIsKnownBeforeTheJobRuns) {
+  std::atomic<int> asked = 0;
+  service_.get = [&asked](const v1::GetJobRequest& request, v1::Job& job) {
+    EXPECT_EQ(request.name(), "jobs/0");
+    ++asked;
+    job.add_warnings("it does not know: cat");
+    return grpc::Status::OK;
+  };
+  service_.generate = [&asked](const v1::GenerateRequest&, FakeVideoService::EventWriter& writer,
+                               grpc::ServerContext&) {
+    v1::JobEvent event;
+    event.set_job("jobs/0");
+    for (int position = 2; position >= 1; --position) {
+      event.set_sequence(event.sequence() + 1);
+      event.mutable_queued()->set_position(position);
+      writer.Write(event);
+    }
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (asked == 0 && std::chrono::steady_clock::now() < limit) std::this_thread::yield();
+    event.set_sequence(3);
+    event.mutable_started()->add_warnings("it does not know: cat");
+    event.mutable_started()->add_warnings("cut");
+    writer.Write(event);
+    event.set_sequence(4);
+    event.mutable_cancelled();
+    writer.Write(event);
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(Generate(), 5);
+  EXPECT_EQ(asked, 1);
+  EXPECT_TRUE(stderr_.starts_with(
+      "cogwheel: warning: it does not know: cat\ncogwheel: warning: cut\ncogwheel: jobs/0"))
+      << stderr_;
+}
+
 TEST_F(RunTest, SubmitTellsWhatIsKnownByThen) {
   service_.create = [](const v1::GenerateRequest& request, v1::Job& job) {
     EXPECT_FALSE(request.has_seed());  // -1: the server draws one

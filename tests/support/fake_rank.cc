@@ -26,6 +26,11 @@ internal::v1::Hello MakeHello(const FakeRank::Options& options) {
   internal::v1::ModelInfo& model = *hello.mutable_model();
   model = TinyModel();
   model.set_name(options.model);
+  if (!options.vocabulary.empty()) {
+    model.set_description("one shape");
+    model.add_sample_prompts(options.vocabulary.front());
+    model.mutable_vocabulary()->Assign(options.vocabulary.begin(), options.vocabulary.end());
+  }
   if (!options.digest.empty()) {
     hello.set_protocol(kProtocol);
     model.set_digest(options.digest);

@@ -23,9 +23,10 @@ class FakeRank {
     std::string model = "tiny";
     std::string digest;                 // of the model; empty: as protocol 1, whose digest is none
     std::vector<std::string> warnings;  // in its answers to RunJob
-    bool accept_jobs = true;            // answer RunJob with 0
-    bool finish_on_start = true;        // send `result` when a job starts
-    bool end_on_cancel = true;          // JobDone(CANCELLED) on CancelJob
+    std::vector<std::string> vocabulary;  // of the model
+    bool accept_jobs = true;              // answer RunJob with 0
+    bool finish_on_start = true;          // send `result` when a job starts
+    bool end_on_cancel = true;            // JobDone(CANCELLED) on CancelJob
     std::string result = "the result";
   };
 

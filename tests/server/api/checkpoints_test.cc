@@ -68,5 +68,26 @@ TEST_F(CheckpointsTest, WarningsOfTheRanksAreTheJobs) {
   EXPECT_THAT(job.warnings(), ElementsAre(HasSubstr("16 tokens")));
 }
 
+// The rank runs another job: nothing but the frontend can have told.
+TEST_F(CheckpointsTest, WordsThatTheModelDoesNotKnowAreToldBeforeTheJobRuns) {
+  ServeWithRank({.digest = "d", .vocabulary = {"a", "circle"}, .finish_on_start = false});
+  EXPECT_EQ("one shape", Model().description());
+  EXPECT_THAT(Model().sample_prompts(), ElementsAre("a"));
+  EXPECT_THAT(Model().vocabulary(), ElementsAre("a", "circle"));
+  v1::GenerateRequest request = Request("first");
+  request.set_prompt("A circle");
+  const v1::Job known = Create(request).value();
+  EXPECT_THAT(known.warnings(), ElementsAre());
+  AwaitState(known.name(), v1::RUNNING);
+  request.set_prompt("a cat, circle");
+  request.set_request_id("second");
+  const std::string told = "tiny draws one shape; it does not know: cat";
+  const v1::Job job = Create(request).value();
+  EXPECT_EQ(v1::QUEUED, job.state());
+  EXPECT_THAT(job.warnings(), ElementsAre(told));
+  EXPECT_THAT(Create(request)->warnings(), ElementsAre(told));
+  EXPECT_THAT(Get(job.name())->warnings(), ElementsAre(told));
+}
+
 }  // namespace
 }  // namespace cogwheel

@@ -23,7 +23,8 @@ T5PromptEncoder::T5PromptEncoder(const std::string& model_dir, const CheckpointC
                                  const WeightSource& weights, at::Device device,
                                  at::ScalarType dtype)
     : tokenizer_(Tokenizer::Load(model_dir + "/tokenizer", configs.tokenizer)),
-      encoder_(configs.text_encoder, weights, device, dtype) {}
+      encoder_(configs.text_encoder, weights, device, dtype),
+      vocabulary_(configs.cogwheel.vocabulary) {}
 
 T5PromptEncoder::~T5PromptEncoder() = default;
 
@@ -38,7 +39,9 @@ at::Tensor T5PromptEncoder::Encode(const std::string& prompt, int64_t max_tokens
 
 std::vector<std::string> T5PromptEncoder::Warnings(const std::string& prompt,
                                                    int64_t max_tokens) const {
-  const Tokenizer::Reading reading = tokenizer_->Read(prompt, static_cast<int>(max_tokens));
+  Tokenizer::Reading reading = tokenizer_->Read(prompt, static_cast<int>(max_tokens));
+  std::erase_if(reading.unknown,
+                [this](const std::string& word) { return !vocabulary_.Lacks(word).empty(); });
   std::vector<std::string> warnings;
   if (reading.cut_tokens > 0) {
     warnings.push_back("the model reads " + std::to_string(max_tokens) + " tokens; " +

@@ -7,6 +7,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "proto/contract/vocabulary.h"
 #include "worker/families/cogvideox/config.h"
 #include "worker/families/cogvideox/text_encoder.h"
 #include "worker/families/model.h"
@@ -28,11 +29,13 @@ class T5PromptEncoder final : public PromptEncoder {
   void Check(const std::string& prompt, int64_t max_tokens) const override;
   // An empty prompt is EOS and padding.
   at::Tensor Encode(const std::string& prompt, int64_t max_tokens) const override;
+  // Not of words that the model's vocabulary lacks: the frontend has named them by then.
   std::vector<std::string> Warnings(const std::string& prompt, int64_t max_tokens) const override;
 
  private:
   const std::unique_ptr<Tokenizer> tokenizer_;
   const TextEncoder encoder_;
+  const Vocabulary vocabulary_;
 };
 
 }  // namespace cogwheel

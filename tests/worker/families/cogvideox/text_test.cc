@@ -130,6 +130,20 @@ TEST(PromptEncoderTest, SaysWhatItDoesNotRead) {
               ::testing::ElementsAre(::testing::EndsWith("'з' and 2 more")));
 }
 
+// The frontend has named the words that are not in the vocabulary by then.
+TEST(PromptEncoderTest, SaysNothingTwice) {
+  const TemporaryFolder folder;
+  BuildCheckpoint("t2v-rope", folder.path());
+  CheckpointConfigs configs = ReadCheckpointConfigs(folder.path());
+  configs.cogwheel.vocabulary = {"red", "große"};
+  const T5PromptEncoder encoder(folder.path(), configs,
+                                WeightFiles(ComponentOf(folder.path(), "text_encoder")), at::kCPU,
+                                at::kFloat);
+  EXPECT_THAT(encoder.Warnings("red Straße 圆", 40), ::testing::IsEmpty());
+  EXPECT_THAT(encoder.Warnings("große red§ 圆", 40),
+              ::testing::ElementsAre("the model's vocabulary lacks pieces of 'große', 'red§'"));
+}
+
 TEST(TokenizerTest, ADiskThatFailsIsNoDamagedModel) {
   const TemporaryFolder folder;
   const std::string path = folder.path() + "/spiece.model";
