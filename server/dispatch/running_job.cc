@@ -11,9 +11,9 @@
 namespace cogwheel {
 namespace {
 
-constexpr int32_t kMaxCharges = 3;      // with the third a job has failed
-constexpr double kShortestSilence = 1;  // seconds
-constexpr double kSilentShare = 0.01;   // of the job
+constexpr int32_t kMaxCharges = 3;        // with the third a job has failed
+constexpr double kShortestSilence = 0.5;  // seconds
+constexpr double kSilentShare = 0.01;     // of the job
 
 double Seconds(std::chrono::nanoseconds duration) { return duration.count() * 1e-9; }
 

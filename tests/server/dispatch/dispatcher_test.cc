@@ -311,11 +311,11 @@ TEST_F(DispatcherTest, TellsTimeLeftAndTheJobsProgress) {
   // 2 s a step: 8 steps and a decode of 2.
   EXPECT_EQ(20, shown().progress().time_left().seconds());
   EXPECT_NEAR(4.0 / 24, shown().progress().fraction(), 1e-9);
-  Pass(milliseconds(900));  // no word: within the step
+  Pass(milliseconds(400));  // no word: within the step
   EXPECT_EQ(20, shown().progress().time_left().seconds());
   Pass(milliseconds(200));
-  EXPECT_EQ(18, shown().progress().time_left().seconds());  // and .9
-  EXPECT_NEAR(5.1 / 24, shown().progress().fraction(), 1e-9);
+  EXPECT_EQ(19, shown().progress().time_left().seconds());  // and .4
+  EXPECT_NEAR(4.6 / 24, shown().progress().fraction(), 1e-9);
   EXPECT_EQ(2, shown().progress().step());
 }
 
