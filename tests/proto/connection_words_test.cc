@@ -1,8 +1,12 @@
 #include "proto/contract/connection_words.h"
 
+#include <algorithm>
+
 #include <gmock/gmock.h>
+#include <grpc/support/log.h>
 #include <gtest/gtest.h>
 
+#include "base/log.h"
 #include "proto/contract/library_logs.h"
 
 namespace cogwheel {
@@ -58,6 +62,24 @@ TEST(LibraryWords, LeaveOutTreesPlacesAndWhatWeSayOurselves) {
             LibraryWords("Handshake failed with fatal error SSL_ERROR_SSL: "
                          "error:0A000086:SSL routines::certificate verify failed."));
   EXPECT_EQ("Something", LibraryWords("Something {grpc_status:14}"));
+  EXPECT_EQ("a caller uses a name that the certificate does not have: 127.0.0.1.",
+            LibraryWords("No match found for server name: 127.0.0.1."));
+}
+
+TEST(LibraryLogs, TheSameLineIsTextOnceAMinuteAndJsonEachTime) {
+  gpr_set_log_verbosity(GPR_LOG_SEVERITY_ERROR);  // what starting gRPC does
+  TakeLibraryLogs();
+  for (const auto& [format, lines] :
+       {std::pair(LogFormat::kText, 2), std::pair(LogFormat::kJson, 4)}) {
+    SetLogFormat(format);
+    testing::internal::CaptureStderr();
+    for (const char* line : {"a", "a", "b", "b"}) {
+      gpr_log(GPR_ERROR, "%s%d", line, static_cast<int>(format));
+    }
+    const std::string text = testing::internal::GetCapturedStderr();
+    EXPECT_EQ(lines, std::count(text.begin(), text.end(), '\n')) << text;
+  }
+  SetLogFormat(LogFormat::kAuto);
 }
 
 }  // namespace
