@@ -93,7 +93,7 @@ TEST_F(DispatcherTest, WarningsOfTheRankComeBehindThoseOfThePrompt) {
   model.add_vocabulary("a");
   ASSERT_TRUE(store_.PutModel(model).ok());
   const std::string job = Accepted();  // its prompt is "p"
-  group_.Start({"cut"});
+  group_.Start({.warnings = {"cut"}});
   loop_.RunPending();
   EXPECT_THAT(Get(job).warnings, ElementsAre("tiny does not know: p", "cut"));
   for (const v1::JobEvent& event : Events(job)) {
