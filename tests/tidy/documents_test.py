@@ -89,6 +89,8 @@ class DocumentsTest(unittest.TestCase):
         figures = [figure for bullet in bullets for figure in re.findall(r"\b\d+\.\d+\b", bullet)]
         self.assertTrue(figures)
         self.check([f"README.md: {figure} is in no table of measurements" for figure in figures if figure not in measured])
+        card = tables.read("models/shapes/README.md")
+        self.check([f"README.md: {part} is not in the model's card" for part in re.findall(r"\d+\.\d %", readme) if part not in card])
 
     def test_version_is_the_build_s(self):
         version = re.search(r"project\(cogwheel VERSION (\S+)", tables.read("CMakeLists.txt")).group(1)
