@@ -27,6 +27,7 @@ class FakePipeline final : public Pipeline {
     return {.text = 60, .denoise = 100};
   }
   std::vector<std::string> Warnings(const JobSpec& spec) const override { return {spec.prompt}; }
+  double DecodeInSteps(const JobSpec& spec) const override { return spec.steps / 2.0; }
   PipelineSeconds Run(const JobSpec& spec, Communicator&, ProgramJournal&, FrameSink& sink,
                       const StepCommandSource& command) override {
     sink.OnProgress(Stage::kDenoise, 0, spec.steps);
@@ -59,6 +60,7 @@ class FakeLink final : public FrontendLink {
                   int64_t planned_bytes) override {
     answers.push_back(status);
     warnings = order.warnings;
+    decode_in_steps = order.decode_in_steps;
     planned = planned_bytes;
     if (on_answer) on_answer();
   }
@@ -86,6 +88,7 @@ class FakeLink final : public FrontendLink {
   absl::Status output_status;
   std::vector<absl::Status> answers;
   std::vector<std::string> warnings;  // of the last answer
+  double decode_in_steps = 0;         // of the last answer
   std::vector<JobReport> reports;
 };
 
@@ -158,7 +161,7 @@ TEST_F(RankLoopTest, ShowsNoModelThatIsGone) {
   EXPECT_EQ(link_.shown, nullptr);
 }
 
-TEST_F(RankLoopTest, TheAnswerSaysWhatTheJobsOwnerIsToBeTold) {
+TEST_F(RankLoopTest, TheAnswerSaysWhatTheJobsOwnerIsToBeToldAndItsDecode) {
   Put(AssignOrder{.epoch = kEpoch});
   RunOrder order;
   order.spec = {.epoch = kEpoch, .job_sequence = 1, .prompt = "61 were cut", .steps = 3};
@@ -166,6 +169,7 @@ TEST_F(RankLoopTest, TheAnswerSaysWhatTheJobsOwnerIsToBeTold) {
   Put(ShutdownOrder{});
   EXPECT_EQ(Run(), kExitGroupLost);
   EXPECT_THAT(link_.warnings, testing::ElementsAre("61 were cut"));
+  EXPECT_EQ(link_.decode_in_steps, 1.5);
 }
 
 TEST_F(RankLoopTest, AJobThatCannotBePlannedFailsAlone) {

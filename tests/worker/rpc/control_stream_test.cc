@@ -244,6 +244,7 @@ TEST_F(ControlStreamTest, AnswersAndReportsReachTheFrontend) {
   order.spec.epoch = 6;
   order.spec.job_sequence = 2;
   order.warnings = {"first", "zweite, größer"};
+  order.decode_in_steps = 2.5;
   link_->SendFormed(6, 0xE3069283);
   link_->SendAnswer(order, absl::InvalidArgumentError("no"), 0);
   link_->SendAnswer(order, ToStatus({.kind = FailureKind::kOutOfMemory, .message = "no room"}), 0);
@@ -264,6 +265,7 @@ TEST_F(ControlStreamTest, AnswersAndReportsReachTheFrontend) {
   EXPECT_EQ(seen[1].job_answer().code(), 3);
   ASSERT_EQ(seen[1].job_answer().warnings_size(), 2);
   EXPECT_EQ(seen[1].job_answer().warnings(1), "zweite, größer");
+  EXPECT_EQ(seen[1].job_answer().decode_in_steps(), 2.5);
   EXPECT_EQ(seen[1].job_answer().message(), "no");
   EXPECT_EQ(seen[1].job_answer().reason(), "");
   EXPECT_EQ(seen[2].job_answer().code(), 8);
