@@ -1,4 +1,5 @@
-"""Draws the moving contact sheet of the README: eight prompts, by the programs themselves.
+"""Draws the moving contact sheet of the README: the model's first eight sample prompts, by the
+programs themselves.
 
     python sheet.py MODEL_FOLDER prompts.webp     # `cogwheel` on the PATH, Pillow and numpy
 """
@@ -12,13 +13,7 @@ import tempfile
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-_PROMPTS = (
-    "a red circle moving to the right", "a green triangle moving left",
-    "a blue star moving down", "a red square moving up",
-    "an orange star growing on a white background", "the blue square slides to the right on gray",
-    "a yellow triangle shrinking on a gray background", "one pink star moves up on white",
-)
-_COLUMNS, _WIDTH, _HEIGHT, _GAP, _TEXT = 4, 200, 150, 8, 13  # 840 pixels wide: a page's column
+_CLIPS, _COLUMNS, _WIDTH, _HEIGHT, _GAP, _TEXT = 8, 4, 200, 150, 8, 13  # 840 pixels wide: a page's column
 _BACKGROUND, _INK = "#24262c", "#ffffff"
 _LAST_FRAME_MS = 900
 
@@ -65,7 +60,7 @@ def sheet_at(frame, clips, prompts, font):
 def main():
     folder, output = sys.argv[1:]
     own = json.loads((pathlib.Path(folder) / "cogwheel.json").read_text())
-    prompts = own.get("sample_prompts", _PROMPTS)[:len(_PROMPTS)]
+    prompts = own["sample_prompts"][:_CLIPS]
     clips = [frames_of(folder, prompt, seed) for seed, prompt in enumerate(prompts)]
     font = ImageFont.load_default(_TEXT)
     count = max(len(clip) for clip in clips)
