@@ -8,7 +8,7 @@ FROM debian:12-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends git ca-certificates python3 && rm -rf /var/lib/apt/lists/*
 ENV COGWHEEL_CACHE=/opt/cogwheel-cache
 WORKDIR /src
-COPY scripts/env.sh scripts/setup scripts/build-deps.sh scripts/
+COPY scripts/env.sh scripts/setup scripts/build-deps.sh scripts/example-tools scripts/
 RUN scripts/setup
 COPY . .
 RUN scripts/build release cogwheel cogwheel-server cogwheel-worker && strip build/release/bin/cogwheel*

@@ -73,9 +73,15 @@ ffmpeg() {
   make -j"$jobs" && make install
 }
 
+licences() {
+  mkdir -p "$prefix/share/licences"
+  local work
+  for work in civetweb prometheus-cpp sentencepiece ffmpeg; do cp "$work/debian/copyright" "$prefix/share/licences/$work"; done
+}
+
 step() {
   local name=$1 begin=$SECONDS
   (set -e; "$name") > "logs/$name.log" 2>&1 || { echo "build-deps: $name failed:" >&2; tail -30 "logs/$name.log" >&2; exit 1; }
   echo "  $name: $((SECONDS - begin)) s" >&2
 }
-for name in fetch civetweb prometheus sentencepiece ffmpeg; do step $name; done
+for name in fetch licences civetweb prometheus sentencepiece ffmpeg; do step $name; done

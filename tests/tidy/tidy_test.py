@@ -229,6 +229,27 @@ class Tidy(unittest.TestCase):
         self.check([f"{f}: {size} bytes" for f in self.files if not f.startswith("models/")
                     if (size := os.path.getsize(os.path.join(ROOT, f))) > MAX_FILE_BYTES])
 
+    def test_images_and_notices_follow_setup(self):
+        recipe, setup, install = read("Dockerfile"), read("scripts/setup"), read("docs/install.md")
+        packages = set(re.search(r"^PACKAGES=\((.*?)\)", setup, re.S | re.M).group(1).split())
+        problems = [f"NOTICE names {p}, which scripts/setup does not install" for p in
+                    set(re.findall(r"[a-z0-9.+-]+-dev\b", read("NOTICE"))) - packages]
+        # An image builds with what scripts/setup installs: a list of its own would fall behind.
+        for command in re.findall(r"apt-get install(.*)", recipe):
+            problems += [f"Dockerfile installs {p}" for p in re.findall(r"\S+-dev\b|\bg\+\+\S*|cmake|ninja\S*", command)]
+        before = recipe[:recipe.index("RUN scripts/setup")]
+        problems += [f"Dockerfile: {script} is not there when scripts/setup calls it" for script in
+                     {"scripts/setup", *re.findall(r"scripts/[a-z.-]+(?=\"| \|$)", setup, re.M)} & set(self.files) - set(before.split())]
+        for line in re.findall(r"^COPY (?!--from)(.*)", recipe, re.M):
+            problems += [f"Dockerfile copies {path}, which is not there" for path in line.split()[:-1]
+                         if not os.path.exists(os.path.join(ROOT, path))]
+        problems += [f"docs/install.md: no command for the image {target}" for target in
+                     re.findall(r"^FROM \S+ AS (\S+)", recipe, re.M)
+                     if not target.startswith("build") and f"--target {target} " not in install]
+        problems += [f"{f}: -Werror that a newer compiler meets" for f in ("CMakePresets.json", "cmake/Targets.cmake")
+                     if "-Werror" in read(f)]
+        self.check(problems)
+
     def test_scripts_parse(self):
         scripts = [f for f in self.files if f.startswith(("scripts/", ".ci/"))
                    and read(f).startswith("#!/usr/bin/env bash")]
