@@ -1,7 +1,6 @@
 #include "base/command_line.h"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
@@ -17,7 +16,7 @@ absl::Status Refuse(const Parts&... parts) {
 class Splitter {
  public:
   Splitter(const std::vector<std::string>& arguments, const std::vector<FlagForm>& forms,
-           std::string_view program)
+           const ProgramName& program)
       : arguments_(arguments), forms_(forms), program_(program) {}
 
   absl::StatusOr<CommandLine> Split();
@@ -26,11 +25,13 @@ class Splitter {
   // An argument that begins with a dash, with the value behind it.
   absl::Status TakeFlag();
   absl::Status TakeValue(size_t form, const std::string& attached, bool has_attached);
+  absl::Status CheckFollows(const FlagForm& form) const;
+  bool IsKnownFlag(const std::string& argument) const;
   absl::Status Unknown(const std::string& name) const;
 
   const std::vector<std::string>& arguments_;
   const std::vector<FlagForm>& forms_;
-  const std::string program_;
+  const ProgramName& program_;
   size_t next_ = 0;  // argument
   CommandLine line_;
 };
@@ -73,49 +74,78 @@ absl::Status Splitter::TakeValue(size_t form_index, const std::string& attached,
                                  bool has_attached) {
   const FlagForm& form = forms_[form_index];
   const auto same = [form_index](const GivenFlag& flag) { return flag.form == form_index; };
-  if (!form.repeatable && std::any_of(line_.flags.begin(), line_.flags.end(), same)) {
-    return Refuse(form.name, " is given twice; legal is once");
-  }
-  GivenFlag given{form_index, attached};
-  if (form.value == FlagValue::kNone && has_attached) {
-    return Refuse(form.name, " takes no value; legal is ", form.name, " alone");
-  }
-  const bool more = next_ < arguments_.size();
-  if (form.value == FlagValue::kNeeded && !has_attached) {
-    if (!more) return Refuse(form.name, " needs a value: ", form.name, " ", form.value_name);
-    if (arguments_[next_].starts_with("--")) {
-      return Refuse(form.name, " needs a value before ", ShownArgument(arguments_[next_]), "; a ",
-                    form.value_name, " that begins with -- is given as ", form.name, "=",
-                    form.value_name);
+  const bool again = std::any_of(line_.flags.begin(), line_.flags.end(), same);
+  if (form.value == FlagValue::kNone) {
+    if (has_attached) {
+      return Refuse(form.name, " takes no value; legal is ", form.name, " alone");
     }
-    given.value = arguments_[next_++];
+    if (!again) line_.flags.push_back({form_index, ""});
+    return absl::OkStatus();
   }
-  if (form.value == FlagValue::kOptional && !has_attached && more &&
-      !arguments_[next_].starts_with("-")) {
+  if (again && !form.repeatable) return Refuse(form.name, " is given twice; legal is once");
+  GivenFlag given{form_index, attached};
+  const bool needed = form.value == FlagValue::kNeeded;
+  bool has_value = has_attached;
+  if (needed && !has_attached) {
+    const absl::Status follows = CheckFollows(form);
+    if (!follows.ok()) return follows;
+  }
+  if (!has_attached &&
+      (needed || (next_ < arguments_.size() && !arguments_[next_].starts_with("-")))) {
     given.value = arguments_[next_++];
+    has_value = true;
+  }
+  if (!needed && has_value && given.value.empty()) {
+    return Refuse(form.name, " '' is not legal; legal is true, false or ", form.name, " alone");
   }
   line_.flags.push_back(std::move(given));
   return absl::OkStatus();
 }
 
+// A value may begin with a dash, but a flag that is known is most likely meant as one.
+absl::Status Splitter::CheckFollows(const FlagForm& form) const {
+  if (next_ >= arguments_.size()) {
+    return Refuse(form.name, " needs a value: ", form.name, " ", form.value_name);
+  }
+  const std::string& next = arguments_[next_];
+  if (!IsKnownFlag(next)) return absl::OkStatus();
+  return Refuse(form.name, " needs a value before ", ShownArgument(next), "; a ", form.value_name,
+                " that reads so is given as ", form.name, "=", form.value_name);
+}
+
+bool Splitter::IsKnownFlag(const std::string& argument) const {
+  const std::string name = argument.substr(0, argument.find('='));
+  return argument == "--" ||
+         std::any_of(forms_.begin(), forms_.end(), [&name](const FlagForm& form) {
+           return name == form.name || (!form.letter.empty() && name == form.letter);
+         });
+}
+
 absl::Status Splitter::Unknown(const std::string& name) const {
+  constexpr size_t kDashes = 2;
   std::vector<std::string> names;
-  for (const FlagForm& form : forms_) names.push_back(form.name);
-  return Refuse("flag '", ShownArgument(name), "' is not known by ", program_, "; the nearest is ",
-                std::string(NearestWord(name, names)));
+  for (const FlagForm& form : forms_) names.push_back(form.name.substr(kDashes));
+  const std::string letters = name.substr(std::min(name.find_first_not_of('-'), name.size()));
+  const std::string nearest(NearestWord(letters, names));
+  return Refuse("flag '", ShownArgument(name), "' is not known by ", program_.name,
+                nearest.empty() ? "; see " + program_.help : "; the nearest is --" + nearest);
 }
 
 }  // namespace
 
 absl::StatusOr<CommandLine> SplitCommandLine(const std::vector<std::string>& arguments,
                                              const std::vector<FlagForm>& forms,
-                                             std::string_view program) {
+                                             const ProgramName& program) {
   return Splitter(arguments, forms, program).Split();
 }
 
 std::string_view NearestWord(std::string_view text, const std::vector<std::string>& words) {
+  constexpr size_t kFewestLetters = 2;
+  const auto begins = [text](const std::string& word) { return word.starts_with(text); };
+  const auto begun = std::find_if(words.begin(), words.end(), begins);
+  if (text.size() >= kFewestLetters && begun != words.end()) return *begun;
   std::string_view nearest;
-  size_t fewest = std::numeric_limits<size_t>::max();
+  size_t fewest = text.size();
   for (const std::string& word : words) {
     // One row of the edit distance table: distance[j] is between the letters of `text` so far and
     // word[0, j).

@@ -34,13 +34,20 @@ struct CommandLine {
   std::vector<std::string> words;  // that belong to no flag
 };
 
+// Who takes the flags.
+struct ProgramName {
+  std::string name;  // "generate"
+  std::string help;  // the command that shows them: "cogwheel help generate"
+};
+
 // INVALID_ARGUMENT, in one line: a flag that `program` does not know, with the nearest that it
-// does, one without its value, and one that is given twice.
+// does, one without its value, and one that is given twice. A switch may be given again.
 absl::StatusOr<CommandLine> SplitCommandLine(const std::vector<std::string>& arguments,
                                              const std::vector<FlagForm>& forms,
-                                             std::string_view program);
+                                             const ProgramName& program);
 
-// The word with the fewest changed letters.
+// The first word that begins with `text`, of two letters or more; else the one with the fewest
+// changed letters; empty where those are as many as `text` has.
 std::string_view NearestWord(std::string_view text, const std::vector<std::string>& words);
 
 // What of an argument may stand in a message: one line, no control characters, not a page.

@@ -89,8 +89,8 @@ bool SetFromText(Message& config, const FieldDescriptor& field, const std::strin
 absl::Status SetOrExplain(Message& config, const FieldDescriptor& field, const std::string& origin,
                           const std::string& text) {
   if (SetFromText(config, field, text)) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(origin, " '", text, "' is not legal; legal is ", LegalType(field)));
+  return absl::InvalidArgumentError(absl::StrCat(origin, " '", ShownArgument(text),
+                                                 "' is not legal; legal is ", LegalType(field)));
 }
 
 absl::Status MergeFile(const std::string& path, Message& config) {
@@ -177,7 +177,8 @@ Question QuestionOf(const std::string& word) {
 absl::StatusOr<Given> ParseCommandLine(int argc, char** argv, const ProgramInfo& program,
                                        const Message& config) {
   const std::vector<FlagForm> forms = FlagForms(config);
-  const auto line = SplitCommandLine({argv + std::min(argc, 1), argv + argc}, forms, program.name);
+  const auto line = SplitCommandLine({argv + std::min(argc, 1), argv + argc}, forms,
+                                     {program.name, program.name + " --help"});
   if (!line.ok()) return line.status();
   Given given;
   for (const GivenFlag& flag : line->flags) {
@@ -192,13 +193,13 @@ absl::StatusOr<Given> ParseCommandLine(int argc, char** argv, const ProgramInfo&
     }
   }
   if (line->words.empty()) return given;
-  const std::string& word = line->words.front();
-  if (QuestionOf(word) == Question::kNone) {
-    return absl::InvalidArgumentError(absl::StrCat("argument '", ShownArgument(word),
-                                                   "' is not expected by ", program.name, "; see ",
-                                                   program.name, " --help"));
+  given.question = QuestionOf(line->words.front());
+  const size_t expected = given.question == Question::kNone ? 0 : 1;
+  if (line->words.size() > expected) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("argument '", ShownArgument(line->words[expected]), "' is not expected by ",
+                     program.name, "; see ", program.name, " --help"));
   }
-  given.question = QuestionOf(word);
   return given;
 }
 

@@ -88,6 +88,14 @@ void AddEntry(std::string& out, int columns, const HelpEntry& entry) {
 
 }  // namespace
 
+HelpSection& SectionOf(HelpPage& page, const std::string& title) {
+  for (HelpSection& section : page.sections) {
+    if (section.title == title) return section;
+  }
+  page.sections.push_back({.title = title});
+  return page.sections.back();
+}
+
 std::string LayOut(const HelpPage& page, int columns) {
   std::string out;
   Lines lines(out, columns);

@@ -23,6 +23,9 @@ struct HelpPage {
   std::vector<HelpSection> sections;
 };
 
+// The section of this title; a new one at the end where there is none.
+HelpSection& SectionOf(HelpPage& page, const std::string& title);
+
 // Ends with one newline. Lines have at most `columns` characters, but for words that are longer.
 std::string LayOut(const HelpPage& page, int columns);
 

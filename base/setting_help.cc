@@ -87,14 +87,6 @@ std::string RangeOf(const ProgramInfo& program, const std::string& field) {
   return "";
 }
 
-HelpSection& SectionOf(HelpPage& page, const std::string& title) {
-  for (HelpSection& section : page.sections) {
-    if (section.title == title) return section;
-  }
-  page.sections.push_back({.title = title});
-  return page.sections.back();
-}
-
 HelpSection OwnFlags() {
   return {.title = "This program",
           .entries = {{"--config FILE",

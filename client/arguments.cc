@@ -37,8 +37,10 @@ absl::StatusOr<const CommandRow*> CommandOf(const std::string& word) {
   if (word.starts_with("-")) {
     return Refuse("flag '", ShownArgument(word), "' stands before the command; legal is behind it");
   }
-  return Refuse("command '", ShownArgument(word), "' is not known; the nearest is ",
-                std::string(NearestWord(word, CommandNames())));
+  const Words names = CommandNames();
+  const std::string nearest(NearestWord(word, names));
+  return Refuse("command '", ShownArgument(word), "' is not known; ",
+                nearest.empty() ? "see cogwheel help" : "the nearest is " + nearest);
 }
 
 bool AsksForHelp(const std::string& word) { return word == "--help" || word == "-h"; }
@@ -56,6 +58,10 @@ absl::StatusOr<ParsedArguments> AnswerOf(const CommandRow& command, const Words&
   if (name == "version") return Answer(VersionText() + "\n");
   if (name == "help") {
     if (words.empty()) return Answer(ProgramHelp(HelpColumns()));
+    if (words.front().starts_with("-")) {
+      return Refuse("flag '", ShownArgument(words.front()),
+                    "' is not known by help; legal is cogwheel help [COMMAND]");
+    }
     const absl::StatusOr<const CommandRow*> asked = CommandOf(words.front());
     if (!asked.ok()) return asked.status();
     return Answer(CommandHelp(**asked, HelpColumns()));
@@ -88,8 +94,11 @@ absl::Status RefuseWord(const CommandRow& command, const std::string& word,
       absl::StrCat("argument '", ShownArgument(word), "' is not expected by ", command.name);
   const bool makes = *command.command == Command::kGenerate || *command.command == Command::kSubmit;
   if (!makes) return Refuse(refusal);
-  return Refuse(refusal, "; put the prompt in quotation marks: --prompt \"", ShownArgument(prompt),
-                "\"");
+  constexpr char kSpecial[] = "\"$`\\!";  // between quotation marks, for a shell
+  const bool copies =
+      ShownArgument(prompt) == prompt && prompt.find_first_of(kSpecial) == std::string::npos;
+  return Refuse(refusal, "; put the prompt in quotation marks: --prompt \"",
+                copies ? prompt : "...", "\"");
 }
 
 // The command line of one command.
@@ -162,7 +171,7 @@ absl::Status CommandParser::TakeWords(const Words& words) {
 // What no single flag can tell.
 absl::Status CommandParser::CheckWhole() const {
   for (const FlagRow* row : rows_) {
-    if (std::string_view(row->fallback) != "Required" || Given(row->name)) continue;
+    if (!row->required || Given(row->name)) continue;
     return Refuse(row->name, " is missing; it takes ", std::string(row->range.legal));
   }
   if (arguments_.json && arguments_.output == kStandardOutput) {
@@ -201,7 +210,8 @@ absl::StatusOr<ParsedArguments> CommandParser::Parse(const Words& words) {
   }
   const absl::Status own = CheckFlagsOfOthers(words);
   if (!own.ok()) return own;
-  const auto line = SplitCommandLine(words, FormsOf(rows_), command_.name);
+  const auto line = SplitCommandLine(
+      words, FormsOf(rows_), {command_.name, absl::StrCat("cogwheel help ", command_.name)});
   if (!line.ok()) return line.status();
   const auto asks_for_help = [this](const GivenFlag& flag) { return flag.form == rows_.size(); };
   if (std::any_of(line->flags.begin(), line->flags.end(), asks_for_help)) {
@@ -214,7 +224,7 @@ absl::StatusOr<ParsedArguments> CommandParser::Parse(const Words& words) {
   const Command command = arguments_.command;
   if (arguments_.server.empty() && command != Command::kGenerate && command != Command::kDoctor) {
     arguments_.server = defaults_.server;
-    const absl::Status address = CheckAddress(defaults_.server);
+    const absl::Status address = CheckAddress("COGWHEEL_SERVER", defaults_.server);
     if (!address.ok()) return address;
   }
   return ParsedArguments{arguments_, ""};

@@ -9,14 +9,6 @@
 namespace cogwheel {
 namespace {
 
-HelpSection& SectionOf(HelpPage& page, const std::string& title) {
-  for (HelpSection& section : page.sections) {
-    if (section.title == title) return section;
-  }
-  page.sections.push_back({.title = title});
-  return page.sections.back();
-}
-
 std::string Capitalised(std::string text) {
   text[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(text[0])));
   return text;
@@ -28,7 +20,7 @@ HelpEntry EntryOf(const FlagRow& row) {
   const std::string legal =
       row.range.legal.empty() ? "" : Capitalised(std::string(row.range.legal)) + ". ";
   return {absl::StrCat(letter, row.name, value),
-          absl::StrCat(row.what, ". ", legal, row.fallback, ".")};
+          absl::StrCat(row.what, ". ", legal, row.required ? "Required" : row.fallback, ".")};
 }
 
 HelpSection ExitCodes() {
@@ -76,7 +68,7 @@ std::string CommandHelp(const CommandRow& command, int columns) {
                 .paragraphs = {absl::StrCat(command.what, ".")}};
   page.sections.push_back(
       {.title = "Example", .commands = {absl::StrCat("cogwheel ", command.example)}});
-  if (word == " JOB") {
+  if (command.command.has_value() && !word.empty()) {
     page.sections.push_back(
         {.title = "Argument",
          .entries = {{"JOB", "The job's name: jobs/ID, or ID alone. Required."}}});

@@ -20,7 +20,8 @@ struct CommandRow {
   std::optional<Command> command;  // nothing: answered by the command line alone
   const char* group;               // of `cogwheel --help`
   const char* what;
-  const char* word;     // what stands behind it without a flag: "JOB", or ""
+  // What stands behind it without a flag: "JOB", or "". Of one with a Command it is a job.
+  const char* word;
   const char* example;  // without "cogwheel"
 };
 
@@ -35,7 +36,8 @@ struct FlagRow {
   const char* words = "";     // one of these, where `value` does not list them
   const char* what = "";      // a sentence, or more
   NumberRange range = {};     // of a number; its `legal` is also shown of other values
-  const char* fallback = "";  // "Default 4", "Required"
+  const char* fallback = "";  // "Default 4"; "": there is none, as it is required
+  bool required = false;
   bool repeatable = false;
   // Fills in the arguments; says what is wrong with the text.
   absl::Status (*use)(const FlagRow& row, const std::string& text, Arguments& arguments) = nullptr;

@@ -18,6 +18,17 @@ bool IsWholeNumber(std::string_view text) {
          std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
+absl::Status OutOfRange(std::string_view field, std::string_view text, const NumberRange& range,
+                        bool below) {
+  const std::string nearest =
+      range.highest == 0
+          ? absl::StrCat("legal is ", std::string(range.legal), ", within the model's limits")
+      : below ? absl::StrCat("the nearest legal value is ", range.lowest)
+              : absl::StrCat("the nearest legal value is ", range.highest);
+  return absl::InvalidArgumentError(
+      absl::StrCat(std::string(field), " ", ShownArgument(text), " is out of range; ", nearest));
+}
+
 template <typename Number>
 absl::StatusOr<Number> ParseWhole(std::string_view field, std::string_view text,
                                   const NumberRange& range) {
@@ -29,13 +40,7 @@ absl::StatusOr<Number> ParseWhole(std::string_view field, std::string_view text,
   Number value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error == std::errc() && end == text.data() + text.size()) return value;
-  const std::string nearest =
-      range.highest == 0
-          ? absl::StrCat("legal is ", std::string(range.legal), ", within the model's limits")
-      : text.front() == '-' ? absl::StrCat("the nearest legal value is ", range.lowest)
-                            : absl::StrCat("the nearest legal value is ", range.highest);
-  return absl::InvalidArgumentError(
-      absl::StrCat(std::string(field), " ", ShownArgument(text), " is out of range; ", nearest));
+  return OutOfRange(field, text, range, /*below=*/text.front() == '-');
 }
 
 }  // namespace
@@ -43,6 +48,17 @@ absl::StatusOr<Number> ParseWhole(std::string_view field, std::string_view text,
 absl::StatusOr<int32_t> ParseInt32(std::string_view field, std::string_view text,
                                    const NumberRange& range) {
   return ParseWhole<int32_t>(field, text, range);
+}
+
+absl::StatusOr<int32_t> ParseInt32Within(std::string_view field, std::string_view text,
+                                         const NumberRange& range) {
+  const absl::StatusOr<int32_t> value = ParseInt32(field, text, range);
+  if (!value.ok()) return value;
+  const bool below = *value < range.lowest;
+  if (below || *value > static_cast<int64_t>(range.highest)) {
+    return OutOfRange(field, text, range, below);
+  }
+  return value;
 }
 
 absl::StatusOr<std::optional<uint64_t>> ParseSeed(std::string_view text) {
@@ -80,7 +96,7 @@ absl::StatusOr<size_t> ParseWord(std::string_view field, std::string_view text,
                                                  "' is not known; legal is ", legal));
 }
 
-absl::Status CheckAddress(std::string_view text) {
+absl::Status CheckAddress(std::string_view field, std::string_view text) {
   if (text.starts_with("unix:") && text.size() > 5) return absl::OkStatus();
   const size_t colon = text.rfind(':');
   const std::string_view host = text.substr(0, colon);
@@ -95,7 +111,7 @@ absl::Status CheckAddress(std::string_view text) {
     }
   }
   return absl::InvalidArgumentError(
-      absl::StrCat("server '", ShownArgument(text),
+      absl::StrCat(std::string(field), " '", ShownArgument(text),
                    "' is not an address; legal is HOST:PORT with a port from 1 to 65535, for "
                    "example 127.0.0.1:50051 or [::1]:50051"));
 }

@@ -10,8 +10,7 @@
 #include <absl/status/statusor.h>
 
 // Text of a flag -> value. Errors are INVALID_ARGUMENT in one line with the field, the value and
-// what is legal; a whole number that fits its type but not the field's range is left to
-// ValidateRequest.
+// what is legal.
 namespace cogwheel {
 
 // What a number may be, for messages: `lowest` and `highest` are the nearest legal values for what
@@ -22,8 +21,12 @@ struct NumberRange {
   std::string_view legal;  // "1 to 200"
 };
 
+// One that fits its type but not the range is accepted: requests are checked by ValidateRequest.
 absl::StatusOr<int32_t> ParseInt32(std::string_view field, std::string_view text,
                                    const NumberRange& range);
+// Within the range, for what no request holds.
+absl::StatusOr<int32_t> ParseInt32Within(std::string_view field, std::string_view text,
+                                         const NumberRange& range);
 // Nothing for -1: one is to be drawn.
 absl::StatusOr<std::optional<uint64_t>> ParseSeed(std::string_view text);
 // Accepts nan and inf: whether they are legal is the field's matter.
@@ -52,8 +55,8 @@ absl::StatusOr<Value> ParseChoice(std::string_view field, std::string_view text,
   return choices[*index].value;
 }
 
-// HOST:PORT, [V6]:PORT or unix:PATH.
-absl::Status CheckAddress(std::string_view text);
+// HOST:PORT, [V6]:PORT or unix:PATH. `field`: who gave it.
+absl::Status CheckAddress(std::string_view field, std::string_view text);
 
 // "FIELD '' is empty; ..."
 absl::Status RefuseEmpty(std::string_view field);

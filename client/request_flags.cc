@@ -96,7 +96,7 @@ constexpr FlagRow kRows[] = {
      .value = "TEXT",
      .what = "What to show. Put it in quotation marks",
      .range = {.legal = "1 byte to 16 KiB of UTF-8"},
-     .fallback = "Required",
+     .required = true,
      .use = UseAnyText<&RequestFlags::prompt>},
     {.commands = Bit(Command::kGenerate) | Bit(Command::kDownload),
      .group = kVideo,

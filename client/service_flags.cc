@@ -24,7 +24,7 @@ using Text = const std::string&;
 
 template <std::optional<int32_t> RankFlags::* kMember>
 absl::Status UseSide(Row row, Text text, Arguments& arguments) {
-  const auto value = ParseInt32(FieldOf(row), text, row.range);
+  const auto value = ParseInt32Within(FieldOf(row), text, row.range);
   if (value.ok()) arguments.ranks.*kMember = *value;
   return value.status();
 }
@@ -44,9 +44,9 @@ absl::Status UseVariant(Row row, Text text, Arguments& arguments) {
   return text.empty() ? RefuseEmpty(FieldOf(row)) : absl::OkStatus();
 }
 
-absl::Status UseServer(Row /*row*/, Text text, Arguments& arguments) {
+absl::Status UseServer(Row row, Text text, Arguments& arguments) {
   arguments.server = text;
-  return CheckAddress(text);
+  return CheckAddress(FieldOf(row), text);
 }
 
 // Empty as if it were not given: a variable of a script that is not set.
@@ -69,7 +69,7 @@ absl::Status UseStates(Row row, Text text, Arguments& arguments) {
 }
 
 absl::Status UseLimit(Row row, Text text, Arguments& arguments) {
-  const auto value = ParseInt32(FieldOf(row), text, row.range);
+  const auto value = ParseInt32Within(FieldOf(row), text, row.range);
   if (value.ok()) arguments.limit = *value;
   return value.status();
 }

@@ -23,7 +23,7 @@ const std::vector<FlagForm> kForms = {
 
 // "name=value" of each flag, then the words.
 std::vector<std::string> Split(const std::vector<std::string>& arguments) {
-  const auto line = SplitCommandLine(arguments, kForms, "program");
+  const auto line = SplitCommandLine(arguments, kForms, {"program", "program --help"});
   if (!line.ok()) return {"refused: " + std::string(line.status().message())};
   std::vector<std::string> parts;
   for (const GivenFlag& flag : line->flags) {
@@ -47,6 +47,9 @@ TEST(SplitCommandLine, TakesFlagsInAllTheirForms) {
   EXPECT_THAT(Split({"--plaintext", "--json"}), ElementsAre("--plaintext=", "--json="));
   EXPECT_THAT(Split({"--plaintext", "false"}), ElementsAre("--plaintext=false"));
   EXPECT_THAT(Split({"--plaintext=false"}), ElementsAre("--plaintext=false"));
+  EXPECT_THAT(Split({"--json", "--json"}), ElementsAre("--json=")) << "harmless";
+  EXPECT_THAT(Split({"-o", "-- a cat"}), ElementsAre("--output=-- a cat"));
+  EXPECT_THAT(Split({"-o", "--cat"}), ElementsAre("--output=--cat"));
 }
 
 TEST(SplitCommandLine, SaysWhatIsWrongInItsOwnWords) {
@@ -54,8 +57,17 @@ TEST(SplitCommandLine, SaysWhatIsWrongInItsOwnWords) {
                                                     "program; the nearest is --output"));
   EXPECT_THAT(Split({"-o"}), ElementsAre("refused: --output needs a value: --output FILE"));
   EXPECT_THAT(Split({"-o", "--json"}), ElementsAre(HasSubstr("a value before --json; a FILE that "
-                                                             "begins with -- is given as "
+                                                             "reads so is given as "
                                                              "--output=FILE")));
+  for (const char* flag : {"--label=a", "-o", "-h", "--"}) {
+    EXPECT_THAT(Split({"--output", flag, "x"}), ElementsAre(HasSubstr("needs a value before")));
+  }
+  for (const auto& empty : {std::vector<std::string>{"--plaintext="}, {"--plaintext", ""}}) {
+    EXPECT_THAT(Split(empty), ElementsAre("refused: --plaintext '' is not legal; legal is true, "
+                                          "false or --plaintext alone"));
+  }
+  EXPECT_THAT(Split({"-v"}), ElementsAre("refused: flag '-v' is not known by program; see "
+                                         "program --help"));
   EXPECT_THAT(Split({"--output", "a", "-o", "b"}),
               ElementsAre("refused: --output is given twice; legal is once"));
   EXPECT_THAT(Split({"--json=maybe"}), ElementsAre(HasSubstr("--json takes no value")));
@@ -75,7 +87,10 @@ TEST(NearestWord, CountsChangedLetters) {
   const std::vector<std::string> words = {"watch", "cancel", "download"};
   EXPECT_EQ(NearestWord("wacth", words), "watch");
   EXPECT_EQ(NearestWord("cancle", words), "cancel");
-  EXPECT_EQ(NearestWord("dl", words), "watch") << "5 changes, the first of the fewest";
+  EXPECT_EQ(NearestWord("dl", words), "") << "no letter of it would stay";
+  EXPECT_EQ(NearestWord("", words), "");
+  EXPECT_EQ(NearestWord("down", words), "download") << "begun";
+  EXPECT_EQ(NearestWord("d", words), "") << "says too little";
 }
 
 }  // namespace

@@ -74,6 +74,7 @@ TEST_F(ConfigTest, ASwitchNeedsNoValueAndMayHaveOne) {
   ASSERT_TRUE(Load({"--allow-plaintext", "true"}).ok());
   EXPECT_TRUE(config_.allow_plaintext());
   EXPECT_FALSE(Load({"--allow-plaintext=perhaps"}).ok());
+  EXPECT_FALSE(Load({"--allow-plaintext="}).ok()) << "a script's variable that is not set";
 }
 
 TEST_F(ConfigTest, RefusesWhatIsNotLegal) {
@@ -85,6 +86,8 @@ TEST_F(ConfigTest, RefusesWhatIsNotLegal) {
   EXPECT_THAT(refusal({"--lissen", "x"}),
               HasSubstr("'--lissen' is not known by program; the nearest is --listen"));
   EXPECT_THAT(refusal({"stray"}), HasSubstr("'stray' is not expected by program"));
+  EXPECT_THAT(refusal({"help", "stray"}), HasSubstr("'stray' is not expected by program"));
+  EXPECT_THAT(refusal({"--max-queued-jobs", "a\nb"}), HasSubstr("'a?b' is not legal"));
   EXPECT_THAT(refusal({"--max-queued-jobs", "many"}),
               HasSubstr("--max-queued-jobs 'many' is not legal; legal is a whole number"));
   EXPECT_THAT(refusal({"--max-queued-jobs", "4294967296"}), HasSubstr("32 bits"));

@@ -123,7 +123,7 @@ TEST_F(LogFormatTest, TheJobThatAProcessIsAtIsTold) {
 
 TEST_F(LogFormatTest, ARefusalNamesTheNearest) {
   const std::pair<const char*, const char*> cases[] = {
-      {"jsonl", "json"}, {"te", "text"}, {"xml", "auto"}};
+      {"jsonl", "json"}, {"te", "text"}, {"aut", "auto"}};
   for (const auto& [word, nearest] : cases) {
     const absl::Status refused = UseLogFormat(word);
     EXPECT_TRUE(absl::IsInvalidArgument(refused));

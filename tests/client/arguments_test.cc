@@ -68,6 +68,8 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{{"generate", "--prompt", "a", "red", "circle", "--seed", "1"},
                 {"'red' is not expected", "--prompt \"a red circle\""}},
         Refused{{"submit", "a", "red", "circle"}, {"--prompt \"a red circle\""}},
+        Refused{{"submit", "a", "\"$5\"", "bill"}, {"--prompt \"...\""}},
+        Refused{{"submit", "a", "cat", "of", std::string(60, 'x')}, {"--prompt \"...\""}},
         Refused{Generate({"-o", "a", "-o", "b"}), {"--output is given twice; legal is once"}},
         Refused{Generate({"--seed"}), {"--seed needs a value: --seed NUMBER"}},
         Refused{Generate({"--seed", "--json"}), {"--seed needs a value before --json"}},
@@ -103,6 +105,16 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{Generate({"--device", "tpu"}), {"device", "'tpu'", "cpu or cuda"}},
         Refused{Generate({"--dtype", "int8"}), {"dtype", "'int8'", "fp32, bf16 or fp16"}},
         Refused{Generate({"--ring", "two"}), {"ring", "'two'", "1 to 16"}},
+        Refused{Generate({"--ring", "0"}), {"ring 0 is", "the nearest legal value is 1"}},
+        Refused{Generate({"--ring", "17"}), {"ring 17", "the nearest legal value is 16"}},
+        Refused{Generate({"--ulysses", "-2"}), {"ulysses -2", "the nearest legal value is 1"}},
+        Refused{Generate({"--cfg-parallel", "3"}), {"cfg_parallel 3", "legal value is 2"}},
+        Refused{{"list", "--limit", "-5"}, {"limit -5", "the nearest legal value is 0"}},
+        Refused{{"list", "--limit", "9999999"}, {"limit 9999999", "legal value is 1000000"}},
+        Refused{{"list", "-v"}, {"'-v' is not known by list; see cogwheel help list"}},
+        Refused{{"help", "--json"}, {"'--json' is not known by help", "cogwheel help [COMMAND]"}},
+        Refused{{"dl"}, {"'dl' is not known; see cogwheel help"}},
+        Refused{{"generate", "--prompt", "-o", "x.mp4"}, {"--prompt needs a value before -o"}},
         Refused{Generate({"--output", ""}), {"output", "empty"}},
         Refused{Generate({"--json", "-o", "-"}), {"output -", "--json"}},
         Refused{Generate({"--previews"}), {"--previews", "--json"}},
@@ -137,6 +149,13 @@ TEST(Arguments, LongValuesAndControlCharactersStayOutOfMessages) {
   const std::string message(parsed.status().message());
   EXPECT_LT(message.size(), 200u);
   EXPECT_THAT(message, AllOf(Not(HasSubstr("\n")), Not(HasSubstr("\x1b"))));
+}
+
+TEST(Arguments, ABadServerOfTheEnvironmentIsNamedAsThat) {
+  EXPECT_THAT(std::string(Parse({"list"}, "foo").status().message()),
+              HasSubstr("COGWHEEL_SERVER 'foo' is not an address"));
+  EXPECT_THAT(std::string(Parse({"list", "--server", "foo"}).status().message()),
+              HasSubstr("server 'foo' is not an address"));
 }
 
 TEST(Arguments, ASeedOfMinusOneIsDrawnAsOneThatIsNotGiven) {
