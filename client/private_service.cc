@@ -14,7 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include "client/exit_code.h"
-#include "proto/contract/most_ranks.h"
+#include "proto/contract/mesh_limit.h"
 
 namespace cogwheel {
 namespace {
@@ -73,24 +73,13 @@ absl::StatusOr<fs::path> MakeFolder() {
 }  // namespace
 
 absl::Status CheckMesh(const RankFlags& ranks) {
-  const auto refuse = [](const char* field, int64_t value, const char* nearest) {
-    return absl::InvalidArgumentError(absl::StrCat(field, " ", value, " cannot be", nearest));
-  };
   const int64_t cfg = ranks.cfg_parallel.value_or(1);
   const int64_t ring = ranks.ring.value_or(1), ulysses = ranks.ulysses.value_or(1);
-  if (cfg < 1) return refuse("cfg_parallel", cfg, "; the nearest legal value is 1");
-  if (cfg > 2) return refuse("cfg_parallel", cfg, "; the nearest legal value is 2");
-  if (ring < 1) return refuse("ring", ring, "; the nearest legal value is 1");
-  if (ring > kMostRanks) return refuse("ring", ring, "; the nearest legal value is 16");
-  if (ulysses < 1) return refuse("ulysses", ulysses, "; the nearest legal value is 1");
-  if (ulysses > kMostRanks) return refuse("ulysses", ulysses, "; the nearest legal value is 16");
-  if (cfg * ring * ulysses > kMostRanks) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("a mesh of cfg_parallel ", cfg, " x ring ", ring, " x ulysses ", ulysses,
-                     " = ", cfg * ring * ulysses, " ranks is more than ", kMostRanks,
-                     "; the nearest legal mesh is ", NearestMeshFlags(cfg, ring, ulysses)));
-  }
-  return absl::OkStatus();
+  if (cfg * ring * ulysses <= kMostRanks) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "a mesh of cfg_parallel ", cfg, " x ring ", ring, " x ulysses ", ulysses, " = ",
+      cfg * ring * ulysses, " ranks is more than ", kMostRanks, "; the nearest legal mesh is ",
+      NearestMeshFlags(cfg, ring, ulysses, kMostRanks)));
 }
 
 std::vector<std::string> WorkerArguments(const std::string& frontend,
@@ -138,9 +127,9 @@ absl::StatusOr<std::unique_ptr<PrivateService>> PrivateService::Start(
     const Options& options, const std::function<bool()>& stop_requested) {
   for (const char* program : {kServer, kWorker}) {
     if (access((options.program_folder / program).c_str(), X_OK) != 0) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(program, " is not in ", options.program_folder.string(),
-                       ", beside this program; scripts/build makes it"));
+      return absl::FailedPreconditionError(absl::StrCat(
+          program, " is not in ", options.program_folder.string(),
+          ", beside this program; install the package again, or in the sources run scripts/build"));
     }
   }
   const absl::StatusOr<fs::path> folder = MakeFolder();

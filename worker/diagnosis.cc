@@ -15,7 +15,7 @@
 #include "base/finding.h"
 #include "base/hub_cache.h"
 #include "base/model_path.h"
-#include "proto/contract/most_ranks.h"
+#include "proto/contract/mesh_limit.h"
 #include "worker/comm/nccl/nccl_communicator.h"
 #include "worker/device/memory_room.h"
 #include "worker/doctor/checkpoint_checks.h"

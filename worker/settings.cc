@@ -7,7 +7,7 @@
 #include <absl/strings/str_cat.h>
 
 #include "proto/contract/config_comments.h"
-#include "proto/contract/most_ranks.h"
+#include "proto/contract/mesh_limit.h"
 #include "proto/contract/utf8.h"
 
 namespace cogwheel {
@@ -15,6 +15,12 @@ namespace {
 
 constexpr int kLastPort = 65535;
 constexpr char kLoopback[] = "127.0.0.1";
+
+// Of ranks on this host: each takes a GPU, unless they compute on the CPU.
+int MostRanksHere(const config::v1::WorkerConfig& config, const Machine& machine) {
+  const bool on_gpus = config.device() != "cpu" && machine.gpus > 0;
+  return on_gpus ? std::min(kMostRanks, machine.gpus) : kMostRanks;
+}
 
 // A mesh that is not given is the best of the GPUs that this worker would take: all, or as many as
 // there are to be ranks.
@@ -28,21 +34,25 @@ absl::StatusOr<Mesh> CheckMesh(const config::v1::WorkerConfig& config, const Mac
                   .ring = value(config.has_ring(), config.ring()),
                   .ulysses = value(config.has_ulysses(), config.ulysses())};
   if (mesh.size() <= kMostRanks) return mesh;
+  const bool one_host = config.peer_host() == kLoopback;
+  const int most = one_host ? MostRanksHere(config, machine) : kMostRanks;
   return absl::InvalidArgumentError(absl::StrCat(
       "a mesh of cfg_parallel ", mesh.cfg, " x ring ", mesh.ring, " x ulysses ", mesh.ulysses,
       " = ", mesh.size(), " ranks is more than ", kMostRanks, "; the nearest legal mesh is ",
-      NearestMeshFlags(mesh.cfg, mesh.ring, mesh.ulysses)));
+      NearestMeshFlags(mesh.cfg, mesh.ring, mesh.ulysses, most)));
 }
 
 // A number of ranks alone makes no mesh on the CPU.
-absl::Status CheckRankCount(const config::v1::WorkerConfig& config, const Mesh& mesh, int ranks,
-                            bool one_host) {
+absl::Status CheckRankCount(const config::v1::WorkerConfig& config, const Machine& machine,
+                            const Mesh& mesh, int ranks) {
+  const bool one_host = config.peer_host() == kLoopback;
   if (one_host ? ranks == mesh.size() : ranks >= 1 && ranks <= mesh.size()) return absl::OkStatus();
   const bool sides = config.has_cfg_parallel() || config.has_ring() || config.has_ulysses();
   std::string legal = one_host ? absl::StrCat("the only legal value on one host is ", mesh.size())
                                : absl::StrCat("legal is 1 to ", mesh.size());
   if (!sides && ranks > kMostRanks) {
-    legal = absl::StrCat("the nearest legal are --ranks ", kMostRanks, " --ulysses ", kMostRanks);
+    const int most = MostRanksHere(config, machine);
+    legal = absl::StrCat("the nearest legal are --ranks ", most, " --ulysses ", most);
   } else if (!sides && ranks > 1) {
     legal = absl::StrCat("add --ulysses ", ranks);
   } else if (one_host && ranks >= 1 && ranks < mesh.size()) {
@@ -101,7 +111,7 @@ absl::Status CheckAdminListen(const std::string& address, int rank_count) {
   const size_t colon = address.rfind(':');
   int port = -1;
   const bool number =
-      colon != std::string::npos && absl::SimpleAtoi(address.substr(colon + 1), &port);
+      colon != std::string::npos && colon > 0 && absl::SimpleAtoi(address.substr(colon + 1), &port);
   if (number && port >= 0 && port + rank_count - 1 <= kLastPort) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("admin_listen \"", address,
                                                  "\" is not HOST:PORT with a port within 0..",
@@ -116,8 +126,7 @@ absl::Status TakePlace(const config::v1::WorkerConfig& config, const Machine& ma
   settings.mesh = *mesh;
   settings.rank_count = config.has_ranks() ? config.ranks() : mesh->size();
   settings.peer_host = config.peer_host();
-  const absl::Status ranks = CheckRankCount(config, *mesh, settings.rank_count,
-                                            /*one_host=*/settings.peer_host == kLoopback);
+  const absl::Status ranks = CheckRankCount(config, machine, *mesh, settings.rank_count);
   if (!ranks.ok()) return ranks;
   const absl::StatusOr<DeviceKind> device =
       CheckDevice(config.device(), settings.rank_count, machine);
@@ -171,7 +180,11 @@ ProgramInfo WorkerProgram(const std::string& versions) {
                        "cogwheel-worker --frontend HOST:50051 --model ORG/NAME --ulysses 4"},
           .exit_codes = {{"0", "Left as asked."},
                          {"2", "A setting, the mesh or the checkpoint cannot be used as it is."},
-                         {"75", "It cannot run now: for example the disk fails."}}};
+                         {"70", "Its ranks failed again and again: the log says of what."},
+                         {"75",
+                          "It cannot run now: for example the disk fails, or an address is in "
+                          "use."},
+                         {"128+N", "Signal N ended its ranks again and again."}}};
 }
 
 config::v1::WorkerConfig DefaultWorkerConfig() {

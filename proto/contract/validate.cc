@@ -1,9 +1,7 @@
 #include "proto/contract/validate.h"
 
-#include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <limits>
 #include <string_view>
 #include <vector>
 
@@ -39,11 +37,8 @@ constexpr char kWithinTheModels[] = ", within the model's limits";
 
 void CheckSide(std::string_view field, int64_t value, Violations& out) {
   if (value >= kSizeMultiple && value % kSizeMultiple == 0) return;
-  constexpr int64_t kMost = std::numeric_limits<int32_t>::max() / kSizeMultiple * kSizeMultiple;
-  const int64_t nearest = std::clamp<int64_t>(
-      (value + kSizeMultiple / 2) / kSizeMultiple * kSizeMultiple, kSizeMultiple, kMost);
-  out.Add("SIZE_MULTIPLE", field, value, " is not a positive multiple of ", kSizeMultiple,
-          "; the nearest one is ", nearest, kWithinTheModels);
+  out.Add("SIZE_MULTIPLE", field, value, " is not legal; legal is a positive multiple of ",
+          kSizeMultiple, kWithinTheModels);
 }
 
 void CheckPositive(std::string_view reason, std::string_view field, int64_t value,

@@ -33,14 +33,9 @@ TEST(CheckMesh, NamesTheNearest) {
     EXPECT_TRUE(absl::IsInvalidArgument(CheckMesh(ranks)));
     return std::string(CheckMesh(ranks).message());
   };
-  EXPECT_THAT(message({.cfg_parallel = 3}), HasSubstr("cfg_parallel 3 cannot be; the nearest legal"
-                                                      " value is 2"));
-  EXPECT_THAT(message({.cfg_parallel = 0}), HasSubstr("nearest legal value is 1"));
-  EXPECT_THAT(message({.ring = 0}), HasSubstr("ring 0"));
-  EXPECT_THAT(message({.ring = 17}), HasSubstr("value is 16"));
-  EXPECT_THAT(message({.ulysses = -2}), HasSubstr("ulysses -2"));
   EXPECT_THAT(message({.ring = 5, .ulysses = 4}), HasSubstr("20 ranks"));
-  EXPECT_THAT(message({.ring = 2147483647, .ulysses = 2147483647}), HasSubstr("ring 2147483647"));
+  EXPECT_THAT(message({.cfg_parallel = 2, .ring = 4, .ulysses = 4}),
+              HasSubstr("--cfg-parallel 2 --ring 4 --ulysses 2"));
 }
 
 TEST(WorkerArguments, AMeshSetsAllThreeSides) {

@@ -46,7 +46,7 @@ class BadInputTest(RefusalTest):
                 ("--steps two", ("steps", "two")), ("--frames 0", ("frames", "0", "1")),
                 ("--guidance-scale -1", ("guidance_scale", "-1", "0")), ("--guidance-scale 51", ("guidance_scale", "51", "50")),
                 ("--guidance-scale nan", ("guidance_scale", "nan")), ("--guidance-scale inf", ("guidance_scale", "inf")),
-                ("--height 100", ("height", "100", "96")), ("--height 0", ("height", "0", "16")),
+                ("--height 100", ("height", "100", "multiple of 16")), ("--height 0", ("height", "0", "16")),
                 ("--width -128", ("width", "-128", "16")), ("--fps 0", ("fps", "0", "1")), ("--fps 121", ("fps", "121", "120")),
                 ("--seed -2", ("seed", "-2", "0")), ("--seed 18446744073709551616", ("seed", "18446744073709551615")),
                 ("--seed 1e3", ("seed", "1e3")), ("--max-sequence-length 0", ("max_sequence_length", "0", "1")),

@@ -127,8 +127,25 @@ TEST(SettingsTest, RanksWithoutAMeshAreToldOfOne) {
   config.set_ulysses(16);
   EXPECT_EQ(said(16), "");
   const std::string large(CheckSettings(Config(2, 5, 4), {.cores = 2}).status().message());
-  EXPECT_NE(large.find("--cfg-parallel 2 --ring 3 --ulysses 2"), std::string::npos) << large;
-  EXPECT_TRUE(CheckSettings(Config(2, 3, 2), {.cores = 2}).ok());
+  EXPECT_NE(large.find("--cfg-parallel 2 --ring 4 --ulysses 2"), std::string::npos) << large;
+  EXPECT_TRUE(CheckSettings(Config(2, 4, 2), {.cores = 2}).ok());
+}
+
+// What is named is accepted on the same machine.
+TEST(SettingsTest, ALegalMeshHasAGpuForEachRank) {
+  const Machine machine = {.cores = 8, .gpus = 8};
+  config::v1::WorkerConfig config;
+  config.set_model("m");
+  config.set_ranks(40);
+  const std::string ranks(CheckSettings(config, machine).status().message());
+  EXPECT_NE(ranks.find("--ranks 8 --ulysses 8"), std::string::npos) << ranks;
+  EXPECT_TRUE(CheckSettings(Config(1, 1, 8), machine).ok());
+  const std::string mesh(CheckSettings(Config(1, 5, 4), machine).status().message());
+  EXPECT_NE(mesh.find("--cfg-parallel 1 --ring 4 --ulysses 2"), std::string::npos) << mesh;
+  EXPECT_TRUE(CheckSettings(Config(1, 4, 2), machine).ok());
+  config.set_device("cpu");
+  const std::string on_cpu(CheckSettings(config, machine).status().message());
+  EXPECT_NE(on_cpu.find("--ranks 16 --ulysses 16"), std::string::npos) << on_cpu;
 }
 
 // A GPU a rank, where there are any and the CPU is not asked for.
@@ -220,6 +237,7 @@ TEST(SettingsTest, EachRankNeedsAnAdminPort) {
   EXPECT_TRUE(refused("127.0.0.1:65533"));
   EXPECT_TRUE(refused("127.0.0.1"));
   EXPECT_TRUE(refused("127.0.0.1:x"));
+  EXPECT_TRUE(refused(":9090"));
 }
 
 }  // namespace
