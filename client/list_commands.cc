@@ -20,8 +20,15 @@ constexpr int kShownJobs = 20;
 
 void Hint(const std::string& sentence) { std::cerr << "cogwheel: " << sentence << "\n"; }
 
+// Ranks come where clients do, unless the server says otherwise: it has to off this machine, with
+// an --internal-listen that nobody here knows.
 std::string StartWorker(const Arguments& arguments) {
-  return absl::StrCat("start cogwheel-worker --frontend ", arguments.server, " --model DIR");
+  const std::string& server = arguments.server;
+  const bool loopback = server.starts_with("127.") || server.starts_with("localhost:") ||
+                        server.starts_with("[::1]:");
+  return absl::StrCat("start cogwheel-worker --frontend ", loopback ? server : "HOST:PORT",
+                      " --model DIR",
+                      loopback ? "" : ", with the server's --internal-listen as HOST:PORT");
 }
 
 CommandResult ListAsJson(const GenerationClient::JobFilter& filter, GenerationClient& client) {

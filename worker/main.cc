@@ -1,4 +1,5 @@
 #include <charconv>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <optional>
@@ -157,6 +158,7 @@ int Run(WorkerSettings settings, const HostPlace& place,
 int Main(int argc, char** argv) {
   KeepHeapTight();
   ForbidNvlinkMulticast();
+  std::signal(SIGPIPE, SIG_IGN);  // of whoever read the log; each rank does so itself
   StopSignals signals;
   std::vector<char*> arguments(argv, argv + argc);
   const std::optional<std::string> local_rank = Take("--local-rank", arguments);
@@ -183,10 +185,7 @@ int Main(int argc, char** argv) {
     return Run(*settings, {ToNumber(*local_rank), killed, missed}, described, signals);
   }
   const absl::Status ports = CheckAdminPorts(*settings);
-  if (!ports.ok()) {
-    Refuse(ports);
-    return kExitInternal;
-  }
+  if (!ports.ok()) return Refuse(ports);
   return Launch(*settings, arguments, signals);
 }
 

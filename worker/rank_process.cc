@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include <sys/prctl.h>
@@ -107,7 +108,7 @@ class RankProcess {
   const ModelDescription& model_;
   const int local_rank_;
   const bool replaces_killed_for_memory_;
-  std::atomic<bool> frontend_missed_;  // this process or the one before has said so
+  bool frontend_missed_;  // this process or the one before has said so
   const SystemClock clock_;
   RankAdmin admin_;
   const std::shared_ptr<std::atomic<int64_t>> read_bytes_ =
@@ -140,7 +141,7 @@ ControlStream::Options RankProcess::LinkOptions() {
 }
 
 void RankProcess::TellWaiting(const std::string& why) {
-  if (local_rank_ != 0 || frontend_missed_.exchange(true)) return;
+  if (local_rank_ != 0 || std::exchange(frontend_missed_, true)) return;
   Log(LogLevel::kInfo, "waiting for the frontend at " + settings_.frontend, {{"reason", why}},
       Audience::kOnce);
 }
@@ -240,7 +241,7 @@ int RankProcess::Serve() {
     const bool away = absl::IsUnavailable(link.status());
     Log(LogLevel::kError, "cannot join", {{"error", std::string(link.status().message())}},
         away ? Audience::kMachines : Audience::kEverybody);
-    return away ? kExitFrontendLost : kExitRefused;
+    return away ? kExitFrontendMissed : kExitRefused;
   }
   SetReachableLink(link->get());
   RankLoop loop(MakeParts(), mailbox_, **link, watchdog_);

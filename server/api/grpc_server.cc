@@ -8,6 +8,7 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
+#include "base/listening.h"
 #include "cogwheel/internal/v1/rank_control.grpc.pb.h"
 #include "cogwheel/v1/video_service.grpc.pb.h"
 #include "proto/contract/validate.h"
@@ -45,6 +46,8 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> Listen(const char* flag, std::stri
   for (grpc::Service* service : services) builder.RegisterService(service);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr || port == 0) {
+    const absl::Status why = CheckCanListen({flag, address, "", ""});
+    if (!why.ok()) return why;
     return absl::UnavailableError(absl::StrCat(flag, " ", address, ": cannot listen there"));
   }
   address = absl::StrCat(HostOf(address), ":", port);

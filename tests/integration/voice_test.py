@@ -156,6 +156,20 @@ class VoiceTest(ProcessTest):
         self.assertEqual(1, worker.count("connected"))
         self.assert_plain(worker)
 
+    def test_a_worker_outlives_the_reader_of_its_log(self):
+        address = f"127.0.0.1:{free_port()}"
+        worker = subprocess.Popen([program("cogwheel-worker"), *self.worker_arguments(address, 1), "--log-format", "text"],
+                                  env=self.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.PIPE, preexec_fn=die_with_parent)
+        self.addCleanup(worker.wait, 20)
+        self.addCleanup(worker.terminate)
+        self.assertTrue(select.select([worker.stderr], [], [], 60)[0])
+        self.assertIn(b"waiting for the frontend", worker.stderr.readline())
+        worker.stderr.close()
+        self.start_child("cogwheel-server", *self.server_arguments(address)).ready_line()
+        self.wait_healthy(address)
+        self.assertIsNone(worker.poll())
+
     def test_ranks_are_named_for_what_they_are(self):
         _, address = self.start_server()
         self.start_worker(address, ranks=2, ulysses=2)
@@ -199,8 +213,15 @@ class VoiceTest(ProcessTest):
                 self.assertFalse(os.path.exists(self.path("none")))
         run = subprocess.run([program("cogwheel-worker"), *self.worker_arguments("127.0.0.1:1"), "--admin-listen", busy],
                              env=self.environment(), capture_output=True, text=True, timeout=60)
-        self.assertEqual((70, f"cogwheel-worker: --admin-listen {busy} (of rank 0 of 2): address already in use, perhaps by another "
+        self.assertEqual((75, f"cogwheel-worker: --admin-listen {busy} (of rank 0 of 2): address already in use, perhaps by another "
                           "cogwheel-worker; --admin-listen 127.0.0.1:0 takes a free port\n"), (run.returncode, run.stderr))
+
+    def test_two_ports_of_one_server_that_are_the_same(self):
+        port = free_port()
+        run = subprocess.run([program("cogwheel-server"), *self.server_arguments(f"127.0.0.1:{port}"), "--internal-listen",
+                              f"localhost:{port}"], env=self.environment(), capture_output=True, text=True, timeout=60)
+        self.assertEqual((3, f"cogwheel-server: --internal-listen localhost:{port}: address already in use; --internal-listen "
+                          "localhost:0 takes a free port\n"), (run.returncode, run.stderr))
 
     def test_empty_lists_say_so(self):
         _, address = self.start_server()
@@ -210,6 +231,11 @@ class VoiceTest(ProcessTest):
             said = self.cogwheel(command, "--server", address)
             self.assertEqual((0, "", f"cogwheel: {words}\n"), (said.returncode, said.stdout, said.stderr))
             self.assertEqual("", self.cogwheel(command, "--server", address, "--json").stderr)
+        # Ranks may not come where clients do, unless that is this machine alone.
+        address = self.start_child("cogwheel-server", *self.server_arguments("0.0.0.0:0"), "--internal-listen", "127.0.0.1:0",
+                                   "--allow-plaintext").ready_line()["listen"]
+        self.assertEqual("cogwheel: no groups yet; start cogwheel-worker --frontend HOST:PORT --model DIR, with the server's "
+                         "--internal-listen as HOST:PORT\n", self.cogwheel("groups", "--server", address).stderr)
 
     def test_no_server_is_told_without_the_librarys_words(self):
         words = "server 127.0.0.1:1 is not reachable: connection refused; is cogwheel-server running there?"

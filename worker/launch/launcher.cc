@@ -48,7 +48,7 @@ int Launcher::Run() {
   while (true) {
     const std::optional<int> code = RunRanks();
     if (!code.has_value()) return 0;
-    const bool frontend_lost = *code == options_.frontend_lost_exit_code;
+    const bool frontend_lost = IsWithoutFrontend(*code);
     if (*code == 0 || *code == options_.refused_exit_code) return *code;
     if (!frontend_lost) {
       const std::optional<std::chrono::milliseconds> pause = budget_.Take(clock_.Now());
@@ -65,12 +65,21 @@ int Launcher::Run() {
   }
 }
 
+bool Launcher::IsWithoutFrontend(int exit_code) const {
+  return exit_code == options_.frontend_missed_exit_code ||
+         exit_code == options_.frontend_lost_exit_code;
+}
+
 std::optional<int> Launcher::RunRanks() {
   const absl::StatusOr<std::vector<std::string>> described = options_.describe();
   if (signals_.Count(kNow) > 0) return std::nullopt;  // describing may have taken a while
   if (IsRefusal(described.status())) return options_.refused_exit_code;
   if (!described.ok()) return options_.group_lost_exit_code;
-  const absl::Status started = StartAll(*described);
+  const auto begin = clock_.Now();
+  // The word of earlier ranks is fresh; else it is these ranks' to say.
+  const bool said =
+      frontend_missed_.has_value() && begin - *frontend_missed_ < kFrontendMissedPause;
+  const absl::Status started = StartAll(*described, said);
   if (!started.ok()) {
     Log(LogLevel::kError, "cannot start a rank", {{"error", std::string(started.message())}});
     StopAll();
@@ -81,21 +90,25 @@ std::optional<int> Launcher::RunRanks() {
     Drain();
     return std::nullopt;
   }
-  const bool frontend_lost = ended->exit_code == options_.frontend_lost_exit_code;
+  if (ended->exit_code != options_.frontend_missed_exit_code) {
+    frontend_missed_.reset();
+  } else if (!said) {
+    frontend_missed_ = begin;
+  }
   Log(ended->exit_code == 0 ? LogLevel::kInfo : LogLevel::kWarning, "a rank ended",
       {{"local_rank", std::to_string(ended->local_rank)},
        {"exit_code", std::to_string(ended->exit_code)}},
-      frontend_lost ? Audience::kMachines : Audience::kEverybody);
-  if (!frontend_lost) frontend_missed_.reset();
+      IsWithoutFrontend(ended->exit_code) ? Audience::kMachines : Audience::kEverybody);
   StopAll();
   return ended->exit_code;
 }
 
-absl::Status Launcher::StartAll(const std::vector<std::string>& more_arguments) {
+absl::Status Launcher::StartAll(const std::vector<std::string>& more_arguments,
+                                bool frontend_missed) {
   memory_kills_ = MemoryKillWatch(options_.root);
   memory_kills_.Poll(clock_.Now());
   std::vector<std::string> arguments = more_arguments;
-  if (MissedFrontendLately()) arguments.insert(arguments.end(), {kFrontendMissed, "yes"});
+  if (frontend_missed) arguments.insert(arguments.end(), {kFrontendMissed, "yes"});
   for (int local_rank = 0; local_rank < options_.rank_count; ++local_rank) {
     const absl::Status started = Start(local_rank, arguments);
     if (!started.ok()) return started;
@@ -120,14 +133,6 @@ absl::Status Launcher::Start(int local_rank, const std::vector<std::string>& mor
   return absl::OkStatus();
 }
 
-// True while the word of earlier ranks is fresh; else it is these ranks' to say.
-bool Launcher::MissedFrontendLately() {
-  const auto now = clock_.Now();
-  if (frontend_missed_.has_value() && now - *frontend_missed_ < kFrontendMissedPause) return true;
-  frontend_missed_ = now;
-  return false;
-}
-
 std::optional<Launcher::Ended> Launcher::WatchUntilEnd() {
   while (signals_.Count(kPollInterval) == 0) {
     ReadReadyLines();
@@ -142,7 +147,6 @@ std::optional<Launcher::Ended> Launcher::WatchUntilEnd() {
 void Launcher::ReadReadyLines() {
   for (Rank& rank : ranks_) {
     if (!rank.ready) rank.ready = rank.process.ReadLine(kNow).ok();
-    if (rank.ready) frontend_missed_.reset();
   }
 }
 

@@ -38,8 +38,10 @@ struct LauncherOptions {
   // After a second signal or that limit, between passing it on and SIGKILL: ranks hand the running
   // job back.
   std::chrono::milliseconds hand_back_limit{10'000};
-  int refused_exit_code = 2;         // a rank that ends so is not started again
-  int frontend_lost_exit_code = 69;  // ... is started again without being counted
+  int refused_exit_code = 2;  // a rank that ends so is not started again
+  // Ranks that end so are started again without being counted.
+  int frontend_missed_exit_code = 68;
+  int frontend_lost_exit_code = 69;
   int group_lost_exit_code = 75;
   std::string root;  // before /proc and /sys, for tests (MemoryKills)
 };
@@ -49,7 +51,7 @@ struct LauncherOptions {
 inline constexpr char kReplacesKilledForMemory[] = "--replaces-killed-for-memory";
 
 // Told to ranks whose predecessors did not reach the frontend and have said so a moment ago: one
-// word of that a minute is enough.
+// word of that a minute is enough. Ranks that lost it after they had reached it are no such ones.
 inline constexpr char kFrontendMissed[] = "--frontend-missed";
 
 // The parent of this host's ranks: starts them (with OMP_WAIT_POLICY=PASSIVE unless it is set),
@@ -79,12 +81,12 @@ class Launcher {
   // Starts the ranks and watches them. The code of the one that ended; nothing: asked to stop.
   std::optional<int> RunRanks();
   absl::Status Start(int local_rank, const std::vector<std::string>& more_arguments);
-  absl::Status StartAll(const std::vector<std::string>& more_arguments);
+  absl::Status StartAll(const std::vector<std::string>& more_arguments, bool frontend_missed);
   // Nothing: asked to stop.
   std::optional<Ended> WatchUntilEnd();
   void ReadReadyLines();
   void AnnounceOnce();
-  bool MissedFrontendLately();
+  bool IsWithoutFrontend(int exit_code) const;
   void KillStopped();
   bool AnyRuns();
   std::optional<Ended> FindEnded();
@@ -102,7 +104,8 @@ class Launcher {
   MemoryKillWatch memory_kills_;     // since the ranks were started
   std::set<int> killed_for_memory_;  // local ranks of the last start
   bool announced_ = false;           // the ready line is printed once
-  // Since when ranks say that they wait for the frontend, until one reaches it.
+  // When the first of those ranks was started that have missed the frontend since; none: the last
+  // ranks reached it.
   std::optional<std::chrono::steady_clock::time_point> frontend_missed_;
 };
 

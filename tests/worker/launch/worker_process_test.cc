@@ -232,7 +232,7 @@ TEST(RankProcessTest, AFrontendThatIsNotThereIsNoFailureOfTheRank) {
   options.drop_cogwheel_env = true;
   auto rank = ChildProcess::Start(options);
   ASSERT_TRUE(rank.ok()) << rank.status();
-  EXPECT_EQ(rank->Wait(seconds(40)), kExitFrontendLost);
+  EXPECT_EQ(rank->Wait(seconds(40)), kExitFrontendMissed);
 }
 
 // A copy of the model whose disk fails: the first byte of /proc/self/mem cannot be read (EIO).
