@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_replace.h>
 
 #include "base/sha256.h"
 
@@ -18,6 +19,14 @@ namespace cogwheel {
 namespace {
 
 namespace fs = std::filesystem;
+
+// For a shell to read as one word.
+std::string Quoted(const std::string& word) {
+  constexpr char kPlain[] =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-+,:@%";
+  if (word.find_first_not_of(kPlain) == std::string::npos && !word.starts_with("-")) return word;
+  return absl::StrCat("'", absl::StrReplaceAll(word, {{"'", "'\\''"}}), "'");
+}
 
 absl::Status CheckOutput(const std::string& output) {
   const auto refused = [&](const std::string& why) {
@@ -39,8 +48,8 @@ absl::Status CheckOutput(const std::string& output) {
   }
   const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
   if (!fs::exists(folder, error)) {
-    return refused(absl::StrCat("folder ", folder.string(), " does not exist; mkdir -p ",
-                                folder.string(), " makes it"));
+    return refused(absl::StrCat("folder ", folder.string(), " does not exist; mkdir -p -- ",
+                                Quoted(folder.string()), " makes it"));
   }
   if (!fs::is_directory(folder, error)) {
     return refused(absl::StrCat(folder.string(), " is not a folder"));

@@ -87,10 +87,10 @@ int Run(int argc, char** argv) {
       LoadConfig(argc, argv, ServerProgram(ServerVersionText()), config);
   if (!loaded.ok()) return Fail(loaded.status());
   if (*loaded == ConfigOutcome::kPrinted) return 0;
+  const absl::Status format = UseLogFormat(config.log_format());
+  if (!format.ok()) return Fail(format);
   const absl::StatusOr<config::v1::ServerConfig> checked = CheckServerConfig(config);
   if (!checked.ok()) return Fail(checked.status());
-  const absl::Status format = UseLogFormat(checked->log_format());
-  if (!format.ok()) return Fail(format);
   const SystemClock clock;
   const auto frontend = Frontend::Start(*checked, clock);
   if (!frontend.ok()) return Fail(frontend.status());

@@ -17,7 +17,8 @@ namespace {
 
 constexpr char kLoading[] = "error while loading shared libraries: ";
 constexpr size_t kMostNamed = 3;
-constexpr char kBuildHere[] = "build it on this machine (scripts/setup && scripts/build)";
+constexpr char kBuildHere[] =
+    "build it on this machine (in the sources scripts/setup && scripts/build)";
 
 // How the loader, the kernel or the runtime say it, and what it means.
 struct StartFailure {
@@ -27,13 +28,14 @@ struct StartFailure {
 constexpr StartFailure kFailures[] = {
     {"version `GLIBC_",
      "this system's C library is older than the one it was built with: build it on this machine "
-     "(scripts/setup && scripts/build) or take a newer system"},
+     "(in the sources scripts/setup && scripts/build) or take a newer system"},
     {"version `", "remove that library, or build on this machine with its compiler"},
     {"failed to map segment", "raise ulimit -v, or free memory"},
     {"annot allocate memory", "raise ulimit -v or the cgroup's memory.max, or free memory"},
     {"std::bad_alloc", "raise ulimit -v or the cgroup's memory.max, or free memory"},
     {"cannot open shared object file",
-     "install it, or let LD_LIBRARY_PATH name its folder; scripts/setup puts back LibTorch's"},
+     "install it, or let LD_LIBRARY_PATH name its folder; in the sources scripts/setup puts back "
+     "LibTorch's"},
     {"undefined symbol", "that library is of another version: remove it, or build again"},
     {"file too short", "that file is damaged: install it again"},
     {"invalid ELF header", "that file is no library: remove or replace it"},

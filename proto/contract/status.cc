@@ -120,7 +120,8 @@ absl::Status FromGrpc(const grpc::Status& status) {
   const auto code = static_cast<absl::StatusCode>(status.error_code());
   google::rpc::Status details;
   if (status.error_details().empty() || !details.ParseFromString(status.error_details())) {
-    // The library's own, not a server's: of the connection.
+    // Most likely the library's own, of the connection; the few of ours without details are not
+    // among its words.
     return absl::Status(code, ConnectionWords(status.error_message()));
   }
   absl::Status converted(code, status.error_message());

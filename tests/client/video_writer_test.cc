@@ -113,6 +113,8 @@ TEST_F(VideoWriterTest, RefusesWhatCannotBeWritten) {
   };
   std::ofstream(folder_ / "file") << "x";
   EXPECT_THAT(refusal(folder_ / "missing" / "a.mp4"), HasSubstr("missing does not exist"));
+  EXPECT_THAT(refusal(folder_ / "my dir's" / "a.mp4"),
+              HasSubstr("; mkdir -p -- '" + (folder_ / "my dir'\\''s'").string() + " makes it"));
   EXPECT_THAT(refusal(folder_), HasSubstr("is a folder"));
   EXPECT_THAT(refusal(folder_ / ""), HasSubstr("is a folder"));
   EXPECT_THAT(refusal(folder_ / "file" / "a.mp4"), HasSubstr("is not a folder"));

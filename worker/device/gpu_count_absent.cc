@@ -4,7 +4,7 @@ namespace cogwheel {
 
 GpuCount CountGpus() {
   return {.why_none = "built without CUDA",
-          .way_out = "scripts/setup --cuda && scripts/build --cuda"};
+          .way_out = "from the sources, scripts/setup --cuda && scripts/build --cuda"};
 }
 
 std::string GpuName(int /*device_idx*/) { return ""; }
