@@ -99,7 +99,7 @@ class CommandsTest(ProcessTest):
         self.on("cancel", blocker)
 
     def test_output_that_cannot_be_written(self):
-        for command in (("models",), ("submit", "--prompt", "x", *SMALL), ("list",), ("--version",)):
+        for command in (("models",), ("submit", "--prompt", "a red circle", *SMALL), ("list",), ("--version",)):
             with open("/dev/full", "w") as full:
                 result = subprocess.run([program("cogwheel"), *command], stdout=full, stderr=subprocess.PIPE, text=True,
                                         env=self.environment(COGWHEEL_SERVER=self.address), timeout=60)
