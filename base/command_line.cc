@@ -5,6 +5,8 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "base/utf8.h"
+
 namespace cogwheel {
 namespace {
 
@@ -169,14 +171,8 @@ std::string_view NearestWord(std::string_view text, const std::vector<std::strin
 
 std::string ShownArgument(std::string_view text) {
   constexpr size_t kLongest = 60;  // bytes
-  const auto continues = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; };
-  size_t end = std::min(text.size(), kLongest);
-  while (end > 0 && end < text.size() && continues(text[end])) --end;
-  std::string shown(text.substr(0, end));
-  for (char& c : shown) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  }
-  return end < text.size() ? shown + "..." : shown;
+  const std::string_view begin = ClipUtf8(text, kLongest);
+  return WithoutControls(begin) + (begin.size() < text.size() ? "..." : "");
 }
 
 }  // namespace cogwheel

@@ -4,6 +4,8 @@
 #include <array>
 #include <cctype>
 
+#include "base/utf8.h"
+
 namespace cogwheel {
 namespace {
 
@@ -50,19 +52,6 @@ std::string CauseOf(const TextLine& line) {
   return "";
 }
 
-// The line is a terminal's: no byte of a user or a peer may move its cursor.
-std::string WithoutControls(const std::string& text) {
-  std::string plain;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : ' ');
-    const bool two_bytes = byte == 0xC2 && next >= 0x80 && next < 0xA0;  // U+0080 to U+009F
-    if (two_bytes) ++i;
-    plain += two_bytes || byte < 0x20 || byte == 0x7F ? ' ' : text[i];
-  }
-  return plain;
-}
-
 std::string Sentence(const TextLine& line) {
   const std::string cause = CauseOf(line);
   std::string text = line.speaker.empty() ? "" : line.speaker + ": ";
@@ -94,6 +83,7 @@ std::string ToText(const TextLine& line) {
   std::strftime(time.data(), time.size(), "%H:%M:%S", &line.local_time);
   const std::string when =
       line.color ? std::string(kDim) + time.data() + kPlain : std::string(time.data());
+  // The line is a terminal's: no byte of a user or a peer may move its cursor.
   return when + " " + Level(line.level, line.color) + WithoutControls(Sentence(line)) + "\n";
 }
 

@@ -4,10 +4,10 @@
 #include <absl/strings/str_format.h>
 #include <absl/strings/str_join.h>
 
+#include "base/utf8.h"
 #include "client/local_time.h"
 #include "client/state_words.h"
 #include "client/text_table.h"
-#include "proto/contract/utf8.h"
 
 namespace cogwheel {
 namespace {

@@ -5,7 +5,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/strip.h>
 
-#include "proto/contract/utf8.h"
+#include "base/utf8.h"
 
 namespace cogwheel {
 namespace {

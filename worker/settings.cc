@@ -6,9 +6,9 @@
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 
+#include "base/utf8.h"
 #include "proto/contract/config_comments.h"
 #include "proto/contract/mesh_limit.h"
-#include "proto/contract/utf8.h"
 
 namespace cogwheel {
 namespace {

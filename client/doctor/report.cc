@@ -8,7 +8,7 @@
 #include <absl/strings/str_join.h>
 #include <nlohmann/json.hpp>
 
-#include "proto/contract/utf8.h"
+#include "base/utf8.h"
 
 namespace cogwheel {
 // What people read one line at a time must be one: names of files may hold anything.

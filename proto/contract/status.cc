@@ -6,10 +6,10 @@
 #include <absl/strings/cord.h>
 #include <google/protobuf/any.pb.h>
 
+#include "base/utf8.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "proto/contract/connection_words.h"
-#include "proto/contract/utf8.h"
 
 namespace cogwheel {
 namespace {

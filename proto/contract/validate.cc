@@ -7,10 +7,10 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "base/utf8.h"
 #include "proto/contract/image_header.h"
 #include "proto/contract/nearest_size.h"
 #include "proto/contract/status.h"
-#include "proto/contract/utf8.h"
 #include "proto/contract/violations.h"
 
 namespace cogwheel {

@@ -4,7 +4,7 @@
 #include <array>
 #include <utility>
 
-#include "proto/contract/utf8.h"
+#include "base/utf8.h"
 
 namespace cogwheel {
 namespace {

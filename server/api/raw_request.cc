@@ -8,8 +8,8 @@
 #include <google/protobuf/unknown_field_set.h>
 #include <grpcpp/support/slice.h>
 
+#include "base/utf8.h"
 #include "proto/contract/status.h"
-#include "proto/contract/utf8.h"
 
 namespace cogwheel {
 namespace {

@@ -6,8 +6,8 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "base/utf8.h"
 #include "proto/contract/status.h"
-#include "proto/contract/utf8.h"
 #include "proto/contract/validate.h"
 #include "server/api/download_stream.h"
 #include "server/api/event_stream.h"

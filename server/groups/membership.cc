@@ -11,9 +11,9 @@
 #include <absl/strings/str_join.h>
 
 #include "base/sha256.h"
+#include "base/utf8.h"
 #include "proto/contract/protocol.h"
 #include "proto/contract/status.h"
-#include "proto/contract/utf8.h"
 #include "proto/contract/vocabulary.h"
 
 namespace cogwheel {

@@ -8,9 +8,9 @@
 #include <absl/strings/str_cat.h>
 #include <google/protobuf/unknown_field_set.h>
 
+#include "base/utf8.h"
 #include "proto/contract/protocol.h"
 #include "proto/contract/status.h"
-#include "proto/contract/utf8.h"
 
 namespace cogwheel {
 namespace {

@@ -87,7 +87,7 @@ TEST_F(ConfigTest, RefusesWhatIsNotLegal) {
               HasSubstr("'--lissen' is not known by program; the nearest is --listen"));
   EXPECT_THAT(refusal({"stray"}), HasSubstr("'stray' is not expected by program"));
   EXPECT_THAT(refusal({"help", "stray"}), HasSubstr("'stray' is not expected by program"));
-  EXPECT_THAT(refusal({"--max-queued-jobs", "a\nb"}), HasSubstr("'a?b' is not legal"));
+  EXPECT_THAT(refusal({"--max-queued-jobs", "a\nb"}), HasSubstr("'a b' is not legal"));
   EXPECT_THAT(refusal({"--max-queued-jobs", "many"}),
               HasSubstr("--max-queued-jobs 'many' is not legal; legal is a whole number"));
   EXPECT_THAT(refusal({"--max-queued-jobs", "4294967296"}), HasSubstr("32 bits"));

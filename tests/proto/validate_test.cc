@@ -9,9 +9,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/utf8.h"
 #include "google/rpc/error_details.pb.h"
 #include "proto/contract/status.h"
-#include "proto/contract/utf8.h"
 #include "tests/support/test_model.h"
 
 namespace cogwheel {
@@ -301,17 +301,6 @@ TEST(NormalizeJobName, TakesBothForms) {
         "81" + id.substr(2), "01u" + id.substr(3), "01H" + id.substr(3), std::string("a\xff")}) {
     EXPECT_EQ(absl::StatusCode::kInvalidArgument, NormalizeJobName(bad).status().code()) << bad;
   }
-}
-
-// C0, DEL and C1 (two bytes of UTF-8): what moves a terminal's cursor.
-TEST(Utf8, ControlCharactersAreReplaced) {
-  const std::string text =
-      "a\nb\x1b[31m\x7f\xc2\x9b"
-      "31m\xc2\x80\xc2\x9f\xc2\xa0é/ü";
-  EXPECT_TRUE(HasControlCharacter("\xc2\x9b"));
-  EXPECT_FALSE(HasControlCharacter("\xc2\xa0é/ü"));
-  EXPECT_EQ(WithoutControls(text), "a b [31m  31m  \xc2\xa0é/ü");
-  EXPECT_EQ(WithoutControls(std::string("\0\xc2", 2)), " \xc2");
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "proto/contract/utf8.h"
+#include "base/utf8.h"
 
 namespace cogwheel {
 namespace {

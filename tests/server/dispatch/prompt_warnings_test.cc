@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "proto/contract/utf8.h"
+#include "base/utf8.h"
 #include "tests/server/dispatch/dispatcher_fixture.h"
 
 namespace cogwheel {

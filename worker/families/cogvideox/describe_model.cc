@@ -6,7 +6,7 @@
 #include <string>
 
 #include "base/model_path.h"
-#include "proto/contract/utf8.h"
+#include "base/utf8.h"
 #include "worker/families/cogvideox/checkpoint_digest.h"
 #include "worker/families/cogvideox/components.h"
 #include "worker/families/cogvideox/config.h"

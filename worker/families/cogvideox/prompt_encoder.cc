@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string_view>
 
-#include "proto/contract/utf8.h"
+#include "base/utf8.h"
 #include "worker/families/cogvideox/tokenizer.h"
 
 namespace cogwheel {

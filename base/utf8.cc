@@ -1,4 +1,4 @@
-#include "proto/contract/utf8.h"
+#include "base/utf8.h"
 
 namespace cogwheel {
 namespace {
