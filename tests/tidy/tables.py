@@ -53,7 +53,7 @@ def number_of(expression, source):
     for name in re.findall(r"\bk[A-Z]\w+", expression):
         if name == "kAboveZero":
             return "above 0"
-        found = re.search(rf"\bconstexpr \w+ {name}(?: = |\{{)([^;}}]+)", source + read("proto/contract/most_ranks.h"))
+        found = re.search(rf"\bconstexpr \w+ {name}(?: = |\{{)([^;}}]+)", source + read("proto/contract/mesh_limit.h"))
         expression = expression.replace(name, found.group(1).replace("'", ""))
     if not re.fullmatch(r"[\d\s<*+.()-]+", expression):
         raise ValueError(f"not understood: {expression}")
