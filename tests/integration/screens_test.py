@@ -229,12 +229,12 @@ class ScreensTest(ProcessTest):
         self.check("pipe", first + second + stderr + stdout)
 
     def test_a_run_of_its_own_says_that_it_starts(self):
-        """In a pipe, before anything else, and with the number of ranks."""
-        client = self.start_cogwheel("generate", "--prompt", "a red circle", "--ulysses", "2", "--steps", "2", "-o", "a.mp4")
+        """In a pipe, before anything else, and with the number of ranks: so many that no machine is done within a second."""
+        client = self.start_cogwheel("generate", "--prompt", "a red circle", "--ulysses", "6", "--ring", "2", "--steps", "2", "-o", "a.mp4")
         first = client.stderr.readline()
         _, rest = client.communicate(timeout=LIMIT_S)
         self.assertEqual(0, client.returncode, rest)
-        self.assertRegex(first, r"^starting 2 ranks of shapes(, \d+ s)?\n$")
+        self.assertRegex(first, r"^starting 12 ranks of shapes(, \d+ s)?\n$")
 
 
 if __name__ == "__main__":

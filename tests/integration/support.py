@@ -128,7 +128,7 @@ class ProcessTest(unittest.TestCase):
     def environment(self, **more):
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("COGWHEEL_", "GRPC_"))}
         return {**kept, RUN_MARK: self.mark, "TMPDIR": self.temporary, "COGWHEEL_MODELS": os.path.dirname(SHAPES),
-                "XDG_CACHE_HOME": self.cache, **more}
+                "XDG_CACHE_HOME": self.cache, "COGWHEEL_CACHE": CACHE, **more}
 
     def path(self, name):
         return os.path.join(self.folder, name)
