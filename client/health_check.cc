@@ -1,15 +1,12 @@
 #include "client/health_check.h"
 
 #include <array>
-#include <future>
 #include <vector>
 
 #include <absl/strings/str_cat.h>
-#include <grpcpp/client_context.h>
-#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/support/byte_buffer.h>
 
-#include "proto/contract/status.h"
+#include "proto/contract/health_call.h"
 
 namespace cogwheel {
 namespace {
@@ -31,18 +28,9 @@ absl::StatusOr<std::string> ParseResponse(const grpc::ByteBuffer& response) {
 
 absl::StatusOr<std::string> CheckHealth(const std::shared_ptr<grpc::Channel>& channel,
                                         std::chrono::milliseconds limit) {
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + limit);
-  grpc::GenericStub stub(channel);
-  const grpc::Slice nothing(std::string{});
-  const grpc::ByteBuffer request(&nothing, 1);
-  grpc::ByteBuffer response;
-  std::promise<grpc::Status> done;
-  stub.UnaryCall(&context, "/grpc.health.v1.Health/Check", grpc::StubOptions(), &request, &response,
-                 [&done](grpc::Status status) { done.set_value(status); });
-  const grpc::Status status = done.get_future().get();  // the deadline bounds it
-  if (!status.ok()) return FromGrpc(status);
-  return ParseResponse(response);
+  const absl::StatusOr<grpc::ByteBuffer> response = CallHealth(channel, limit);
+  if (!response.ok()) return response.status();
+  return ParseResponse(*response);
 }
 
 }  // namespace cogwheel

@@ -11,19 +11,25 @@ namespace {
 
 constexpr size_t kShownWords = 8, kShownWordBytes = 30;
 
-struct Range {
+struct CharacterRange {
   char32_t first, last;
 };
 
 // Beyond ASCII: what parts words. Spaces, punctuation, and what is not seen, above all marks that
 // turn the direction of writing.
 constexpr std::array kSeparators = {
-    Range{0x80, 0xA9},     Range{0xAB, 0xB4},     Range{0xB6, 0xB9},     Range{0xBB, 0xBF},
-    Range{0xD7, 0xD7},     Range{0xF7, 0xF7},     Range{0x37E, 0x37E},   Range{0x60C, 0x60C},
-    Range{0x61B, 0x61C},   Range{0x61F, 0x61F},   Range{0x964, 0x965},   Range{0x1680, 0x1680},
-    Range{0x2000, 0x206F}, Range{0x3000, 0x3003}, Range{0x3008, 0x3011}, Range{0x3014, 0x301F},
-    Range{0xFE00, 0xFE0F}, Range{0xFEFF, 0xFEFF}, Range{0xFF01, 0xFF0F}, Range{0xFF1A, 0xFF20},
-    Range{0xFF3B, 0xFF40}, Range{0xFF5B, 0xFF65}, Range{0xFFF0, 0xFFFD}, Range{0xE0000, 0xE0FFF},
+    CharacterRange{0x80, 0xA9},     CharacterRange{0xAB, 0xB4},
+    CharacterRange{0xB6, 0xB9},     CharacterRange{0xBB, 0xBF},
+    CharacterRange{0xD7, 0xD7},     CharacterRange{0xF7, 0xF7},
+    CharacterRange{0x37E, 0x37E},   CharacterRange{0x60C, 0x60C},
+    CharacterRange{0x61B, 0x61C},   CharacterRange{0x61F, 0x61F},
+    CharacterRange{0x964, 0x965},   CharacterRange{0x1680, 0x1680},
+    CharacterRange{0x2000, 0x206F}, CharacterRange{0x3000, 0x3003},
+    CharacterRange{0x3008, 0x3011}, CharacterRange{0x3014, 0x301F},
+    CharacterRange{0xFE00, 0xFE0F}, CharacterRange{0xFEFF, 0xFEFF},
+    CharacterRange{0xFF01, 0xFF0F}, CharacterRange{0xFF1A, 0xFF20},
+    CharacterRange{0xFF3B, 0xFF40}, CharacterRange{0xFF5B, 0xFF65},
+    CharacterRange{0xFFF0, 0xFFFD}, CharacterRange{0xE0000, 0xE0FFF},
 };
 
 // Capitals whose small letters all lie as far behind them.
@@ -73,7 +79,7 @@ bool IsLetter(char32_t code) {
     return (code >= 'a' && code <= 'z') || (code >= 'A' && code <= 'Z') ||
            (code >= '0' && code <= '9');
   }
-  return std::ranges::none_of(kSeparators, [code](const Range& range) {
+  return std::ranges::none_of(kSeparators, [code](const CharacterRange& range) {
     return code >= range.first && code <= range.last;
   });
 }

@@ -1,14 +1,9 @@
 #include "worker/rpc/dial.h"
 
-#include <future>
-
-#include <grpcpp/client_context.h>
 #include <grpcpp/create_channel.h>
-#include <grpcpp/generic/generic_stub.h>
-#include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/channel_arguments.h>
 
-#include "proto/contract/status.h"
+#include "proto/contract/health_call.h"
 #include "proto/contract/validate.h"
 
 namespace cogwheel {
@@ -32,16 +27,7 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& frontend,
 
 // A channel does not tell why it has no connection; a call on it fails with the reason.
 std::string WhyNotConnected(const std::shared_ptr<grpc::Channel>& channel) {
-  grpc::ClientContext context;
-  context.set_deadline(system_clock::now() + kReasonLimit);
-  grpc::GenericStub stub(channel);
-  const grpc::Slice nothing(std::string{});
-  const grpc::ByteBuffer request(&nothing, 1);
-  grpc::ByteBuffer response;
-  std::promise<grpc::Status> done;
-  stub.UnaryCall(&context, "/grpc.health.v1.Health/Check", grpc::StubOptions(), &request, &response,
-                 [&done](grpc::Status status) { done.set_value(std::move(status)); });
-  const absl::Status status = FromGrpc(done.get_future().get());  // the deadline bounds it
+  const absl::Status status = CallHealth(channel, kReasonLimit).status();
   return absl::IsUnavailable(status) ? std::string(status.message()) : "no answer yet";
 }
 
