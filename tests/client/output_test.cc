@@ -9,8 +9,10 @@
 
 #include "client/job_follower.h"
 #include "client/json_output.h"
+#include "client/local_time.h"
 #include "client/state_words.h"
 #include "client/text_output.h"
+#include "client/text_table.h"
 #include "client/video_writer.h"
 
 namespace cogwheel {
@@ -122,6 +124,31 @@ TEST(TextOutput, JobsStandUnderHeadersWithAgeAndProgress) {
   EXPECT_THAT(text, HasSubstr("progress     42 %, step 7 of 16, 12 s left\n"));
   EXPECT_THAT(text, HasSubstr("created      2023-11-14 23:11:10 +0100 (2 min ago)\n"));
   unsetenv("TZ");
+}
+
+TEST(TextOutput, AnAgeIsInItsLargestUnit) {
+  constexpr int64_t kNow = 1'700'000'000;
+  const auto age = [](int64_t seconds) {
+    google::protobuf::Timestamp then;
+    then.set_seconds(kNow - seconds);
+    return Age(then, kNow);
+  };
+  EXPECT_EQ(age(-60), "just now");  // of a clock that is ahead
+  EXPECT_EQ(age(4), "just now");
+  EXPECT_EQ(age(59), "59 s ago");
+  EXPECT_EQ(age(60), "1 min ago");
+  EXPECT_EQ(age(3599), "59 min ago");
+  EXPECT_EQ(age(3600), "1 h ago");
+  EXPECT_EQ(age(86'399), "23 h ago");
+  EXPECT_EQ(age(86'400), "1 day ago");
+  EXPECT_EQ(age(2 * 86'400), "2 days ago");
+}
+
+TEST(TextOutput, ColumnsAreAsWideAsTheirCharacters) {
+  EXPECT_EQ(TextTable({{"A", "B"}, {"\u00e4\u00e4", "x"}, {"aaa", "y"}}, /*columns=*/0),
+            "A    B\n"
+            "\u00e4\u00e4   x\n"
+            "aaa  y\n");
 }
 
 TEST(TextOutput, NoLineOfATableIsWiderThanTheTerminal) {

@@ -93,6 +93,17 @@ TEST_F(CostsFileTest, TwoAtATimeLoseNothingOfEachOther) {
   EXPECT_TRUE(one || other) << "whole, whoever of the two came last";
 }
 
+TEST_F(CostsFileTest, WhatOthersWroteMeanwhileStays) {
+  {
+    CostModel costs;
+    const CostsFile file(path_, costs);
+    Learn(Entry("m", "other", 3));
+    costs.Learn("m", "own", Entry("m", "own", 2).seen);
+  }
+  EXPECT_EQ(StepOf(Entry("m", "own", 0)), 2);
+  EXPECT_EQ(StepOf(Entry("m", "other", 0)), 3);
+}
+
 TEST_F(CostsFileTest, ADamagedFileIsDoneWithout) {
   const std::string whole = CostsToJson({Entry("m", "g", 2)});
   std::string other_version = whole, negative = whole;
