@@ -3,6 +3,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -13,12 +14,13 @@
 namespace cogwheel {
 namespace {
 
+using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 class RunningJobTest : public testing::Test {
  protected:
   static RunningJob::Time At(int second) { return RunningJob::Time(seconds(second)); }
-  RunningJob Make(int32_t charges = 0) {
+  RunningJob Make(int32_t charges = 0, int steps = 0) {
     Job job;
     job.name = "jobs/1";
     job.attempt = 3;
@@ -27,6 +29,7 @@ class RunningJobTest : public testing::Test {
     QueuedJob queued;
     queued.attempt = 2;
     queued.deadline = At(100);
+    queued.size.steps = steps;
     return RunningJob(job, queued, results_.Begin("jobs/1", 1, 3).value(), At(10));
   }
   const GroupLoss lost_ = {MakeError(absl::StatusCode::kUnavailable, "GROUP_LOST", "lost"), true};
@@ -74,6 +77,20 @@ TEST_F(RunningJobTest, WhatWasAskedForIsItsEndWhenTheAttemptIsLostOrRefused) {
   EXPECT_TRUE(late.Expire(At(100)));
   EXPECT_FALSE(late.Expire(At(101)));
   EXPECT_EQ(JobState::kExpired, late.EndWhenLost(lost_)->state);
+}
+
+// After half a second, or a hundredth of a job that takes longer than 50 s.
+TEST_F(RunningJobTest, ProgressIsToldAgainAsOftenAsTheJobIsLong) {
+  for (const auto& [steps, silence] :
+       {std::pair(10, milliseconds(500)), std::pair(200, milliseconds(2000))}) {
+    RunningJob running = Make(/*charges=*/0, steps);
+    running.OnStarted({}, JobCosts{.step = 1});  // so many seconds in all
+    EXPECT_FALSE(running.TellAgain(At(20))) << "nothing was told yet";
+    running.OnProgress({RunStage::kDenoise, 0, steps}, At(10));
+    EXPECT_FALSE(running.TellAgain(At(10) + silence - milliseconds(50)));
+    EXPECT_TRUE(running.TellAgain(At(10) + silence + milliseconds(50)));
+    EXPECT_FALSE(running.TellAgain(At(10) + silence + milliseconds(100)));
+  }
 }
 
 TEST_F(RunningJobTest, AResultThatCannotBeTakenFailsItWhateverTheGroupSays) {
