@@ -49,6 +49,8 @@ class CondVar {
     return condition_.wait_for(mutex, limit, condition);
   }
   void NotifyAll() { condition_.notify_all(); }
+  // Where all waiters are alike.
+  void NotifyOne() { condition_.notify_one(); }
 
  private:
   std::condition_variable_any condition_;

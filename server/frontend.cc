@@ -100,7 +100,8 @@ class WiredFrontend final : public Frontend {
   ~WiredFrontend() override { Stop(); }
 
   absl::Status Listen(const config::v1::ServerConfig& config) {
-    const absl::StatusOr<std::vector<Job>> unfinished = store_->Recover();
+    const auto unfinished = Await<absl::StatusOr<std::vector<Job>>>(
+        [this](Answer<std::vector<Job>> done) { store_->Adopt(std::move(done)); });
     if (!unfinished.ok()) return unfinished.status();
     dispatcher_.Recover(*unfinished);
     loop_.Start();
@@ -215,7 +216,8 @@ class WiredFrontend final : public Frontend {
   // Groups do not count: ranks dial this server, and jobs for a known model are queued.
   ProbeAnswer Ready() {
     if (draining_) return {false, "draining"};
-    const absl::Status store = store_->Probe();
+    const auto store =
+        Await<absl::Status>([this](Done done) { store_->Probe(std::move(done)); });
     if (!store.ok()) return {false, absl::StrCat("store: ", store.message())};
     return {true, "ok"};
   }

@@ -13,6 +13,8 @@ namespace cogwheel {
 namespace {
 
 constexpr int kMostResultHours = 876'000;  // a century; 292 years of nanoseconds are too many
+constexpr int kMostWindowHours = 31 * 24, kMostGraceSeconds = 3600;
+constexpr int64_t kLeastReceiveBytes = int64_t{64} << 20;  // three of the largest requests
 
 absl::Status CheckAddress(const char* flag, const std::string& address) {
   const size_t colon = address.rfind(':');
@@ -65,6 +67,18 @@ std::vector<SettingRange> ServerRanges() {
           {"max_queued_bytes", 1},
           {"max_queued_seconds", 1},
           {"max_tenant_queued_jobs", 1},
+          {"max_tenant_kept_jobs", 1},
+          {"max_tenant_result_bytes", 1},
+          {"max_tenant_queued_bytes", 1},
+          {"max_tenant_queued_seconds", 1},
+          {"max_tenant_running_jobs", 0},
+          {"max_tenant_gpu_seconds", 0},
+          {"quota_window_hours", 1, kMostWindowHours},
+          {"max_streams", 1},
+          {"max_tenant_streams", 1},
+          {"max_tenant_downloads", 1},
+          {"max_receive_memory_bytes", kLeastReceiveBytes},
+          {"holder_grace_seconds", 0, kMostGraceSeconds},
           {"max_calls_per_second", 0},
           {"max_call_burst", 1},
           {"stalled_stream_seconds", 1},
@@ -98,6 +112,14 @@ config::v1::ServerConfig DefaultServerConfig() {
   config.set_result_hours(7 * 24);
   config.set_max_calls_per_second(5000);
   config.set_max_call_burst(10'000);
+  config.set_max_tenant_running_jobs(0);
+  config.set_max_tenant_gpu_seconds(0);
+  config.set_quota_window_hours(24);
+  config.set_max_streams(1024);
+  config.set_max_tenant_downloads(16);
+  config.set_max_receive_memory_bytes(int64_t{512} << 20);
+  config.set_holder_grace_seconds(15);
+  config.set_log_level("info");
   return config;
 }
 

@@ -17,6 +17,11 @@ constexpr size_t kAnnouncedAtOnce = 256;  // jobs; the positions in a longer que
 
 double Seconds(std::chrono::nanoseconds duration) { return duration.count() * 1e-9; }
 
+template <typename Value>
+absl::StatusOr<Value> AskStore(const std::function<void(Answer<Value>)>& call) {
+  return Await<absl::StatusOr<Value>>(call);
+}
+
 Placement::Group GroupOf(const WorkerGroup& group) {
   return {group.name(), group.model(), group.model_digest(), group.capabilities(), group.setup()};
 }
@@ -119,8 +124,10 @@ void Dispatcher::Schedule() {
 // True when the job left the queue.
 bool Dispatcher::StartOn(WorkerGroup& group, const std::string& name) {
   Failpoint("dispatch.before_claim");
-  const absl::StatusOr<Job> job =
-      parts_.store.Claim(name, group.name(), group.epoch(), parts_.clock.Wall());
+  const auto job = Await<absl::StatusOr<Job>>([&](Answer<Job> done) {
+    parts_.store.ClaimNext({group.name(), group.epoch(), parts_.clock.Wall(), {name}},
+                           std::move(done));
+  });
   Failpoint("dispatch.after_claim");
   if (job.ok()) {
     RunOn(group, *waiting_.Start(name), *job);
@@ -221,7 +228,7 @@ absl::StatusOr<Job> Dispatcher::CancelNow(const std::string& tenant, const std::
   if (!known.ok() || IsTerminal(known->state)) return known;
   // Who asks again and again costs no synced write each time.
   const absl::StatusOr<Job> asked =
-      known->cancel_requested ? known : parts_.store.RequestCancel(name);
+      known->cancel_requested ? known : AskStore<Job>([&](Answer<Job> answer) { parts_.store.RequestCancel(tenant, name, answer); });
   Failpoint("dispatch.after_cancel_flag");
   if (!asked.ok()) return asked;
   if (waiting_.Remove(name).has_value()) {
@@ -238,7 +245,10 @@ absl::StatusOr<Job> Dispatcher::CancelNow(const std::string& tenant, const std::
 void Dispatcher::Expire() {
   const std::vector<std::string> late = waiting_.PastDeadline(parts_.clock.Now());
   for (const std::string& name : late) {
-    const absl::StatusOr<Job> job = parts_.store.RequestCancel(name);
+    const auto waiting = waiting_.InOrder();
+    const std::string tenant = (*std::ranges::find(waiting, name, &QueuedJob::name))->tenant;
+    const auto job =
+        AskStore<Job>([&](Answer<Job> answer) { parts_.store.RequestCancel(tenant, name, answer); });
     if (!job.ok()) continue;  // the next tick tries again
     waiting_.Remove(name);
     recorder_.End(*job, ExpiredEnd(*job));

@@ -29,7 +29,9 @@ void JobRecorder::Settle(Action action) {
 
 void JobRecorder::Warn(const Job& job) {
   Settle([this, job] {
-    const absl::Status kept = parts_.store.Warn({job.name, job.epoch, job.attempt, job.warnings});
+    const auto kept = Await<absl::Status>([&](Done done) {
+      parts_.store.Warn({job.name, job.epoch, job.attempt, job.warnings}, std::move(done));
+    });
     return kept.ok() || Fenced(kept, job.group);
   });
 }
@@ -50,7 +52,8 @@ void JobRecorder::End(const Job& job, const JobEnd& end) {
 bool JobRecorder::StoreEnd(const Job& job, FinishedJob finished) {
   finished.last_sequence = parts_.announcer.EndSequence(job);
   Failpoint("dispatch.before_finish");
-  const absl::StatusOr<Job> ended = parts_.store.Finish(finished);
+  const absl::StatusOr<Job> ended = Await<absl::StatusOr<Job>>(
+      [&](Answer<Job> done) { parts_.store.Finish(finished, std::move(done)); });
   Failpoint("dispatch.after_finish");
   if (absl::IsDataLoss(ended.status())) {  // the result is not there: the job has none
     End(job, FailedEnd(ended.status()));
@@ -90,7 +93,8 @@ void JobRecorder::Requeue(const Job& job, const JobError& cause, bool charged,
   parts_.metrics.dispatch_jobs_requeued_total.Increment({cause.reason});
   Settle([this, lost, group = job.group, requeued = std::move(requeued)] {
     Failpoint("dispatch.before_requeue");
-    const absl::StatusOr<Job> queued = parts_.store.Requeue(lost);
+    const absl::StatusOr<Job> queued = Await<absl::StatusOr<Job>>(
+        [&](Answer<Job> done) { parts_.store.Requeue(lost, std::move(done)); });
     Failpoint("dispatch.after_requeue");
     if (!queued.ok()) return Fenced(queued.status(), group);
     Log(LogLevel::kWarning, "job queued again",
@@ -107,7 +111,8 @@ void JobRecorder::Requeue(const Job& job, const JobError& cause, bool charged,
 absl::StatusOr<Job> JobRecorder::Delete(const std::string& tenant, const std::string& name) {
   absl::StatusOr<Job> known = parts_.store.Get(tenant, name);
   if (!known.ok()) return known;
-  const absl::StatusOr<Removed> removed = parts_.store.Delete(name);
+  const absl::StatusOr<Removed> removed = Await<absl::StatusOr<Removed>>(
+      [&](Answer<Removed> done) { parts_.store.Delete(tenant, name, std::move(done)); });
   if (!removed.ok()) return removed.status();
   Forget(*removed);
   return known;
@@ -124,7 +129,8 @@ void JobRecorder::Trim() {
   retention.result_bytes = parts_.keep.result_bytes;
   retention.results_ended_before = parts_.clock.Wall() - parts_.keep.result_age;
   retention.keys_created_before = parts_.clock.Wall() - kKeyAge;
-  const absl::StatusOr<Removed> removed = parts_.store.Trim(retention);
+  const absl::StatusOr<Removed> removed = Await<absl::StatusOr<Removed>>(
+      [&](Answer<Removed> done) { parts_.store.Trim(retention, std::move(done)); });
   if (removed.ok()) Forget(*removed);
 }
 

@@ -84,12 +84,11 @@ void RankGroup::OnKilledForMemory(const Hello& hello) {
 
 void RankGroup::Form() {
   Failpoint("group.before_epoch");
-  const absl::StatusOr<int64_t> epoch = parts_.store.NextEpoch();
+  const auto epoch = Await<absl::StatusOr<int64_t>>([this](Answer<int64_t> done) {
+    parts_.store.NewEpoch(ToModel(members_.front().hello), std::move(done));
+  });
   Failpoint("group.after_epoch");
-  const absl::Status kept = parts_.store.PutModel(ToModel(members_.front().hello));
-  if (!epoch.ok() || !kept.ok()) {
-    return EndEpoch({.why = epoch.ok() ? kept : epoch.status()});
-  }
+  if (!epoch.ok()) return EndEpoch({.why = epoch.status()});
   epoch_ = *epoch;
   std::vector<Hello> hellos;
   for (const Member& member : members_) hellos.push_back(member.hello);

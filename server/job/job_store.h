@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -10,6 +9,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include "server/job/answer.h"
 #include "server/job/job.h"
 
 namespace cogwheel {
@@ -94,22 +94,56 @@ struct JobTotals {
   std::map<Key, int64_t> counts;
 };
 
-// The record of all jobs. Thread-safe. Writes return (or call back) once they are as durable as the
-// store is; reads see every write that returned. Errors of the store itself are UNAVAILABLE (STORE)
-// or RESOURCE_EXHAUSTED (STORE_FULL), and nothing has changed then. A write whose durability cannot
-// be known ends the process: the next start finds what is true.
+// A group that asks for work: candidates in the order in which they should start.
+struct ClaimOffer {
+  std::string group;
+  int64_t epoch = 0;
+  Job::WallTime start_time{};
+  std::vector<std::string> jobs;  // names
+};
+
+// The record of all jobs. Thread-safe. Writes answer once they are as durable as the store is, and
+// never make the caller wait; a read answers with what every write that was answered has made, and
+// may take as long as a disk or a database does: call it where that hurts nobody.
+//
+// Errors of the store itself are UNAVAILABLE (STORE) or RESOURCE_EXHAUSTED (STORE_FULL), and
+// nothing has changed then; INTERNAL (STORE_REFUSED) is a change that it will never take. A write
+// whose durability cannot be known ends the process: the next start finds what is true.
 class JobStore {
  public:
   virtual ~JobStore() = default;
 
   // Makes the jobs of a former process that did not end QUEUED, uncharged, each with its next
-  // attempt; returns them in the order of their names. Once, before any other call.
-  virtual absl::StatusOr<std::vector<Job>> Recover() = 0;
+  // attempt; answers them in the order of their names. Once, before any other call.
+  virtual void Adopt(Answer<std::vector<Job>> done) = 0;
 
   // Inserts the job and its key in one transaction. The same key with the same hash answers the
-  // first job; with another hash ALREADY_EXISTS (KEY_REUSED). `done` is called exactly once, from
-  // any thread, perhaps before this returns.
-  virtual void Create(NewJob job, std::function<void(absl::StatusOr<CreatedJob>)> done) = 0;
+  // first job; with another hash ALREADY_EXISTS (KEY_REUSED).
+  virtual void Create(NewJob job, Answer<CreatedJob> done) = 0;
+  // The first of the offer's jobs that is still queued: QUEUED -> RUNNING with the next attempt.
+  // ABORTED (FENCED) when none is.
+  virtual void ClaimNext(ClaimOffer offer, Answer<Job> done) = 0;
+  // While (epoch, attempt) is current, also once it has ended; else ABORTED (FENCED), also when the
+  // job is gone.
+  virtual void Warn(JobWarnings known, Done done) = 0;
+  // RUNNING -> QUEUED while (epoch, attempt) is current, else ABORTED (FENCED).
+  virtual void Requeue(LostAttempt lost, Answer<Job> done) = 0;
+  // ABORTED (FENCED) when another attempt is current or the job has ended.
+  virtual void Finish(FinishedJob finished, Answer<Job> done) = 0;
+  // Sets the flag; a finished job, or one that has it, is answered unchanged and costs no sync.
+  // NOT_FOUND (UNKNOWN_JOB), also for another tenant's.
+  virtual void RequestCancel(std::string tenant, std::string name, Answer<Job> done) = 0;
+  // NOT_FOUND; FAILED_PRECONDITION (NOT_FINISHED) while queued or running.
+  virtual void Delete(std::string tenant, std::string name, Answer<Removed> done) = 0;
+  // Removes the oldest finished jobs beyond the limit, keys that are too old, and results that are
+  // too old or, the oldest first, too many: their jobs stay SUCCEEDED.
+  virtual void Trim(Retention retention, Answer<Removed> done) = 0;
+  // A small durable write of its own, for readiness.
+  virtual void Probe(Done done) = 0;
+  // Keeps what the ranks of a group say of their model and answers a number for the group that
+  // forms: never given twice, to whichever group.
+  virtual void NewEpoch(v1::Model model, Answer<int64_t> done) = 0;
+
   // The job of a key, if there is one; ALREADY_EXISTS (KEY_REUSED) when its hash differs.
   virtual absl::StatusOr<std::optional<Job>> FindByRequestId(const std::string& tenant,
                                                              const std::string& request_id,
@@ -117,37 +151,10 @@ class JobStore {
   // NOT_FOUND (UNKNOWN_JOB), also for another tenant's.
   virtual absl::StatusOr<Job> Get(const std::string& tenant, const std::string& name) const = 0;
   virtual absl::StatusOr<JobPage> List(const JobQuery& query) const = 0;
-
-  // QUEUED -> RUNNING with the next attempt; the job comes with its image. ABORTED (FENCED) when it
-  // is not queued any more.
-  virtual absl::StatusOr<Job> Claim(const std::string& name, const std::string& group,
-                                    int64_t epoch, Job::WallTime start_time) = 0;
-  // While (epoch, attempt) is current, also once it has ended; else ABORTED (FENCED), also when the
-  // job is gone.
-  virtual absl::Status Warn(const JobWarnings& known) = 0;
-  // RUNNING -> QUEUED while (epoch, attempt) is current, else ABORTED (FENCED).
-  virtual absl::StatusOr<Job> Requeue(const LostAttempt& lost) = 0;
-  // ABORTED (FENCED) when another attempt is current or the job has ended. DATA_LOSS when the file
-  // of `finished.result` is not there.
-  virtual absl::StatusOr<Job> Finish(const FinishedJob& finished) = 0;
-  // Sets the flag; a finished job is returned unchanged.
-  virtual absl::StatusOr<Job> RequestCancel(const std::string& name) = 0;
-  // FAILED_PRECONDITION (NOT_FINISHED) while queued or running.
-  virtual absl::StatusOr<Removed> Delete(const std::string& name) = 0;
-  // Removes the oldest finished jobs beyond the limit with their keys, keys that are too old, and
-  // results that are too old or, the oldest first, too many: their jobs stay SUCCEEDED.
-  virtual absl::StatusOr<Removed> Trim(const Retention& retention) = 0;
   // True while a job owns the artefact: a file that none owns may be swept.
   virtual absl::StatusOr<bool> Owns(const std::string& sha256) const = 0;
   virtual absl::StatusOr<JobTotals> Totals() const = 0;
-  // A small durable write of its own, for readiness.
-  virtual absl::Status Probe() = 0;
-
-  // A number for a group that forms: never given twice, to whichever group.
-  virtual absl::StatusOr<int64_t> NextEpoch() = 0;
-
   // The last description of each model that ranks brought, in the order the names were first seen.
-  virtual absl::Status PutModel(const v1::Model& model) = 0;
   virtual absl::StatusOr<std::vector<v1::Model>> Models() const = 0;
 };
 

@@ -18,10 +18,44 @@ class FaultyJobStore final : public JobStore {
 
   Fault fault = [](const std::string&) { return absl::OkStatus(); };
 
-  absl::StatusOr<std::vector<Job>> Recover() override { return store_.Recover(); }
-  void Create(NewJob job, std::function<void(absl::StatusOr<CreatedJob>)> done) override {
+  void Adopt(Answer<std::vector<Job>> done) override { store_.Adopt(std::move(done)); }
+  void Create(NewJob job, Answer<CreatedJob> done) override {
     const absl::Status failed = fault("Create");
     failed.ok() ? store_.Create(std::move(job), std::move(done)) : done(failed);
+  }
+  void ClaimNext(ClaimOffer offer, Answer<Job> done) override {
+    const absl::Status failed = fault("ClaimNext");
+    failed.ok() ? store_.ClaimNext(std::move(offer), std::move(done)) : done(failed);
+  }
+  void Warn(JobWarnings known, Done done) override {
+    const absl::Status failed = fault("Warn");
+    failed.ok() ? store_.Warn(std::move(known), std::move(done)) : done(failed);
+  }
+  void Requeue(LostAttempt lost, Answer<Job> done) override {
+    const absl::Status failed = fault("Requeue");
+    failed.ok() ? store_.Requeue(std::move(lost), std::move(done)) : done(failed);
+  }
+  void Finish(FinishedJob finished, Answer<Job> done) override {
+    const absl::Status failed = fault("Finish");
+    failed.ok() ? store_.Finish(std::move(finished), std::move(done)) : done(failed);
+  }
+  void RequestCancel(std::string tenant, std::string name, Answer<Job> done) override {
+    const absl::Status failed = fault("RequestCancel");
+    failed.ok() ? store_.RequestCancel(std::move(tenant), std::move(name), std::move(done))
+                : done(failed);
+  }
+  void Delete(std::string tenant, std::string name, Answer<Removed> done) override {
+    const absl::Status failed = fault("Delete");
+    failed.ok() ? store_.Delete(std::move(tenant), std::move(name), std::move(done)) : done(failed);
+  }
+  void Trim(Retention retention, Answer<Removed> done) override {
+    const absl::Status failed = fault("Trim");
+    failed.ok() ? store_.Trim(retention, std::move(done)) : done(failed);
+  }
+  void Probe(Done done) override { done(fault("Probe")); }
+  void NewEpoch(v1::Model model, Answer<int64_t> done) override {
+    const absl::Status failed = fault("NewEpoch");
+    failed.ok() ? store_.NewEpoch(std::move(model), std::move(done)) : done(failed);
   }
   absl::StatusOr<std::optional<Job>> FindByRequestId(const std::string& tenant,
                                                      const std::string& request_id,
@@ -33,48 +67,10 @@ class FaultyJobStore final : public JobStore {
     return failed.ok() ? store_.Get(tenant, name) : failed;
   }
   absl::StatusOr<JobPage> List(const JobQuery& query) const override { return store_.List(query); }
-  absl::StatusOr<Job> Claim(const std::string& name, const std::string& group, int64_t epoch,
-                            Job::WallTime start_time) override {
-    const absl::Status failed = fault("Claim");
-    return failed.ok() ? store_.Claim(name, group, epoch, start_time) : failed;
-  }
-  absl::Status Warn(const JobWarnings& known) override {
-    const absl::Status failed = fault("Warn");
-    return failed.ok() ? store_.Warn(known) : failed;
-  }
-  absl::StatusOr<Job> Requeue(const LostAttempt& lost) override {
-    const absl::Status failed = fault("Requeue");
-    return failed.ok() ? store_.Requeue(lost) : failed;
-  }
-  absl::StatusOr<Job> Finish(const FinishedJob& finished) override {
-    const absl::Status failed = fault("Finish");
-    return failed.ok() ? store_.Finish(finished) : failed;
-  }
-  absl::StatusOr<Job> RequestCancel(const std::string& name) override {
-    const absl::Status failed = fault("RequestCancel");
-    return failed.ok() ? store_.RequestCancel(name) : failed;
-  }
-  absl::StatusOr<Removed> Delete(const std::string& name) override {
-    const absl::Status failed = fault("Delete");
-    return failed.ok() ? store_.Delete(name) : failed;
-  }
-  absl::StatusOr<Removed> Trim(const Retention& retention) override {
-    const absl::Status failed = fault("Trim");
-    return failed.ok() ? store_.Trim(retention) : failed;
-  }
   absl::StatusOr<bool> Owns(const std::string& sha256) const override {
     return store_.Owns(sha256);
   }
   absl::StatusOr<JobTotals> Totals() const override { return store_.Totals(); }
-  absl::Status Probe() override { return fault("Probe"); }
-  absl::StatusOr<int64_t> NextEpoch() override {
-    const absl::Status failed = fault("NextEpoch");
-    return failed.ok() ? store_.NextEpoch() : failed;
-  }
-  absl::Status PutModel(const v1::Model& model) override {
-    const absl::Status failed = fault("PutModel");
-    return failed.ok() ? store_.PutModel(model) : failed;
-  }
   absl::StatusOr<std::vector<v1::Model>> Models() const override { return store_.Models(); }
 
  private:

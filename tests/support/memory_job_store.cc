@@ -15,7 +15,7 @@ Job WithoutImage(Job job) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<Job>> MemoryJobStore::Recover() {
+absl::StatusOr<std::vector<Job>> MemoryJobStore::AdoptNow() {
   MutexLock lock(mutex_);
   std::vector<Job> unfinished;
   for (auto& [name, job] : jobs_) {
@@ -25,10 +25,6 @@ absl::StatusOr<std::vector<Job>> MemoryJobStore::Recover() {
     unfinished.push_back(WithoutImage(job));
   }
   return unfinished;
-}
-
-void MemoryJobStore::Create(NewJob job, std::function<void(absl::StatusOr<CreatedJob>)> done) {
-  done(Insert(std::move(job)));
 }
 
 absl::StatusOr<CreatedJob> MemoryJobStore::Insert(NewJob job) {
@@ -86,22 +82,23 @@ absl::StatusOr<JobPage> MemoryJobStore::List(const JobQuery& query) const {
   return page;
 }
 
-absl::StatusOr<Job> MemoryJobStore::Claim(const std::string& name, const std::string& group,
-                                          int64_t epoch, Job::WallTime start_time) {
+absl::StatusOr<Job> MemoryJobStore::ClaimNow(const ClaimOffer& offer) {
   MutexLock lock(mutex_);
-  const auto found = jobs_.find(name);
-  if (found == jobs_.end()) return UnknownJob(name);
-  Job& job = found->second;
-  if (!IsLegalTransition(job.state, JobState::kRunning)) return Fenced(name);
-  job.state = JobState::kRunning;
-  ++job.attempt;
-  job.epoch = epoch;
-  job.group = group;
-  job.start_time = start_time;
-  return job;
+  for (const std::string& name : offer.jobs) {
+    const auto found = jobs_.find(name);
+    if (found == jobs_.end() || found->second.state != JobState::kQueued) continue;
+    Job& job = found->second;
+    job.state = JobState::kRunning;
+    ++job.attempt;
+    job.epoch = offer.epoch;
+    job.group = offer.group;
+    job.start_time = offer.start_time;
+    return job;
+  }
+  return Fenced(offer.jobs.empty() ? "" : offer.jobs.front());
 }
 
-absl::Status MemoryJobStore::Warn(const JobWarnings& known) {
+absl::Status MemoryJobStore::WarnNow(const JobWarnings& known) {
   MutexLock lock(mutex_);
   const auto found = jobs_.find(known.name);
   const bool current = found != jobs_.end() && found->second.epoch == known.epoch &&
@@ -122,7 +119,7 @@ absl::StatusOr<Job*> MemoryJobStore::Current(const std::string& name, int64_t ep
   return &job;
 }
 
-absl::StatusOr<Job> MemoryJobStore::Requeue(const LostAttempt& lost) {
+absl::StatusOr<Job> MemoryJobStore::RequeueNow(const LostAttempt& lost) {
   MutexLock lock(mutex_);
   const absl::StatusOr<Job*> current =
       Current(lost.name, lost.epoch, lost.attempt, JobState::kQueued);
@@ -134,7 +131,7 @@ absl::StatusOr<Job> MemoryJobStore::Requeue(const LostAttempt& lost) {
   return WithoutImage(job);
 }
 
-absl::StatusOr<Job> MemoryJobStore::Finish(const FinishedJob& finished) {
+absl::StatusOr<Job> MemoryJobStore::FinishNow(const FinishedJob& finished) {
   MutexLock lock(mutex_);
   const absl::StatusOr<Job*> current =
       Current(finished.name, finished.epoch, finished.attempt, finished.state);
@@ -152,10 +149,11 @@ absl::StatusOr<Job> MemoryJobStore::Finish(const FinishedJob& finished) {
   return job;
 }
 
-absl::StatusOr<Job> MemoryJobStore::RequestCancel(const std::string& name) {
+absl::StatusOr<Job> MemoryJobStore::RequestCancelNow(const std::string& tenant,
+                                                     const std::string& name) {
   MutexLock lock(mutex_);
   const auto found = jobs_.find(name);
-  if (found == jobs_.end()) return UnknownJob(name);
+  if (found == jobs_.end() || found->second.tenant != tenant) return UnknownJob(name);
   if (!IsTerminal(found->second.state)) found->second.cancel_requested = true;
   return WithoutImage(found->second);
 }
@@ -184,17 +182,18 @@ void MemoryJobStore::Remove(const std::string& name, Removed& removed) {
   key_of_job_.erase(key);
 }
 
-absl::StatusOr<Removed> MemoryJobStore::Delete(const std::string& name) {
+absl::StatusOr<Removed> MemoryJobStore::DeleteNow(const std::string& tenant,
+                                                  const std::string& name) {
   MutexLock lock(mutex_);
   const auto found = jobs_.find(name);
-  if (found == jobs_.end()) return UnknownJob(name);
+  if (found == jobs_.end() || found->second.tenant != tenant) return UnknownJob(name);
   if (!IsTerminal(found->second.state)) return NotFinished(found->second);
   Removed removed;
   Remove(name, removed);
   return removed;
 }
 
-absl::StatusOr<Removed> MemoryJobStore::Trim(const Retention& retention) {
+absl::StatusOr<Removed> MemoryJobStore::TrimNow(const Retention& retention) {
   MutexLock lock(mutex_);
   std::vector<std::string> finished;
   std::vector<Job*> results;  // oldest first
@@ -234,12 +233,7 @@ absl::StatusOr<JobTotals> MemoryJobStore::Totals() const {
   return totals_;
 }
 
-absl::StatusOr<int64_t> MemoryJobStore::NextEpoch() {
-  MutexLock lock(mutex_);
-  return ++epoch_;
-}
-
-absl::Status MemoryJobStore::PutModel(const v1::Model& model) {
+absl::StatusOr<int64_t> MemoryJobStore::NewEpochNow(const v1::Model& model) {
   MutexLock lock(mutex_);
   const auto found = std::find_if(models_.begin(), models_.end(), [&model](const auto& known) {
     return known.name() == model.name();
@@ -249,7 +243,7 @@ absl::Status MemoryJobStore::PutModel(const v1::Model& model) {
   } else {
     *found = model;
   }
-  return absl::OkStatus();
+  return ++epoch_;
 }
 
 absl::StatusOr<std::vector<v1::Model>> MemoryJobStore::Models() const {

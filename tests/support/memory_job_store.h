@@ -10,29 +10,32 @@
 
 namespace cogwheel {
 
-// A JobStore for tests: jobs live as long as it does. Thread-safe.
+// A JobStore for tests: jobs live as long as it does, and answers come before the call returns.
+// Thread-safe.
 class MemoryJobStore final : public JobStore {
  public:
-  absl::StatusOr<std::vector<Job>> Recover() override;
-  void Create(NewJob job, std::function<void(absl::StatusOr<CreatedJob>)> done) override;
+  void Adopt(Answer<std::vector<Job>> done) override { done(AdoptNow()); }
+  void Create(NewJob job, Answer<CreatedJob> done) override { done(Insert(std::move(job))); }
+  void ClaimNext(ClaimOffer offer, Answer<Job> done) override { done(ClaimNow(offer)); }
+  void Warn(JobWarnings known, Done done) override { done(WarnNow(known)); }
+  void Requeue(LostAttempt lost, Answer<Job> done) override { done(RequeueNow(lost)); }
+  void Finish(FinishedJob finished, Answer<Job> done) override { done(FinishNow(finished)); }
+  void RequestCancel(std::string tenant, std::string name, Answer<Job> done) override {
+    done(RequestCancelNow(tenant, name));
+  }
+  void Delete(std::string tenant, std::string name, Answer<Removed> done) override {
+    done(DeleteNow(tenant, name));
+  }
+  void Trim(Retention retention, Answer<Removed> done) override { done(TrimNow(retention)); }
+  void Probe(Done done) override { done(absl::OkStatus()); }
+  void NewEpoch(v1::Model model, Answer<int64_t> done) override { done(NewEpochNow(model)); }
   absl::StatusOr<std::optional<Job>> FindByRequestId(const std::string& tenant,
                                                      const std::string& request_id,
                                                      const std::string& hash) const override;
   absl::StatusOr<Job> Get(const std::string& tenant, const std::string& name) const override;
   absl::StatusOr<JobPage> List(const JobQuery& query) const override;
-  absl::StatusOr<Job> Claim(const std::string& name, const std::string& group, int64_t epoch,
-                            Job::WallTime start_time) override;
-  absl::Status Warn(const JobWarnings& known) override;
-  absl::StatusOr<Job> Requeue(const LostAttempt& lost) override;
-  absl::StatusOr<Job> Finish(const FinishedJob& finished) override;
-  absl::StatusOr<Job> RequestCancel(const std::string& name) override;
-  absl::StatusOr<Removed> Delete(const std::string& name) override;
-  absl::StatusOr<Removed> Trim(const Retention& retention) override;
   absl::StatusOr<bool> Owns(const std::string& sha256) const override;
   absl::StatusOr<JobTotals> Totals() const override;
-  absl::Status Probe() override { return absl::OkStatus(); }
-  absl::StatusOr<int64_t> NextEpoch() override;
-  absl::Status PutModel(const v1::Model& model) override;
   absl::StatusOr<std::vector<v1::Model>> Models() const override;
 
  private:
@@ -40,7 +43,18 @@ class MemoryJobStore final : public JobStore {
   struct Keyed {
     std::string job, hash;
   };
+  absl::StatusOr<std::vector<Job>> AdoptNow() COGWHEEL_EXCLUDES(mutex_);
   absl::StatusOr<CreatedJob> Insert(NewJob job) COGWHEEL_EXCLUDES(mutex_);
+  absl::StatusOr<Job> ClaimNow(const ClaimOffer& offer) COGWHEEL_EXCLUDES(mutex_);
+  absl::Status WarnNow(const JobWarnings& known) COGWHEEL_EXCLUDES(mutex_);
+  absl::StatusOr<Job> RequeueNow(const LostAttempt& lost) COGWHEEL_EXCLUDES(mutex_);
+  absl::StatusOr<Job> FinishNow(const FinishedJob& finished) COGWHEEL_EXCLUDES(mutex_);
+  absl::StatusOr<Job> RequestCancelNow(const std::string& tenant, const std::string& name)
+      COGWHEEL_EXCLUDES(mutex_);
+  absl::StatusOr<Removed> DeleteNow(const std::string& tenant, const std::string& name)
+      COGWHEEL_EXCLUDES(mutex_);
+  absl::StatusOr<Removed> TrimNow(const Retention& retention) COGWHEEL_EXCLUDES(mutex_);
+  absl::StatusOr<int64_t> NewEpochNow(const v1::Model& model) COGWHEEL_EXCLUDES(mutex_);
   absl::StatusOr<std::optional<Job>> Find(const Key& key, const std::string& hash) const
       COGWHEEL_REQUIRES(mutex_);
   // The job if (epoch, attempt) is current and it may go to `state`; ABORTED otherwise.

@@ -18,6 +18,7 @@ struct FieldException {
 inline constexpr FieldException kNotInJobPlan[] = {
     {"model", "chooses the group; its ranks have no other"},
     {"image", "stored beside the request: has_image and the image come from the order"},
+    {"image_input", "names what is stored already, in place of image"},
     {"deadline", "the frontend's clock ends the job"},
     {"priority", "the queue's"},
     {"labels", "the caller's own"},

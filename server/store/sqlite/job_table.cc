@@ -158,6 +158,13 @@ absl::StatusOr<Job> KnownJob(Connection& connection, const std::string& name) {
   return **std::move(found);
 }
 
+absl::StatusOr<Job> OwnJob(Connection& connection, const std::string& tenant,
+                           const std::string& name) {
+  absl::StatusOr<Job> job = KnownJob(connection, name);
+  if (job.ok() && job->tenant != tenant) return UnknownJob(name);
+  return job;
+}
+
 absl::StatusOr<Job> CurrentJob(Connection& connection, const std::string& name, int64_t epoch,
                                int32_t attempt, JobState state) {
   absl::StatusOr<Job> job = KnownJob(connection, name);

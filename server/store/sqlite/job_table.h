@@ -19,6 +19,9 @@ absl::Status InsertJob(Connection& connection, const Job& job, const std::string
 absl::StatusOr<std::optional<Job>> FindJob(Connection& connection, const std::string& name);
 // NOT_FOUND (UNKNOWN_JOB) when there is none.
 absl::StatusOr<Job> KnownJob(Connection& connection, const std::string& name);
+// As KnownJob; another tenant's is unknown.
+absl::StatusOr<Job> OwnJob(Connection& connection, const std::string& tenant,
+                           const std::string& name);
 // The job if (epoch, attempt) is current and it may go to `state`; else ABORTED (FENCED).
 absl::StatusOr<Job> CurrentJob(Connection& connection, const std::string& name, int64_t epoch,
                                int32_t attempt, JobState state);

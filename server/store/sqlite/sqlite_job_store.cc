@@ -82,29 +82,33 @@ void SqliteJobStore::ShowSizes() {
   metrics_.store_free_bytes.Set(static_cast<double>(fs::space(paths_.data_dir, error).available));
 }
 
-absl::StatusOr<std::vector<Job>> SqliteJobStore::Recover() {
-  absl::StatusOr<std::vector<Job>> unfinished;
-  const absl::Status done = writer_.Run("Recover", [&](Connection& connection) {
-    unfinished = RequeueUnfinished(connection);
-    return unfinished.status();
-  });
-  if (!done.ok()) return done;
-  return unfinished;
+// `done` gets what `change` answered, once it is durable.
+template <typename Value>
+void SqliteJobStore::Write(const char* operation,
+                           std::function<absl::StatusOr<Value>(Connection&)> change,
+                           Answer<Value> done) {
+  auto value = std::make_shared<absl::StatusOr<Value>>(absl::UnknownError("not run"));
+  writer_.Post(
+      operation,
+      [value, change = std::move(change)](Connection& connection) {
+        *value = change(connection);
+        return value->status();
+      },
+      [value, done = std::move(done)](absl::Status status) {
+        if (!status.ok()) return done(std::move(status));
+        done(*std::move(*value));
+      });
 }
 
-void SqliteJobStore::Create(NewJob job, std::function<void(absl::StatusOr<CreatedJob>)> done) {
-  auto created = std::make_shared<CreatedJob>();
-  writer_.Post(
+void SqliteJobStore::Adopt(Answer<std::vector<Job>> done) {
+  Write<std::vector<Job>>("Adopt", RequeueUnfinished, std::move(done));
+}
+
+void SqliteJobStore::Create(NewJob job, Answer<CreatedJob> done) {
+  Write<CreatedJob>(
       "Create",
-      [this, created, job = std::move(job)](Connection& connection) {
-        absl::StatusOr<CreatedJob> inserted = Insert(connection, job);
-        if (inserted.ok()) *created = *std::move(inserted);
-        return inserted.status();
-      },
-      [created, done = std::move(done)](absl::Status status) {
-        if (!status.ok()) return done(std::move(status));
-        done(std::move(*created));
-      });
+      [this, job = std::move(job)](Connection& connection) { return Insert(connection, job); },
+      std::move(done));
 }
 
 absl::StatusOr<CreatedJob> SqliteJobStore::Insert(Connection& connection, const NewJob& given) {
@@ -139,127 +143,153 @@ absl::StatusOr<std::optional<Job>> SqliteJobStore::FindByRequestId(const std::st
 }
 
 absl::StatusOr<Job> SqliteJobStore::Get(const std::string& tenant, const std::string& name) const {
-  absl::StatusOr<Job> job =
-      readers_->Read([&name](Connection& connection) { return KnownJob(connection, name); });
-  if (job.ok() && job->tenant != tenant) return UnknownJob(name);
-  return job;
+  return readers_->Read([&](Connection& connection) { return OwnJob(connection, tenant, name); });
 }
 
 absl::StatusOr<JobPage> SqliteJobStore::List(const JobQuery& query) const {
   return readers_->Read([&](Connection& connection) { return ListJobs(connection, query); });
 }
 
-absl::StatusOr<Job> SqliteJobStore::Claim(const std::string& name, const std::string& group,
-                                          int64_t epoch, Job::WallTime start_time) {
-  Job job;
-  const absl::Status done = writer_.Run("Claim", [&](Connection& connection) {
-    const absl::StatusOr<Job> queued = KnownJob(connection, name);
-    if (!queued.ok()) return queued.status();
-    if (!IsLegalTransition(queued->state, JobState::kRunning)) return Fenced(name);
-    job = *queued;
-    job.state = JobState::kRunning;
-    ++job.attempt;
-    job.epoch = epoch;
-    job.group = group;
-    job.start_time = start_time;
-    const absl::StatusOr<std::string> input = InputOf(connection, name);
-    if (!input.ok()) return input.status();
-    if (!input->empty()) {
-      absl::StatusOr<std::string> image = inputs_.Read(*input);
-      if (absl::IsDataLoss(image.status())) metrics_.store_checksum_failures_total.Increment();
-      if (!image.ok()) return image.status();
-      job.image = std::make_shared<const std::string>(*std::move(image));
-    }
-    return UpdateJob(connection, *queued, job);
-  });
-  if (!done.ok()) return done;
+void SqliteJobStore::ClaimNext(ClaimOffer offer, Answer<Job> done) {
+  Write<Job>(
+      "ClaimNext",
+      [this, offer = std::move(offer)](Connection& connection) -> absl::StatusOr<Job> {
+        for (const std::string& name : offer.jobs) {
+          const absl::StatusOr<Job> queued = KnownJob(connection, name);
+          if (absl::IsNotFound(queued.status())) continue;
+          if (!queued.ok()) return queued.status();
+          if (queued->state == JobState::kQueued) return Claim(connection, *queued, offer);
+        }
+        return Fenced(offer.jobs.empty() ? "" : offer.jobs.front());
+      },
+      std::move(done));
+}
+
+absl::StatusOr<Job> SqliteJobStore::Claim(Connection& connection, const Job& queued,
+                                          const ClaimOffer& offer) {
+  Job job = queued;
+  job.state = JobState::kRunning;
+  ++job.attempt;
+  job.epoch = offer.epoch;
+  job.group = offer.group;
+  job.start_time = offer.start_time;
+  const absl::StatusOr<std::string> input = InputOf(connection, job.name);
+  if (!input.ok()) return input.status();
+  if (!input->empty()) {
+    absl::StatusOr<std::string> image = inputs_.Read(*input);
+    if (absl::IsDataLoss(image.status())) metrics_.store_checksum_failures_total.Increment();
+    if (!image.ok()) return image.status();
+    job.image = std::make_shared<const std::string>(*std::move(image));
+  }
+  const absl::Status updated = UpdateJob(connection, queued, job);
+  if (!updated.ok()) return updated;
   return job;
 }
 
-absl::Status SqliteJobStore::Warn(const JobWarnings& known) {
-  return writer_.Run(
-      "Warn", [&known](Connection& connection) { return UpdateWarnings(connection, known); });
+void SqliteJobStore::Warn(JobWarnings known, Done done) {
+  writer_.Post(
+      "Warn",
+      [known = std::move(known)](Connection& connection) {
+        return UpdateWarnings(connection, known);
+      },
+      std::move(done));
 }
 
-absl::StatusOr<Job> SqliteJobStore::Requeue(const LostAttempt& lost) {
-  Job job;
-  const absl::Status done = writer_.Run("Requeue", [&](Connection& connection) {
-    const absl::StatusOr<Job> running =
-        CurrentJob(connection, lost.name, lost.epoch, lost.attempt, JobState::kQueued);
-    if (!running.ok()) return running.status();
-    job = *running;
-    job.state = JobState::kQueued;
-    job.error = lost.cause;
-    if (lost.charged) ++job.charges;
-    return UpdateJob(connection, *running, job);
-  });
-  if (!done.ok()) return done;
+void SqliteJobStore::Requeue(LostAttempt lost, Answer<Job> done) {
+  Write<Job>(
+      "Requeue",
+      [lost = std::move(lost)](Connection& connection) -> absl::StatusOr<Job> {
+        const absl::StatusOr<Job> running =
+            CurrentJob(connection, lost.name, lost.epoch, lost.attempt, JobState::kQueued);
+        if (!running.ok()) return running.status();
+        Job job = *running;
+        job.state = JobState::kQueued;
+        job.error = lost.cause;
+        if (lost.charged) ++job.charges;
+        const absl::Status updated = UpdateJob(connection, *running, job);
+        if (!updated.ok()) return updated;
+        return job;
+      },
+      std::move(done));
+}
+
+void SqliteJobStore::Finish(FinishedJob finished, Answer<Job> done) {
+  Write<Job>(
+      "Finish",
+      [this, finished = std::move(finished)](Connection& connection) {
+        return End(connection, finished);
+      },
+      std::move(done));
+}
+
+absl::StatusOr<Job> SqliteJobStore::End(Connection& connection, const FinishedJob& finished) {
+  const absl::StatusOr<Job> current =
+      CurrentJob(connection, finished.name, finished.epoch, finished.attempt, finished.state);
+  if (!current.ok()) return current.status();
+  if (finished.result.has_value()) {
+    const absl::Status there = CheckResultFile(paths_.data_dir, *finished.result);
+    if (!there.ok()) return there;
+  }
+  Job job = *current;
+  job.state = finished.state;
+  job.error = finished.error;
+  job.result = finished.result;
+  job.stage_seconds = finished.stage_seconds;
+  job.end_time = finished.end_time;
+  job.last_sequence = finished.last_sequence;
+  const absl::StatusOr<std::string> input = InputOf(connection, job.name);
+  if (!input.ok()) return input.status();
+  if (!input->empty()) released_inputs_.push_back(*input);
+  absl::Status updated = UpdateJob(connection, *current, job);
+  if (updated.ok()) updated = CountJob(connection, job, job.state);
+  if (!updated.ok()) return updated;
   return job;
 }
 
-absl::StatusOr<Job> SqliteJobStore::Finish(const FinishedJob& finished) {
-  Job job;
-  const absl::Status done = writer_.Run("Finish", [&](Connection& connection) {
-    const absl::StatusOr<Job> current =
-        CurrentJob(connection, finished.name, finished.epoch, finished.attempt, finished.state);
-    if (!current.ok()) return current.status();
-    if (finished.result.has_value()) {
-      const absl::Status there = CheckResultFile(paths_.data_dir, *finished.result);
-      if (!there.ok()) return there;
-    }
-    job = *current;
-    job.state = finished.state;
-    job.error = finished.error;
-    job.result = finished.result;
-    job.stage_seconds = finished.stage_seconds;
-    job.end_time = finished.end_time;
-    job.last_sequence = finished.last_sequence;
-    const absl::StatusOr<std::string> input = InputOf(connection, job.name);
-    if (!input.ok()) return input.status();
-    if (!input->empty()) released_inputs_.push_back(*input);
-    const absl::Status updated = UpdateJob(connection, *current, job);
-    return updated.ok() ? CountJob(connection, job, job.state) : updated;
-  });
-  if (!done.ok()) return done;
-  return job;
+void SqliteJobStore::RequestCancel(std::string tenant, std::string name, Answer<Job> done) {
+  Write<Job>(
+      "RequestCancel",
+      [tenant = std::move(tenant),
+       name = std::move(name)](Connection& connection) -> absl::StatusOr<Job> {
+        const absl::StatusOr<Job> known = OwnJob(connection, tenant, name);
+        if (!known.ok() || IsTerminal(known->state) || known->cancel_requested) return known;
+        Job job = *known;
+        job.cancel_requested = true;
+        const absl::Status updated = UpdateJob(connection, *known, job);
+        if (!updated.ok()) return updated;
+        return job;
+      },
+      std::move(done));
 }
 
-absl::StatusOr<Job> SqliteJobStore::RequestCancel(const std::string& name) {
-  Job job;
-  const absl::Status done = writer_.Run("RequestCancel", [&](Connection& connection) {
-    const absl::StatusOr<Job> known = KnownJob(connection, name);
-    if (!known.ok()) return known.status();
-    job = *known;
-    if (IsTerminal(job.state)) return absl::OkStatus();
-    job.cancel_requested = true;
-    return UpdateJob(connection, *known, job);
-  });
-  if (!done.ok()) return done;
-  return job;
+void SqliteJobStore::Delete(std::string tenant, std::string name, Answer<Removed> done) {
+  Write<Removed>(
+      "Delete",
+      [tenant = std::move(tenant),
+       name = std::move(name)](Connection& connection) -> absl::StatusOr<Removed> {
+        const absl::StatusOr<Job> job = OwnJob(connection, tenant, name);
+        if (!job.ok()) return job.status();
+        if (!IsTerminal(job->state)) return NotFinished(*job);
+        Removed removed;
+        const absl::Status gone = RemoveJob(connection, name, removed);
+        if (!gone.ok()) return gone;
+        return removed;
+      },
+      std::move(done));
 }
 
-absl::StatusOr<Removed> SqliteJobStore::Delete(const std::string& name) {
-  Removed removed;
-  const absl::Status done = writer_.Run("Delete", [&](Connection& connection) {
-    const absl::StatusOr<Job> job = KnownJob(connection, name);
-    if (!job.ok()) return job.status();
-    if (!IsTerminal(job->state)) return NotFinished(*job);
-    return RemoveJob(connection, name, removed);
-  });
-  if (!done.ok()) return done;
-  return removed;
-}
-
-absl::StatusOr<Removed> SqliteJobStore::Trim(const Retention& retention) {
-  absl::StatusOr<Removed> removed;
-  const absl::Status done = writer_.Run("Trim", [&](Connection& connection) {
-    removed = TrimStore(connection, retention);
-    return removed.status();
-  });
-  if (!done.ok()) return done;
-  metrics_.store_artefacts_expired_total.Increment({},
-                                                   static_cast<double>(removed->orphans.size()));
-  return removed;
+void SqliteJobStore::Trim(Retention retention, Answer<Removed> done) {
+  Write<Removed>(
+      "Trim",
+      [this, retention](Connection& connection) {
+        absl::StatusOr<Removed> removed = TrimStore(connection, retention);
+        if (removed.ok()) {
+          metrics_.store_artefacts_expired_total.Increment(
+              {}, static_cast<double>(removed->orphans.size()));
+        }
+        return removed;
+      },
+      std::move(done));
 }
 
 absl::StatusOr<bool> SqliteJobStore::Owns(const std::string& sha256) const {
@@ -268,24 +298,21 @@ absl::StatusOr<bool> SqliteJobStore::Owns(const std::string& sha256) const {
 
 absl::StatusOr<JobTotals> SqliteJobStore::Totals() const { return readers_->Read(ReadTotals); }
 
-absl::Status SqliteJobStore::Probe() {
-  return writer_.Run("Probe",
-                     [](Connection& connection) { return Count(connection, "probe").status(); });
+void SqliteJobStore::Probe(Done done) {
+  writer_.Post(
+      "Probe", [](Connection& connection) { return Count(connection, "probe").status(); },
+      std::move(done));
 }
 
-absl::StatusOr<int64_t> SqliteJobStore::NextEpoch() {
-  absl::StatusOr<int64_t> epoch;
-  const absl::Status done = writer_.Run("NextEpoch", [&](Connection& connection) {
-    epoch = Count(connection, "epoch");
-    return epoch.status();
-  });
-  if (!done.ok()) return done;
-  return epoch;
-}
-
-absl::Status SqliteJobStore::PutModel(const v1::Model& model) {
-  return writer_.Run("PutModel",
-                     [&model](Connection& connection) { return InsertModel(connection, model); });
+void SqliteJobStore::NewEpoch(v1::Model model, Answer<int64_t> done) {
+  Write<int64_t>(
+      "NewEpoch",
+      [model = std::move(model)](Connection& connection) -> absl::StatusOr<int64_t> {
+        const absl::Status kept = InsertModel(connection, model);
+        if (!kept.ok()) return kept;
+        return Count(connection, "epoch");
+      },
+      std::move(done));
 }
 
 absl::StatusOr<std::vector<v1::Model>> SqliteJobStore::Models() const {

@@ -13,8 +13,8 @@
 namespace cogwheel {
 
 // Jobs in <data-dir>/cogwheel.sqlite: write-ahead log, synced at every commit, images beside it in
-// inputs/. Writes go through one thread and are durable when they return; reads see the last commit
-// and wait for no write. A failed sync ends the process (exit code 74). Thread-safe.
+// inputs/. Writes go through one thread and are durable when they answer, on that thread: an answer
+// must not wait for another write. Reads see the last commit and wait for no write. A failed sync ends the process (exit code 74). Thread-safe.
 class SqliteJobStore final : public JobStore {
  public:
   struct Options {
@@ -26,28 +26,25 @@ class SqliteJobStore final : public JobStore {
   static absl::StatusOr<std::unique_ptr<SqliteJobStore>> Open(const Options& options,
                                                               ServerMetrics& metrics);
 
-  absl::StatusOr<std::vector<Job>> Recover() override;
-  // `done` must not wait for another write.
-  void Create(NewJob job, std::function<void(absl::StatusOr<CreatedJob>)> done) override;
+  void Adopt(Answer<std::vector<Job>> done) override;
+  void Create(NewJob job, Answer<CreatedJob> done) override;
+  // DATA_LOSS (CHECKSUM) when the image is not what was stored; the job stays QUEUED.
+  void ClaimNext(ClaimOffer offer, Answer<Job> done) override;
+  void Warn(JobWarnings known, Done done) override;
+  void Requeue(LostAttempt lost, Answer<Job> done) override;
+  void Finish(FinishedJob finished, Answer<Job> done) override;
+  void RequestCancel(std::string tenant, std::string name, Answer<Job> done) override;
+  void Delete(std::string tenant, std::string name, Answer<Removed> done) override;
+  void Trim(Retention retention, Answer<Removed> done) override;
+  void Probe(Done done) override;
+  void NewEpoch(v1::Model model, Answer<int64_t> done) override;
   absl::StatusOr<std::optional<Job>> FindByRequestId(const std::string& tenant,
                                                      const std::string& request_id,
                                                      const std::string& hash) const override;
   absl::StatusOr<Job> Get(const std::string& tenant, const std::string& name) const override;
   absl::StatusOr<JobPage> List(const JobQuery& query) const override;
-  // DATA_LOSS (CHECKSUM) when the image is not what was stored; the job stays QUEUED.
-  absl::StatusOr<Job> Claim(const std::string& name, const std::string& group, int64_t epoch,
-                            Job::WallTime start_time) override;
-  absl::Status Warn(const JobWarnings& known) override;
-  absl::StatusOr<Job> Requeue(const LostAttempt& lost) override;
-  absl::StatusOr<Job> Finish(const FinishedJob& finished) override;
-  absl::StatusOr<Job> RequestCancel(const std::string& name) override;
-  absl::StatusOr<Removed> Delete(const std::string& name) override;
-  absl::StatusOr<Removed> Trim(const Retention& retention) override;
   absl::StatusOr<bool> Owns(const std::string& sha256) const override;
   absl::StatusOr<JobTotals> Totals() const override;
-  absl::Status Probe() override;
-  absl::StatusOr<int64_t> NextEpoch() override;
-  absl::Status PutModel(const v1::Model& model) override;
   absl::StatusOr<std::vector<v1::Model>> Models() const override;
 
  private:
@@ -62,8 +59,13 @@ class SqliteJobStore final : public JobStore {
   };
   SqliteJobStore(Paths paths, Parts parts, ServerMetrics& metrics);
 
-  // Both on the writer's thread.
+  template <typename Value>
+  void Write(const char* operation, std::function<absl::StatusOr<Value>(Connection&)> change,
+             Answer<Value> done);
+  // On the writer's thread.
   absl::StatusOr<CreatedJob> Insert(Connection& connection, const NewJob& given);
+  absl::StatusOr<Job> Claim(Connection& connection, const Job& queued, const ClaimOffer& offer);
+  absl::StatusOr<Job> End(Connection& connection, const FinishedJob& finished);
   void AfterCommits(Connection& connection);
   void ShowSizes();
 

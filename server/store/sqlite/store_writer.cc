@@ -3,10 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <iterator>
-#include <optional>
 #include <utility>
-
-#include <unistd.h>
 
 #include "base/failpoint.h"
 #include "base/log.h"
@@ -18,18 +15,11 @@ namespace {
 
 constexpr size_t kMaxWaiting = 1024, kMaxBatch = 128;
 constexpr int kLongLogPages = 1000;  // 4 MiB
-constexpr std::chrono::seconds kWriteLimit{60};
 
 // True when it is the store that failed, not the change that was refused.
 bool IsStoreFailure(const absl::Status& status) {
   const std::string reason = ErrorReason(status);
   return reason == "STORE" || reason == "STORE_FULL";
-}
-
-[[noreturn]] void EndOnHang(const char* operation) {
-  Log(LogLevel::kError, "the store has not taken a write for 60 s; the process ends",
-      {{"operation", operation}});
-  _exit(kDiskFailedExit);
 }
 
 }  // namespace
@@ -56,22 +46,6 @@ void StoreWriter::Post(const char* operation, Change change, Done done) {
   }
   parts_.metrics.store_errors_total.Increment({operation, "BUSY"});
   done(MakeError(absl::StatusCode::kUnavailable, "STORE", "too many writes wait for the disk"));
-}
-
-absl::Status StoreWriter::Run(const char* operation, Change change) {
-  Mutex mutex;
-  CondVar answered;
-  std::optional<absl::Status> answer;
-  Post(operation, std::move(change), [&](absl::Status status) {
-    MutexLock lock(mutex);  // held while notifying: the waiter owns both and must not go before
-    answer = std::move(status);
-    answered.NotifyAll();
-  });
-  MutexLock lock(mutex);
-  if (!answered.WaitFor(mutex, kWriteLimit, [&answer] { return answer.has_value(); })) {
-    EndOnHang(operation);
-  }
-  return *answer;
 }
 
 void StoreWriter::Loop() {

@@ -36,9 +36,6 @@ class StoreWriter {
   // UNAVAILABLE (STORE) when too much waits. It must not wait for another write. `operation` names
   // the change in metrics.
   void Post(const char* operation, Change change, Done done) COGWHEEL_EXCLUDES(mutex_);
-  // Waits for it. A write that takes longer than a minute ends the process: a disk that hangs does
-  // not come back, and a restart finds what is true.
-  absl::Status Run(const char* operation, Change change) COGWHEEL_EXCLUDES(mutex_);
 
  private:
   struct Write {

@@ -176,7 +176,7 @@ TEST_F(DispatcherTest, TheTimeThatALostJobWaitsIsNotPartOfItsDuration) {
 
 TEST_F(DispatcherTest, AJobWhoseImageIsDamagedFailsAndTheNextRuns) {
   faulty_.fault = [this](const std::string& method) {
-    const bool first = method == "Claim" && group_.orders.empty() && !std::exchange(faulted_, true);
+    const bool first = method == "ClaimNext" && group_.orders.empty() && !std::exchange(faulted_, true);
     return first ? MakeError(absl::StatusCode::kDataLoss, "CHECKSUM", "damaged") : absl::OkStatus();
   };
   const std::string name = Accepted(), next = Accepted();
@@ -188,14 +188,14 @@ TEST_F(DispatcherTest, AJobWhoseImageIsDamagedFailsAndTheNextRuns) {
 
 TEST_F(DispatcherTest, TakesOverTheJobsOfAFormerProcess) {
   const std::string running = Accepted(), queued = WithDeadline(30), unwanted = Accepted();
-  store_.RequestCancel(unwanted).IgnoreError();  // died before it could end it
+  BlockingStore(store_).RequestCancel(unwanted).IgnoreError();  // died before it could end it
   clock_.Advance(seconds(20));
   EventLog events;
   AdmissionLedger ledger({.jobs = 1, .bytes = 1});
   EventLoop loop(clock_);
   Dispatcher heir({loop, store_, results_, events, ledger, costs_, clock_, metrics_});
   loop.AddTick([&heir] { heir.Tick(); });
-  heir.Recover(store_.Recover().value());
+  heir.Recover(BlockingStore(store_).Adopt().value());
   loop.RunPending();
   EXPECT_EQ(2, ledger.load().jobs);  // whatever the limit is now
   EXPECT_EQ(JobState::kQueued, Get(running).state);

@@ -9,6 +9,7 @@
 #include "base/sha256.h"
 #include "server/dispatch/dispatcher.h"
 #include "server/dispatch/intake.h"
+#include "tests/support/blocking_store.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/faulty_job_store.h"
 #include "tests/support/memory_job_store.h"
@@ -22,8 +23,8 @@ class DispatcherTest : public testing::Test {
  protected:
   DispatcherTest() {
     loop_.AddTick([this] { dispatcher_.Tick(); });
-    EXPECT_TRUE(store_.PutModel(TestModel("tiny")).ok());
-    EXPECT_TRUE(store_.PutModel(TestModel("other")).ok());
+    EXPECT_TRUE(BlockingStore(store_).NewEpoch(TestModel("tiny")).ok());
+    EXPECT_TRUE(BlockingStore(store_).NewEpoch(TestModel("other")).ok());
     group_.Form(/*epoch=*/7);
     loop_.RunPending();
   }

@@ -19,7 +19,7 @@ class JobCheckpointTest : public DispatcherTest {
   void Offer(const std::string& digest) {
     v1::Model model = TestModel("tiny");
     model.set_digest(digest);
-    ASSERT_TRUE(store_.PutModel(model).ok());
+    ASSERT_TRUE(BlockingStore(store_).NewEpoch(model).ok());
   }
   v1::Started Started(const std::string& name) {
     v1::Started last;
@@ -36,7 +36,7 @@ class JobCheckpointTest : public DispatcherTest {
     job.job.request.set_model("tiny");
     job.job.model_digest = digest;
     store_.Create(job, [](const auto&) {});
-    dispatcher_.Recover(store_.Recover().value());
+    dispatcher_.Recover(BlockingStore(store_).Adopt().value());
     loop_.RunPending();
     Pass(std::chrono::milliseconds(1100));
     return job.job.name;

@@ -74,7 +74,7 @@ TEST(PromptWarningsTest, AreShortPlainLines) {
 
 // The job has them from the moment that it is accepted, and whoever sends it again is told again.
 TEST_F(DispatcherTest, WarningsOfThePromptAreTheJobs) {
-  ASSERT_TRUE(store_.PutModel(Shapes()).ok());
+  ASSERT_TRUE(BlockingStore(store_).NewEpoch(Shapes()).ok());
   v1::GenerateRequest request = Prompt("a cat");
   request.set_request_id("once");
   const CreatedJob created = Submit(request).value();
@@ -91,7 +91,7 @@ TEST_F(DispatcherTest, WarningsOfThePromptAreTheJobs) {
 TEST_F(DispatcherTest, WarningsOfTheRankComeBehindThoseOfThePrompt) {
   v1::Model model = TestModel("tiny");
   model.add_vocabulary("a");
-  ASSERT_TRUE(store_.PutModel(model).ok());
+  ASSERT_TRUE(BlockingStore(store_).NewEpoch(model).ok());
   const std::string job = Accepted();  // its prompt is "p"
   group_.Start({.warnings = {"cut"}});
   loop_.RunPending();

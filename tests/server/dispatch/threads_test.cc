@@ -11,6 +11,7 @@
 #include "base/sha256.h"
 #include "server/dispatch/dispatcher.h"
 #include "server/dispatch/intake.h"
+#include "tests/support/blocking_store.h"
 #include "tests/support/memory_job_store.h"
 #include "tests/support/memory_results.h"
 #include "tests/support/test_model.h"
@@ -94,7 +95,7 @@ TEST(DispatcherThreads, EveryJobOfManyCallersEndsOnce) {
   Dispatcher dispatcher({loop, store, results, events, ledger, costs, clock, metrics});
   Intake intake({store, [&store] { return store.Models(); }, ledger, costs, clock,
                  [] { return 1U; }, [&dispatcher](const Job& job) { dispatcher.Accept(job); }});
-  ASSERT_TRUE(store.PutModel(TestModel("tiny")).ok());
+  ASSERT_TRUE(BlockingStore(store).NewEpoch(TestModel("tiny")).ok());
   loop.AddTick([&dispatcher] { dispatcher.Tick(); });
   loop.Start();
   QuickGroup group(loop, dispatcher);

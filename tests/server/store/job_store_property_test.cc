@@ -42,7 +42,7 @@ class RandomHistory {
   int Pick(int below) { return static_cast<int>(chance_() % static_cast<unsigned>(below)); }
   std::string Name() { return absl::StrCat("jobs/", 100 + Pick(created_ + 1)); }
   Job::WallTime At(int64_t seconds) const { return Job::WallTime(std::chrono::seconds(seconds)); }
-  JobStore& store() { return under_test_.store(); }
+  BlockingStore store() { return under_test_.store(); }
 
   void Step() {
     switch (Pick(17)) {
@@ -177,7 +177,7 @@ class RandomHistory {
   }
 
   void Epoch() {
-    const int64_t epoch = store().NextEpoch().value();
+    const int64_t epoch = store().NewEpoch({}).value();
     EXPECT_LT(last_epoch_, epoch);
     last_epoch_ = epoch;
   }
@@ -185,7 +185,7 @@ class RandomHistory {
   void Restart() {
     under_test_.Reopen();
     std::vector<std::string> names;
-    const std::vector<Job> unfinished = store().Recover().value();
+    const std::vector<Job> unfinished = store().Adopt().value();
     for (const Job& job : unfinished) names.push_back(job.name);
     EXPECT_EQ(model_.Recover(), names);
     CompareAll();

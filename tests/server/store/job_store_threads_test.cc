@@ -35,7 +35,7 @@ class JobStoreThreadsTest : public testing::TestWithParam<Factory> {
     }
   }
   void Advance(const Job& job) {
-    const auto claimed = store().Claim(job.name, "g", store().NextEpoch().value(), {});
+    const auto claimed = store().Claim(job.name, "g", store().NewEpoch({}).value(), {});
     if (!claimed.ok()) return;  // another caller was faster
     if (claimed->attempt == 1) {
       EXPECT_TRUE(store().Requeue({job.name, claimed->epoch, claimed->attempt, true, {}}).ok());
@@ -50,7 +50,7 @@ class JobStoreThreadsTest : public testing::TestWithParam<Factory> {
     EXPECT_TRUE(store().Owns("aa").ok());
     EXPECT_TRUE(store().Models().ok());
   }
-  JobStore& store() { return under_test_->store(); }
+  BlockingStore store() { return under_test_->store(); }
 
   const std::unique_ptr<StoreUnderTest> under_test_ = GetParam()();
   std::atomic<int> created_{0}, finished_{0};

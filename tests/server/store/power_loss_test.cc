@@ -50,7 +50,7 @@ class PowerLossRun {
     for (int round = 0; round < kRounds; ++round) {
       CreateSome(round);
       FinishSome();
-      const int64_t epoch = store_->NextEpoch().value();
+      const int64_t epoch = store().NewEpoch({}).value();
       MutexLock lock(mutex_);
       now_.epoch = epoch;
     }
@@ -103,18 +103,19 @@ class PowerLossRun {
     SetInFlight(name);
     if (IsTerminal(state)) {
       if (Chance() % 8 != 0) return SetInFlight("");
-      ASSERT_TRUE(store_->Delete(name).ok());
+      ASSERT_TRUE(store().Delete(name).ok());
       MutexLock lock(mutex_);
       now_.jobs.erase(name);
       now_.deleted.push_back(name);
       return;
     }
-    const Job job = store_->Claim(name, "g", 1, {}).value();
-    ASSERT_TRUE(store_->Finish(EndOf(job, JobState::kCancelled)).ok());
+    const Job job = store().Claim(name, "g", 1, {}).value();
+    ASSERT_TRUE(store().Finish(EndOf(job, JobState::kCancelled)).ok());
     MutexLock lock(mutex_);
     now_.jobs[name] = JobState::kCancelled;
   }
 
+  BlockingStore store() { return BlockingStore(*store_); }
   Acknowledged Now() {
     MutexLock lock(mutex_);
     return now_;
@@ -158,7 +159,8 @@ void CheckImage(const Image& image) {
   auto opened = SqliteJobStore::Open({.data_dir = image.folder.path()}, metrics);
   ASSERT_TRUE(opened.ok()) << opened.status();  // the integrity check is part of it
   SqliteJobStore& store = **opened;
-  const int64_t in_flight = static_cast<int64_t>(store.Recover().value().size());
+  BlockingStore waited(store);
+  const int64_t in_flight = static_cast<int64_t>(waited.Adopt().value().size());
   CheckJobs(store, image.acknowledged);
   int64_t accepted = 0, finished = 0;
   const JobTotals totals = store.Totals().value();
@@ -166,7 +168,7 @@ void CheckImage(const Image& image) {
     (key.state.has_value() ? finished : accepted) += count;
   }
   EXPECT_EQ(accepted, finished + in_flight);
-  EXPECT_LT(image.acknowledged.epoch, store.NextEpoch().value());
+  EXPECT_LT(image.acknowledged.epoch, waited.NewEpoch({}).value());
 }
 
 TEST(PowerLossTest, EveryAcknowledgedJobIsThereAfterIt) {

@@ -119,8 +119,8 @@ TEST_F(ResultFilesTest, SweepsWhatNobodyOwnsOnceItIsOld) {
   job.job.name = "jobs/1";
   ASSERT_TRUE(CreateAndWait(jobs, job).ok());
   const Artefact owned{3, "aa11", "video/mp4"}, orphan{3, "aa22", "video/mp4"};
-  const Job running = jobs.Claim("jobs/1", "g", 1, {}).value();
-  ASSERT_TRUE(jobs.Finish(EndOf(running, JobState::kSucceeded, owned)).ok());
+  const Job running = BlockingStore(jobs).Claim("jobs/1", "g", 1, {}).value();
+  ASSERT_TRUE(BlockingStore(jobs).Finish(EndOf(running, JobState::kSucceeded, owned)).ok());
   WriteResultFile(folder_, owned);
   WriteResultFile(folder_, orphan);
   std::ofstream(fs::path(folder_) / "tmp" / "jobs-1-1-1") << "x";

@@ -38,14 +38,15 @@ class SqliteJobStoreTest : public testing::Test {
     job.job.image_bytes = static_cast<int64_t>(image.size());
     return job;
   }
+  BlockingStore store() { return BlockingStore(*store_); }
   fs::path Database() const { return fs::path(folder_.path()) / "cogwheel.sqlite"; }
   fs::path Input(const std::string& image) const {
     return fs::path(folder_.path()) / "inputs" / Sha256Hex(image);
   }
   void Cancel(const std::string& name) {
     const Job job = store_->Get("default", name).value();
-    ASSERT_TRUE(store_->Finish(EndOf(job, JobState::kCancelled)).ok());
-    ASSERT_TRUE(store_->Probe().ok());  // what follows a commit has been done by then
+    ASSERT_TRUE(store().Finish(EndOf(job, JobState::kCancelled)).ok());
+    ASSERT_TRUE(store().Probe().ok());  // what follows a commit has been done by then
   }
 
   TemporaryFolder folder_;
@@ -59,7 +60,7 @@ TEST_F(SqliteJobStoreTest, AnImageStaysAsLongAsAJobMayNeedIt) {
   Cancel("jobs/1");
   EXPECT_TRUE(fs::exists(Input("shared")));
   Reopen();
-  EXPECT_EQ("shared", *store_->Claim("jobs/2", "g", 1, {})->image);
+  EXPECT_EQ("shared", *store().Claim("jobs/2", "g", 1, {})->image);
   Cancel("jobs/2");
   EXPECT_FALSE(fs::exists(Input("shared")));
 }
@@ -71,7 +72,7 @@ TEST_F(SqliteJobStoreTest, ARefusedJobLeavesNoImage) {
   ASSERT_TRUE(CreateAndWait(*store_, job).ok());
   const auto twice = CreateAndWait(*store_, WithImage("jobs/1", "second"));
   EXPECT_FALSE(twice.ok());  // the name is taken
-  ASSERT_TRUE(store_->Probe().ok());
+  ASSERT_TRUE(store().Probe().ok());
   EXPECT_TRUE(fs::exists(Input("first")));
   EXPECT_FALSE(fs::exists(Input("second")));
 }
@@ -85,9 +86,9 @@ TEST_F(SqliteJobStoreTest, ImagesWithoutAJobAreSweptAtTheStart) {
 TEST_F(SqliteJobStoreTest, ADamagedImageIsNeverRun) {
   ASSERT_TRUE(CreateAndWait(*store_, WithImage("jobs/1", "image")).ok());
   std::ofstream(Input("image")) << "other";
-  EXPECT_EQ("CHECKSUM", ErrorReason(store_->Claim("jobs/1", "g", 1, {}).status()));
+  EXPECT_EQ("CHECKSUM", ErrorReason(store().Claim("jobs/1", "g", 1, {}).status()));
   fs::remove(Input("image"));
-  EXPECT_TRUE(absl::IsDataLoss(store_->Claim("jobs/1", "g", 1, {}).status()));
+  EXPECT_TRUE(absl::IsDataLoss(store().Claim("jobs/1", "g", 1, {}).status()));
   EXPECT_EQ(JobState::kQueued, store_->Get("default", "jobs/1")->state);
   Cancel("jobs/1");
 }
@@ -107,21 +108,21 @@ TEST_F(SqliteJobStoreTest, ASuccessNeedsItsFile) {
   ASSERT_TRUE(CreateAndWait(*store_, WithImage("jobs/1", "image")).ok());
   const Artefact result{3, "aa", "video/mp4"};
   const FinishedJob end =
-      EndOf(store_->Claim("jobs/1", "g", 1, {}).value(), JobState::kSucceeded, result);
-  EXPECT_TRUE(absl::IsDataLoss(store_->Finish(end).status()));
+      EndOf(store().Claim("jobs/1", "g", 1, {}).value(), JobState::kSucceeded, result);
+  EXPECT_TRUE(absl::IsDataLoss(store().Finish(end).status()));
   EXPECT_EQ(JobState::kRunning, store_->Get("default", "jobs/1")->state);
   WriteResultFile(folder_.path(), result);
-  EXPECT_TRUE(store_->Finish(end).ok());
+  EXPECT_TRUE(store().Finish(end).ok());
 }
 
 TEST_F(SqliteJobStoreTest, AResultThatCannotBeLookedAtIsTheStoresFailure) {
   ASSERT_TRUE(CreateAndWait(*store_, WithImage("jobs/1", "image")).ok());
-  const FinishedJob end = EndOf(store_->Claim("jobs/1", "g", 1, {}).value(), JobState::kSucceeded,
+  const FinishedJob end = EndOf(store().Claim("jobs/1", "g", 1, {}).value(), JobState::kSucceeded,
                                 {3, "aa", "video/mp4"});
   const fs::path artefacts = fs::path(folder_.path()) / "artefacts";
   fs::create_directories(artefacts);
   fs::create_symlink("aa", artefacts / "aa");  // leads to itself
-  const absl::Status unknown = store_->Finish(end).status();
+  const absl::Status unknown = store().Finish(end).status();
   EXPECT_TRUE(absl::IsUnavailable(unknown)) << unknown;
   EXPECT_EQ("STORE", ErrorReason(unknown));
   EXPECT_EQ(JobState::kRunning, store_->Get("default", "jobs/1")->state);
@@ -203,12 +204,12 @@ TEST_F(SqliteJobStoreTest, ADigestThatTheReleaseBeforeStoredIsNone) {
   v1::Model model;
   model.set_name("m");
   model.set_digest("ours");
-  ASSERT_TRUE(store_->PutModel(model).ok());
+  ASSERT_TRUE(store().NewEpoch(model).ok());
   EXPECT_EQ("ours", digest());
   change("ALTER TABLE models DROP COLUMN digest");  // as the release before left it
   EXPECT_EQ("m", store_->Models().value().at(0).name());
   EXPECT_EQ("", digest());
-  ASSERT_TRUE(store_->PutModel(model).ok());
+  ASSERT_TRUE(store().NewEpoch(model).ok());
   EXPECT_EQ("ours", digest());
   change("UPDATE models SET description = replace(description, 'ours', 'else')");  // it again
   EXPECT_EQ("", digest());

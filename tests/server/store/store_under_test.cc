@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 
 class MemoryUnderTest final : public StoreUnderTest {
  public:
-  JobStore& store() override { return store_; }
+  BlockingStore store() override { return BlockingStore(store_); }
   void Reopen() override {}
   void AddResult(const Artefact&) override {}
 
@@ -34,7 +34,7 @@ class SqliteUnderTest final : public StoreUnderTest {
       : unsynced_(synced ? nullptr : std::make_unique<FaultVfs>()) {
     Reopen();
   }
-  JobStore& store() override { return *store_; }
+  BlockingStore store() override { return BlockingStore(*store_); }
   void Reopen() override {
     store_.reset();
     const std::string vfs = unsynced_ == nullptr ? "" : FaultVfs::kName;

@@ -5,6 +5,7 @@
 
 #include "server/job/job_store.h"
 #include "server/metrics/server_metrics.h"
+#include "tests/support/blocking_store.h"
 
 namespace cogwheel {
 
@@ -12,8 +13,8 @@ namespace cogwheel {
 class StoreUnderTest {
  public:
   virtual ~StoreUnderTest() = default;
-  virtual JobStore& store() = 0;
-  // As a new process finds it, before Recover. A store in memory stays as it is.
+  virtual BlockingStore store() = 0;
+  // As a new process finds it, before Adopt. A store in memory stays as it is.
   virtual void Reopen() = 0;
   // Puts the file of a result in its place.
   virtual void AddResult(const Artefact& result) = 0;
