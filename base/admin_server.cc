@@ -111,7 +111,7 @@ absl::StatusOr<std::unique_ptr<AdminServer>> AdminServer::Start(const std::strin
   const size_t colon = address.rfind(':');
   const std::string host = colon == std::string::npos ? "" : address.substr(0, colon);
   const std::vector<std::string> options = {
-      "listening_ports",    address, "num_threads",       "2",
+      "listening_ports",    address, "num_threads",       "8",
       "request_timeout_ms", "5000",  "enable_keep_alive", "no"};
   try {  // Civetweb reports by exception; it ends here
     return std::make_unique<CivetAdminServer>(host, options, std::move(handlers));

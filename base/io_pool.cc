@@ -11,9 +11,9 @@ IoPool::IoPool(Limits limits) : limits_(limits) {
 IoPool::~IoPool() { Stop(); }
 
 void IoPool::Add(const std::string& key, Task task) {
-  std::deque<Task>& line = lines_[key];
-  if (line.empty()) turns_.push_back(key);
-  line.push_back(std::move(task));
+  Line& line = lines_[key];
+  if (line.tasks.empty() && !line.runs) turns_.push_back(key);
+  line.tasks.push_back(std::move(task));
   ++waiting_;
 }
 
@@ -31,7 +31,7 @@ bool IoPool::TryPost(const std::string& key, Task task) {
     MutexLock lock(mutex_);
     const auto line = lines_.find(key);
     const bool full = waiting_ >= limits_.all ||
-                      (line != lines_.end() && line->second.size() >= limits_.line);
+                      (line != lines_.end() && line->second.tasks.size() >= limits_.line);
     if (stopped_ || full) return false;
     Add(key, std::move(task));
   }
@@ -39,39 +39,54 @@ bool IoPool::TryPost(const std::string& key, Task task) {
   return true;
 }
 
-IoPool::Task IoPool::Next() {
-  const auto line = lines_.find(turns_.front());
+std::pair<std::string, IoPool::Task> IoPool::Next() {
+  std::string key = std::move(turns_.front());
   turns_.pop_front();
-  Task task = std::move(line->second.front());
-  line->second.pop_front();
+  const auto line = lines_.find(key);
+  Task task = std::move(line->second.tasks.front());
+  line->second.tasks.pop_front();
   --waiting_;
-  if (line->second.empty()) {
+  line->second.runs = limits_.in_order;
+  if (!limits_.in_order && line->second.tasks.empty()) {
+    lines_.erase(line);
+  } else if (!limits_.in_order) {
+    turns_.push_back(key);
+  }
+  return {std::move(key), std::move(task)};
+}
+
+void IoPool::OnDone(const std::string& key) {
+  MutexLock lock(mutex_);
+  const auto line = lines_.find(key);
+  if (line == lines_.end()) return;  // stopped
+  line->second.runs = false;
+  if (line->second.tasks.empty()) {
     lines_.erase(line);
   } else {
-    turns_.push_back(line->first);
+    turns_.push_back(key);
   }
-  return task;
 }
 
 void IoPool::Run() {
   constexpr std::chrono::seconds kTurn{1};  // every wait has a limit
   for (;;) {
-    Task task;
+    std::pair<std::string, Task> next;
     {
       MutexLock lock(mutex_);
-      changed_.WaitFor(mutex_, kTurn, [this]() COGWHEEL_REQUIRES(mutex_) {
-        return stopped_ || !turns_.empty();
-      });
+      changed_.WaitFor(mutex_, kTurn,
+                       [this]() COGWHEEL_REQUIRES(mutex_) { return stopped_ || !turns_.empty(); });
       if (stopped_) return;
       if (turns_.empty()) continue;
-      task = Next();
+      next = Next();
     }
-    task();
+    next.second();
+    next.second = nullptr;  // what it holds goes before the next of its line runs
+    if (limits_.in_order) OnDone(next.first);
   }
 }
 
 void IoPool::Stop() {
-  std::map<std::string, std::deque<Task>> dropped;  // goes without the lock
+  std::map<std::string, Line> dropped;  // goes without the lock
   {
     MutexLock lock(mutex_);
     stopped_ = true;

@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/mutex.h"
@@ -14,14 +15,14 @@
 namespace cogwheel {
 
 // Threads for work that may wait for a disk or a database. Tasks stand in lines, one for each key
-// (a tenant, say), and the lines take turns: who brings many tasks delays his own. Tasks of one
-// line may run side by side. Thread-safe.
+// (a tenant, say), and the lines take turns: who brings many tasks delays his own. Thread-safe.
 class IoPool {
  public:
   struct Limits {
     int threads = 8;
-    size_t line = 256;  // tasks of one key that wait; for TryPost
-    size_t all = 4096;  // tasks that wait; for TryPost
+    size_t line = 256;      // tasks of one key that wait; for TryPost
+    size_t all = 4096;      // tasks that wait; for TryPost
+    bool in_order = false;  // the tasks of one line run one after the other, not side by side
   };
   explicit IoPool(Limits limits);
   ~IoPool();  // Stop
@@ -39,14 +40,21 @@ class IoPool {
  private:
   using Task = std::function<void()>;
   void Add(const std::string& key, Task task) COGWHEEL_REQUIRES(mutex_);
-  Task Next() COGWHEEL_REQUIRES(mutex_);
+  // The task whose turn it is, and its key.
+  std::pair<std::string, Task> Next() COGWHEEL_REQUIRES(mutex_);
+  void OnDone(const std::string& key) COGWHEEL_EXCLUDES(mutex_);
   void Run() COGWHEEL_EXCLUDES(mutex_);
 
   const Limits limits_;
   mutable Mutex mutex_;
   CondVar changed_;
-  std::map<std::string, std::deque<Task>> lines_ COGWHEEL_GUARDED_BY(mutex_);  // none is empty
-  std::deque<std::string> turns_ COGWHEEL_GUARDED_BY(mutex_);  // each line once, the next first
+  struct Line {
+    std::deque<Task> tasks;
+    bool runs = false;  // one of them does, and the others wait for it
+  };
+  std::map<std::string, Line> lines_
+      COGWHEEL_GUARDED_BY(mutex_);                             // with tasks, or of one that runs
+  std::deque<std::string> turns_ COGWHEEL_GUARDED_BY(mutex_);  // those that may go on; next first
   size_t waiting_ COGWHEEL_GUARDED_BY(mutex_) = 0;
   bool stopped_ COGWHEEL_GUARDED_BY(mutex_) = false;
   std::vector<std::thread> threads_;

@@ -1,11 +1,13 @@
 #pragma once
 
 #include "base/clock.h"
+#include "base/io_pool.h"
 #include "server/api/access.h"
 #include "server/api/call_limiter.h"
 #include "server/api/stream_registry.h"
 #include "server/dispatch/dispatcher.h"
 #include "server/dispatch/intake.h"
+#include "server/dispatch/janitor.h"
 #include "server/events/event_log.h"
 #include "server/groups/group_board.h"
 #include "server/job/job_store.h"
@@ -18,6 +20,8 @@ namespace cogwheel {
 struct ApiParts {
   Intake& intake;
   Dispatcher& dispatcher;
+  Janitor& janitor;
+  IoPool& io;
   JobStore& store;
   ResultStore& results;
   EventLog& events;

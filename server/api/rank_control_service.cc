@@ -119,11 +119,16 @@ class RankStream final : public Reactor {
 
   void OnReadDone(bool ok) override {
     if (!ok) return Leave();
-    auto message = std::make_shared<const RankMessage>(std::move(*buffer_));
+    // Handled when nobody holds it any more: a piece of a result, when it was written.
+    std::shared_ptr<const RankMessage> message(
+        new RankMessage(std::move(*buffer_)),
+        [link = link_, buffer = buffer_](const RankMessage* handled) {
+          delete handled;
+          link->OnHandled(buffer.get());
+        });
     buffer_->Clear();
-    loop_.Post([&groups = groups_, id = id_, link = link_, buffer = buffer_, message] {
-      groups.OnMessage(id, *message);
-      link->OnHandled(buffer.get());
+    loop_.Post([&groups = groups_, id = id_, message = std::move(message)] {
+      groups.OnMessage(id, *message, message);
     });
     link_->OnArrived(buffer_.get());
   }

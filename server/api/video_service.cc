@@ -170,11 +170,11 @@ VideoService::Unary* VideoService::DeleteJob(Context* context, const Bytes* requ
   const absl::StatusOr<std::string> name = NormalizeJobName(remove->name());
   if (!name.ok()) return Answer(context, call, name.status());
   Unary* reactor = context->DefaultReactor();
-  parts_.dispatcher.Delete(*call.tenant(), *name,
-                           [call, response, reactor](const absl::StatusOr<Job>& removed) {
-                             *response = ToBytes(v1::DeleteJobResponse());
-                             reactor->Finish(call.End(removed.status()));
-                           });
+  parts_.janitor.Delete(*call.tenant(), *name,
+                        [call, response, reactor](const absl::Status& removed) {
+                          *response = ToBytes(v1::DeleteJobResponse());
+                          reactor->Finish(call.End(removed));
+                        });
   return reactor;
 }
 

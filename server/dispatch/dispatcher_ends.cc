@@ -1,29 +1,84 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "proto/contract/status.h"
 #include "server/dispatch/dispatcher.h"
+#include "server/job/fault.h"
 
-// How attempts end: refused, finished, or lost with their group.
+// How jobs end: asked to, refused, finished, or lost with their group.
 namespace cogwheel {
+namespace {
+
+constexpr std::chrono::seconds kCommitRetry{1};
+
+}  // namespace
+
+void Dispatcher::Cancel(const std::string& tenant, const std::string& name, Answer<Job> done) {
+  const bool posted = parts_.loop.TryPost([this, tenant, name, done] {
+    parts_.store.RequestCancel(
+        tenant, name,
+        parts_.loop.Later<absl::StatusOr<Job>>(
+            [this, done](absl::StatusOr<Job> asked) { OnCancelAsked(done, std::move(asked)); }));
+  });
+  if (posted) return;
+  done(MakeError(absl::StatusCode::kResourceExhausted, "DISPATCHER_BEHIND",
+                 "the server has too many requests at hand"));
+}
+
+// A queued job is answered as it has ended; where the store cannot take that now, as it stands.
+void Dispatcher::OnCancelAsked(const Answer<Job>& done, absl::StatusOr<Job> asked) {
+  Failpoint("dispatch.after_cancel_flag");
+  if (!asked.ok() || IsTerminal(asked->state)) return done(std::move(asked));
+  const std::optional<QueuedJob> queued = waiting_.Remove(asked->name);
+  if (queued.has_value()) {
+    EndQueued(*queued, CancelledEnd(), done);
+    return waiting_.Announce(PlacementNow());
+  }
+  const auto found = attempts_.find(asked->name);
+  if (found != attempts_.end() && found->second->Cancel(parts_.clock.Now())) {
+    const RunningJob& running = *found->second;
+    const bool told = running.phase() == AttemptPhase::kRunning && running.group() != nullptr;
+    if (told) running.group()->Cancel();
+  }
+  done(std::move(asked));
+}
+
+void Dispatcher::EndQueued(const QueuedJob& queued, const JobEnd& end, JobRecorder::Told told) {
+  recorder_.End({queued.name, queued.epoch, queued.attempt, ""}, end, std::move(told));
+}
+
+void Dispatcher::Expire() {
+  const std::vector<QueuedJob> late = waiting_.TakePastDeadline(parts_.clock.Now());
+  for (const QueuedJob& job : late) {
+    EndQueued(job, ExpiredEnd(job.deadline_seconds), [](const auto&) {});
+  }
+  if (!late.empty()) waiting_.Announce(PlacementNow());
+  for (auto& [name, running] : attempts_) {
+    const bool runs = running->phase() == AttemptPhase::kRunning && running->group() != nullptr;
+    if (running->Expire(parts_.clock.Now()) && runs) running->group()->Cancel();
+  }
+}
 
 void Dispatcher::OnRefused(WorkerGroup& group, const absl::Status& why) {
-  const std::optional<RunningJob> running = TakeRunning(group);
-  if (!running.has_value()) return;
+  RunningJob* running = TakeFrom(group);
+  if (running == nullptr) return;
   // A rank that is about to leave: another group, or this one's next epoch, will take the job.
-  if (absl::IsUnavailable(why)) return LoseAttempt(*running, {why, /*charged=*/false});
-  recorder_.End(running->job(), running->EndWhenRefused(why));
+  if (absl::IsUnavailable(why)) return Finish(*running, running->EndWhenLost({.why = why}));
+  Finish(*running, running->EndWhenRefused(why));
 }
 
 void Dispatcher::OnFinished(WorkerGroup& group, const RunOutcome& outcome) {
-  std::optional<RunningJob> running = TakeRunning(group);
-  if (!running.has_value()) return;
+  RunningJob* running = TakeFrom(group);
+  if (running == nullptr) return;
   const std::optional<double> cancel_took = running->SecondsSinceCancel(parts_.clock.Now());
   if (cancel_took.has_value()) parts_.metrics.dispatch_cancel_ack_seconds.Observe(*cancel_took);
-  const JobEnd end = running->EndWhenFinished(outcome);
-  if (end.state == JobState::kSucceeded) Learn(*running, group);
-  recorder_.End(running->job(), end);
+  const std::optional<AttemptEnd> end = running->EndWhenFinished(outcome);
+  if (end.has_value()) return Finish(*running, *end);
+  Learn(*running, group);
+  running->Enter(AttemptPhase::kCommitting);
+  Commit(*running, outcome);
 }
 
 void Dispatcher::Learn(const RunningJob& running, const WorkerGroup& group) {
@@ -39,35 +94,104 @@ void Dispatcher::Learn(const RunningJob& running, const WorkerGroup& group) {
   if (took.has_value()) parts_.costs.Learn(queued.model, group.setup(), *took);
 }
 
+void Dispatcher::Commit(RunningJob& running, const RunOutcome& outcome) {
+  running.writer().Commit(
+      outcome.result,
+      Later<absl::Status>(running, [this, outcome](RunningJob& each, absl::Status committed) {
+        OnCommitted(each, outcome, committed);
+      }));
+}
+
+// The whole result is there: what the store cannot do now is tried until it can.
+void Dispatcher::OnCommitted(RunningJob& running, const RunOutcome& outcome,
+                             const absl::Status& committed) {
+  if (!IsStoreFault(committed)) {
+    return Finish(running, running.EndWhenCommitted(committed, outcome));
+  }
+  parts_.health.Failed("the commit of a result", committed);
+  if (running.result_failed()) return Finish(running, running.EndWhenFailed(committed));
+  commits_owed_.push_back([this, attempt = running.weak_from_this(), outcome] {
+    if (const Attempt alive = attempt.lock()) Commit(*alive, outcome);
+  });
+}
+
+void Dispatcher::CommitOwed() {
+  if (commits_owed_.empty()) return;
+  const auto now = parts_.clock.Now();
+  if (!parts_.health.ok() && now - commits_tried_ < kCommitRetry) return;
+  commits_tried_ = now;
+  for (const auto& commit : std::exchange(commits_owed_, {})) commit();
+}
+
 void Dispatcher::OnLost(WorkerGroup& group, const GroupLoss& loss) {
   std::erase(idle_, &group);
-  const std::optional<RunningJob> running = TakeRunning(group);
-  if (running.has_value()) LoseAttempt(*running, loss);
+  RunningJob* running = TakeFrom(group);
+  // One that has not started finds its group gone with its next answer.
+  if (running == nullptr || running->phase() != AttemptPhase::kRunning) return;
+  Finish(*running, running->EndWhenLost(loss));
 }
 
 void Dispatcher::OnLossExplained(const std::string& name, const absl::Status& why) {
-  const std::vector<const QueuedJob*> waiting = waiting_.InOrder();
-  const auto queued = std::ranges::find(waiting, name, &QueuedJob::name);
-  if (queued == waiting.end()) return;  // it has ended, or another group has it
-  const absl::StatusOr<Job> job = parts_.store.Get((*queued)->tenant, name);
-  if (!job.ok()) {  // it goes on waiting, as if nothing had been explained
-    return Log(LogLevel::kError, "cannot read a job whose loss is explained",
-               {{"job", name}, {"error", std::string(job.status().message())}});
+  const std::optional<QueuedJob> queued = waiting_.Remove(name);
+  if (queued.has_value()) {
+    EndQueued(*queued, FailedEnd(why), [](const auto&) {});
+    return waiting_.Announce(PlacementNow());
   }
-  waiting_.Remove(name);
-  recorder_.End(*job, job->cancel_requested ? CancelledEnd() : FailedEnd(why));
+  const auto found = attempts_.find(name);  // about to wait again
+  if (found == attempts_.end() || found->second->phase() != AttemptPhase::kEnding) return;
+  found->second->Explain(why);
+}
+
+// The attempt is over: the store is told, and with its answer the attempt is forgotten.
+void Dispatcher::Finish(RunningJob& running, const AttemptEnd& end) {
+  running.Enter(AttemptPhase::kEnding);
+  announcer_.Silence(running.queued().name);
+  const bool succeeds = end.end.has_value() && end.end->result.has_value();
+  if (!succeeds) running.UseWriter(nullptr);  // its room is free at once
+  const Job& job = running.job();
+  const AttemptKey key = {job.name, job.epoch, job.attempt, job.group};
+  const Attempt attempt = running.shared_from_this();
+  if (end.end.has_value()) {
+    return recorder_.End(key, *end.end, [this, attempt](const auto&) { Forget(*attempt); });
+  }
+  recorder_.Requeue(key, end.cause, end.charged,
+                    [this, attempt](const absl::StatusOr<Job>& job) { OnRequeued(*attempt, job); });
+}
+
+void Dispatcher::Forget(const RunningJob& running) {
+  attempts_.erase(std::string(running.queued().name));
+  unfinished_ = static_cast<int>(attempts_.size());
+}
+
+void Dispatcher::OnRequeued(const RunningJob& running, const absl::StatusOr<Job>& job) {
+  Forget(running);
+  if (!job.ok()) return;
+  QueuedJob queued = running.queued();
+  queued.epoch = job->epoch;
+  queued.attempt = job->attempt;
+  const auto nobody = [](const auto&) {};
+  if (job->cancel_requested) return EndQueued(queued, CancelledEnd(), nobody);
+  if (!running.explained().ok()) return EndQueued(queued, FailedEnd(running.explained()), nobody);
+  waiting_.PushAgain(*job, std::move(queued));
   waiting_.Announce(PlacementNow());
 }
 
-void Dispatcher::LoseAttempt(const RunningJob& running, const GroupLoss& loss) {
-  const std::optional<JobEnd> end = running.EndWhenLost(loss);
-  if (end.has_value()) return recorder_.End(running.job(), *end);
-  recorder_.Requeue(running.job(), FailedEnd(loss.why).error, loss.charged,
-                    [this, queued = running.queued()](const Job& job) {
-                      if (job.cancel_requested) return recorder_.End(job, CancelledEnd());
-                      waiting_.PushAgain(job, queued);
-                      waiting_.Announce(PlacementNow());
-                    });
+// Those that have no group yet, or none any more, are found by the next process.
+void Dispatcher::Abandon() {
+  parts_.loop.Post([this] {
+    const absl::Status why =
+        MakeError(absl::StatusCode::kUnavailable, "SHUTDOWN", "the server was shut down");
+    std::vector<Attempt> running;
+    for (const auto& [name, attempt] : attempts_) {
+      const bool runs = attempt->phase() == AttemptPhase::kRunning;
+      if (runs && attempt->group() != nullptr) running.push_back(attempt);
+    }
+    for (const Attempt& attempt : running) {
+      attempt->group()->Cancel();
+      attempt->LeaveGroup();
+      Finish(*attempt, attempt->EndWhenLost({.why = why}));
+    }
+  });
 }
 
 }  // namespace cogwheel

@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -13,7 +14,9 @@
 namespace cogwheel {
 
 // The dispatcher's thread: runs posted tasks in order, and ticks a few times a second. Everything
-// that moves jobs or talks to groups happens here. Post and the two readings are thread-safe.
+// that moves jobs or talks to groups is decided here. It never waits: whatever a disk, a database
+// or a client must do is asked for and answered by a task (Later). Post, Later and the readings are
+// thread-safe.
 class EventLoop {
  public:
   explicit EventLoop(const Clock& clock) : clock_(clock) {}
@@ -35,7 +38,26 @@ class EventLoop {
   // Since the loop last came round: shows a hang.
   std::chrono::nanoseconds SinceLastTurn() const COGWHEEL_EXCLUDES(mutex_);
 
-  // Without a thread, for tests: runs what is posted until nothing is, then ticks once.
+  // Hands an answer over: what it returns may be called on any thread, once, and `then` runs on the
+  // loop's.
+  template <typename Result>
+  std::function<void(Result)> Later(std::function<void(Result)> then) {
+    return [this, then = std::move(then)](Result answer) {
+      Post([then, answer = std::move(answer)]() mutable { then(std::move(answer)); });
+    };
+  }
+
+  struct Meters {
+    std::function<void(double seconds)> turn;  // of one task or tick, without waiting for a CPU
+    std::function<void(double seconds)> lag;   // of a tick behind its time
+  };
+  // Before Start only. Called on the loop's thread.
+  void Measure(Meters meters) { meters_ = std::move(meters); }
+  size_t waiting() const COGWHEEL_EXCLUDES(mutex_);
+
+  // Without a thread, for tests: runs what is posted until nothing is.
+  void RunTasks() COGWHEEL_EXCLUDES(mutex_);
+  // The same, then ticks once.
   void RunPending() COGWHEEL_EXCLUDES(mutex_);
 
  private:
@@ -45,8 +67,10 @@ class EventLoop {
   // What is there now and not what arrives meanwhile: no flood keeps the ticks away.
   void RunWaiting() COGWHEEL_EXCLUDES(mutex_);
   void Tick();
+  void Timed(const std::function<void()>& turn);
 
   const Clock& clock_;
+  Meters meters_;
   std::vector<std::function<void()>> ticks_;
   std::thread thread_;
   mutable Mutex mutex_;

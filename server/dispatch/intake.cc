@@ -55,17 +55,11 @@ absl::StatusOr<Intake::Resolved> Intake::Resolve(const v1::GenerateRequest& requ
 }
 
 Job Intake::MakeJob(Resolved resolved, const std::string& tenant) {
-  v1::GenerateRequest& request = resolved.request;
   Job job;
-  if (!request.image().empty()) {
-    job.image_bytes = static_cast<int64_t>(request.image().size());
-    job.image = std::make_shared<const std::string>(std::move(*request.mutable_image()));
-    request.clear_image();
-  }
   job.create_time = parts_.clock.Wall();
   job.name = namer_.Next(job.create_time);
   job.tenant = tenant;
-  job.request = std::move(request);
+  job.request = std::move(resolved.request);
   job.model_digest = std::move(resolved.model_digest);
   job.warnings = std::move(resolved.warnings);
   return job;
@@ -86,13 +80,32 @@ void Intake::Submit(const v1::GenerateRequest& request, const std::string& tenan
   }
   absl::StatusOr<Resolved> resolved = Resolve(request);
   if (!resolved.ok()) return done(resolved.status());
+  const InputStore::Bytes image =
+      std::make_shared<const std::string>(std::move(*resolved->request.mutable_image()));
+  resolved->request.clear_image();
   NewJob job{MakeJob(*std::move(resolved), tenant), request.request_id(), hash};
+  job.job.image_bytes = static_cast<int64_t>(image->size());
   const std::string name = job.job.name;
   const v1::GenerateRequest& accepted = job.job.request;
   const double seconds = parts_.costs.Seconds(accepted.model(), SizeOf(accepted)).value_or(0);
   const absl::Status admitted = parts_.ledger.Reserve(name, CostOf(job.job, seconds));
   if (!admitted.ok()) return done(admitted);
+  if (image->empty()) return Store(std::move(job), std::move(done));
+  // Durable before the row that names it.
+  parts_.inputs.Put(image, [this, job, done = std::move(done)](absl::StatusOr<std::string> put) {
+    if (!put.ok()) {
+      parts_.ledger.Release(job.job.name);
+      return done(put.status());
+    }
+    NewJob with_image = job;
+    with_image.job.image_sha256 = *std::move(put);
+    Store(std::move(with_image), done);
+  });
+}
+
+void Intake::Store(NewJob job, Done done) {
   Failpoint("intake.before_store");
+  const std::string name = job.job.name;
   parts_.store.Create(std::move(job),
                       [this, name, done = std::move(done)](absl::StatusOr<CreatedJob> created) {
                         if (!created.ok() || created->existed) {

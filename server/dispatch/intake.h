@@ -9,6 +9,7 @@
 #include <absl/status/statusor.h>
 
 #include "base/clock.h"
+#include "server/job/input_store.h"
 #include "server/job/job_name.h"
 #include "server/job/job_store.h"
 #include "server/schedule/admission.h"
@@ -21,6 +22,7 @@ class Intake {
  public:
   struct Parts {
     JobStore& store;
+    InputStore& inputs;
     // What requests are checked against now, in the order the names were first seen.
     std::function<absl::StatusOr<std::vector<v1::Model>>()> models;
     AdmissionLedger& ledger;
@@ -31,7 +33,7 @@ class Intake {
   };
   explicit Intake(Parts parts) : parts_(std::move(parts)) {}
 
-  using Done = std::function<void(absl::StatusOr<CreatedJob>)>;
+  using Done = Answer<CreatedJob>;
   // `done` is called exactly once, from any thread, perhaps before this returns: the job is then
   // stored. INVALID_ARGUMENT, ALREADY_EXISTS, RESOURCE_EXHAUSTED, UNAVAILABLE (DRAINING, NO_GROUP)
   // or the store's errors.
@@ -47,6 +49,7 @@ class Intake {
   };
   absl::StatusOr<Resolved> Resolve(const v1::GenerateRequest& request) const;
   Job MakeJob(Resolved resolved, const std::string& tenant);
+  void Store(NewJob job, Done done);
 
   const Parts parts_;
   JobNamer namer_;

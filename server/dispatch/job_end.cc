@@ -10,8 +10,6 @@
 namespace cogwheel {
 namespace {
 
-constexpr double kSecondsPerNano = 1e-9;
-
 JobEnd EndWith(JobState state, JobError error) {
   JobEnd end;
   end.state = state;
@@ -32,12 +30,10 @@ JobEnd CancelledEnd() {
                  {absl::StatusCode::kCancelled, "CANCELLED", "the job was cancelled"});
 }
 
-JobEnd ExpiredEnd(const Job& job) {
-  const auto& deadline = job.request.deadline();
-  const double seconds = deadline.seconds() + deadline.nanos() * kSecondsPerNano;
+JobEnd ExpiredEnd(double deadline_seconds) {
   return EndWith(JobState::kExpired,
                  {absl::StatusCode::kDeadlineExceeded, "DEADLINE",
-                  absl::StrCat("the job's deadline of ", seconds, " s has passed")});
+                  absl::StrCat("the job's deadline of ", deadline_seconds, " s has passed")});
 }
 
 JobEnd FailedEnd(const absl::Status& why) {

@@ -16,9 +16,16 @@ struct JobEnd {
   StageSeconds stage_seconds;
 };
 
+// How an attempt ends: with the job, or for another attempt.
+struct AttemptEnd {
+  std::optional<JobEnd> end;  // nullopt: the job is queued again
+  JobError cause;             // of that
+  bool charged = false;       // the job may have caused it
+};
+
 JobEnd SucceededEnd(const RunOutcome& outcome);
 JobEnd CancelledEnd();
-JobEnd ExpiredEnd(const Job& job);          // by its own deadline
-JobEnd FailedEnd(const absl::Status& why);  // reason JOB_FAILED if `why` has none
+JobEnd ExpiredEnd(double deadline_seconds);  // by its own deadline
+JobEnd FailedEnd(const absl::Status& why);   // reason JOB_FAILED if `why` has none
 
 }  // namespace cogwheel

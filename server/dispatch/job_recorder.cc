@@ -6,78 +6,96 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "proto/contract/status.h"
+#include "server/job/fault.h"
 
 namespace cogwheel {
 namespace {
 
-constexpr std::chrono::minutes kTrimPeriod{1};
-constexpr std::chrono::hours kKeyAge{24};
+constexpr std::chrono::seconds kRetry{1};
+
+// A change that the store refuses, whatever its disk does.
+bool IsRefused(const absl::Status& status) { return absl::IsInternal(status); }
 
 }  // namespace
 
-// True when the store will never take it: another attempt is current, or the job is gone.
-bool JobRecorder::Fenced(const absl::Status& status, const std::string& group) {
-  if (absl::IsAborted(status)) parts_.metrics.dispatch_fenced_commits_total.Increment({group});
-  return absl::IsAborted(status) || absl::IsNotFound(status);
+bool JobRecorder::Settled(const char* what, const absl::Status& status, Send again) {
+  if (!IsStoreFault(status)) return true;
+  parts_.health.Failed(what, status);
+  owed_.push_back(std::move(again));
+  return false;
 }
 
-void JobRecorder::Settle(Action action) {
-  if (action()) return;
-  Log(LogLevel::kError, "the store cannot take a job's change; no job starts until it can");
-  unsettled_.push_back(std::move(action));
+void JobRecorder::CountFenced(const absl::Status& status, const std::string& group) {
+  if (absl::IsAborted(status)) parts_.metrics.dispatch_fenced_commits_total.Increment({group});
 }
 
 void JobRecorder::Warn(const Job& job) {
-  Settle([this, job] {
-    const auto kept = Await<absl::Status>([&](Done done) {
-      parts_.store.Warn({job.name, job.epoch, job.attempt, job.warnings}, std::move(done));
-    });
-    return kept.ok() || Fenced(kept, job.group);
-  });
+  SendWarnings({job.name, job.epoch, job.attempt, job.warnings}, job.group);
 }
 
-void JobRecorder::End(const Job& job, const JobEnd& end) {
+void JobRecorder::SendWarnings(const JobWarnings& known, const std::string& group) {
+  const auto answered = [this, known, group](absl::Status status) {
+    if (!Settled("warnings", status, [this, known, group] { SendWarnings(known, group); })) return;
+    CountFenced(status, group);
+  };
+  parts_.store.Warn(known, parts_.loop.Later<absl::Status>(answered));
+}
+
+void JobRecorder::End(const AttemptKey& key, const JobEnd& end, Told told) {
   FinishedJob finished;
-  finished.name = job.name;
-  finished.epoch = job.epoch;
-  finished.attempt = job.attempt;
+  finished.name = key.job;
+  finished.epoch = key.epoch;
+  finished.attempt = key.attempt;
   finished.state = end.state;
   finished.error = end.error;
   finished.result = end.result;
   finished.stage_seconds = end.stage_seconds;
   finished.end_time = parts_.clock.Wall();
-  Settle([this, job, finished] { return StoreEnd(job, finished); });
+  SendEnd(key, finished, told);
 }
 
-bool JobRecorder::StoreEnd(const Job& job, FinishedJob finished) {
-  finished.last_sequence = parts_.announcer.EndSequence(job);
+void JobRecorder::SendEnd(const AttemptKey& key, const FinishedJob& given, const Told& told) {
+  FinishedJob finished = given;
+  finished.last_sequence = parts_.announcer.EndSequence(key.job, key.attempt);
   Failpoint("dispatch.before_finish");
-  const absl::StatusOr<Job> ended = Await<absl::StatusOr<Job>>(
-      [&](Answer<Job> done) { parts_.store.Finish(finished, std::move(done)); });
+  parts_.store.Finish(finished, parts_.loop.Later<absl::StatusOr<Job>>(
+                                    [this, key, finished, told](absl::StatusOr<Job> ended) {
+                                      OnEnded(key, finished, told, std::move(ended));
+                                    }));
+}
+
+void JobRecorder::OnEnded(const AttemptKey& key, const FinishedJob& finished, const Told& told,
+                          absl::StatusOr<Job> ended) {
   Failpoint("dispatch.after_finish");
-  if (absl::IsDataLoss(ended.status())) {  // the result is not there: the job has none
-    End(job, FailedEnd(ended.status()));
-    return true;
+  const absl::Status& status = ended.status();
+  if (!Settled("end", status, [=, this] { SendEnd(key, finished, told); })) return;
+  // With its numbers it was refused; so that nobody waits for it, it ends without them.
+  if (IsRefused(status) && ErrorReason(status) != finished.error.reason) {
+    Log(LogLevel::kError, "the store refuses how a job ended",
+        {{"job", key.job}, {"error", std::string(status.message())}});
+    return End(key, FailedEnd(status), told);
   }
-  if (!ended.ok()) return Fenced(ended.status(), job.group);
-  parts_.announcer.Ended(*ended);
+  CountFenced(status, key.group);
+  if (ended.ok()) {
+    parts_.announcer.Ended(*ended);
+    Show(key, *ended);
+    parts_.ended();
+  }
+  told(std::move(ended));
+}
+
+// To the log and the metrics.
+void JobRecorder::Show(const AttemptKey& key, const Job& job) {
   const std::string& model = job.request.model();
-  const std::string state = JobStateName(ended->state);
+  const std::string state = JobStateName(job.state);
   Log(LogLevel::kInfo, "job ended",
       {{"job", job.name},
        {"state", state},
-       {"reason", ended->error.reason},
-       {"error", ended->error.message}});
-  if (job.state == JobState::kRunning) {  // one that ends in the queue may have run earlier
-    ObserveStages(model, ended->stage_seconds);
-    const std::chrono::duration<double> seconds = finished.end_time - *job.start_time;
-    parts_.metrics.dispatch_job_duration_seconds.Observe(seconds.count(), {model, state});
-  }
-  ended_since_trim_ = true;
-  return true;
-}
-
-void JobRecorder::ObserveStages(const std::string& model, const StageSeconds& seconds) {
+       {"reason", job.error.reason},
+       {"error", job.error.message}});
+  if (key.group.empty() || !job.start_time.has_value()) return;  // it may have run earlier
+  const StageSeconds& seconds = job.stage_seconds;
   const std::pair<const char*, double> stages[] = {{"text_encode", seconds.text_encode},
                                                    {"denoise", seconds.denoise},
                                                    {"decode", seconds.decode},
@@ -85,64 +103,46 @@ void JobRecorder::ObserveStages(const std::string& model, const StageSeconds& se
   for (const auto& [stage, took] : stages) {
     if (took > 0) parts_.metrics.dispatch_stage_duration_seconds.Observe(took, {model, stage});
   }
+  const std::chrono::duration<double> whole = *job.end_time - *job.start_time;
+  parts_.metrics.dispatch_job_duration_seconds.Observe(whole.count(), {model, state});
 }
 
-void JobRecorder::Requeue(const Job& job, const JobError& cause, bool charged,
-                          std::function<void(const Job&)> requeued) {
-  const LostAttempt lost = {job.name, job.epoch, job.attempt, charged, cause};
+void JobRecorder::Requeue(const AttemptKey& key, const JobError& cause, bool charged, Told told) {
   parts_.metrics.dispatch_jobs_requeued_total.Increment({cause.reason});
-  Settle([this, lost, group = job.group, requeued = std::move(requeued)] {
-    Failpoint("dispatch.before_requeue");
-    const absl::StatusOr<Job> queued = Await<absl::StatusOr<Job>>(
-        [&](Answer<Job> done) { parts_.store.Requeue(lost, std::move(done)); });
-    Failpoint("dispatch.after_requeue");
-    if (!queued.ok()) return Fenced(queued.status(), group);
+  SendRequeue({key.job, key.epoch, key.attempt, charged, cause}, key.group, told);
+}
+
+void JobRecorder::SendRequeue(const LostAttempt& lost, const std::string& group, const Told& told) {
+  Failpoint("dispatch.before_requeue");
+  parts_.store.Requeue(lost, parts_.loop.Later<absl::StatusOr<Job>>(
+                                 [this, lost, group, told](absl::StatusOr<Job> queued) {
+                                   OnRequeued(lost, group, told, std::move(queued));
+                                 }));
+}
+
+void JobRecorder::OnRequeued(const LostAttempt& lost, const std::string& group, const Told& told,
+                             absl::StatusOr<Job> queued) {
+  Failpoint("dispatch.after_requeue");
+  const absl::Status& status = queued.status();
+  if (!Settled("requeue", status, [=, this] { SendRequeue(lost, group, told); })) return;
+  CountFenced(status, group);
+  if (queued.ok()) {
     Log(LogLevel::kWarning, "job queued again",
         {{"job", queued->name},
          {"attempt", absl::StrCat(queued->attempt)},
          {"charges", absl::StrCat(queued->charges)},
          {"reason", lost.cause.reason},
          {"error", lost.cause.message}});
-    requeued(*queued);
-    return true;
-  });
-}
-
-absl::StatusOr<Job> JobRecorder::Delete(const std::string& tenant, const std::string& name) {
-  absl::StatusOr<Job> known = parts_.store.Get(tenant, name);
-  if (!known.ok()) return known;
-  const absl::StatusOr<Removed> removed = Await<absl::StatusOr<Removed>>(
-      [&](Answer<Removed> done) { parts_.store.Delete(tenant, name, std::move(done)); });
-  if (!removed.ok()) return removed.status();
-  Forget(*removed);
-  return known;
-}
-
-void JobRecorder::Forget(const Removed& removed) {
-  for (const std::string& job : removed.jobs) parts_.events.Forget(job);
-  for (const Artefact& orphan : removed.orphans) parts_.results.Remove(orphan);
-}
-
-void JobRecorder::Trim() {
-  Retention retention;
-  retention.finished_jobs = parts_.keep.jobs;
-  retention.result_bytes = parts_.keep.result_bytes;
-  retention.results_ended_before = parts_.clock.Wall() - parts_.keep.result_age;
-  retention.keys_created_before = parts_.clock.Wall() - kKeyAge;
-  const absl::StatusOr<Removed> removed = Await<absl::StatusOr<Removed>>(
-      [&](Answer<Removed> done) { parts_.store.Trim(retention, std::move(done)); });
-  if (removed.ok()) Forget(*removed);
+  }
+  told(std::move(queued));
 }
 
 void JobRecorder::Tick() {
-  for (Action& action : std::exchange(unsettled_, {})) {
-    if (!action()) unsettled_.push_back(std::move(action));
-  }
+  if (owed_.empty()) return;
   const auto now = parts_.clock.Now();
-  if (!ended_since_trim_ && now - last_trim_ < kTrimPeriod) return;
-  ended_since_trim_ = false;
-  last_trim_ = now;
-  Trim();
+  if (!parts_.health.ok() && now - tried_ < kRetry) return;
+  tried_ = now;
+  for (const Send& send : std::exchange(owed_, {})) send();
 }
 
 }  // namespace cogwheel

@@ -1,67 +1,71 @@
 #pragma once
 
+#include <deque>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "base/clock.h"
+#include "server/dispatch/event_loop.h"
 #include "server/dispatch/job_end.h"
+#include "server/dispatch/store_health.h"
 #include "server/events/job_announcer.h"
 #include "server/job/job_store.h"
-#include "server/job/result_store.h"
 #include "server/metrics/server_metrics.h"
 
 namespace cogwheel {
 
-// What is kept of finished jobs.
-struct KeepPolicy {
-  int64_t jobs = 10'000;
-  int64_t result_bytes = int64_t{100} << 30;
-  std::chrono::hours result_age{7 * 24};
+// Which attempt of which job: what fences a change.
+struct AttemptKey {
+  std::string job;
+  int64_t epoch = 0;
+  int32_t attempt = 0;
+  std::string group;  // that it ran on; empty: it waited
 };
 
-// Writes what became of jobs into the store and tells of it once it is there; removes finished jobs
-// on request, and the oldest beyond what is kept. An end or a requeue that the store cannot
-// take now is tried again on every tick: no end is forgotten, and no warning. Owned by the
-// dispatcher's thread.
+// Has the store write what became of jobs, and tells of it once it is there. What the store cannot
+// take now is owed: asked for again, job by job, until it is taken, and no other job waits for it.
+// A change that the store will never take ends its job as INTERNAL. Owned by the dispatcher's
+// thread; answers come there.
 class JobRecorder {
  public:
   struct Parts {
+    EventLoop& loop;
     JobStore& store;
-    ResultStore& results;
-    EventLog& events;
+    StoreHealth& health;
     JobAnnouncer& announcer;
     const Clock& clock;
     ServerMetrics& metrics;
-    KeepPolicy keep;
+    std::function<void()> ended;  // a job has
   };
   explicit JobRecorder(const Parts& parts) : parts_(parts) {}
 
+  // Called with the job as the store has it now, or why the change will never be: another attempt
+  // is current (ABORTED), or the job is gone (NOT_FOUND).
+  using Told = std::function<void(absl::StatusOr<Job>)>;
   // Keeps the warnings of `job`, which runs.
   void Warn(const Job& job);
-  void End(const Job& job, const JobEnd& end);
-  // `requeued` is called with the job once the store has it.
-  void Requeue(const Job& job, const JobError& cause, bool charged,
-               std::function<void(const Job&)> requeued);
-  // False while the store owes an answer: no job may start meanwhile.
-  bool settled() const { return unsettled_.empty(); }
-  // A finished job, as it was. NOT_FOUND, FAILED_PRECONDITION while it is not finished.
-  absl::StatusOr<Job> Delete(const std::string& tenant, const std::string& name);
+  void End(const AttemptKey& key, const JobEnd& end, Told told);
+  void Requeue(const AttemptKey& key, const JobError& cause, bool charged, Told told);
   void Tick();
 
  private:
-  using Action = std::function<bool()>;  // true when done
-  void Settle(Action action);
-  bool StoreEnd(const Job& job, FinishedJob finished);
-  bool Fenced(const absl::Status& status, const std::string& group);
-  void ObserveStages(const std::string& model, const StageSeconds& seconds);
-  // Jobs that are gone for good.
-  void Forget(const Removed& removed);
-  void Trim();
+  using Send = std::function<void()>;
+  // True when the store has answered for good; else `again` is owed.
+  bool Settled(const char* what, const absl::Status& status, Send again);
+  void SendWarnings(const JobWarnings& known, const std::string& group);
+  void SendEnd(const AttemptKey& key, const FinishedJob& finished, const Told& told);
+  void OnEnded(const AttemptKey& key, const FinishedJob& finished, const Told& told,
+               absl::StatusOr<Job> ended);
+  void SendRequeue(const LostAttempt& lost, const std::string& group, const Told& told);
+  void OnRequeued(const LostAttempt& lost, const std::string& group, const Told& told,
+                  absl::StatusOr<Job> queued);
+  void CountFenced(const absl::Status& status, const std::string& group);
+  void Show(const AttemptKey& key, const Job& job);
 
   const Parts parts_;
-  std::vector<Action> unsettled_;
-  bool ended_since_trim_ = false;
-  std::chrono::steady_clock::time_point last_trim_{};
+  std::deque<Send> owed_;
+  std::chrono::steady_clock::time_point tried_{};
 };
 
 }  // namespace cogwheel

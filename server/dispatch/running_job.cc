@@ -5,8 +5,9 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "base/log.h"
 #include "proto/contract/status.h"
-#include "proto/contract/validate.h"
+#include "server/job/fault.h"
 
 namespace cogwheel {
 namespace {
@@ -17,16 +18,27 @@ constexpr double kSilentShare = 0.01;     // of the job
 
 double Seconds(std::chrono::nanoseconds duration) { return duration.count() * 1e-9; }
 
+AttemptEnd Ended(JobEnd end) { return {.end = std::move(end), .cause = {}, .charged = false}; }
+
 }  // namespace
 
-RunningJob::RunningJob(Job job, QueuedJob queued, std::unique_ptr<ResultWriter> writer, Time now)
-    : job_(std::move(job)),
-      queued_(std::move(queued)),
-      writer_(std::move(writer)),
+RunningJob::RunningJob(QueuedJob queued, WorkerGroup& group, Time now)
+    : queued_(std::move(queued)),
+      group_(&group),
       started_(now),
       pace_(queued_.size, now),
-      told_(now) {
-  job_.image = nullptr;
+      told_(now) {}
+
+void RunningJob::Enter(AttemptPhase phase) {
+  if (phase <= phase_) {
+    Log(LogLevel::kError, "an attempt goes backwards",  // a bug, and no reason to end a service
+        {{"job", queued_.name}, {"from", absl::StrCat(static_cast<int>(phase_))}});
+  }
+  phase_ = phase;
+}
+
+void RunningJob::OnClaimed(Job job) {
+  job_ = std::move(job);
   queued_.attempt = job_.attempt;
 }
 
@@ -75,50 +87,56 @@ bool RunningJob::TellAgain(Time now) {
   return true;
 }
 
-absl::Status RunningJob::Append(int64_t offset, std::string_view data) {
-  if (result_failed()) return result_error_;
-  result_error_ = data.size() > kMaxChunkBytes
-                      ? MakeError(absl::StatusCode::kInternal, "RESULT_CHUNK",
-                                  absl::StrCat("a piece of the result has ", data.size(),
-                                               " bytes; the limit is ", kMaxChunkBytes))
-                      : writer_->Append(offset, data);
-  return result_error_;
+bool RunningJob::FailResult(const absl::Status& why) {
+  if (result_failed()) return false;
+  result_error_ = why;
+  return true;
 }
 
 // What the job's owner or its deadline asked for, if they did.
 std::optional<JobEnd> RunningJob::RequestedEnd() const {
-  if (expired_) return ExpiredEnd(job_);
+  if (expired_) return ExpiredEnd(queued_.deadline_seconds);
   if (cancelled_at_.has_value()) return CancelledEnd();
   return std::nullopt;
 }
 
-JobEnd RunningJob::EndWhenFinished(const RunOutcome& outcome) {
-  JobEnd end = EndOf(outcome);
+std::optional<AttemptEnd> RunningJob::EndWhenFinished(const RunOutcome& outcome) const {
+  if (result_failed()) return EndWhenFailed(result_error_);
+  // A result that is there wins over a late cancel.
+  if (outcome.code == absl::StatusCode::kOk) return std::nullopt;
+  JobEnd end = outcome.code == absl::StatusCode::kCancelled
+                   ? RequestedEnd().value_or(CancelledEnd())
+                   : FailedEnd(MakeError(outcome.code, outcome.reason, outcome.message));
   end.stage_seconds = outcome.stage_seconds;
-  return end;
+  return Ended(std::move(end));
 }
 
-JobEnd RunningJob::EndOf(const RunOutcome& outcome) {
-  if (result_failed()) return FailedEnd(result_error_);
-  if (outcome.code == absl::StatusCode::kOk) {  // a result that is there wins over a late cancel
-    const absl::Status committed = writer_->Commit(outcome.result);
-    return committed.ok() ? SucceededEnd(outcome) : FailedEnd(committed);
-  }
-  if (outcome.code == absl::StatusCode::kCancelled) return RequestedEnd().value_or(CancelledEnd());
-  return FailedEnd(MakeError(outcome.code, outcome.reason, outcome.message));
+AttemptEnd RunningJob::EndWhenCommitted(const absl::Status& committed,
+                                        const RunOutcome& outcome) const {
+  JobEnd end = committed.ok() ? SucceededEnd(outcome) : FailedEnd(committed);
+  end.stage_seconds = outcome.stage_seconds;
+  return Ended(std::move(end));
 }
 
-JobEnd RunningJob::EndWhenRefused(const absl::Status& why) const {
-  return RequestedEnd().value_or(FailedEnd(why));
+AttemptEnd RunningJob::EndWhenRefused(const absl::Status& why) const {
+  return Ended(RequestedEnd().value_or(FailedEnd(why)));
 }
 
-std::optional<JobEnd> RunningJob::EndWhenLost(const GroupLoss& loss) const {
-  std::optional<JobEnd> requested = RequestedEnd();
-  if (requested.has_value()) return requested;
-  if (result_failed()) return FailedEnd(result_error_);
-  if (!loss.job_error.ok()) return FailedEnd(loss.job_error);
+AttemptEnd RunningJob::EndWhenLost(const GroupLoss& loss) const {
+  const std::optional<JobEnd> requested = RequestedEnd();
+  if (requested.has_value()) return Ended(*requested);
+  if (result_failed()) return EndWhenFailed(result_error_);
+  if (!loss.job_error.ok()) return Ended(FailedEnd(loss.job_error));
   const bool poison = loss.charged && job_.charges + 1 >= kMaxCharges;
-  return poison ? std::optional(FailedEnd(loss.why)) : std::nullopt;
+  if (poison) return Ended(FailedEnd(loss.why));
+  return {.end = std::nullopt, .cause = FailedEnd(loss.why).error, .charged = loss.charged};
+}
+
+AttemptEnd RunningJob::EndWhenFailed(const absl::Status& why) const {
+  const std::optional<JobEnd> requested = RequestedEnd();
+  if (requested.has_value()) return Ended(*requested);
+  if (!IsStoreFault(why)) return Ended(FailedEnd(why));
+  return {.end = std::nullopt, .cause = StoreFaultForClients(why), .charged = false};
 }
 
 }  // namespace cogwheel

@@ -5,8 +5,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include <absl/status/status.h>
 
@@ -20,25 +18,53 @@
 
 namespace cogwheel {
 
-// One attempt of a job on a group: the job as it was claimed, the result that arrives, why it is to
-// end, and its pace. Decides how it ends and tells nobody. Owned by the dispatcher's thread.
-class RunningJob {
+class WorkerGroup;
+
+// Where an attempt is. Only forward: each has the effect that it waits for.
+enum class AttemptPhase {
+  kClaiming,    // the store makes it RUNNING
+  kPreparing,   // room for its result is set aside, its picture read
+  kRunning,     // on its group
+  kCommitting,  // its result is made durable
+  kEnding,      // the store takes its end, or puts the job back into the queue
+};
+
+// One attempt of a job, from the moment that it leaves the queue until the store has its end: the
+// job as it was claimed, the result that arrives, why it is to end, and its pace. Decides how it
+// ends and tells nobody. Owned by the dispatcher's thread.
+class RunningJob : public std::enable_shared_from_this<RunningJob> {
  public:
   using Time = std::chrono::steady_clock::time_point;
-  // `queued` is what left the queue, `now` the start.
-  RunningJob(Job job, QueuedJob queued, std::unique_ptr<ResultWriter> writer, Time now);
+  // `queued` is what left the queue.
+  RunningJob(QueuedJob queued, WorkerGroup& group, Time now);
 
-  const Job& job() const { return job_; }  // without its image
+  AttemptPhase phase() const { return phase_; }
+  void Enter(AttemptPhase phase);
+  // Null once the group is free of it, or lost.
+  WorkerGroup* group() const { return group_; }
+  void LeaveGroup() { group_ = nullptr; }
+
+  void OnClaimed(Job job);
+  const Job& job() const { return job_; }
   // What goes back into the queue if the attempt is lost.
   const QueuedJob& queued() const { return queued_; }
+  void UseWriter(std::shared_ptr<ResultWriter> writer) { writer_ = std::move(writer); }
+  ResultWriter& writer() const { return *writer_; }
   double SecondsSinceStart(Time now) const;
 
   // A caller wants it to end. False when one did before.
   bool Cancel(Time now);
   // True once, when its deadline has passed.
   bool Expire(Time now);
+  bool expired() const { return expired_; }
   // nullopt when nobody did.
   std::optional<double> SecondsSinceCancel(Time now) const;
+  // Its result cannot be taken. False when that was known.
+  bool FailResult(const absl::Status& why);
+  bool result_failed() const { return !result_error_.ok(); }
+  // What its earlier loss was, heard after it.
+  void Explain(const absl::Status& why) { explained_ = why; }
+  const absl::Status& explained() const { return explained_; }
 
   // The ranks have agreed to it. Warnings that the job has from an earlier attempt stay.
   // known: what such jobs took on the group before.
@@ -51,25 +77,25 @@ class RunningJob {
   // True when its watchers should hear again how far it is, though nothing has happened.
   bool TellAgain(Time now);
 
-  // The next piece of the result. The first error stays: the job will fail with it.
-  absl::Status Append(int64_t offset, std::string_view data);
-  bool result_failed() const { return !result_error_.ok(); }
-  std::shared_ptr<const ResultReader> result() const { return writer_->reader(); }
-
-  // How it ends after what its group said. The first commits the result.
-  JobEnd EndWhenFinished(const RunOutcome& outcome);
-  JobEnd EndWhenRefused(const absl::Status& why) const;
-  // nullopt: it is to run again. The one place that decides it.
-  std::optional<JobEnd> EndWhenLost(const GroupLoss& loss) const;
+  // How it ends once its group has said `outcome`; nullopt: by the commit of its result.
+  std::optional<AttemptEnd> EndWhenFinished(const RunOutcome& outcome) const;
+  AttemptEnd EndWhenCommitted(const absl::Status& committed, const RunOutcome& outcome) const;
+  AttemptEnd EndWhenRefused(const absl::Status& why) const;
+  // The one place that decides whether a job runs again.
+  AttemptEnd EndWhenLost(const GroupLoss& loss) const;
+  // By an effect of the frontend's own: its store, or a file of the job.
+  AttemptEnd EndWhenFailed(const absl::Status& why) const;
 
  private:
-  JobEnd EndOf(const RunOutcome& outcome);
   std::optional<JobEnd> RequestedEnd() const;
 
+  AttemptPhase phase_ = AttemptPhase::kClaiming;
   Job job_;
   QueuedJob queued_;
-  std::unique_ptr<ResultWriter> writer_;
-  absl::Status result_error_;         // the frontend's own, with the result
+  WorkerGroup* group_;
+  std::shared_ptr<ResultWriter> writer_;
+  absl::Status result_error_;
+  absl::Status explained_;
   std::optional<Time> cancelled_at_;  // by a caller
   bool expired_ = false;              // by its deadline
   Time started_{};

@@ -13,6 +13,11 @@ void WaitingJobs::PushAgain(const Job& job, QueuedJob queued) {
   Push(std::move(queued));
 }
 
+void WaitingJobs::PutBack(QueuedJob queued) {
+  parts_.ledger.Take(queued.name, {queued.model, queued.tenant, queued.bytes, queued.seconds, {}});
+  queue_.PutBack(std::move(queued));
+}
+
 std::optional<QueuedJob> WaitingJobs::Start(const std::string& name) {
   std::optional<QueuedJob> queued = queue_.Take(name);
   if (queued.has_value()) parts_.ledger.Release(name);
@@ -23,6 +28,12 @@ std::optional<QueuedJob> WaitingJobs::Remove(const std::string& name) {
   std::optional<QueuedJob> queued = queue_.Remove(name);
   if (queued.has_value()) parts_.ledger.Release(name);
   return queued;
+}
+
+std::vector<QueuedJob> WaitingJobs::TakePastDeadline(QueuedJob::Time now) {
+  std::vector<QueuedJob> late;
+  for (const std::string& name : queue_.PastDeadline(now)) late.push_back(*Remove(name));
+  return late;
 }
 
 void WaitingJobs::Announce(Placement placement) {

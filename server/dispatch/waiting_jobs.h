@@ -44,14 +44,15 @@ class WaitingJobs {
   void PushAgain(const Job& job, QueuedJob queued);
   // Takes out a job that starts: its tenant pays for it.
   std::optional<QueuedJob> Start(const std::string& name);
+  // A job that was started and could not be claimed: its tenant does not pay.
+  void PutBack(QueuedJob queued);
   // Takes out a job that will not run; nullopt when it does not wait.
   std::optional<QueuedJob> Remove(const std::string& name);
 
   // The order in which jobs would start now. Valid until the next change.
   std::vector<const QueuedJob*> InOrder() const { return queue_.InOrder(); }
-  std::vector<std::string> PastDeadline(QueuedJob::Time now) const {
-    return queue_.PastDeadline(now);
-  }
+  // Takes out the jobs that are too late.
+  std::vector<QueuedJob> TakePastDeadline(QueuedJob::Time now);
   size_t size() const { return queue_.size(); }
   // Tells of each job's position, and of when it should start as `placement` has it.
   void Announce(Placement placement);

@@ -7,6 +7,7 @@
 #include <absl/status/status.h>
 
 #include "server/job/needs.h"
+#include "server/job/result_store.h"
 #include "server/job/run.h"
 
 namespace cogwheel {
@@ -25,7 +26,7 @@ class WorkerGroupObserver {
   virtual void OnRefused(WorkerGroup& group, const absl::Status& why) = 0;
   virtual void OnProgress(WorkerGroup& group, const RunProgress& progress) = 0;
   virtual void OnPreview(WorkerGroup& group, int step, int steps, std::string_view jpeg) = 0;
-  virtual void OnResultChunk(WorkerGroup& group, int64_t offset, std::string_view data) = 0;
+  virtual void OnResultPiece(WorkerGroup& group, ResultPiece piece) = 0;
   // The job has ended on all ranks. OnIdle follows.
   virtual void OnFinished(WorkerGroup& group, const RunOutcome& outcome) = 0;
   // The epoch has ended, with the job if one ran.

@@ -84,13 +84,17 @@ void JobAnnouncer::Chunk(const Job& job, int64_t offset, int64_t bytes,
   events_.AppendChunk(job.name, job.attempt, std::move(event), bytes, std::move(data));
 }
 
-int64_t JobAnnouncer::EndSequence(const Job& job) const {
-  return events_.PeekSequence(job.name, job.attempt);
+void JobAnnouncer::Silence(const std::string& job) {
+  running_.erase(job);
+  queued_.erase(job);
+}
+
+int64_t JobAnnouncer::EndSequence(const std::string& job, int32_t attempt) {
+  Silence(job);
+  return events_.PeekSequence(job, attempt);
 }
 
 void JobAnnouncer::Ended(const Job& job) {
-  running_.erase(job.name);
-  queued_.erase(job.name);
   events_.Append(job.name, job.attempt, TerminalEvent(job));
 }
 

@@ -42,8 +42,10 @@ class JobAnnouncer {
   void Preview(const Job& job, int step, int steps, std::string_view jpeg);
   void Chunk(const Job& job, int64_t offset, int64_t bytes,
              std::shared_ptr<const ResultReader> data);
-  // The sequence that Ended will use for the job.
-  int64_t EndSequence(const Job& job) const;
+  // Nothing of an attempt that is over is said again.
+  void Silence(const std::string& job);
+  // The sequence that Ended will use for the job: from now on nothing else is said of it.
+  int64_t EndSequence(const std::string& job, int32_t attempt);
   // `job` as it ended.
   void Ended(const Job& job);
   // Repeats the last state of running jobs that were silent for long.

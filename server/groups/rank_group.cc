@@ -81,7 +81,8 @@ bool RankGroup::AllReported() const {
                      [](const Member& member) { return member.reported; });
 }
 
-void RankGroup::OnMessage(RankId id, const RankMessage& message) {
+void RankGroup::OnMessage(RankId id, const RankMessage& message,
+                          const std::shared_ptr<const void>& owner) {
   Member* member = Find(id);
   const bool placed = phase_ != Phase::kGathering;
   if (member == nullptr || (placed && !IsCurrent(message, epoch_, job_sequence_))) {
@@ -107,7 +108,8 @@ void RankGroup::OnMessage(RankId id, const RankMessage& message) {
     case RankMessage::kProgress:
     case RankMessage::kPreview:
     case RankMessage::kResultChunk:
-      if (phase_ == Phase::kRunning && member == &members_.front()) OnOutput(*member, message);
+      if (phase_ == Phase::kRunning && member == &members_.front())
+        OnOutput(*member, message, owner);
       return;
     case RankMessage::kNotUnderstood:
       return OnNotUnderstood(*member, message.not_understood());
@@ -207,7 +209,8 @@ void RankGroup::Cancel() {
   Broadcast(message);
 }
 
-void RankGroup::OnOutput(Member& member, const RankMessage& message) {
+void RankGroup::OnOutput(Member& member, const RankMessage& message,
+                         const std::shared_ptr<const void>& owner) {
   // A result that keeps coming is no reason to give up on the rank that sends it.
   if (phase_end_ != Time::max()) phase_end_ = parts_.clock.Now() + parts_.limits.ending;
   if (message.has_progress()) {
@@ -220,8 +223,8 @@ void RankGroup::OnOutput(Member& member, const RankMessage& message) {
     if (!legal.ok()) return OnStrange(member, message, std::string(legal.message()));
     parts_.observer.OnPreview(*this, preview.step(), preview.steps(), preview.jpeg());
   } else if (message.has_result_chunk()) {
-    parts_.observer.OnResultChunk(*this, message.result_chunk().offset(),
-                                  message.result_chunk().data());
+    parts_.observer.OnResultPiece(
+        *this, {message.result_chunk().offset(), message.result_chunk().data(), owner});
   }
 }
 

@@ -44,7 +44,9 @@ class RankGroup final : public WorkerGroup {
 
   // From a rank. Join refuses a rank that differs from those already here, by what differs.
   absl::Status Join(RankId id, std::shared_ptr<RankLink> link, const internal::v1::Hello& hello);
-  void OnMessage(RankId id, const internal::v1::RankMessage& message);
+  // `owner` keeps the message for those who hold on to bytes of it.
+  void OnMessage(RankId id, const internal::v1::RankMessage& message,
+                 const std::shared_ptr<const void>& owner = nullptr);
   void OnGone(RankId id, const absl::Status& why);
   void Tick();
 
@@ -76,7 +78,8 @@ class RankGroup final : public WorkerGroup {
   void OnNotUnderstood(Member& member, const internal::v1::NotUnderstood& answer);
   void OnStrange(Member& member, const internal::v1::RankMessage& message, const std::string& what);
   void StartOrDrop();
-  void OnOutput(Member& member, const internal::v1::RankMessage& message);
+  void OnOutput(Member& member, const internal::v1::RankMessage& message,
+                const std::shared_ptr<const void>& owner);
   bool AllReported() const;
   void OnBroken(const Member& member);
   const Member* FindLeaving() const;

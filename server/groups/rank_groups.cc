@@ -44,11 +44,12 @@ absl::Status RankGroups::Greet(RankId id, Rank& rank, const internal::v1::RankMe
   return joined;
 }
 
-void RankGroups::OnMessage(RankId id, const internal::v1::RankMessage& message) {
+void RankGroups::OnMessage(RankId id, const internal::v1::RankMessage& message,
+                           const std::shared_ptr<const void>& owner) {
   const auto found = ranks_.find(id);
   if (found == ranks_.end()) return;
   Rank& rank = found->second;
-  if (rank.group != nullptr) return rank.group->OnMessage(id, message);
+  if (rank.group != nullptr) return rank.group->OnMessage(id, message, owner);
   const absl::Status greeted = Greet(id, rank, message);
   if (greeted.ok()) return;
   Log(LogLevel::kWarning, "rank refused", {{"error", std::string(greeted.message())}});

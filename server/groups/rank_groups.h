@@ -16,7 +16,9 @@ class RankGroups {
 
   void OnJoin(RankId id, std::shared_ptr<RankLink> link);
   // The first message must be Hello.
-  void OnMessage(RankId id, const internal::v1::RankMessage& message);
+  // `owner` keeps the message for those who hold on to bytes of it.
+  void OnMessage(RankId id, const internal::v1::RankMessage& message,
+                 const std::shared_ptr<const void>& owner = nullptr);
   void OnGone(RankId id);
   void Tick();
   // The frontend leaves: ranks look for it again for a while.

@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -52,9 +51,9 @@ struct Job {
   int64_t epoch = 0;
   int32_t charges = 0;  // lost attempts that the job itself may have caused
   std::string group;
-  v1::GenerateRequest request;               // resolved; without the image
-  int64_t image_bytes = 0;                   // 0 when there is none
-  std::shared_ptr<const std::string> image;  // only in what Create is given and Claim returns
+  v1::GenerateRequest request;        // resolved; without the image
+  int64_t image_bytes = 0;            // 0 when there is none
+  std::string image_sha256;           // of the InputStore; empty when there is none
   std::string model_digest;           // that the request was checked against; empty: any will do
   std::vector<std::string> warnings;  // what was changed or cut, one line each
   bool cancel_requested = false;

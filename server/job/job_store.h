@@ -153,6 +153,8 @@ class JobStore {
   virtual absl::StatusOr<JobPage> List(const JobQuery& query) const = 0;
   // True while a job owns the artefact: a file that none owns may be swept.
   virtual absl::StatusOr<bool> Owns(const std::string& sha256) const = 0;
+  // True while an unfinished job starts from the input: one that none does may be swept.
+  virtual absl::StatusOr<bool> WantsInput(const std::string& sha256) const = 0;
   virtual absl::StatusOr<JobTotals> Totals() const = 0;
   // The last description of each model that ranks brought, in the order the names were first seen.
   virtual absl::StatusOr<std::vector<v1::Model>> Models() const = 0;

@@ -58,6 +58,13 @@ struct ServerMetrics {
   CounterMeter parallel_collective_aborts_total;          // group, reason
   CounterMeter dispatch_fenced_commits_total;             // group
 
+  HistogramMeter dispatch_loop_turn_seconds;
+  HistogramMeter dispatch_loop_lag_seconds;
+  GaugeMeter dispatch_loop_tasks;
+  GaugeMeter io_tasks;  // pool
+
+  GaugeMeter store_writable;
+  GaugeMeter store_writes;  // that wait
   HistogramMeter store_commit_duration_seconds;
   CounterMeter store_errors_total;  // op, reason
   GaugeMeter store_last_commit_timestamp_seconds;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "server/job/proto_time.h"
+#include "server/job/result_size.h"
 
 namespace cogwheel {
 
@@ -12,15 +13,20 @@ QueuedJob ToQueuedJob(const Job& job, const CostModel& costs, const Clock& clock
   queued.model = job.request.model();
   queued.model_digest = job.model_digest;
   queued.tenant = job.tenant;
+  queued.epoch = job.epoch;
   queued.attempt = job.attempt;
   queued.priority = job.request.priority();
   queued.size = SizeOf(job.request);
+  queued.bytes = QueuedBytes(job);
+  queued.result_bytes = MostResultBytes(job.request);
   queued.seconds = costs.Seconds(queued.model, queued.size).value_or(0);
   // The wall clock, which may jump, counts only for the time in which no process lived.
   const auto age = std::max(clock.Wall() - job.create_time, Job::WallTime::duration(0));
   queued.arrival = clock.Now() - age;
   if (job.request.has_deadline()) {
-    queued.deadline = queued.arrival + ToNanoseconds(job.request.deadline());
+    const auto deadline = ToNanoseconds(job.request.deadline());
+    queued.deadline = queued.arrival + deadline;
+    queued.deadline_seconds = std::chrono::duration<double>(deadline).count();
   }
   return queued;
 }

@@ -47,6 +47,11 @@ std::optional<QueuedJob> RequestQueue::Take(const std::string& name) {
   return Remove(name);
 }
 
+void RequestQueue::PutBack(QueuedJob job) {
+  tenants_[job.tenant].paid -= PriceOf(job);
+  Push(std::move(job));
+}
+
 std::vector<const QueuedJob*> RequestQueue::InOrder() const {
   struct Line {
     std::map<Key, QueuedJob>::const_iterator next, end;

@@ -23,6 +23,8 @@ class RequestQueue {
   void Push(QueuedJob job);
   // Takes out a job that starts: its tenant pays for it.
   std::optional<QueuedJob> Take(const std::string& name);
+  // A job that was taken and did not start: its tenant has its price back.
+  void PutBack(QueuedJob job);
   // Takes out a job that will not run.
   std::optional<QueuedJob> Remove(const std::string& name);
   // The order in which jobs would start now. Valid until the next change.

@@ -72,6 +72,9 @@ class BlockingStore {
   }
   absl::StatusOr<JobPage> List(const JobQuery& query) const { return store_.List(query); }
   absl::StatusOr<bool> Owns(const std::string& sha256) const { return store_.Owns(sha256); }
+  absl::StatusOr<bool> WantsInput(const std::string& sha256) const {
+    return store_.WantsInput(sha256);
+  }
   absl::StatusOr<JobTotals> Totals() const { return store_.Totals(); }
   absl::StatusOr<std::vector<v1::Model>> Models() const { return store_.Models(); }
 

@@ -10,13 +10,18 @@
 namespace cogwheel {
 
 // A store whose writes and Get fail when a test says so: `fault` is asked before each, by the
-// method's name.
+// method's name. Claims of one that holds them are answered when the test says so.
 class FaultyJobStore final : public JobStore {
  public:
   using Fault = std::function<absl::Status(const std::string& method)>;
   explicit FaultyJobStore(JobStore& store) : store_(store) {}
 
   Fault fault = [](const std::string&) { return absl::OkStatus(); };
+  bool holds_claims = false;
+  std::vector<std::function<void()>> held;
+  void AnswerClaims() {
+    for (const auto& claim : std::exchange(held, {})) claim();
+  }
 
   void Adopt(Answer<std::vector<Job>> done) override { store_.Adopt(std::move(done)); }
   void Create(NewJob job, Answer<CreatedJob> done) override {
@@ -24,6 +29,9 @@ class FaultyJobStore final : public JobStore {
     failed.ok() ? store_.Create(std::move(job), std::move(done)) : done(failed);
   }
   void ClaimNext(ClaimOffer offer, Answer<Job> done) override {
+    if (holds_claims) {
+      return held.push_back([this, offer, done] { store_.ClaimNext(offer, done); });
+    }
     const absl::Status failed = fault("ClaimNext");
     failed.ok() ? store_.ClaimNext(std::move(offer), std::move(done)) : done(failed);
   }
@@ -69,6 +77,9 @@ class FaultyJobStore final : public JobStore {
   absl::StatusOr<JobPage> List(const JobQuery& query) const override { return store_.List(query); }
   absl::StatusOr<bool> Owns(const std::string& sha256) const override {
     return store_.Owns(sha256);
+  }
+  absl::StatusOr<bool> WantsInput(const std::string& sha256) const override {
+    return store_.WantsInput(sha256);
   }
   absl::StatusOr<JobTotals> Totals() const override { return store_.Totals(); }
   absl::StatusOr<std::vector<v1::Model>> Models() const override { return store_.Models(); }

@@ -6,15 +6,6 @@
 #include "server/job/job_errors.h"
 
 namespace cogwheel {
-namespace {
-
-Job WithoutImage(Job job) {
-  job.image = nullptr;
-  return job;
-}
-
-}  // namespace
-
 absl::StatusOr<std::vector<Job>> MemoryJobStore::AdoptNow() {
   MutexLock lock(mutex_);
   std::vector<Job> unfinished;
@@ -22,7 +13,7 @@ absl::StatusOr<std::vector<Job>> MemoryJobStore::AdoptNow() {
     if (IsTerminal(job.state)) continue;
     job.state = JobState::kQueued;
     ++job.attempt;
-    unfinished.push_back(WithoutImage(job));
+    unfinished.push_back(job);
   }
   return unfinished;
 }
@@ -40,7 +31,7 @@ absl::StatusOr<CreatedJob> MemoryJobStore::Insert(NewJob job) {
   }
   ++totals_.counts[{job.job.request.model(), job.job.tenant, std::nullopt, ""}];
   const Job& kept = jobs_.emplace(name, std::move(job.job)).first->second;
-  return CreatedJob{WithoutImage(kept), /*existed=*/false};
+  return CreatedJob{kept, /*existed=*/false};
 }
 
 absl::StatusOr<std::optional<Job>> MemoryJobStore::Find(const Key& key,
@@ -50,7 +41,7 @@ absl::StatusOr<std::optional<Job>> MemoryJobStore::Find(const Key& key,
   if (found->second.hash != hash) {
     return KeyReused(key.second, found->second.job);
   }
-  return WithoutImage(jobs_.at(found->second.job));
+  return jobs_.at(found->second.job);
 }
 
 absl::StatusOr<std::optional<Job>> MemoryJobStore::FindByRequestId(const std::string& tenant,
@@ -64,7 +55,7 @@ absl::StatusOr<Job> MemoryJobStore::Get(const std::string& tenant, const std::st
   MutexLock lock(mutex_);
   const auto found = jobs_.find(name);
   if (found == jobs_.end() || found->second.tenant != tenant) return UnknownJob(name);
-  return WithoutImage(found->second);
+  return found->second;
 }
 
 absl::StatusOr<JobPage> MemoryJobStore::List(const JobQuery& query) const {
@@ -77,7 +68,7 @@ absl::StatusOr<JobPage> MemoryJobStore::List(const JobQuery& query) const {
     if (!wanted || job->second.tenant != query.tenant) continue;
     page.more = static_cast<int>(page.jobs.size()) == query.limit;
     if (page.more) break;
-    page.jobs.push_back(WithoutImage(job->second));
+    page.jobs.push_back(job->second);
   }
   return page;
 }
@@ -128,7 +119,7 @@ absl::StatusOr<Job> MemoryJobStore::RequeueNow(const LostAttempt& lost) {
   job.state = JobState::kQueued;
   job.error = lost.cause;
   if (lost.charged) ++job.charges;
-  return WithoutImage(job);
+  return job;
 }
 
 absl::StatusOr<Job> MemoryJobStore::FinishNow(const FinishedJob& finished) {
@@ -143,7 +134,6 @@ absl::StatusOr<Job> MemoryJobStore::FinishNow(const FinishedJob& finished) {
   job.stage_seconds = finished.stage_seconds;
   job.end_time = finished.end_time;
   job.last_sequence = finished.last_sequence;
-  job.image = nullptr;  // nobody will need it again
   const bool failed = job.state == JobState::kFailed;
   ++totals_.counts[{job.request.model(), job.tenant, job.state, failed ? job.error.reason : ""}];
   return job;
@@ -155,7 +145,7 @@ absl::StatusOr<Job> MemoryJobStore::RequestCancelNow(const std::string& tenant,
   const auto found = jobs_.find(name);
   if (found == jobs_.end() || found->second.tenant != tenant) return UnknownJob(name);
   if (!IsTerminal(found->second.state)) found->second.cancel_requested = true;
-  return WithoutImage(found->second);
+  return found->second;
 }
 
 bool MemoryJobStore::Owned(const std::string& sha256) const {
@@ -226,6 +216,13 @@ absl::StatusOr<Removed> MemoryJobStore::TrimNow(const Retention& retention) {
 absl::StatusOr<bool> MemoryJobStore::Owns(const std::string& sha256) const {
   MutexLock lock(mutex_);
   return Owned(sha256);
+}
+
+absl::StatusOr<bool> MemoryJobStore::WantsInput(const std::string& sha256) const {
+  MutexLock lock(mutex_);
+  return std::any_of(jobs_.begin(), jobs_.end(), [&sha256](const auto& entry) {
+    return !IsTerminal(entry.second.state) && entry.second.image_sha256 == sha256;
+  });
 }
 
 absl::StatusOr<JobTotals> MemoryJobStore::Totals() const {

@@ -35,6 +35,7 @@ class MemoryJobStore final : public JobStore {
   absl::StatusOr<Job> Get(const std::string& tenant, const std::string& name) const override;
   absl::StatusOr<JobPage> List(const JobQuery& query) const override;
   absl::StatusOr<bool> Owns(const std::string& sha256) const override;
+  absl::StatusOr<bool> WantsInput(const std::string& sha256) const override;
   absl::StatusOr<JobTotals> Totals() const override;
   absl::StatusOr<std::vector<v1::Model>> Models() const override;
 

@@ -4,6 +4,8 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/mutex.h"
 #include "base/sha256.h"
@@ -11,23 +13,32 @@
 
 namespace cogwheel {
 
-// Results in memory, by digest; thread-safe. `fail_appends` stands for a full disk.
+// Results in memory, by digest; answers come before the calls return. Thread-safe but for the
+// faults, which are set before.
 class MemoryResults final : public ResultStore {
  public:
-  absl::StatusOr<std::unique_ptr<ResultWriter>> Begin(const std::string&, int64_t,
-                                                      int32_t) override {
-    return std::make_unique<Writer>(*this);
+  void Begin(const Attempt& attempt, Answer<std::shared_ptr<ResultWriter>> done) override {
+    if (!begin_fault.ok()) return done(begin_fault);
+    begun.push_back(attempt);
+    done(std::make_shared<Writer>(*this));
   }
+  void CheckRoom(int64_t, Done done) override { done(begin_fault); }
   absl::StatusOr<std::shared_ptr<const ResultReader>> Open(
       const Artefact& artefact) const override {
     const auto found = results.find(artefact.sha256);
     if (found == results.end()) return absl::NotFoundError("gone");
     return std::make_shared<const Reader>(std::make_shared<const Bytes>(found->second));
   }
-  void Remove(const Artefact& artefact) override { results.erase(artefact.sha256); }
+  absl::StatusOr<bool> Exists(const Artefact& artefact) const override {
+    return results.contains(artefact.sha256);
+  }
+  void Remove(const Artefact& artefact, const JobStore&) override {
+    results.erase(artefact.sha256);
+  }
 
   std::map<std::string, std::string> results;
-  bool fail_appends = false;
+  std::vector<Attempt> begun;
+  absl::Status begin_fault, append_fault, commit_fault;  // of every call
 
  private:
   struct Bytes {
@@ -51,23 +62,30 @@ class MemoryResults final : public ResultStore {
   class Writer final : public ResultWriter {
    public:
     explicit Writer(MemoryResults& owner) : owner_(owner) {}
-    absl::Status Append(int64_t, std::string_view data) override {
-      if (owner_.fail_appends) return absl::ResourceExhaustedError("disk full");
-      MutexLock lock(bytes_->mutex);
-      bytes_->text += data;
-      return absl::OkStatus();
+    void Append(ResultPiece piece, Done done) override {
+      if (failed_.ok()) failed_ = owner_.append_fault;
+      if (!failed_.ok()) return done(failed_);
+      {
+        MutexLock lock(bytes_->mutex);
+        bytes_->text += piece.bytes;
+      }
+      done(absl::OkStatus());
     }
     std::shared_ptr<const ResultReader> reader() const override {
       return std::make_shared<const Reader>(bytes_);
     }
-    absl::Status Commit(const Artefact& stated) override {
-      if (Sha256Hex(bytes_->text) != stated.sha256) return absl::DataLossError("digest");
+    void Commit(const Artefact& stated, Done done) override {
+      const absl::Status fault = failed_.ok() ? owner_.commit_fault : failed_;
+      if (!fault.ok()) return done(fault);
+      MutexLock lock(bytes_->mutex);
+      if (Sha256Hex(bytes_->text) != stated.sha256) return done(absl::DataLossError("digest"));
       owner_.results[stated.sha256] = bytes_->text;
-      return absl::OkStatus();
+      done(absl::OkStatus());
     }
 
    private:
     MemoryResults& owner_;
+    absl::Status failed_;  // the first error stays
     const std::shared_ptr<Bytes> bytes_ = std::make_shared<Bytes>();
   };
 };

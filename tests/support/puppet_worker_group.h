@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -7,32 +8,60 @@
 
 namespace cogwheel {
 
+// Hears what groups say and does nothing.
+class PuppetObserver final : public WorkerGroupObserver {
+ public:
+  void OnIdle(WorkerGroup&) override {}
+  void OnStarted(WorkerGroup&, const RunStart&) override {}
+  void OnRefused(WorkerGroup&, const absl::Status&) override {}
+  void OnProgress(WorkerGroup&, const RunProgress&) override {}
+  void OnPreview(WorkerGroup&, int, int, std::string_view) override {}
+  void OnResultPiece(WorkerGroup&, ResultPiece) override {}
+  void OnFinished(WorkerGroup&, const RunOutcome&) override {}
+  void OnLost(WorkerGroup&, const GroupLoss&) override {}
+  void OnLossExplained(const std::string&, const absl::Status&) override {}
+};
+
 // A group that does what a test says. Owned by the thread that owns the dispatcher.
 class PuppetWorkerGroup final : public WorkerGroup {
  public:
-  PuppetWorkerGroup(std::string name, std::string model, WorkerGroupObserver& observer)
-      : name_(std::move(name)), model_(std::move(model)), observer_(observer) {}
+  // `settle` lets what a word of the group causes take place.
+  PuppetWorkerGroup(
+      std::string name, std::string model, WorkerGroupObserver& observer,
+      std::function<void()> settle = [] {})
+      : name_(std::move(name)),
+        model_(std::move(model)),
+        observer_(observer),
+        settle_(std::move(settle)) {}
 
   void Form(int64_t epoch) {
     epoch_ = epoch;
     observer_.OnIdle(*this);
+    settle_();
   }
-  void Start(const RunStart& start = {}) { observer_.OnStarted(*this, start); }
+  void Start(const RunStart& start = {}) {
+    observer_.OnStarted(*this, start);
+    settle_();
+  }
   void Refuse(const absl::Status& why) {
     observer_.OnRefused(*this, why);
     observer_.OnIdle(*this);
+    settle_();
   }
   void Progress(const RunProgress& progress) { observer_.OnProgress(*this, progress); }
   void Preview(const std::string& jpeg) { observer_.OnPreview(*this, 1, 10, jpeg); }
   void Chunk(int64_t offset, const std::string& data) {
-    observer_.OnResultChunk(*this, offset, data);
+    observer_.OnResultPiece(*this, {offset, data, nullptr});
+    settle_();
   }
   void End(const RunOutcome& outcome) {
     observer_.OnFinished(*this, outcome);
     observer_.OnIdle(*this);
+    settle_();
   }
   void Lose(const absl::Status& why, bool charged = true) {
     observer_.OnLost(*this, {why, charged});
+    settle_();
   }
 
   const std::string& name() const override { return name_; }
@@ -52,6 +81,7 @@ class PuppetWorkerGroup final : public WorkerGroup {
  private:
   const std::string name_, model_;
   WorkerGroupObserver& observer_;
+  const std::function<void()> settle_;
   int64_t epoch_ = 0;
 };
 

@@ -1,54 +1,86 @@
 #include "server/store/files/input_files.h"
 
+#include <atomic>
+#include <cstdint>
 #include <system_error>
+#include <utility>
 
 #include <absl/strings/str_cat.h>
 
+#include "base/failpoint.h"
 #include "base/sha256.h"
 #include "proto/contract/status.h"
 #include "server/store/files/durable_files.h"
 
 namespace cogwheel {
+namespace {
 
 namespace fs = std::filesystem;
 
-absl::StatusOr<InputFiles> InputFiles::Open(const std::string& data_dir) {
+constexpr char kLine[] = "inputs";  // of the pool
+
+absl::Status Busy() {
+  return MakeError(absl::StatusCode::kUnavailable, "STORE", "too many inputs wait for the disk");
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<InputFiles>> InputFiles::Open(const std::string& data_dir,
+                                                             IoPool& pool, ServerMetrics& metrics) {
   const absl::Status made = MakeFolders(data_dir, {"inputs", "tmp"});
   if (!made.ok()) return made;
-  return InputFiles(data_dir);
+  return std::unique_ptr<InputFiles>(new InputFiles(data_dir, pool, metrics));
 }
 
 fs::path InputFiles::PathOf(const std::string& sha256) const {
   return data_dir_ / "inputs" / sha256;
 }
 
-absl::Status InputFiles::Write(const std::string& sha256, const std::string& bytes) const {
-  return WriteDurably(data_dir_ / "tmp" / absl::StrCat("input-", sha256), PathOf(sha256), bytes);
+absl::StatusOr<std::string> InputFiles::Write(const std::string& bytes) {
+  static std::atomic<int64_t> number{0};  // two may bring the same bytes at once
+  const std::string sha256 = Sha256Hex(bytes);
+  const fs::path temporary = data_dir_ / "tmp" / absl::StrCat("input-", sha256, "-", ++number);
+  const absl::Status written = WriteDurably(temporary, PathOf(sha256), bytes);
+  Failpoint("input.after_put");
+  if (!written.ok()) return written;
+  return sha256;
 }
 
-absl::StatusOr<std::string> InputFiles::Read(const std::string& sha256) const {
+void InputFiles::Put(Bytes bytes, Answer<std::string> done) {
+  const bool posted =
+      pool_.TryPost(kLine, [this, bytes = std::move(bytes), done] { done(Write(*bytes)); });
+  if (!posted) done(Busy());
+}
+
+absl::StatusOr<InputStore::Bytes> InputFiles::ReadNow(const std::string& sha256) const {
   absl::StatusOr<std::string> bytes = ReadWhole(PathOf(sha256));
   if (!bytes.ok() && !absl::IsNotFound(bytes.status())) return bytes.status();
-  if (bytes.ok() && Sha256Hex(*bytes) == sha256) return bytes;
+  if (bytes.ok() && Sha256Hex(*bytes) == sha256) {
+    return std::make_shared<const std::string>(*std::move(bytes));
+  }
+  metrics_.store_checksum_failures_total.Increment();
   return MakeError(
       absl::StatusCode::kDataLoss, "CHECKSUM",
       absl::StrCat("the stored image ", sha256, " is ", bytes.ok() ? "damaged" : "gone"));
 }
 
-void InputFiles::Remove(const std::string& sha256) const {
-  std::error_code error;
-  fs::remove(PathOf(sha256), error);  // what stays is swept at the next start
+void InputFiles::Read(const std::string& sha256, Answer<Bytes> done) {
+  const bool posted = pool_.TryPost(kLine, [this, sha256, done] { done(ReadNow(sha256)); });
+  if (!posted) done(Busy());
 }
 
 absl::Status InputFiles::Sweep(
-    const std::function<absl::StatusOr<bool>(const std::string& sha256)>& owned) {
+    const std::function<absl::StatusOr<bool>(const std::string& sha256)>& wanted,
+    std::chrono::seconds grace) const {
+  const auto put_before = fs::file_time_type::clock::now() - grace;
   std::error_code error;
   fs::directory_iterator files(data_dir_ / "inputs", error);
   for (; !error && files != fs::end(files); files.increment(error)) {
-    const std::string sha256 = files->path().filename().string();
-    const absl::StatusOr<bool> wanted = owned(sha256);
-    if (!wanted.ok()) return wanted.status();
-    if (!*wanted) Remove(sha256);
+    std::error_code gone;  // meanwhile, by a hand
+    if (files->last_write_time(gone) > put_before || gone) continue;
+    const absl::StatusOr<bool> kept = wanted(files->path().filename().string());
+    if (!kept.ok()) return kept.status();
+    if (!*kept) fs::remove(files->path(), gone);
   }
   if (!error) return absl::OkStatus();
   return MakeError(absl::StatusCode::kUnavailable, "STORE",

@@ -1,34 +1,47 @@
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include "base/io_pool.h"
+#include "server/job/input_store.h"
+#include "server/metrics/server_metrics.h"
+
 namespace cogwheel {
 
-// The images that unfinished jobs start from: inputs/<sha256> under the data directory. Used by the
-// store writer's thread only.
-class InputFiles {
+// Inputs in files: inputs/<sha256> under the data directory, read and written on a pool.
+// Thread-safe.
+class InputFiles final : public InputStore {
  public:
   // Makes the folder.
-  static absl::StatusOr<InputFiles> Open(const std::string& data_dir);
+  static absl::StatusOr<std::unique_ptr<InputFiles>> Open(const std::string& data_dir, IoPool& pool,
+                                                          ServerMetrics& metrics);
 
-  // Durable when it returns. A file of the same digest is written again: the old one may be torn.
-  absl::Status Write(const std::string& sha256, const std::string& bytes) const;
-  // DATA_LOSS when the bytes are not there or not those of the digest.
-  absl::StatusOr<std::string> Read(const std::string& sha256) const;
-  void Remove(const std::string& sha256) const;
-  // Removes the files that `owned` denies; the first error of `owned`, or of reading the folder,
-  // ends it.
-  absl::Status Sweep(const std::function<absl::StatusOr<bool>(const std::string& sha256)>& owned);
+  void Put(Bytes bytes, Answer<std::string> done) override;
+  void Read(const std::string& sha256, Answer<Bytes> done) override;
+
+  // Removes the files that `wanted` denies and that were put more than `grace` ago: of younger ones
+  // the job may be about to be stored. Blocks. The first error of `wanted`, or of reading the
+  // folder, ends it.
+  absl::Status Sweep(const std::function<absl::StatusOr<bool>(const std::string& sha256)>& wanted,
+                     std::chrono::seconds grace) const;
 
  private:
-  explicit InputFiles(std::filesystem::path data_dir) : data_dir_(std::move(data_dir)) {}
+  InputFiles(std::filesystem::path data_dir, IoPool& pool, ServerMetrics& metrics)
+      : data_dir_(std::move(data_dir)), pool_(pool), metrics_(metrics) {}
   std::filesystem::path PathOf(const std::string& sha256) const;
-  std::filesystem::path data_dir_;
+  absl::StatusOr<std::string> Write(const std::string& bytes);
+  absl::StatusOr<Bytes> ReadNow(const std::string& sha256) const;
+
+  const std::filesystem::path data_dir_;
+  IoPool& pool_;
+  ServerMetrics& metrics_;
 };
 
 }  // namespace cogwheel

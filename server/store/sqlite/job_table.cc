@@ -13,11 +13,12 @@ namespace cogwheel {
 namespace {
 
 // Reads one after the other and is the order of everything below.
-#define COGWHEEL_JOB_COLUMNS                                                         \
-  "name, tenant, state, attempt, epoch, charges, group_name, request, image_bytes, " \
-  "cancel_requested, create_time, start_time, end_time, error_code, error_reason, "  \
-  "error_message, result_bytes, result_sha256, result_media_type, result_expired, "  \
-  "text_encode_s, denoise_s, decode_s, encode_s, last_sequence, model_digest, warnings"
+#define COGWHEEL_JOB_COLUMNS                                                              \
+  "name, tenant, state, attempt, epoch, charges, group_name, request, image_bytes, "      \
+  "cancel_requested, create_time, start_time, end_time, error_code, error_reason, "       \
+  "error_message, result_bytes, result_sha256, result_media_type, result_expired, "       \
+  "text_encode_s, denoise_s, decode_s, encode_s, last_sequence, model_digest, warnings, " \
+  "image_sha256"
 
 constexpr int kAccepted = -1;  // in place of a total's state
 
@@ -109,6 +110,7 @@ absl::StatusOr<Job> ReadJob(const Statement& statement) {
   job.last_sequence = row.Int();
   job.model_digest = row.Text();
   job.warnings = absl::StrSplit(row.Text(), '\n', absl::SkipEmpty());
+  job.image_sha256 = row.Text();
   return job;
 }
 
@@ -130,7 +132,7 @@ int64_t ToNanos(Job::WallTime time) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
 }
 
-absl::Status InsertJob(Connection& connection, const Job& job, const std::string& image_sha256) {
+absl::Status InsertJob(Connection& connection, const Job& job) {
   return connection.Run(
       "INSERT INTO jobs (name, tenant, state, attempt, epoch, charges, group_name, request,"
       " image_bytes, image_sha256, cancel_requested, create_time, error_code, error_reason,"
@@ -138,8 +140,9 @@ absl::Status InsertJob(Connection& connection, const Job& job, const std::string
       " last_sequence, model_digest, warnings) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"
       " ?11, ?12, 0, '', '', 0, 0, 0, 0, 0, 0, ?13, ?14)",
       job.name, job.tenant, StateColumn(job.state), job.attempt, job.epoch, job.charges, job.group,
-      Bytes{job.request.SerializeAsString()}, job.image_bytes, image_sha256, job.cancel_requested,
-      ToNanos(job.create_time), job.model_digest, absl::StrJoin(job.warnings, "\n"));
+      Bytes{job.request.SerializeAsString()}, job.image_bytes, job.image_sha256,
+      job.cancel_requested, ToNanos(job.create_time), job.model_digest,
+      absl::StrJoin(job.warnings, "\n"));
 }
 
 absl::StatusOr<std::optional<Job>> FindJob(Connection& connection, const std::string& name) {
@@ -179,13 +182,6 @@ absl::StatusOr<bool> InputWanted(Connection& connection, const std::string& sha2
       "SELECT EXISTS (SELECT 1 FROM jobs WHERE image_sha256 = ?1 AND state < 2)", sha256);
   if (!wanted.ok()) return wanted.status();
   return *wanted != 0;
-}
-
-absl::StatusOr<std::string> InputOf(Connection& connection, const std::string& name) {
-  Statement row = connection.Query("SELECT image_sha256 FROM jobs WHERE name = ?1", name);
-  const absl::StatusOr<bool> found = row.Step();
-  if (!found.ok()) return found.status();
-  return *found ? row.Text(0) : "";
 }
 
 absl::StatusOr<JobPage> ListJobs(Connection& connection, const JobQuery& query) {

@@ -10,12 +10,10 @@
 #include "server/job/job_store.h"
 #include "server/store/sqlite/sqlite.h"
 
-// Rows of jobs, read and written on a connection; transactions are the caller's. Jobs come without
-// their image.
+// Rows of jobs, read and written on a connection; transactions are the caller's.
 namespace cogwheel {
 
-// `image_sha256` is empty without an image.
-absl::Status InsertJob(Connection& connection, const Job& job, const std::string& image_sha256);
+absl::Status InsertJob(Connection& connection, const Job& job);
 absl::StatusOr<std::optional<Job>> FindJob(Connection& connection, const std::string& name);
 // NOT_FOUND (UNKNOWN_JOB) when there is none.
 absl::StatusOr<Job> KnownJob(Connection& connection, const std::string& name);
@@ -25,8 +23,6 @@ absl::StatusOr<Job> OwnJob(Connection& connection, const std::string& tenant,
 // The job if (epoch, attempt) is current and it may go to `state`; else ABORTED (FENCED).
 absl::StatusOr<Job> CurrentJob(Connection& connection, const std::string& name, int64_t epoch,
                                int32_t attempt, JobState state);
-// The digest of the job's image; empty without one.
-absl::StatusOr<std::string> InputOf(Connection& connection, const std::string& name);
 // True while an unfinished job starts from the image.
 absl::StatusOr<bool> InputWanted(Connection& connection, const std::string& sha256);
 // Newest first.

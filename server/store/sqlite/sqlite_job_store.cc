@@ -7,10 +7,8 @@
 
 #include <absl/strings/str_cat.h>
 
-#include "base/sha256.h"
 #include "server/job/job_errors.h"
 #include "server/store/files/durable_files.h"
-#include "server/store/files/result_files.h"
 #include "server/store/sqlite/job_removal.h"
 #include "server/store/sqlite/job_table.h"
 #include "server/store/sqlite/key_table.h"
@@ -39,8 +37,6 @@ absl::StatusOr<int64_t> Count(Connection& connection, const char* name) {
 
 absl::StatusOr<std::unique_ptr<SqliteJobStore>> SqliteJobStore::Open(const Options& options,
                                                                      ServerMetrics& metrics) {
-  absl::StatusOr<InputFiles> inputs = InputFiles::Open(options.data_dir);
-  if (!inputs.ok()) return inputs.status();
   const std::string path = absl::StrCat(options.data_dir, "/cogwheel.sqlite");
   auto writer = Connection::Open(path, options.vfs, Connection::Mode::kWrite);
   if (!writer.ok()) return Refusal(writer.status());
@@ -48,12 +44,9 @@ absl::StatusOr<std::unique_ptr<SqliteJobStore>> SqliteJobStore::Open(const Optio
   if (!prepared.ok()) return Refusal(prepared);
   const absl::Status synced = SyncFolder(options.data_dir);  // the names of file and log
   if (!synced.ok()) return synced;
-  const absl::Status swept =
-      inputs->Sweep([&writer](const std::string& sha256) { return InputWanted(**writer, sha256); });
-  if (!swept.ok()) return swept;
   auto readers = ReaderPool::Open(path, options.vfs);
   if (!readers.ok()) return readers.status();
-  Parts parts{*std::move(writer), *std::move(readers), *std::move(inputs)};
+  Parts parts{*std::move(writer), *std::move(readers)};
   return std::unique_ptr<SqliteJobStore>(
       new SqliteJobStore({options.data_dir, path}, std::move(parts), metrics));
 }
@@ -62,17 +55,7 @@ SqliteJobStore::SqliteJobStore(Paths paths, Parts parts, ServerMetrics& metrics)
     : paths_(std::move(paths)),
       metrics_(metrics),
       readers_(std::move(parts.readers)),
-      inputs_(std::move(parts.inputs)),
-      writer_({std::move(parts.writer), metrics,
-               [this](Connection& connection) { AfterCommits(connection); }}) {}
-
-void SqliteJobStore::AfterCommits(Connection& connection) {
-  for (const std::string& sha256 : std::exchange(released_inputs_, {})) {
-    const absl::StatusOr<bool> wanted = InputWanted(connection, sha256);
-    if (wanted.ok() && !*wanted) inputs_.Remove(sha256);
-  }
-  ShowSizes();
-}
+      writer_({std::move(parts.writer), metrics, [this](Connection&) { ShowSizes(); }}) {}
 
 void SqliteJobStore::ShowSizes() {
   std::error_code error;
@@ -106,8 +89,7 @@ void SqliteJobStore::Adopt(Answer<std::vector<Job>> done) {
 
 void SqliteJobStore::Create(NewJob job, Answer<CreatedJob> done) {
   Write<CreatedJob>(
-      "Create",
-      [this, job = std::move(job)](Connection& connection) { return Insert(connection, job); },
+      "Create", [job = std::move(job)](Connection& connection) { return Insert(connection, job); },
       std::move(done));
 }
 
@@ -119,20 +101,11 @@ absl::StatusOr<CreatedJob> SqliteJobStore::Insert(Connection& connection, const 
     if (!first.ok()) return first.status();
     if (first->has_value()) return CreatedJob{**std::move(first), /*existed=*/true};
   }
-  std::string input;
-  if (job.image != nullptr) {  // durable before the row that names it
-    input = Sha256Hex(*job.image);
-    released_inputs_.push_back(input);  // in case there will be no such row
-    const absl::Status written = inputs_.Write(input, *job.image);
-    if (!written.ok()) return written;
-  }
-  absl::Status status = InsertJob(connection, job, input);
+  absl::Status status = InsertJob(connection, job);
   if (status.ok() && !given.request_id.empty()) status = InsertKey(connection, given);
   if (status.ok()) status = CountJob(connection, job, std::nullopt);
   if (!status.ok()) return status;
-  CreatedJob created{job};
-  created.job.image = nullptr;
-  return created;
+  return CreatedJob{job};
 }
 
 absl::StatusOr<std::optional<Job>> SqliteJobStore::FindByRequestId(const std::string& tenant,
@@ -153,7 +126,7 @@ absl::StatusOr<JobPage> SqliteJobStore::List(const JobQuery& query) const {
 void SqliteJobStore::ClaimNext(ClaimOffer offer, Answer<Job> done) {
   Write<Job>(
       "ClaimNext",
-      [this, offer = std::move(offer)](Connection& connection) -> absl::StatusOr<Job> {
+      [offer = std::move(offer)](Connection& connection) -> absl::StatusOr<Job> {
         for (const std::string& name : offer.jobs) {
           const absl::StatusOr<Job> queued = KnownJob(connection, name);
           if (absl::IsNotFound(queued.status())) continue;
@@ -173,14 +146,6 @@ absl::StatusOr<Job> SqliteJobStore::Claim(Connection& connection, const Job& que
   job.epoch = offer.epoch;
   job.group = offer.group;
   job.start_time = offer.start_time;
-  const absl::StatusOr<std::string> input = InputOf(connection, job.name);
-  if (!input.ok()) return input.status();
-  if (!input->empty()) {
-    absl::StatusOr<std::string> image = inputs_.Read(*input);
-    if (absl::IsDataLoss(image.status())) metrics_.store_checksum_failures_total.Increment();
-    if (!image.ok()) return image.status();
-    job.image = std::make_shared<const std::string>(*std::move(image));
-  }
   const absl::Status updated = UpdateJob(connection, queued, job);
   if (!updated.ok()) return updated;
   return job;
@@ -216,7 +181,7 @@ void SqliteJobStore::Requeue(LostAttempt lost, Answer<Job> done) {
 void SqliteJobStore::Finish(FinishedJob finished, Answer<Job> done) {
   Write<Job>(
       "Finish",
-      [this, finished = std::move(finished)](Connection& connection) {
+      [finished = std::move(finished)](Connection& connection) {
         return End(connection, finished);
       },
       std::move(done));
@@ -226,10 +191,6 @@ absl::StatusOr<Job> SqliteJobStore::End(Connection& connection, const FinishedJo
   const absl::StatusOr<Job> current =
       CurrentJob(connection, finished.name, finished.epoch, finished.attempt, finished.state);
   if (!current.ok()) return current.status();
-  if (finished.result.has_value()) {
-    const absl::Status there = CheckResultFile(paths_.data_dir, *finished.result);
-    if (!there.ok()) return there;
-  }
   Job job = *current;
   job.state = finished.state;
   job.error = finished.error;
@@ -237,9 +198,6 @@ absl::StatusOr<Job> SqliteJobStore::End(Connection& connection, const FinishedJo
   job.stage_seconds = finished.stage_seconds;
   job.end_time = finished.end_time;
   job.last_sequence = finished.last_sequence;
-  const absl::StatusOr<std::string> input = InputOf(connection, job.name);
-  if (!input.ok()) return input.status();
-  if (!input->empty()) released_inputs_.push_back(*input);
   absl::Status updated = UpdateJob(connection, *current, job);
   if (updated.ok()) updated = CountJob(connection, job, job.state);
   if (!updated.ok()) return updated;
@@ -294,6 +252,10 @@ void SqliteJobStore::Trim(Retention retention, Answer<Removed> done) {
 
 absl::StatusOr<bool> SqliteJobStore::Owns(const std::string& sha256) const {
   return readers_->Read([&](Connection& connection) { return OwnsResult(connection, sha256); });
+}
+
+absl::StatusOr<bool> SqliteJobStore::WantsInput(const std::string& sha256) const {
+  return readers_->Read([&](Connection& connection) { return InputWanted(connection, sha256); });
 }
 
 absl::StatusOr<JobTotals> SqliteJobStore::Totals() const { return readers_->Read(ReadTotals); }

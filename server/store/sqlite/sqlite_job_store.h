@@ -6,29 +6,28 @@
 
 #include "server/job/job_store.h"
 #include "server/metrics/server_metrics.h"
-#include "server/store/files/input_files.h"
 #include "server/store/sqlite/reader_pool.h"
 #include "server/store/sqlite/store_writer.h"
 
 namespace cogwheel {
 
-// Jobs in <data-dir>/cogwheel.sqlite: write-ahead log, synced at every commit, images beside it in
-// inputs/. Writes go through one thread and are durable when they answer, on that thread: an answer
-// must not wait for another write. Reads see the last commit and wait for no write. A failed sync ends the process (exit code 74). Thread-safe.
+// Jobs in <data-dir>/cogwheel.sqlite: write-ahead log, synced at every commit.
+// Writes go through one thread and are durable when they answer, on that thread: an answer
+// must not wait for another write. Reads see the last commit and wait for no write. A failed sync
+// ends the process (exit code 74). Thread-safe.
 class SqliteJobStore final : public JobStore {
  public:
   struct Options {
     std::string data_dir;  // held by a DataDirLock
     std::string vfs;       // a registered file system of SQLite; empty = the default one
   };
-  // Checks the file, migrates it and sweeps inputs/. FAILED_PRECONDITION, naming the file, when it
+  // Checks the file and migrates it. FAILED_PRECONDITION, naming the file, when it
   // is damaged or of a newer program.
   static absl::StatusOr<std::unique_ptr<SqliteJobStore>> Open(const Options& options,
                                                               ServerMetrics& metrics);
 
   void Adopt(Answer<std::vector<Job>> done) override;
   void Create(NewJob job, Answer<CreatedJob> done) override;
-  // DATA_LOSS (CHECKSUM) when the image is not what was stored; the job stays QUEUED.
   void ClaimNext(ClaimOffer offer, Answer<Job> done) override;
   void Warn(JobWarnings known, Done done) override;
   void Requeue(LostAttempt lost, Answer<Job> done) override;
@@ -44,6 +43,7 @@ class SqliteJobStore final : public JobStore {
   absl::StatusOr<Job> Get(const std::string& tenant, const std::string& name) const override;
   absl::StatusOr<JobPage> List(const JobQuery& query) const override;
   absl::StatusOr<bool> Owns(const std::string& sha256) const override;
+  absl::StatusOr<bool> WantsInput(const std::string& sha256) const override;
   absl::StatusOr<JobTotals> Totals() const override;
   absl::StatusOr<std::vector<v1::Model>> Models() const override;
 
@@ -55,7 +55,6 @@ class SqliteJobStore final : public JobStore {
   struct Parts {
     std::unique_ptr<Connection> writer;
     std::unique_ptr<ReaderPool> readers;
-    InputFiles inputs;
   };
   SqliteJobStore(Paths paths, Parts parts, ServerMetrics& metrics);
 
@@ -63,17 +62,15 @@ class SqliteJobStore final : public JobStore {
   void Write(const char* operation, std::function<absl::StatusOr<Value>(Connection&)> change,
              Answer<Value> done);
   // On the writer's thread.
-  absl::StatusOr<CreatedJob> Insert(Connection& connection, const NewJob& given);
-  absl::StatusOr<Job> Claim(Connection& connection, const Job& queued, const ClaimOffer& offer);
-  absl::StatusOr<Job> End(Connection& connection, const FinishedJob& finished);
-  void AfterCommits(Connection& connection);
+  static absl::StatusOr<CreatedJob> Insert(Connection& connection, const NewJob& given);
+  static absl::StatusOr<Job> Claim(Connection& connection, const Job& queued,
+                                   const ClaimOffer& offer);
+  static absl::StatusOr<Job> End(Connection& connection, const FinishedJob& finished);
   void ShowSizes();
 
   const Paths paths_;
   ServerMetrics& metrics_;
   const std::unique_ptr<ReaderPool> readers_;
-  const InputFiles inputs_;
-  std::vector<std::string> released_inputs_;  // of the writer's thread: perhaps nobody's now
   StoreWriter writer_;
 };
 

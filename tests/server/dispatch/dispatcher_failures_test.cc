@@ -17,6 +17,15 @@ using std::chrono::seconds;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
+absl::Status StoreFails() {
+  return MakeError(absl::StatusCode::kUnavailable, "STORE",
+                   "/data/cogwheel.sqlite: disk I/O error");
+}
+absl::Status DiskFull() {
+  return MakeError(absl::StatusCode::kResourceExhausted, "STORE_FULL",
+                   "cannot write /data/tmp/x: No space left on device");
+}
+
 TEST_F(DispatcherTest, ARefusalFailsTheJobAlone) {
   const std::string name = Accepted();
   group_.Refuse(MakeError(absl::StatusCode::kResourceExhausted, "DEVICE_MEMORY", "too large"));
@@ -92,52 +101,48 @@ TEST_F(DispatcherTest, ALossExplainedLaterFailsTheJobThatWaits) {
   EXPECT_EQ(next, group_.orders.back().job);
 }
 
-TEST_F(DispatcherTest, AJobThatCannotBeReadGoesOnWaitingWhenItsLossIsExplained) {
-  const std::string name = Accepted();
-  group_.Lose(MakeError(absl::StatusCode::kUnavailable, "GROUP_LOST", "rank a:cpu was lost"));
-  faulty_.fault = [](const std::string& method) {
-    return method == "Get" ? absl::UnavailableError("disk") : absl::OkStatus();
-  };
-  dispatcher_.OnLossExplained(name, absl::ResourceExhaustedError("killed for memory"));
-  faulty_.fault = [](const std::string&) { return absl::OkStatus(); };
-  EXPECT_EQ(JobState::kQueued, Get(name).state);
-  group_.Form(/*epoch=*/8);
-  loop_.RunPending();
-  EXPECT_EQ(JobState::kRunning, Get(name).state);
-}
-
 TEST_F(DispatcherTest, ARankAboutToLeaveHandsTheJobBack) {
   const std::string name = Accepted();
   group_.Refuse(absl::UnavailableError("this rank is draining"));
-  EXPECT_EQ(JobState::kQueued, Get(name).state);
+  EXPECT_EQ(2, group_.orders.size());
+  EXPECT_EQ(2, Get(name).attempt);
   EXPECT_EQ(0, Get(name).charges);
 }
 
-TEST_F(DispatcherTest, NothingStartsBeforeTheStoreHasTakenAnEnd) {
-  const std::string name = Accepted(), next = Accepted();
+// What the store owes is owed to that job; that it fails holds up all claims until a probe passes.
+TEST_F(DispatcherTest, NothingStartsWhileTheStoreFails) {
+  const std::string name = Accepted(), next = Accepted(), third = Accepted();
   faulty_.fault = [](const std::string& method) {
-    return method == "Finish" ? absl::UnavailableError("disk") : absl::OkStatus();
+    return method == "Finish" ? StoreFails() : absl::OkStatus();
   };
   group_.Chunk(0, "abc");
   group_.End(Done("abc"));
-  loop_.RunPending();
   EXPECT_EQ(JobState::kRunning, Get(name).state);
-  EXPECT_EQ(1, group_.orders.size());
+  EXPECT_FALSE(health_.ok());
+  EXPECT_EQ(next, group_.orders.back().job) << "claimed before it was known";
+  group_.End(Cancelled());
+  Pass(seconds(5));
+  EXPECT_EQ(2, group_.orders.size());
+  EXPECT_EQ(2, dispatcher_.unfinished());
   faulty_.fault = [](const std::string&) { return absl::OkStatus(); };
-  Pass(milliseconds(0));
+  Pass(seconds(1));
   EXPECT_EQ(JobState::kSucceeded, Get(name).state);
-  EXPECT_EQ(next, group_.orders.back().job);
+  EXPECT_EQ(JobState::kCancelled, Get(next).state);
+  EXPECT_EQ(JobState::kQueued, Get(third).state);
+  health_.Passed(health_.failures());
+  Pass(milliseconds(0));
+  EXPECT_EQ(third, group_.orders.back().job);
 }
 
 TEST_F(DispatcherTest, ALossThatTheStoreCannotTakeIsNotForgotten) {
   const std::string name = Accepted();
   faulty_.fault = [](const std::string& method) {
-    return method == "Requeue" ? absl::UnavailableError("disk") : absl::OkStatus();
+    return method == "Requeue" ? StoreFails() : absl::OkStatus();
   };
   group_.Lose(absl::UnavailableError("gone"));
   EXPECT_EQ(JobState::kRunning, Get(name).state);
   faulty_.fault = [](const std::string&) { return absl::OkStatus(); };
-  Pass(milliseconds(0));
+  Pass(seconds(1));
   EXPECT_EQ(JobState::kQueued, Get(name).state);
 }
 
@@ -153,12 +158,12 @@ TEST_F(DispatcherTest, AWaitingJobIsNotToldItsLostProgressAgain) {
 TEST_F(DispatcherTest, ACancelBetweenALossAndItsRecordEndsTheJob) {
   const std::string name = Accepted();
   faulty_.fault = [](const std::string& method) {
-    return method == "Requeue" ? absl::UnavailableError("disk") : absl::OkStatus();
+    return method == "Requeue" ? StoreFails() : absl::OkStatus();
   };
   group_.Lose(absl::UnavailableError("gone"));
   EXPECT_EQ(JobState::kRunning, Cancel(name)->state);
   faulty_.fault = [](const std::string&) { return absl::OkStatus(); };
-  Pass(milliseconds(0));
+  Pass(seconds(1));
   EXPECT_EQ(JobState::kCancelled, Get(name).state);  // no group is there to find it out
   EXPECT_EQ(0, ledger_.load().jobs);
 }
@@ -175,13 +180,16 @@ TEST_F(DispatcherTest, TheTimeThatALostJobWaitsIsNotPartOfItsDuration) {
 }
 
 TEST_F(DispatcherTest, AJobWhoseImageIsDamagedFailsAndTheNextRuns) {
-  faulty_.fault = [this](const std::string& method) {
-    const bool first = method == "ClaimNext" && group_.orders.empty() && !std::exchange(faulted_, true);
-    return first ? MakeError(absl::StatusCode::kDataLoss, "CHECKSUM", "damaged") : absl::OkStatus();
-  };
-  const std::string name = Accepted(), next = Accepted();
-  EXPECT_EQ(JobState::kFailed, Get(name).state);
-  EXPECT_EQ("CHECKSUM", Get(name).error.reason);
+  NewJob damaged;
+  damaged.job.name = "jobs/1";
+  damaged.job.tenant = "default";
+  damaged.job.request.set_model("tiny");
+  damaged.job.image_sha256 = "none is there";
+  ASSERT_TRUE(BlockingStore(store_).Create(damaged).ok());
+  dispatcher_.Accept(damaged.job);
+  const std::string next = Accepted();
+  EXPECT_EQ(JobState::kFailed, Get("jobs/1").state);
+  EXPECT_EQ("CHECKSUM", Get("jobs/1").error.reason);
   EXPECT_EQ(JobState::kRunning, Get(next).state);
   EXPECT_EQ(0, ledger_.load().jobs);
 }
@@ -193,7 +201,8 @@ TEST_F(DispatcherTest, TakesOverTheJobsOfAFormerProcess) {
   EventLog events;
   AdmissionLedger ledger({.jobs = 1, .bytes = 1});
   EventLoop loop(clock_);
-  Dispatcher heir({loop, store_, results_, events, ledger, costs_, clock_, metrics_});
+  Dispatcher heir(
+      {loop, store_, results_, inputs_, health_, events, ledger, costs_, clock_, metrics_});
   loop.AddTick([&heir] { heir.Tick(); });
   heir.Recover(BlockingStore(store_).Adopt().value());
   loop.RunPending();
@@ -224,15 +233,125 @@ TEST_F(DispatcherTest, ACancelledJobOfALostGroupIsCancelled) {
   EXPECT_EQ(JobState::kCancelled, Get(name).state);
 }
 
-TEST_F(DispatcherTest, AFullDiskFailsTheJobWithItsReason) {
+// At each of the three times the job waits for the store, uncharged, and then runs to its result.
+TEST_F(DispatcherTest, AFullDiskFailsNoJob) {
+  results_.begin_fault = DiskFull();  // no room for a result
   const std::string name = Accepted();
-  results_.fail_appends = true;
+  EXPECT_EQ(JobState::kQueued, Get(name).state);
+  EXPECT_TRUE(group_.orders.empty());
+  EXPECT_EQ("the server's disk is full", health_.reason());
+  Pass(seconds(10));
+  EXPECT_EQ(1, Get(name).attempt) << "nothing is claimed meanwhile";
+  results_.begin_fault = absl::OkStatus();
+  health_.Passed(health_.failures());
+  Pass(milliseconds(100));
+  ASSERT_EQ(1, group_.orders.size());
+
+  results_.append_fault = DiskFull();  // in mid result
   group_.Chunk(0, "abc");
   group_.Chunk(3, "def");
   EXPECT_EQ(1, group_.cancels);
   group_.End(Cancelled());
+  EXPECT_EQ(JobState::kQueued, Get(name).state);
+  EXPECT_EQ(0, Get(name).charges);
+  EXPECT_EQ("STORE_FULL", Get(name).error.reason);
+  EXPECT_EQ("the server's disk is full", Get(name).error.message);
+  results_.append_fault = absl::OkStatus();
+  health_.Passed(health_.failures());
+  Pass(milliseconds(100));
+  ASSERT_EQ(2, group_.orders.size());
+
+  results_.commit_fault = DiskFull();  // when the result is there: it is not made again
+  group_.Chunk(0, "abc");
+  group_.End(Done("abc"));
+  EXPECT_EQ(JobState::kRunning, Get(name).state);
+  EXPECT_EQ(1, dispatcher_.unfinished());
+  Pass(seconds(1));
+  EXPECT_EQ(JobState::kRunning, Get(name).state);
+  results_.commit_fault = absl::OkStatus();
+  Pass(seconds(1));
+  EXPECT_EQ(JobState::kSucceeded, Get(name).state);
+  EXPECT_EQ(2, group_.orders.size());
+  EXPECT_EQ(0, dispatcher_.unfinished());
+}
+
+TEST_F(DispatcherTest, AClaimThatTheStoreCannotTakeLeavesTheJobInItsPlace) {
+  int claims = 0;
+  faulty_.fault = [&claims](const std::string& method) {
+    if (method != "ClaimNext") return absl::OkStatus();
+    ++claims;
+    return StoreFails();
+  };
+  const std::string name = Accepted();
+  EXPECT_EQ(1, claims);
+  EXPECT_EQ(JobState::kQueued, Get(name).state);
+  EXPECT_EQ(1, ledger_.load().jobs);
+  Pass(seconds(5));
+  EXPECT_EQ(1, claims) << "not before a probe passes";
+  faulty_.fault = [](const std::string&) { return absl::OkStatus(); };
+  health_.Passed(health_.failures());
+  Pass(milliseconds(0));
+  EXPECT_EQ(JobState::kRunning, Get(name).state);
+  EXPECT_EQ(0, ledger_.load().jobs);
+}
+
+// A probe that began before the failure has not seen it.
+TEST_F(DispatcherTest, AFailureSinceTheProbeBeganCountsMore) {
+  const int64_t before = health_.failures();
+  health_.Failed("test", DiskFull());
+  health_.Passed(before);
+  EXPECT_FALSE(health_.ok());
+  health_.Passed(before + 1);
+  EXPECT_TRUE(health_.ok());
+}
+
+TEST_F(DispatcherTest, AnEndThatTheStoreRefusesIsInternalAndHoldsUpNobody) {
+  int ends = 0;
+  faulty_.fault = [&ends](const std::string& method) {
+    const bool first = method == "Finish" && ++ends == 1;
+    return first ? MakeError(absl::StatusCode::kInternal, "STORE_REFUSED", "NOT NULL")
+                 : absl::OkStatus();
+  };
+  const std::string name = Accepted(), next = Accepted();
+  group_.Chunk(0, "abc");
+  group_.End(Done("abc"));
+  EXPECT_EQ(2, ends);
   EXPECT_EQ(JobState::kFailed, Get(name).state);
-  EXPECT_EQ(absl::StatusCode::kResourceExhausted, Get(name).error.code);
+  EXPECT_EQ(absl::StatusCode::kInternal, Get(name).error.code);
+  EXPECT_EQ("STORE_REFUSED", Get(name).error.reason);
+  EXPECT_TRUE(health_.ok());
+  EXPECT_EQ(next, group_.orders.back().job);
+}
+
+// Between leaving the queue and running a job may be cancelled, be late, or lose its group.
+TEST_F(DispatcherTest, WhatHappensToAJobThatIsBeingClaimedIsNotForgotten) {
+  faulty_.holds_claims = true;
+  const std::string cancelled = Accepted();
+  ASSERT_EQ(1, faulty_.held.size());
+  EXPECT_EQ(JobState::kQueued, Cancel(cancelled)->state);
+  faulty_.AnswerClaims();
+  Settle();
+  EXPECT_EQ(JobState::kCancelled, Get(cancelled).state);
+  EXPECT_TRUE(group_.orders.empty());
+
+  const std::string late = WithDeadline(10);  // the group was given back
+  ASSERT_EQ(1, faulty_.held.size());
+  Pass(seconds(10));
+  faulty_.AnswerClaims();
+  Settle();
+  EXPECT_EQ(JobState::kExpired, Get(late).state);
+
+  const std::string lost = Accepted();
+  ASSERT_EQ(1, faulty_.held.size());
+  group_.Lose(absl::UnavailableError("gone"));
+  faulty_.AnswerClaims();
+  Settle();
+  EXPECT_EQ(JobState::kQueued, Get(lost).state);
+  EXPECT_EQ(0, Get(lost).charges);
+  EXPECT_EQ("GROUP_LOST", Get(lost).error.reason);
+  EXPECT_TRUE(group_.orders.empty());
+  EXPECT_EQ(0, dispatcher_.unfinished());
+  EXPECT_EQ(1, ledger_.load().jobs);
 }
 
 TEST_F(DispatcherTest, APieceBeyondTheLimitFailsTheJob) {

@@ -12,6 +12,7 @@
 #include "tests/support/blocking_store.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/faulty_job_store.h"
+#include "tests/support/memory_inputs.h"
 #include "tests/support/memory_job_store.h"
 #include "tests/support/memory_results.h"
 #include "tests/support/puppet_worker_group.h"
@@ -55,16 +56,16 @@ class DispatcherTest : public testing::Test {
     loop_.RunPending();
     return result;
   }
-  absl::StatusOr<Job> Delete(const std::string& name) {
-    absl::StatusOr<Job> result = absl::UnknownError("not called");
-    dispatcher_.Delete("default", name, [&result](auto job) { result = std::move(job); });
-    loop_.RunPending();
-    return result;
+  // Lets all effects take place, and no time pass.
+  void Settle() { loop_.RunTasks(); }
+  std::function<void()> Settler() {
+    return [this] { Settle(); };
   }
   Job Get(const std::string& name) { return store_.Get("default", name).value(); }
   void Pass(std::chrono::milliseconds time) {
     clock_.Advance(time);
     loop_.RunPending();
+    Settle();
   }
   // All events that the log holds.
   std::vector<v1::JobEvent> Events(const std::string& name) {
@@ -111,23 +112,19 @@ class DispatcherTest : public testing::Test {
   FaultyJobStore faulty_{store_};
   bool faulted_ = false;
   MemoryResults results_;
+  MemoryInputs inputs_;
+  StoreHealth health_{clock_, metrics_};
+  int ended_ = 0;
   EventLog events_;
   AdmissionLedger ledger_{{.jobs = 3, .bytes = 1000}};
   CostModel costs_;
   std::function<Capabilities(const v1::GenerateRequest&)> needs_of_ = NeedsOf;
-  Dispatcher dispatcher_{{loop_,
-                          faulty_,
-                          results_,
-                          events_,
-                          ledger_,
-                          costs_,
-                          clock_,
-                          metrics_,
-                          {},
+  Dispatcher dispatcher_{{loop_, faulty_, results_, inputs_, health_, events_, ledger_, costs_,
+                          clock_, metrics_, [this] { ++ended_; },
                           [this](const auto& request) { return needs_of_(request); }}};
-  Intake intake_{{faulty_, [this] { return store_.Models(); }, ledger_, costs_, clock_,
+  Intake intake_{{faulty_, inputs_, [this] { return store_.Models(); }, ledger_, costs_, clock_,
                   [] { return 11U; }, [this](const Job& job) { dispatcher_.Accept(job); }}};
-  PuppetWorkerGroup group_{"g", "tiny", dispatcher_};
+  PuppetWorkerGroup group_{"g", "tiny", dispatcher_, Settler()};
 };
 
 }  // namespace cogwheel

@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "proto/contract/status.h"
-#include "server/schedule/placement.h"
 #include "server/events/job_event.h"
+#include "server/schedule/placement.h"
 #include "tests/server/dispatch/dispatcher_fixture.h"
 
 namespace cogwheel {
@@ -25,7 +25,7 @@ TEST_F(DispatcherTest, RunsAJobToItsResult) {
   EXPECT_EQ(11, group_.orders[0].request.seed());
   EXPECT_EQ(JobState::kRunning, Get(name).state);
   EXPECT_EQ(7, Get(name).epoch);
-  EXPECT_EQ(1, dispatcher_.running_jobs());
+  EXPECT_EQ(1, dispatcher_.unfinished());
   group_.Start();
   Pass(seconds(2));
   group_.Progress({RunStage::kDenoise, 1, 10});
@@ -40,7 +40,7 @@ TEST_F(DispatcherTest, RunsAJobToItsResult) {
   EXPECT_THAT(Kinds(name),
               ElementsAre("queued", "started", "progress", "chunk", "chunk", "succeeded"));
   EXPECT_EQ((int64_t{1} << 32) + 4, job.last_sequence);
-  EXPECT_EQ(0, dispatcher_.running_jobs());
+  EXPECT_EQ(0, dispatcher_.unfinished());
   EXPECT_EQ(0, ledger_.load().jobs);
   EXPECT_EQ("abc", results_.results.at(job.result->sha256));
 }
@@ -117,17 +117,6 @@ TEST_F(DispatcherTest, ARunningJobIsCancelledByItsGroup) {
   EXPECT_TRUE(absl::IsNotFound(Cancel("jobs/none").status()));
 }
 
-TEST_F(DispatcherTest, ASecondCancelCostsNoWrite) {
-  const std::string name = Accepted();
-  int writes = 0;
-  faulty_.fault = [&writes](const std::string& method) {
-    if (method == "RequestCancel") ++writes;
-    return absl::OkStatus();
-  };
-  for (int i = 0; i < 3; ++i) EXPECT_TRUE(Cancel(name)->cancel_requested);
-  EXPECT_EQ(1, writes);
-}
-
 TEST_F(DispatcherTest, AResultThatIsThereWinsOverALateCancel) {
   const std::string name = Accepted();
   group_.Chunk(0, "abc");
@@ -154,7 +143,8 @@ TEST_F(DispatcherTest, ADeadlineEndsQueuedAndRunningJobs) {
 }
 
 TEST_F(DispatcherTest, GroupsServeTheirOwnModels) {
-  PuppetWorkerGroup other("h", "other", dispatcher_), second("i", "tiny", dispatcher_);
+  PuppetWorkerGroup other("h", "other", dispatcher_, Settler()),
+      second("i", "tiny", dispatcher_, Settler());
   other.Form(9);
   second.Form(10);
   const std::string a = Accepted(4, "tiny"), b = Accepted(4, "tiny"), c = Accepted(4, "tiny");
@@ -175,7 +165,7 @@ TEST_F(DispatcherTest, TheGroupThatFinishesFirstGetsTheJob) {
   const JobSize size = SizeOf(group_.orders.at(0).request);
   costs_.Learn("tiny", "g", {.shape = size.shape, .costs = {.step = 10.0 / size.steps}});
   costs_.Learn("tiny", "fast", {.shape = size.shape, .costs = {.step = 4.0 / size.steps}});
-  PuppetWorkerGroup fast("fast", "tiny", dispatcher_);
+  PuppetWorkerGroup fast("fast", "tiny", dispatcher_, Settler());
   group_.End(Cancelled());
   fast.Form(8);
   loop_.RunPending();
@@ -194,7 +184,7 @@ TEST_F(DispatcherTest, NothingWaitsForAGroupWhoseSpeedIsUnknown) {
   Accepted();  // on g, which has not finished a job yet
   costs_.Learn("tiny", "known",
                {.shape = SizeOf(group_.orders.at(0).request).shape, .costs = {.step = 1}});
-  PuppetWorkerGroup known("known", "tiny", dispatcher_);
+  PuppetWorkerGroup known("known", "tiny", dispatcher_, Settler());
   known.Form(8);
   loop_.RunPending();
   EXPECT_EQ("known", Get(Accepted()).group);
@@ -250,35 +240,6 @@ TEST_F(DispatcherTest, AModelThatNoGroupOfferedIsUnavailable) {
   EXPECT_TRUE(absl::IsInvalidArgument(Submit(request).status()));
 }
 
-TEST_F(DispatcherTest, DeletesOnlyWhatHasEnded) {
-  const std::string name = Accepted();
-  EXPECT_EQ("NOT_FINISHED", ErrorReason(Delete(name).status()));
-  group_.Chunk(0, "abc");
-  group_.End(Done("abc"));
-  EXPECT_TRUE(Delete(name).ok());
-  EXPECT_TRUE(absl::IsNotFound(store_.Get("default", name).status()));
-  EXPECT_THAT(results_.results, IsEmpty());
-  EXPECT_EQ(EventLog::Found::kUnknown, events_.ReadAfter(name, 0, true).found);
-}
-
-TEST_F(DispatcherTest, TrimsAfterEachEndAndEveryMinute) {
-  int trims = 0;
-  faulty_.fault = [&trims](const std::string& method) {
-    if (method == "Trim") ++trims;
-    return absl::OkStatus();
-  };
-  Pass(seconds(59));
-  EXPECT_EQ(0, trims);
-  Pass(seconds(1));
-  EXPECT_EQ(1, trims);
-  Accepted();
-  group_.End(Cancelled());
-  Pass(milliseconds(100));
-  EXPECT_EQ(2, trims);
-  Pass(milliseconds(100));
-  EXPECT_EQ(2, trims);
-}
-
 TEST_F(DispatcherTest, DrainStartsNothingAndAbandonGivesUpWhatRuns) {
   const std::string running = Accepted(), queued = Accepted();
   dispatcher_.Drain();
@@ -289,7 +250,7 @@ TEST_F(DispatcherTest, DrainStartsNothingAndAbandonGivesUpWhatRuns) {
   EXPECT_EQ(JobState::kQueued, Get(running).state);
   EXPECT_EQ("SHUTDOWN", Get(running).error.reason);
   EXPECT_EQ(0, Get(running).charges);
-  EXPECT_EQ(0, dispatcher_.running_jobs());
+  EXPECT_EQ(0, dispatcher_.unfinished());
   group_.End(Cancelled());  // comes too late
   loop_.RunPending();
   EXPECT_EQ(JobState::kQueued, Get(queued).state);
@@ -349,7 +310,7 @@ TEST_F(DispatcherTest, AJobGoesOnlyToAGroupThatCanDoItAndHoldsUpNobody) {
   EXPECT_EQ(JobState::kRunning, Get(plain).state);
   EXPECT_EQ("", WaitingFor(plain));
 
-  PuppetWorkerGroup able("able", "tiny", dispatcher_);
+  PuppetWorkerGroup able("able", "tiny", dispatcher_, Settler());
   able.can = {7, 8, 9};
   able.Form(/*epoch=*/8);
   loop_.RunPending();

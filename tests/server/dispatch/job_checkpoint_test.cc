@@ -2,6 +2,7 @@
 // it starts.
 #include <gmock/gmock.h>
 
+#include "proto/contract/status.h"
 #include "tests/server/dispatch/dispatcher_fixture.h"
 
 namespace cogwheel {
@@ -57,7 +58,7 @@ TEST_F(JobCheckpointTest, RunsOnNoOtherCheckpointThanTheOneItWasCheckedAgainst) 
   const std::string of_old = Accepted();  // behind it, and held up by nothing
   EXPECT_EQ("g", Get(of_old).group);
 
-  PuppetWorkerGroup rolled_out("h", "tiny", dispatcher_);
+  PuppetWorkerGroup rolled_out("h", "tiny", dispatcher_, Settler());
   rolled_out.digest = kNew;
   rolled_out.Form(/*epoch=*/8);
   loop_.RunPending();
@@ -87,7 +88,7 @@ TEST_F(JobCheckpointTest, ALostAttemptWaitsForItsOwnCheckpoint) {
   const std::string job = Accepted();
   ASSERT_EQ(1, group_.orders.size());
   group_.Lose(absl::UnavailableError("gone"));
-  PuppetWorkerGroup rolled_out("h", "tiny", dispatcher_);
+  PuppetWorkerGroup rolled_out("h", "tiny", dispatcher_, Settler());
   rolled_out.digest = kNew;
   rolled_out.Form(/*epoch=*/8);
   loop_.RunPending();
@@ -163,8 +164,9 @@ TEST_F(JobCheckpointTest, WarningsSurviveAStoreThatFailsForAWhile) {
   const std::string job = Accepted();
   bool down = true;
   faulty_.fault = [&down](const std::string& method) {
-    return down && (method == "Warn" || method == "Finish") ? absl::UnavailableError("store")
-                                                            : absl::OkStatus();
+    return down && (method == "Warn" || method == "Finish")
+               ? MakeError(absl::StatusCode::kUnavailable, "STORE", "disk I/O error")
+               : absl::OkStatus();
   };
   group_.Start({.warnings = {"cut"}});
   group_.End(Done(""));

@@ -12,6 +12,7 @@
 #include "server/dispatch/dispatcher.h"
 #include "server/dispatch/intake.h"
 #include "tests/support/blocking_store.h"
+#include "tests/support/memory_inputs.h"
 #include "tests/support/memory_job_store.h"
 #include "tests/support/memory_results.h"
 #include "tests/support/test_model.h"
@@ -38,7 +39,7 @@ class QuickGroup final : public WorkerGroup {
     job_ = order.job;
     loop_.Post([this] {
       dispatcher_.OnStarted(*this, {});
-      dispatcher_.OnResultChunk(*this, 0, job_);
+      dispatcher_.OnResultPiece(*this, {0, job_, nullptr});
       loop_.Post([this] { End(); });
     });
   }
@@ -92,8 +93,11 @@ TEST(DispatcherThreads, EveryJobOfManyCallersEndsOnce) {
   EventLog events({.events = 64, .bytes = 1 << 20, .finished_jobs = kCallers * kJobsEach});
   AdmissionLedger ledger({.jobs = kCallers * kJobsEach, .bytes = 1 << 20});
   CostModel costs;
-  Dispatcher dispatcher({loop, store, results, events, ledger, costs, clock, metrics});
-  Intake intake({store, [&store] { return store.Models(); }, ledger, costs, clock,
+  MemoryInputs inputs;
+  StoreHealth health(clock, metrics);
+  Dispatcher dispatcher(
+      {loop, store, results, inputs, health, events, ledger, costs, clock, metrics});
+  Intake intake({store, inputs, [&store] { return store.Models(); }, ledger, costs, clock,
                  [] { return 1U; }, [&dispatcher](const Job& job) { dispatcher.Accept(job); }});
   ASSERT_TRUE(BlockingStore(store).NewEpoch(TestModel("tiny")).ok());
   loop.AddTick([&dispatcher] { dispatcher.Tick(); });

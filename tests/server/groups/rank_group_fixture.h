@@ -55,8 +55,8 @@ class Recorder final : public WorkerGroupObserver {
     told.push_back("progress " + std::to_string(progress.step));
   }
   void OnPreview(WorkerGroup&, int, int, std::string_view) override { told.push_back("preview"); }
-  void OnResultChunk(WorkerGroup&, int64_t, std::string_view data) override {
-    told.push_back("chunk " + std::string(data));
+  void OnResultPiece(WorkerGroup&, ResultPiece piece) override {
+    told.push_back("chunk " + std::string(piece.bytes));
   }
   void OnFinished(WorkerGroup&, const RunOutcome& result) override {
     told.push_back("finished");

@@ -85,7 +85,7 @@ class RandomHistory {
     if (Pick(4) != 0) job.job.model_digest = absl::StrCat("d", Pick(2));
     job.job.warnings = Warnings();
     job.request_hash = Pick(5) == 0 ? "h2" : "h1";
-    if (Pick(3) == 0) job.job.image = std::make_shared<const std::string>(std::to_string(Pick(3)));
+    if (Pick(3) == 0) job.job.image_sha256 = std::to_string(Pick(3));
     const auto [name, reason] = model_.Create(job);
     const auto created = CreateAndWait(store(), job);
     ASSERT_EQ(reason, ErrorReason(created.status()));
@@ -143,9 +143,14 @@ class RandomHistory {
     EXPECT_EQ(model_.Finish(finished), ErrorReason(store().Finish(finished).status()));
   }
 
+  std::string TenantOf(const std::string& name) {
+    return store().Get("other", name).ok() ? "other" : "default";
+  }
+
   void Cancel() {
     const std::string name = Name();
-    EXPECT_EQ(model_.RequestCancel(name), ErrorReason(store().RequestCancel(name).status()));
+    EXPECT_EQ(model_.RequestCancel(name),
+              ErrorReason(store().RequestCancel(name, TenantOf(name)).status()));
   }
 
   void ExpectSame(const Removed& expected, const Removed& removed) {
@@ -160,7 +165,7 @@ class RandomHistory {
     const std::string name = Name();
     Removed expected;
     const std::string reason = model_.Delete(name, expected);
-    const auto removed = store().Delete(name);
+    const auto removed = store().Delete(name, TenantOf(name));
     ASSERT_EQ(reason, ErrorReason(removed.status()));
     if (removed.ok()) ExpectSame(expected, *removed);
   }

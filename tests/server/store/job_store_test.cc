@@ -101,6 +101,7 @@ TEST_P(JobStoreTest, AQueuedJobCanEndButNotSucceed) {
 TEST_P(JobStoreTest, ACancelIsAFlagAndLeavesFinishedJobsAlone) {
   Create("jobs/1").IgnoreError();
   EXPECT_TRUE(store().RequestCancel("jobs/1")->cancel_requested);
+  EXPECT_EQ("UNKNOWN_JOB", ErrorReason(store().RequestCancel("jobs/1", "another").status()));
   const Job job = Claim("jobs/1");
   EXPECT_TRUE(job.cancel_requested);
   Create("jobs/2").IgnoreError();
@@ -187,12 +188,11 @@ TEST_P(JobStoreTest, KeepsAllOfAJob) {
   given.job.request.set_model("tiny");
   given.job.request.set_prompt("a red circle");
   given.job.create_time = Job::WallTime(std::chrono::microseconds(1'700'000'000'123'456));
-  given.job.image = std::make_shared<const std::string>(std::string("im\0age", 6));
+  given.job.image_sha256 = "a1b2";
   given.job.image_bytes = 6;
   ASSERT_TRUE(CreateAndWait(store(), given).ok());
   const Job claimed = store().Claim("jobs/1", "group", 7, given.job.create_time).value();
-  ASSERT_NE(nullptr, claimed.image);
-  EXPECT_EQ(*given.job.image, *claimed.image);
+  EXPECT_EQ("a1b2", claimed.image_sha256);
   ASSERT_TRUE(
       store().Requeue({"jobs/1", 7, 1, true, {absl::StatusCode::kAborted, "LOST", "gone"}}).ok());
   FinishedJob finished = EndOf(store().Claim("jobs/1", "group", 8, {}).value(), JobState::kFailed);
@@ -205,7 +205,7 @@ TEST_P(JobStoreTest, KeepsAllOfAJob) {
   const Job job = store().Get("default", "jobs/1").value();
   EXPECT_EQ("a red circle", job.request.prompt());
   EXPECT_EQ(6, job.image_bytes);
-  EXPECT_EQ(nullptr, job.image);
+  EXPECT_EQ("a1b2", job.image_sha256);
   EXPECT_EQ(given.job.create_time, job.create_time);
   EXPECT_EQ(finished.end_time, job.end_time);
   EXPECT_EQ("group", job.group);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/sha256.h"
@@ -25,9 +26,33 @@ class ResultFilesTest : public testing::Test {
   void SetUp() override {
     std::string pattern = testing::TempDir() + "result_files_XXXXXX";
     folder_ = mkdtemp(pattern.data());
-    files_ = ResultFiles::Open(folder_, metrics_).value();
+    files_ = ResultFiles::Open(folder_, pool_, metrics_).value();
   }
-  void TearDown() override { fs::remove_all(folder_); }
+  void TearDown() override {
+    pool_.Stop();
+    fs::remove_all(folder_);
+  }
+  using Writer = std::shared_ptr<ResultWriter>;
+  Writer Begin(int64_t most_bytes = 0, int32_t attempt = 1) {
+    return Await<absl::StatusOr<Writer>>([&](Answer<Writer> done) {
+             files_->Begin({"jobs/1", 1, attempt, most_bytes}, std::move(done));
+           })
+        .value();
+  }
+  static absl::Status Append(const Writer& writer, int64_t offset, const std::string& bytes) {
+    return Await<absl::Status>(
+        [&](Done done) { writer->Append({offset, bytes, nullptr}, std::move(done)); });
+  }
+  static absl::Status Commit(const Writer& writer, const Artefact& stated) {
+    return Await<absl::Status>([&](Done done) { writer->Commit(stated, std::move(done)); });
+  }
+  // Once what its end asks for is done.
+  void Drop(Writer& writer) {
+    writer.reset();
+    Await<absl::Status>([this](Done done) {
+      pool_.Post("jobs-1-1-1", [done = std::move(done)] { done(absl::OkStatus()); });
+    }).IgnoreError();
+  }
 
   bool TmpIsEmpty() const { return fs::is_empty(fs::path(folder_) / "tmp"); }
   Artefact Stated(const std::string& bytes) const {
@@ -36,18 +61,20 @@ class ResultFilesTest : public testing::Test {
 
   std::string folder_;
   ServerMetrics metrics_{MakeRegistry()};
+  IoPool pool_{{.threads = 2, .in_order = true}};
   std::unique_ptr<ResultFiles> files_;
+  MemoryJobStore nobody_;
 };
 
 TEST_F(ResultFilesTest, CommitsUnderTheDigest) {
-  auto writer = files_->Begin("jobs/1", 2, 3).value();
-  ASSERT_TRUE(writer->Append(0, "abc").ok());
-  ASSERT_TRUE(writer->Append(3, "def").ok());
+  Writer writer = Begin();
+  ASSERT_TRUE(Append(writer, 0, "abc").ok());
+  ASSERT_TRUE(Append(writer, 3, "def").ok());
   const auto early = writer->reader();
   EXPECT_EQ("cde", early->Read(2, 3).value());
   const Artefact artefact = Stated("abcdef");
-  ASSERT_TRUE(writer->Commit(artefact).ok());
-  writer.reset();
+  ASSERT_TRUE(Commit(writer, artefact).ok());
+  Drop(writer);
   EXPECT_TRUE(TmpIsEmpty());
   EXPECT_TRUE(fs::exists(fs::path(folder_) / "artefacts" / artefact.sha256.substr(0, 2) /
                          (artefact.sha256 + ".mp4")));
@@ -55,24 +82,26 @@ TEST_F(ResultFilesTest, CommitsUnderTheDigest) {
   EXPECT_EQ("abcdef", reader->Read(0, 100).value());
   EXPECT_EQ("", reader->Read(6, 100).value());
   EXPECT_EQ("bc", early->Read(1, 2).value());  // open files outlive the rename
-  files_->Remove(artefact);
+  files_->Remove(artefact, nobody_);
   EXPECT_EQ("RESULT_EXPIRED", ErrorReason(files_->Open(artefact).status()));
-  files_->Remove(artefact);
+  files_->Remove(artefact, nobody_);
 }
 
 TEST_F(ResultFilesTest, LeavesNothingWithoutACommit) {
-  auto writer = files_->Begin("jobs/1", 1, 1).value();
-  ASSERT_TRUE(writer->Append(0, "abc").ok());
+  Writer writer = Begin();
+  ASSERT_TRUE(Append(writer, 0, "abc").ok());
   EXPECT_FALSE(TmpIsEmpty());
-  writer.reset();
+  Drop(writer);
   EXPECT_TRUE(TmpIsEmpty());
 }
 
 TEST_F(ResultFilesTest, RefusesWhatTheRankDidNotState) {
   const auto commit = [this](const Artefact& stated) {
-    auto writer = files_->Begin("jobs/1", 1, 1).value();
-    writer->Append(0, "abc").IgnoreError();
-    return writer->Commit(stated);
+    Writer writer = Begin();
+    Append(writer, 0, "abc").IgnoreError();
+    const absl::Status committed = Commit(writer, stated);
+    Drop(writer);
+    return committed;
   };
   Artefact stated = Stated("abc");
   EXPECT_TRUE(commit(stated).ok());
@@ -82,35 +111,83 @@ TEST_F(ResultFilesTest, RefusesWhatTheRankDidNotState) {
   EXPECT_TRUE(TmpIsEmpty());
 }
 
+// With the first error the room is given back, and nothing more is taken.
 TEST_F(ResultFilesTest, RefusesGapsAndRepeats) {
-  auto writer = files_->Begin("jobs/1", 1, 1).value();
-  ASSERT_TRUE(writer->Append(0, "abc").ok());
-  EXPECT_TRUE(absl::IsInvalidArgument(writer->Append(4, "x")));
-  EXPECT_TRUE(absl::IsInvalidArgument(writer->Append(0, "abc")));
-  EXPECT_TRUE(writer->Append(3, "d").ok());
+  Writer writer = Begin();
+  ASSERT_TRUE(Append(writer, 0, "abc").ok());
+  EXPECT_EQ("RESULT_ORDER", ErrorReason(Append(writer, 4, "x")));
+  EXPECT_TRUE(TmpIsEmpty());
+  EXPECT_EQ("RESULT_ORDER", ErrorReason(Append(writer, 3, "d")));
+  EXPECT_EQ("RESULT_ORDER", ErrorReason(Commit(writer, Stated("abcd"))));
 }
 
-TEST_F(ResultFilesTest, ADamagedResultIsNotServed) {
-  auto writer = files_->Begin("jobs/1", 1, 1).value();
-  const Artefact artefact = Stated(std::string(5000, 'a'));
-  writer->Append(0, std::string(5000, 'a')).IgnoreError();
-  ASSERT_TRUE(writer->Commit(artefact).ok());
-  ASSERT_TRUE(files_->Open(artefact).ok());
-  const fs::path path = fs::path(folder_) / ArtefactPath(artefact);
-  std::fstream(path, std::ios::in | std::ios::out).seekp(4000).put('b');
-  EXPECT_EQ("CHECKSUM", ErrorReason(files_->Open(artefact).status()));
-  EXPECT_TRUE(absl::IsDataLoss(files_->Open(artefact).status()));
-  std::fstream(path, std::ios::in | std::ios::out).seekp(4000).put('a');
-  EXPECT_TRUE(files_->Open(artefact).ok());
-  fs::resize_file(path, 4999);
-  EXPECT_TRUE(absl::IsDataLoss(files_->Open(artefact).status()));
-  const Artefact large = {(int64_t{64} << 20) + 1, "ff", "video/mp4"};  // by its size alone
-  fs::create_directories((fs::path(folder_) / ArtefactPath(large)).parent_path());
-  std::ofstream(fs::path(folder_) / ArtefactPath(large)) << "x";
-  fs::resize_file(fs::path(folder_) / ArtefactPath(large), static_cast<uint64_t>(large.size_bytes));
-  EXPECT_TRUE(files_->Open(large).ok());
-  fs::resize_file(fs::path(folder_) / ArtefactPath(large), 1000);
-  EXPECT_TRUE(absl::IsDataLoss(files_->Open(large).status()));
+// By that whoever sends it is slowed down.
+TEST_F(ResultFilesTest, APieceIsHeldUntilItIsWritten) {
+  Writer writer = Begin();
+  auto owner = std::make_shared<const std::string>("abc");
+  const std::weak_ptr<const std::string> held = owner;
+  const std::string_view bytes = *owner;
+  writer->Append({0, bytes, std::exchange(owner, nullptr)}, [&held](const absl::Status& written) {
+    EXPECT_TRUE(written.ok());
+    EXPECT_FALSE(held.expired());
+  });
+  Drop(writer);
+  EXPECT_TRUE(held.expired());
+}
+
+// 512-byte blocks, as stat counts.
+TEST_F(ResultFilesTest, SetsRoomAsideAndGivesBackWhatIsNotUsed) {
+  Writer writer = Begin(/*most_bytes=*/1 << 20);
+  const auto blocks = [](const fs::path& path) {
+    struct stat about{};
+    EXPECT_EQ(0, stat(path.c_str(), &about));
+    return about.st_blocks;
+  };
+  EXPECT_GE(blocks(fs::path(folder_) / "tmp" / "jobs-1-1-1"), (1 << 20) / 512);
+  ASSERT_TRUE(Append(writer, 0, "abc").ok());
+  const Artefact artefact = Stated("abc");
+  ASSERT_TRUE(Commit(writer, artefact).ok());
+  EXPECT_LE(blocks(fs::path(folder_) / ArtefactPath(artefact)), 64);
+  EXPECT_TRUE(Await<absl::Status>([&](Done done) { files_->CheckRoom(1 << 20, done); }).ok());
+  const absl::Status none =
+      Await<absl::Status>([&](Done done) { files_->CheckRoom(int64_t{1} << 43, done); });
+  EXPECT_EQ(absl::StatusCode::kResourceExhausted, none.code()) << none;
+  EXPECT_FALSE(fs::exists(fs::path(folder_) / "tmp" / "room"));
+}
+
+// Whoever removes results knows of no job yet that owns the bytes.
+TEST_F(ResultFilesTest, WhatIsBeingCommittedIsNotRemoved) {
+  const Artefact artefact = Stated("abc");
+  Writer writer = Begin();
+  ASSERT_TRUE(Append(writer, 0, "abc").ok());
+  ASSERT_TRUE(Commit(writer, artefact).ok());
+  files_->Remove(artefact, nobody_);
+  ASSERT_TRUE(files_->SweepResults(nobody_, std::chrono::seconds(0)).ok());
+  EXPECT_TRUE(files_->Exists(artefact).value());
+  Drop(writer);
+  files_->Remove(artefact, nobody_);
+  EXPECT_FALSE(files_->Exists(artefact).value());
+}
+
+// B12: however long a job takes, and wherever the wall clock jumps.
+TEST_F(ResultFilesTest, TheFileOfAnAttemptThatLivesIsNotSwept) {
+  Writer writer = Begin();
+  ASSERT_TRUE(files_->SweepTmp(nobody_, std::chrono::seconds(0)).ok());
+  ASSERT_TRUE(Append(writer, 0, "abc").ok());
+  EXPECT_TRUE(Commit(writer, Stated("abc")).ok());
+}
+
+// The whole result is there: it is not made again because the disk was full for a moment.
+TEST_F(ResultFilesTest, ACommitThatTheStoreCouldNotTakeGoesOn) {
+  const Artefact artefact = Stated("abc");
+  Writer writer = Begin();
+  ASSERT_TRUE(Append(writer, 0, "abc").ok());
+  const fs::path folder = (fs::path(folder_) / ArtefactPath(artefact)).parent_path();
+  std::ofstream(folder) << "in the way";
+  EXPECT_EQ("STORE", ErrorReason(Commit(writer, artefact)));
+  fs::remove(folder);
+  EXPECT_TRUE(Commit(writer, artefact).ok());
+  EXPECT_EQ("abc", files_->Open(artefact).value()->Read(0, 9).value());
 }
 
 TEST_F(ResultFilesTest, SweepsWhatNobodyOwnsOnceItIsOld) {
@@ -124,10 +201,12 @@ TEST_F(ResultFilesTest, SweepsWhatNobodyOwnsOnceItIsOld) {
   WriteResultFile(folder_, owned);
   WriteResultFile(folder_, orphan);
   std::ofstream(fs::path(folder_) / "tmp" / "jobs-1-1-1") << "x";
-  ASSERT_TRUE(files_->Sweep(jobs, std::chrono::hours(1)).ok());
+  ASSERT_TRUE(files_->SweepResults(jobs, std::chrono::hours(1)).ok());
+  ASSERT_TRUE(files_->SweepTmp(jobs, std::chrono::hours(1)).ok());
   EXPECT_TRUE(fs::exists(fs::path(folder_) / ArtefactPath(orphan)));
   EXPECT_FALSE(TmpIsEmpty());
-  ASSERT_TRUE(files_->Sweep(jobs, std::chrono::seconds(0)).ok());
+  ASSERT_TRUE(files_->SweepResults(jobs, std::chrono::seconds(0)).ok());
+  ASSERT_TRUE(files_->SweepTmp(jobs, std::chrono::seconds(0)).ok());
   EXPECT_FALSE(fs::exists(fs::path(folder_) / ArtefactPath(orphan)));
   EXPECT_TRUE(fs::exists(fs::path(folder_) / ArtefactPath(owned)));
   EXPECT_TRUE(TmpIsEmpty());
@@ -135,8 +214,8 @@ TEST_F(ResultFilesTest, SweepsWhatNobodyOwnsOnceItIsOld) {
 
 TEST_F(ResultFilesTest, AFullDiskIsSaidToBeFull) {
   fs::create_symlink("/dev/full", fs::path(folder_) / "tmp" / "jobs-1-1-1");
-  auto writer = files_->Begin("jobs/1", 1, 1).value();
-  const absl::Status full = writer->Append(0, "abc");
+  Writer writer = Begin();
+  const absl::Status full = Append(writer, 0, "abc");
   EXPECT_TRUE(absl::IsResourceExhausted(full));
   EXPECT_EQ("STORE_FULL", ErrorReason(full));
 }

@@ -34,19 +34,15 @@ class SqliteJobStoreTest : public testing::Test {
     NewJob job;
     job.job.name = name;
     job.job.tenant = "default";
-    job.job.image = std::make_shared<const std::string>(image);
+    job.job.image_sha256 = image;
     job.job.image_bytes = static_cast<int64_t>(image.size());
     return job;
   }
   BlockingStore store() { return BlockingStore(*store_); }
   fs::path Database() const { return fs::path(folder_.path()) / "cogwheel.sqlite"; }
-  fs::path Input(const std::string& image) const {
-    return fs::path(folder_.path()) / "inputs" / Sha256Hex(image);
-  }
   void Cancel(const std::string& name) {
     const Job job = store_->Get("default", name).value();
     ASSERT_TRUE(store().Finish(EndOf(job, JobState::kCancelled)).ok());
-    ASSERT_TRUE(store().Probe().ok());  // what follows a commit has been done by then
   }
 
   TemporaryFolder folder_;
@@ -54,78 +50,16 @@ class SqliteJobStoreTest : public testing::Test {
   std::unique_ptr<SqliteJobStore> store_;
 };
 
-TEST_F(SqliteJobStoreTest, AnImageStaysAsLongAsAJobMayNeedIt) {
+TEST_F(SqliteJobStoreTest, AnInputIsWantedAsLongAsAJobMayNeedIt) {
   ASSERT_TRUE(CreateAndWait(*store_, WithImage("jobs/1", "shared")).ok());
   ASSERT_TRUE(CreateAndWait(*store_, WithImage("jobs/2", "shared")).ok());
   Cancel("jobs/1");
-  EXPECT_TRUE(fs::exists(Input("shared")));
+  EXPECT_TRUE(store_->WantsInput("shared").value());
   Reopen();
-  EXPECT_EQ("shared", *store().Claim("jobs/2", "g", 1, {})->image);
+  EXPECT_EQ("shared", store().Claim("jobs/2", "g", 1, {})->image_sha256);
   Cancel("jobs/2");
-  EXPECT_FALSE(fs::exists(Input("shared")));
-}
-
-TEST_F(SqliteJobStoreTest, ARefusedJobLeavesNoImage) {
-  NewJob job = WithImage("jobs/1", "first");
-  job.request_id = "k";
-  job.request_hash = "h";
-  ASSERT_TRUE(CreateAndWait(*store_, job).ok());
-  const auto twice = CreateAndWait(*store_, WithImage("jobs/1", "second"));
-  EXPECT_FALSE(twice.ok());  // the name is taken
-  ASSERT_TRUE(store().Probe().ok());
-  EXPECT_TRUE(fs::exists(Input("first")));
-  EXPECT_FALSE(fs::exists(Input("second")));
-}
-
-TEST_F(SqliteJobStoreTest, ImagesWithoutAJobAreSweptAtTheStart) {
-  std::ofstream(Input("left")) << "left";
-  Reopen();
-  EXPECT_FALSE(fs::exists(Input("left")));
-}
-
-TEST_F(SqliteJobStoreTest, ADamagedImageIsNeverRun) {
-  ASSERT_TRUE(CreateAndWait(*store_, WithImage("jobs/1", "image")).ok());
-  std::ofstream(Input("image")) << "other";
-  EXPECT_EQ("CHECKSUM", ErrorReason(store().Claim("jobs/1", "g", 1, {}).status()));
-  fs::remove(Input("image"));
-  EXPECT_TRUE(absl::IsDataLoss(store().Claim("jobs/1", "g", 1, {}).status()));
-  EXPECT_EQ(JobState::kQueued, store_->Get("default", "jobs/1")->state);
-  Cancel("jobs/1");
-}
-
-TEST_F(SqliteJobStoreTest, AFullDiskRefusesTheJobAndNothingElse) {
-  fs::create_symlink("/dev/full",
-                     fs::path(folder_.path()) / "tmp" / ("input-" + Sha256Hex("image")));
-  const absl::Status full = CreateAndWait(*store_, WithImage("jobs/1", "image")).status();
-  EXPECT_TRUE(absl::IsResourceExhausted(full));
-  EXPECT_EQ("STORE_FULL", ErrorReason(full));
-  EXPECT_TRUE(absl::IsNotFound(store_->Get("default", "jobs/1").status()));
-  EXPECT_TRUE(store_->Totals()->counts.empty());
-  EXPECT_TRUE(CreateAndWait(*store_, WithImage("jobs/2", "another")).ok());
-}
-
-TEST_F(SqliteJobStoreTest, ASuccessNeedsItsFile) {
-  ASSERT_TRUE(CreateAndWait(*store_, WithImage("jobs/1", "image")).ok());
-  const Artefact result{3, "aa", "video/mp4"};
-  const FinishedJob end =
-      EndOf(store().Claim("jobs/1", "g", 1, {}).value(), JobState::kSucceeded, result);
-  EXPECT_TRUE(absl::IsDataLoss(store().Finish(end).status()));
-  EXPECT_EQ(JobState::kRunning, store_->Get("default", "jobs/1")->state);
-  WriteResultFile(folder_.path(), result);
-  EXPECT_TRUE(store().Finish(end).ok());
-}
-
-TEST_F(SqliteJobStoreTest, AResultThatCannotBeLookedAtIsTheStoresFailure) {
-  ASSERT_TRUE(CreateAndWait(*store_, WithImage("jobs/1", "image")).ok());
-  const FinishedJob end = EndOf(store().Claim("jobs/1", "g", 1, {}).value(), JobState::kSucceeded,
-                                {3, "aa", "video/mp4"});
-  const fs::path artefacts = fs::path(folder_.path()) / "artefacts";
-  fs::create_directories(artefacts);
-  fs::create_symlink("aa", artefacts / "aa");  // leads to itself
-  const absl::Status unknown = store().Finish(end).status();
-  EXPECT_TRUE(absl::IsUnavailable(unknown)) << unknown;
-  EXPECT_EQ("STORE", ErrorReason(unknown));
-  EXPECT_EQ(JobState::kRunning, store_->Get("default", "jobs/1")->state);
+  EXPECT_FALSE(store_->WantsInput("shared").value());
+  EXPECT_FALSE(store_->WantsInput("").value());
 }
 
 TEST_F(SqliteJobStoreTest, OneRefusalInAGroupOfWritesIsAlone) {

@@ -31,8 +31,7 @@ std::pair<std::string, std::string> StoreModel::Create(const NewJob& job) {
 
 std::string StoreModel::Claim(const std::string& name, int64_t epoch) {
   const auto job = jobs_.find(name);
-  if (job == jobs_.end()) return "UNKNOWN_JOB";
-  if (job->second.state != JobState::kQueued) return "FENCED";
+  if (job == jobs_.end() || job->second.state != JobState::kQueued) return "FENCED";
   job->second.state = JobState::kRunning;
   job->second.epoch = epoch;
   ++job->second.attempt;

@@ -1,0 +1,44 @@
+#include "server/dispatch/janitor.h"
+
+#include <utility>
+
+namespace cogwheel {
+namespace {
+
+constexpr std::chrono::seconds kTrimPeriod{60}, kShortestPeriod{1};
+constexpr std::chrono::hours kKeyAge{24};
+constexpr char kLine[] = "janitor";  // of the pool
+
+}  // namespace
+
+void Janitor::Delete(const std::string& tenant, const std::string& name, Done done) {
+  parts_.store.Delete(tenant, name, [this, done = std::move(done)](absl::StatusOr<Removed> gone) {
+    if (gone.ok()) Forget(*gone);
+    done(gone.status());
+  });
+}
+
+void Janitor::Forget(const Removed& removed) {
+  for (const std::string& job : removed.jobs) parts_.events.Forget(job);
+  if (removed.orphans.empty()) return;
+  parts_.pool.Post(kLine, [this, orphans = removed.orphans] {
+    for (const Artefact& orphan : orphans) parts_.results.Remove(orphan, parts_.store);
+  });
+}
+
+void Janitor::Tick() {
+  const auto since = parts_.clock.Now() - last_trim_;
+  if (since < (ended_ ? kShortestPeriod : kTrimPeriod)) return;
+  ended_ = false;
+  last_trim_ = parts_.clock.Now();
+  Retention retention;
+  retention.finished_jobs = parts_.keep.jobs;
+  retention.result_bytes = parts_.keep.result_bytes;
+  retention.results_ended_before = parts_.clock.Wall() - parts_.keep.result_age;
+  retention.keys_created_before = parts_.clock.Wall() - kKeyAge;
+  parts_.store.Trim(retention, [this](const absl::StatusOr<Removed>& removed) {
+    if (removed.ok()) Forget(*removed);
+  });
+}
+
+}  // namespace cogwheel

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include "server/job/answer.h"
+
+namespace cogwheel {
+
+// What jobs start from: bytes, found by their digest. They are put before the job that names them
+// is stored. Thread-safe. Errors of the store itself are as JobStore's.
+class InputStore {
+ public:
+  using Bytes = std::shared_ptr<const std::string>;
+  virtual ~InputStore() = default;
+
+  // Durable when it answers, with the digest (lower-case hex SHA-256). Bytes that are there are put
+  // again: what is stored may be damaged, and is swept by its age.
+  virtual void Put(Bytes bytes, Answer<std::string> done) = 0;
+  // DATA_LOSS (CHECKSUM) when the bytes are not there or not those of the digest.
+  virtual void Read(const std::string& sha256, Answer<Bytes> done) = 0;
+};
+
+}  // namespace cogwheel

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "base/sha256.h"
+#include "proto/contract/status.h"
+#include "server/job/input_store.h"
+
+namespace cogwheel {
+
+// Inputs in memory, by digest; answers come before the calls return. For one thread.
+class MemoryInputs final : public InputStore {
+ public:
+  void Put(Bytes bytes, Answer<std::string> done) override {
+    if (!fault.ok()) return done(fault);
+    const std::string sha256 = Sha256Hex(*bytes);
+    inputs[sha256] = std::move(bytes);
+    done(sha256);
+  }
+  void Read(const std::string& sha256, Answer<Bytes> done) override {
+    if (!fault.ok()) return done(fault);
+    const auto found = inputs.find(sha256);
+    if (found != inputs.end()) return done(found->second);
+    done(MakeError(absl::StatusCode::kDataLoss, "CHECKSUM", "the stored image is gone"));
+  }
+
+  std::map<std::string, Bytes> inputs;
+  absl::Status fault;  // of every call
+};
+
+}  // namespace cogwheel
