@@ -23,29 +23,18 @@
 #include "server/dispatch/janitor.h"
 #include "server/dispatch/store_health.h"
 #include "server/groups/rank_groups.h"
-#include "server/housekeeper.h"
 #include "server/keys.h"
 #include "server/listen_places.h"
-#include "server/metrics/server_metrics.h"
 #include "server/schedule/costs_file.h"
 #include "server/status_page.h"
-#include "server/store/files/data_dir_lock.h"
-#include "server/store/files/input_files.h"
-#include "server/store/files/result_files.h"
-#include "server/store/sqlite/sqlite_job_store.h"
-#include "server/store_probe.h"
+#include "server/stores.h"
+#include "server/upkeep.h"
 
 namespace cogwheel {
 namespace {
 
 constexpr std::chrono::seconds kLoopHang{60};
 constexpr std::chrono::milliseconds kLastCalls{500};
-constexpr std::chrono::hours kSweepPeriod{1}, kSweepGrace{24};
-constexpr std::chrono::minutes kInputsPeriod{1}, kInputsGrace{10}, kCertificatesPeriod{1};
-constexpr std::chrono::seconds kProbePeriod{1}, kAccessPeriod{1}, kAtOnce{0};
-// Threads cost little while they wait, and each line waits for its own disk.
-constexpr IoPool::Limits kIoLimits = {.threads = 16};
-constexpr IoPool::Limits kResultLimits = {.threads = 32, .in_order = true};
 constexpr IoPool::Limits kChoreLimits = {.threads = 6, .in_order = true};
 
 KeepPolicy KeepPolicyOf(const config::v1::ServerConfig& config) {
@@ -56,27 +45,12 @@ KeepPolicy KeepPolicyOf(const config::v1::ServerConfig& config) {
 // Members stand in the order of who uses whom: the users come later and go first.
 class WiredFrontend final : public Frontend {
  public:
-  // What lasts: each is open before the next.
-  struct Stores {
-    DataDirLock lock;
-    std::unique_ptr<ServerMetrics> metrics;
-    std::unique_ptr<IoPool> io, result_pool;
-    std::unique_ptr<ResultFiles> results;
-    std::unique_ptr<InputFiles> inputs;
-    std::unique_ptr<JobStore> jobs;
-    Keys keys;
-  };
-  WiredFrontend(const config::v1::ServerConfig& config, const Clock& clock, Stores stores)
+  WiredFrontend(const config::v1::ServerConfig& config, const Clock& clock, Stores stores,
+                Keys keys)
       : clock_(clock),
-        lock_(std::move(stores.lock)),
-        metrics_owner_(std::move(stores.metrics)),
         loop_(clock),
-        io_(std::move(stores.io)),
-        result_pool_(std::move(stores.result_pool)),
-        store_(std::move(stores.jobs)),
-        results_(std::move(stores.results)),
-        inputs_(std::move(stores.inputs)),
-        access_(std::move(stores.keys.access)),
+        stores_(std::move(stores)),
+        access_(std::move(keys.access)),
         ledger_({config.max_queued_jobs(), config.max_queued_bytes(),
                  static_cast<double>(config.max_queued_seconds()),
                  config.max_tenant_queued_jobs()}),
@@ -85,21 +59,21 @@ class WiredFrontend final : public Frontend {
                  clock),
         costs_file_(config.costs_file(), costs_),
         health_(clock, metrics_),
-        janitor_({*store_, *results_, events_, chore_pool_, clock, KeepPolicyOf(config)}),
-        dispatcher_({loop_, *store_, *results_, *inputs_, health_, events_, ledger_, costs_, clock,
-                     metrics_, [this] { janitor_.OnEnded(); }}),
-        groups_({*store_, clock, dispatcher_, board_, metrics_, RankGroup::Limits()}),
-        intake_({*store_, *inputs_, [this] { return Models(); }, ledger_, costs_, clock,
-                 [] { return std::random_device()(); },
+        janitor_({*stores_.jobs, *stores_.result_files, events_, chore_pool_, clock,
+                  KeepPolicyOf(config)}),
+        dispatcher_({loop_, *stores_.jobs, *stores_.result_files, *stores_.input_files, health_,
+                     events_, ledger_, costs_, clock, metrics_, [this] { janitor_.OnEnded(); }}),
+        groups_({*stores_.jobs, clock, dispatcher_, board_, metrics_, RankGroup::Limits()}),
+        intake_({*stores_.jobs, *stores_.input_files, [this] { return Models(); }, ledger_, costs_,
+                 clock, [] { return std::random_device()(); },
                  [this](const Job& job) { dispatcher_.Accept(job); }}),
         readiness_(board_, ledger_, metrics_),
-        probe_(
-            {*store_, *results_, health_, clock, [this] { return dispatcher_.largest_result(); }}),
-        video_service_({intake_, dispatcher_, janitor_, *io_, *store_, *results_, events_, board_,
-                        streams_, *access_, limiter_, clock, metrics_}),
-        rank_control_(loop_, groups_, stores.keys.rank_token_digest),
-        certificates_({{"public", config.tls_certificate()},
-                       {"internal", config.internal_tls_certificate()}}) {
+        video_service_({intake_, dispatcher_, janitor_, *stores_.io, *stores_.jobs,
+                        *stores_.result_files, events_, board_, streams_, *access_, limiter_, clock,
+                        metrics_}),
+        rank_control_(loop_, groups_, keys.rank_token_digest),
+        upkeep_({config, loop_, stores_, health_, dispatcher_, janitor_, *access_, chore_pool_,
+                 clock, [this] { UseTenants(); }}) {
     metrics_.build_info.Set(1, {COGWHEEL_VERSION, grpc::Version()});
     metrics_.queue_limit_jobs.Set(static_cast<double>(ledger_.limits().jobs));
     metrics_.queue_limit_bytes.Set(static_cast<double>(ledger_.limits().bytes));
@@ -107,14 +81,12 @@ class WiredFrontend final : public Frontend {
     loop_.AddTick([this] { groups_.Tick(); });
     loop_.AddTick([this] { dispatcher_.Tick(); });
     loop_.AddTick([this] { readiness_.Update(); });
-    loop_.AddTick([this] { janitor_.Tick(); });
-    loop_.AddTick([this] { chores_.Tick(); });
-    loop_.AddTick([this] { ShowQueues(); });
+    loop_.AddTick([this] { upkeep_.Tick(); });
+    loop_.AddTick([this] { metrics_.api_live_reactors.Set(static_cast<double>(streams_.size())); });
     loop_.Measure(
         {[this](double seconds) { metrics_.dispatch_loop_turn_seconds.Observe(seconds); },
          [this](double seconds) { metrics_.dispatch_loop_lag_seconds.Observe(seconds); }});
     UseTenants();
-    AddChores();
     board_.OnChange([this] { readiness_.Update(); });
     loop_.AddTick([this, limit = std::chrono::seconds(config.stalled_stream_seconds())] {
       const int cut = streams_.CutStalled(clock_.Now() - limit);
@@ -127,7 +99,7 @@ class WiredFrontend final : public Frontend {
 
   absl::Status Listen(const config::v1::ServerConfig& config) {
     const auto unfinished = Await<absl::StatusOr<std::vector<Job>>>(
-        [this](Answer<std::vector<Job>> done) { store_->Adopt(std::move(done)); });
+        [this](Answer<std::vector<Job>> done) { stores_.jobs->Adopt(std::move(done)); });
     if (!unfinished.ok()) return unfinished.status();
     dispatcher_.Recover(*unfinished);
     loop_.Start();
@@ -140,13 +112,11 @@ class WiredFrontend final : public Frontend {
     if (!server.ok()) return server.status();
     server_ = *std::move(server);
     readiness_.Serve(server_->health());
-    // What a former process left without an owner gets none any more.
-    chore_pool_.Post("results",
-                     [this] { WarnOf(results_->SweepResults(*store_, std::chrono::seconds(0))); });
+    upkeep_.SweepLeftovers();
     // Last: /readyz says nothing of a server that does not listen yet.
     auto admin = AdminServer::Start(
         config.admin_listen(),
-        {metrics_.registry, [this] { ShowTotals(); }, [this] { return Live(); },
+        {metrics_.registry, [this] { upkeep_.ShowTotals(); }, [this] { return Live(); },
          [this] { return Ready(); },
          [this] {
            return StatusPage(
@@ -190,7 +160,7 @@ class WiredFrontend final : public Frontend {
 
  private:
   absl::StatusOr<std::vector<v1::Model>> Models() const {
-    absl::StatusOr<std::vector<v1::Model>> stored = store_->Models();
+    absl::StatusOr<std::vector<v1::Model>> stored = stores_.jobs->Models();
     if (!stored.ok()) return stored;
     return board_.Current(*std::move(stored));
   }
@@ -211,36 +181,7 @@ class WiredFrontend final : public Frontend {
   }
   void StopThreads() {
     loop_.Stop();
-    for (IoPool* pool : {&chore_pool_, result_pool_.get(), io_.get()}) pool->Stop();
-  }
-  void AddChores() {
-    chores_.Every(kProbePeriod, "probe", [this] { probe_.Try(); }, kProbePeriod);
-    chores_.Every(
-        kSweepPeriod, "results",
-        [this] {
-          WarnOf(results_->SweepResults(*store_, kSweepGrace));
-          WarnOf(results_->SweepTmp(*store_, kSweepGrace));
-        },
-        kSweepPeriod);
-    chores_.Every(
-        kInputsPeriod, "inputs",
-        [this] {
-          WarnOf(inputs_->Sweep(
-              [this](const std::string& sha256) { return store_->WantsInput(sha256); },
-              kInputsGrace));
-        },
-        kInputsPeriod);
-    chores_.Every(
-        kAccessPeriod, "access",
-        [this] {
-          if (access_->Reload()) loop_.Post([this] { UseTenants(); });
-        },
-        kAccessPeriod);
-    chores_.Every(kCertificatesPeriod, "certificates", [this] { ShowCertificates(); }, kAtOnce);
-  }
-  static void WarnOf(const absl::Status& swept) {
-    if (swept.ok()) return;
-    Log(LogLevel::kWarning, "files cannot be swept", {{"error", std::string(swept.message())}});
+    for (IoPool* pool : {&chore_pool_, stores_.results.get(), stores_.io.get()}) pool->Stop();
   }
   void UseTenants() {
     std::map<std::string, double> weights;
@@ -252,37 +193,6 @@ class WiredFrontend final : public Frontend {
     dispatcher_.SetWeights(std::move(weights));
     ledger_.SetTenantLimits(std::move(limits));
   }
-  void ShowQueues() {
-    metrics_.api_live_reactors.Set(static_cast<double>(streams_.size()));
-    metrics_.dispatch_loop_tasks.Set(static_cast<double>(loop_.waiting()));
-    metrics_.io_tasks.Set(static_cast<double>(io_->waiting()), {"calls"});
-    metrics_.io_tasks.Set(static_cast<double>(result_pool_->waiting()), {"results"});
-    metrics_.io_tasks.Set(static_cast<double>(chore_pool_.waiting()), {"chores"});
-  }
-  void ShowCertificates() {
-    for (const auto& [role, file] : certificates_) {
-      if (file.empty()) continue;
-      const auto end = CertificateExpiry(file);
-      if (!end.ok()) continue;
-      const std::chrono::duration<double> since_1970 = end->time_since_epoch();
-      metrics_.api_certificate_expiry_timestamp_seconds.Set(since_1970.count(), {role});
-    }
-  }
-  // Several scrapes may come at once.
-  void ShowTotals() COGWHEEL_EXCLUDES(scrape_mutex_) {
-    MutexLock lock(scrape_mutex_);
-    const absl::StatusOr<JobTotals> totals = store_->Totals();
-    if (!totals.ok()) return;
-    for (const auto& [key, count] : totals->counts) {
-      const auto value = static_cast<double>(count);
-      if (!key.state.has_value()) {
-        metrics_.queue_jobs_accepted_total.Raise(value, {key.model, key.tenant});
-      } else {
-        metrics_.dispatch_jobs_finished_total.Raise(
-            value, {key.model, key.tenant, JobStateName(*key.state), key.reason});
-      }
-    }
-  }
   // Groups do not count: ranks dial this server, and jobs for a known model are queued.
   ProbeAnswer Ready() const {
     if (draining_) return {false, "draining"};
@@ -291,15 +201,10 @@ class WiredFrontend final : public Frontend {
   }
 
   const Clock& clock_;
-  const DataDirLock lock_;
-  const std::unique_ptr<ServerMetrics> metrics_owner_;
-  ServerMetrics& metrics_ = *metrics_owner_;
   EventLoop loop_;  // before all whose answers come to it
-  const std::unique_ptr<IoPool> io_, result_pool_;
+  Stores stores_;
+  ServerMetrics& metrics_ = *stores_.metrics;
   IoPool chore_pool_{kChoreLimits};
-  const std::unique_ptr<JobStore> store_;
-  const std::unique_ptr<ResultFiles> results_;
-  const std::unique_ptr<InputFiles> inputs_;
   const std::unique_ptr<AccessControl> access_;
   EventLog events_;
   AdmissionLedger ledger_;
@@ -314,15 +219,12 @@ class WiredFrontend final : public Frontend {
   RankGroups groups_;
   Intake intake_;
   Readiness readiness_;
-  StoreProbe probe_;
-  Housekeeper chores_{chore_pool_, clock_};
   VideoService video_service_;
   RankControlService rank_control_;
+  Upkeep upkeep_;
   const std::chrono::steady_clock::time_point start_ = clock_.Now();
-  Mutex scrape_mutex_;
   std::atomic<bool> draining_{false};
   std::atomic<int> streams_cut_{0};
-  const std::map<std::string, std::string> certificates_;  // file by role
   std::unique_ptr<AdminServer> admin_;
   std::unique_ptr<GrpcServer> server_;
   Addresses addresses_;
@@ -336,28 +238,10 @@ absl::StatusOr<std::unique_ptr<Frontend>> Frontend::Start(const config::v1::Serv
   if (!listening.ok()) return listening;
   absl::StatusOr<Keys> keys = Keys::Load(config, clock);
   if (!keys.ok()) return keys.status();
-  absl::StatusOr<DataDirLock> lock = DataDirLock::Take(config.data_dir());
-  if (!lock.ok()) return lock.status();
-  auto metrics = std::make_unique<ServerMetrics>(MakeRegistry());
-  auto io = std::make_unique<IoPool>(kIoLimits);
-  auto result_pool = std::make_unique<IoPool>(kResultLimits);
-  auto results = ResultFiles::Open(config.data_dir(), *result_pool, *metrics);
-  if (!results.ok()) return results.status();
-  auto inputs = InputFiles::Open(config.data_dir(), *io, *metrics);
-  if (!inputs.ok()) return inputs.status();
-  auto jobs = SqliteJobStore::Open({.data_dir = config.data_dir()}, *metrics);
-  if (!jobs.ok()) return jobs.status();
-  absl::Status swept = (*results)->SweepTmp(**jobs, std::chrono::seconds(0));
-  if (swept.ok()) {
-    swept = (*inputs)->Sweep([&](const std::string& sha256) { return (*jobs)->WantsInput(sha256); },
-                             std::chrono::seconds(0));
-  }
-  if (!swept.ok()) return swept;
-  auto frontend = std::make_unique<WiredFrontend>(
-      config, clock,
-      WiredFrontend::Stores{*std::move(lock), std::move(metrics), std::move(io),
-                            std::move(result_pool), *std::move(results), *std::move(inputs),
-                            *std::move(jobs), *std::move(keys)});
+  absl::StatusOr<Stores> stores = Stores::Open(config);
+  if (!stores.ok()) return stores.status();
+  auto frontend =
+      std::make_unique<WiredFrontend>(config, clock, *std::move(stores), *std::move(keys));
   const absl::Status listens = frontend->Listen(config);
   if (!listens.ok()) return listens;
   return frontend;
