@@ -65,8 +65,7 @@ class WiredFrontend final : public Frontend {
                      events_, ledger_, costs_, clock, metrics_, [this] { janitor_.OnEnded(); }}),
         groups_({*stores_.jobs, clock, dispatcher_, board_, metrics_, RankGroup::Limits()}),
         intake_({*stores_.jobs, *stores_.input_files, [this] { return Models(); }, ledger_, costs_,
-                 clock, [] { return std::random_device()(); },
-                 [this](const Job& job) { dispatcher_.Accept(job); }}),
+                 clock, [] { return std::random_device()(); }}),
         readiness_(board_, ledger_, metrics_),
         video_service_({intake_, dispatcher_, janitor_, *stores_.io, *stores_.jobs,
                         *stores_.result_files, events_, board_, streams_, *access_, limiter_, clock,
@@ -102,6 +101,7 @@ class WiredFrontend final : public Frontend {
         [this](Answer<std::vector<Job>> done) { stores_.jobs->Adopt(std::move(done)); });
     if (!unfinished.ok()) return unfinished.status();
     dispatcher_.Recover(*unfinished);
+    stores_.jobs->Watch([this](const Job& job) { dispatcher_.Accept(job); });
     loop_.Start();
     auto server = GrpcServer::Start({config.listen(), config.internal_listen()},
                                     {{config.tls_certificate(), config.tls_key(),

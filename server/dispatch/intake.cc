@@ -112,7 +112,6 @@ void Intake::Store(NewJob job, Done done) {
                           parts_.ledger.Release(name);
                         } else {
                           Failpoint("intake.after_store");
-                          parts_.accepted(created->job);
                         }
                         Failpoint("intake.before_ack");
                         done(std::move(created));

@@ -29,7 +29,6 @@ class Intake {
     const CostModel& costs;
     const Clock& clock;
     std::function<uint32_t()> random_seed;
-    std::function<void(const Job&)> accepted;  // of each new job, before its Submit is answered
   };
   explicit Intake(Parts parts) : parts_(std::move(parts)) {}
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -117,6 +118,10 @@ class JobStore {
   // attempt; answers them in the order of their names. Once, before any other call.
   virtual void Adopt(Answer<std::vector<Job>> done) = 0;
 
+  // `queued` hears of each job that comes to wait, from any thread, before its Create is answered:
+  // of those that this process creates, and of others' where several share the store. Once, before
+  // Create.
+  virtual void Watch(std::function<void(const Job&)> queued) = 0;
   // Inserts the job and its key in one transaction. The same key with the same hash answers the
   // first job; with another hash ALREADY_EXISTS (KEY_REUSED).
   virtual void Create(NewJob job, Answer<CreatedJob> done) = 0;

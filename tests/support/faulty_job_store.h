@@ -24,6 +24,7 @@ class FaultyJobStore final : public JobStore {
   }
 
   void Adopt(Answer<std::vector<Job>> done) override { store_.Adopt(std::move(done)); }
+  void Watch(std::function<void(const Job&)> queued) override { store_.Watch(std::move(queued)); }
   void Create(NewJob job, Answer<CreatedJob> done) override {
     const absl::Status failed = fault("Create");
     failed.ok() ? store_.Create(std::move(job), std::move(done)) : done(failed);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -15,7 +16,12 @@ namespace cogwheel {
 class MemoryJobStore final : public JobStore {
  public:
   void Adopt(Answer<std::vector<Job>> done) override { done(AdoptNow()); }
-  void Create(NewJob job, Answer<CreatedJob> done) override { done(Insert(std::move(job))); }
+  void Watch(std::function<void(const Job&)> queued) override { queued_ = std::move(queued); }
+  void Create(NewJob job, Answer<CreatedJob> done) override {
+    absl::StatusOr<CreatedJob> created = Insert(std::move(job));
+    if (created.ok() && !created->existed) queued_(created->job);
+    done(std::move(created));
+  }
   void ClaimNext(ClaimOffer offer, Answer<Job> done) override { done(ClaimNow(offer)); }
   void Warn(JobWarnings known, Done done) override { done(WarnNow(known)); }
   void Requeue(LostAttempt lost, Answer<Job> done) override { done(RequeueNow(lost)); }
@@ -65,6 +71,7 @@ class MemoryJobStore final : public JobStore {
   void ExpireResult(Job& job, Removed& removed) COGWHEEL_REQUIRES(mutex_);
   bool Owned(const std::string& sha256) const COGWHEEL_REQUIRES(mutex_);
 
+  std::function<void(const Job&)> queued_ = [](const Job&) {};
   mutable Mutex mutex_;
   std::map<std::string, Job> jobs_ COGWHEEL_GUARDED_BY(mutex_);  // by name: by age
   std::map<Key, Keyed> keys_ COGWHEEL_GUARDED_BY(mutex_);

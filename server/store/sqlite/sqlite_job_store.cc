@@ -90,7 +90,10 @@ void SqliteJobStore::Adopt(Answer<std::vector<Job>> done) {
 void SqliteJobStore::Create(NewJob job, Answer<CreatedJob> done) {
   Write<CreatedJob>(
       "Create", [job = std::move(job)](Connection& connection) { return Insert(connection, job); },
-      std::move(done));
+      [this, done = std::move(done)](absl::StatusOr<CreatedJob> created) {
+        if (created.ok() && !created->existed) queued_(created->job);
+        done(std::move(created));
+      });
 }
 
 absl::StatusOr<CreatedJob> SqliteJobStore::Insert(Connection& connection, const NewJob& given) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,6 +28,7 @@ class SqliteJobStore final : public JobStore {
                                                               ServerMetrics& metrics);
 
   void Adopt(Answer<std::vector<Job>> done) override;
+  void Watch(std::function<void(const Job&)> queued) override { queued_ = std::move(queued); }
   void Create(NewJob job, Answer<CreatedJob> done) override;
   void ClaimNext(ClaimOffer offer, Answer<Job> done) override;
   void Warn(JobWarnings known, Done done) override;
@@ -71,6 +73,7 @@ class SqliteJobStore final : public JobStore {
   const Paths paths_;
   ServerMetrics& metrics_;
   const std::unique_ptr<ReaderPool> readers_;
+  std::function<void(const Job&)> queued_ = [](const Job&) {};
   StoreWriter writer_;
 };
 

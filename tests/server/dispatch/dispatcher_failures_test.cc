@@ -186,7 +186,7 @@ TEST_F(DispatcherTest, AJobWhoseImageIsDamagedFailsAndTheNextRuns) {
   damaged.job.request.set_model("tiny");
   damaged.job.image_sha256 = "none is there";
   ASSERT_TRUE(BlockingStore(store_).Create(damaged).ok());
-  dispatcher_.Accept(damaged.job);
+  Settle();
   const std::string next = Accepted();
   EXPECT_EQ(JobState::kFailed, Get("jobs/1").state);
   EXPECT_EQ("CHECKSUM", Get("jobs/1").error.reason);

@@ -24,6 +24,7 @@ class DispatcherTest : public testing::Test {
  protected:
   DispatcherTest() {
     loop_.AddTick([this] { dispatcher_.Tick(); });
+    store_.Watch([this](const Job& job) { dispatcher_.Accept(job); });
     EXPECT_TRUE(BlockingStore(store_).NewEpoch(TestModel("tiny")).ok());
     EXPECT_TRUE(BlockingStore(store_).NewEpoch(TestModel("other")).ok());
     group_.Form(/*epoch=*/7);
@@ -123,7 +124,7 @@ class DispatcherTest : public testing::Test {
                           clock_, metrics_, [this] { ++ended_; },
                           [this](const auto& request) { return needs_of_(request); }}};
   Intake intake_{{faulty_, inputs_, [this] { return store_.Models(); }, ledger_, costs_, clock_,
-                  [] { return 11U; }, [this](const Job& job) { dispatcher_.Accept(job); }}};
+                  [] { return 11U; }}};
   PuppetWorkerGroup group_{"g", "tiny", dispatcher_, Settler()};
 };
 

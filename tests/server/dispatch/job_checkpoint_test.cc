@@ -36,6 +36,7 @@ class JobCheckpointTest : public DispatcherTest {
     job.job.tenant = "default";
     job.job.request.set_model("tiny");
     job.job.model_digest = digest;
+    store_.Watch([](const Job&) {});  // it had another dispatcher
     store_.Create(job, [](const auto&) {});
     dispatcher_.Recover(BlockingStore(store_).Adopt().value());
     loop_.RunPending();

@@ -98,7 +98,8 @@ TEST(DispatcherThreads, EveryJobOfManyCallersEndsOnce) {
   Dispatcher dispatcher(
       {loop, store, results, inputs, health, events, ledger, costs, clock, metrics});
   Intake intake({store, inputs, [&store] { return store.Models(); }, ledger, costs, clock,
-                 [] { return 1U; }, [&dispatcher](const Job& job) { dispatcher.Accept(job); }});
+                 [] { return 1U; }});
+  store.Watch([&dispatcher](const Job& job) { dispatcher.Accept(job); });
   ASSERT_TRUE(BlockingStore(store).NewEpoch(TestModel("tiny")).ok());
   loop.AddTick([&dispatcher] { dispatcher.Tick(); });
   loop.Start();
