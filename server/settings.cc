@@ -13,8 +13,9 @@ namespace cogwheel {
 namespace {
 
 constexpr int kMostResultHours = 876'000;  // a century; 292 years of nanoseconds are too many
-constexpr int kMostWindowHours = 31 * 24, kMostGraceSeconds = 3600;
-constexpr int64_t kLeastReceiveBytes = int64_t{64} << 20;  // three of the largest requests
+constexpr int kMostWindowHours = 744;  // 31 days
+constexpr int kMostGraceSeconds = 3600;
+constexpr int64_t kLeastReceiveBytes = 67'108'864;  // three of the largest requests
 
 absl::Status CheckAddress(const char* flag, const std::string& address) {
   const size_t colon = address.rfind(':');
