@@ -51,11 +51,15 @@ function(cogwheel_program name)
   install(TARGETS ${name} RUNTIME DESTINATION bin)
 endfunction()
 
-# cogwheel_test(NAME LEVEL unit|component|ranks|integration|gpu [TORCH] [TIMEOUT s] SOURCES ... LIBRARIES ...)
+# What the levels asan and tsan of scripts/test build, each in a preset of its own.
+add_custom_target(asan_tests)
+add_custom_target(tsan_tests)
+
+# cogwheel_test(NAME LEVEL unit|component|ranks|integration|gpu [TORCH] [TSAN] [TIMEOUT s] SOURCES ... LIBRARIES ...)
 # One binary; one CTest entry per test case, but with TORCH one for all: loading LibTorch takes longer than most cases.
-# Tests may read COGWHEEL_SOURCE_DIR.
+# TSAN: has threads and makes no call of gRPC, whose library is not instrumented. Tests may read COGWHEEL_SOURCE_DIR.
 function(cogwheel_test name)
-  cmake_parse_arguments(arg "TORCH" "LEVEL;TIMEOUT" "SOURCES;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(arg "TORCH;TSAN" "LEVEL;TIMEOUT" "SOURCES;LIBRARIES" ${ARGN})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 60)
   endif()
@@ -72,6 +76,16 @@ function(cogwheel_test name)
     set_tests_properties(${name} PROPERTIES LABELS ${arg_LEVEL} TIMEOUT 600)
     return()
   endif()
+  set(labels ${arg_LEVEL})
+  if(arg_LEVEL MATCHES "^(unit|component)$")
+    add_dependencies(asan_tests ${name})
+    list(APPEND labels asan)
+  endif()
+  if(arg_TSAN)
+    add_dependencies(tsan_tests ${name})
+    list(APPEND labels tsan)
+  endif()
+  string(REPLACE ";" "\\;" labels "${labels}")
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
-    PROPERTIES LABELS ${arg_LEVEL} TIMEOUT ${arg_TIMEOUT})
+    PROPERTIES LABELS "${labels}" TIMEOUT ${arg_TIMEOUT})
 endfunction()

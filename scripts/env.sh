@@ -9,6 +9,17 @@ COGWHEEL_TOOLS=$COGWHEEL_CACHE/pytools  # Python packages of tests/integration
 COGWHEEL_DEPLOY_TOOLS=$COGWHEEL_CACHE/deploy-tools  # what tests/deploy runs: kubectl, Kubernetes' schemas, Prometheus
 export CCACHE_DIR=${CCACHE_DIR:-$COGWHEEL_CACHE/ccache}
 
+# pinned NAME VERSION: the folder of a tool of exactly this version, from PyPI.
+pinned() {
+  local folder=$COGWHEEL_CACHE/$1-$2 fresh
+  if [ ! -d "$folder" ]; then
+    fresh=$(mktemp -d "$folder.XXXXXX")
+    python3 -m pip install --quiet --no-deps --disable-pip-version-check --root-user-action=ignore --target "$fresh" "$1==$2" >&2
+    mv "$fresh" "$folder"
+  fi
+  echo "$folder"
+}
+
 on_terminal() { [ -t 2 ] && [ "${TERM:-dumb}" != dumb ]; }
 
 say() {

@@ -13,6 +13,8 @@
 #include <thread>
 #include <vector>
 
+#include <unistd.h>
+
 #include <grpcpp/grpcpp.h>
 #include <nlohmann/json.hpp>
 
@@ -65,7 +67,7 @@ v1::GenerateRequest SomeJob(int number) {
   v1::GenerateRequest request;
   request.set_prompt("a red circle");
   request.set_seed(number);
-  request.set_request_id("load-" + std::to_string(number));
+  request.set_request_id("load-" + std::to_string(getpid()) + "-" + std::to_string(number));
   return request;
 }
 

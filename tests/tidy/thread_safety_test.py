@@ -38,12 +38,18 @@ def problems_of(entry):
     return ran.stderr if ran.returncode or ran.stderr else ""
 
 
-def main():
+def files_of(words):
+    """{file of a plain room: how it is built}, of those whose paths hold a word."""
     with open(os.path.join(BUILD, "compile_commands.json"), encoding="utf-8") as f:
         entries = {os.path.relpath(entry["file"], ROOT): entry for entry in json.load(f)}
-    files = [f for f in sorted(entries) if f.startswith(PLAIN) and (not sys.argv[1:] or any(w in f for w in sys.argv[1:]))]
+    return {file: entries[file] for file in sorted(entries)
+            if file.startswith(PLAIN) and (not words or any(word in file for word in words))}
+
+
+def main():
+    files = files_of(sys.argv[1:])
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = list(filter(None, pool.map(problems_of, [entries[f] for f in files])))
+        found = list(filter(None, pool.map(problems_of, files.values())))
     print("".join(found), end="")
     print(f"{len(files)} files, {len(found)} with problems")
     return 1 if found or not files else 0
