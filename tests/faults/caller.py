@@ -38,6 +38,7 @@ class Caller:
         try:
             answer = method(request, timeout=self.call_s)
         except grpc.RpcError as error:
+            self.history.failed(error)
             outcome = error.code().name
             # Whether an unanswered call took effect is not known.
             operation.ended("unknown" if outcome in RETRIED else outcome)

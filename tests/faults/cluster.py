@@ -44,8 +44,9 @@ class Frontend:
     """One data directory and one address over any number of server processes. Started from the main thread only:
     children die with the thread that made them."""
 
-    def __init__(self, case, *flags, **environment):
+    def __init__(self, case, *flags, program_name="cogwheel-server-faults", **environment):
         self.case = case
+        self.program = program(program_name)
         self.flags = flags
         self.environment = environment
         self.data = tempfile.mkdtemp(prefix="data-", dir=case.folder)
@@ -58,8 +59,7 @@ class Frontend:
     def start(self, **environment):
         """Seconds until its ready line."""
         begin = time.monotonic()
-        argv = [program("cogwheel-server-faults"), "--listen", self.address, "--admin-listen", self.admin, "--data-dir", self.data,
-                *self.flags]
+        argv = [self.program, "--listen", self.address, "--admin-listen", self.admin, "--data-dir", self.data, *self.flags]
         self.child = Child(argv, self.case.environment(**self.environment, **environment), self.log)
         self.child.ready_line()
         self.starts += 1
@@ -132,10 +132,12 @@ class Frontend:
 class Workers:
     """The ranks of one group under their launcher, which is started again whenever it ends, as an orchestrator would."""
 
-    def __init__(self, case, frontend, ranks=1, group="default", program_name="cogwheel-sim-worker", model=".", **environment):
+    def __init__(self, case, frontend, ranks=1, group="default", program_name="cogwheel-sim-worker", model=".", flags=(),
+                 **environment):
         self.case = case
         self.ranks = ranks
-        self.argv = [program(program_name), "--frontend", frontend, "--model", model, "--ring", str(ranks), "--group", group]
+        self.argv = [program(program_name), *flags, "--frontend", frontend, "--model", model, "--ring", str(ranks),
+                     "--group", group]
         self.environment = environment
         self.log = case.path(f"worker-{group}.log")
         self.closing = threading.Event()

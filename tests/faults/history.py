@@ -47,6 +47,7 @@ class History:
     def __init__(self):
         self.lock = threading.Lock()
         self.operations = []
+        self.errors = []
         self.events = collections.defaultdict(list)  # job -> streams, each a list of its events
 
     def begin(self, kind, **names):
@@ -54,6 +55,11 @@ class History:
         with self.lock:
             self.operations.append(operation)
         return operation
+
+    def failed(self, error):
+        """What a call was told in place of an answer."""
+        with self.lock:
+            self.errors.append(f"{error.details()} {error.trailing_metadata()}")
 
     def stream(self, job):
         events = []

@@ -55,7 +55,7 @@ def passes(test):
         build(test)
         argv, environment = [os.path.join(binaries, "tests", test)], {}
     else:
-        build("cogwheel-server-faults", "cogwheel-sim-worker", "failing_sync")
+        build("cogwheel-server-faults", "cogwheel-sim-worker", "disk_faults")
         name, environment = test
         argv = [sys.executable, os.path.join(COPY, "tests", "faults", f"{name}_test.py")]
     result = subprocess.run(argv, env={**os.environ, "COGWHEEL_BIN": os.path.join(binaries, "bin"), **environment},

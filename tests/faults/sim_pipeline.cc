@@ -20,7 +20,8 @@
 // steps and group size (tests/faults/simulation.py computes the same). No torch.
 //
 // Times come from the environment, in milliseconds: SIM_LOAD_MS, SIM_TEXT_MS, SIM_STEP_MS,
-// SIM_CHUNK_MS.
+// SIM_CHUNK_MS. With SIM_IMAGE_REQUIRED it is a model that needs a picture, and does not look at
+// it.
 namespace cogwheel {
 namespace {
 
@@ -194,7 +195,8 @@ class SimFamily final : public Family {
             .max_height = 1024,
             .max_width = 1024,
             .max_steps = 200,
-            .max_text_tokens = 64};
+            .max_text_tokens = 64,
+            .image_required = std::getenv("SIM_IMAGE_REQUIRED") != nullptr};
   }
   std::unique_ptr<Model> Load(const LoadOptions& /*options*/) const override {
     throw std::logic_error("a simulated model has no tensors");

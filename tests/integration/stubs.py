@@ -18,7 +18,8 @@ _folder = tempfile.mkdtemp(prefix="cogwheel-stubs-")
 atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 _well_known = os.path.join(os.path.dirname(grpc_tools.__file__), "_proto")
 _failed = protoc.main(["protoc", f"-I{ROOT}/proto", f"-I{_well_known}", f"--python_out={_folder}", f"--grpc_python_out={_folder}",
-                       f"{ROOT}/proto/cogwheel/v1/video_service.proto", f"{ROOT}/proto/grpc/health/v1/health.proto"])
+                       f"{ROOT}/proto/cogwheel/v1/video_service.proto", f"{ROOT}/proto/cogwheel/internal/v1/rank_control.proto",
+                       f"{ROOT}/proto/grpc/health/v1/health.proto"])
 if _failed:
     raise RuntimeError("protoc failed")
 sys.path.insert(0, _folder)
