@@ -76,8 +76,12 @@ class TwoTenantsTest(FaultCase):
         return process
 
     def watch_memory(self):
-        while not self.over.wait(0.1):
+        """Calls the strangers off before the machine suffers."""
+        while not self.over.wait(0.1) and self.frontend.alive():
             self.most_bytes = max(self.most_bytes, resident_bytes(self.frontend.pid))
+            if self.most_bytes > 2 * MEMORY_LIMIT_BYTES:
+                for process in self.strangers.values():
+                    process.kill()
 
     def call_steadily(self):
         """Seconds that each of its CreateJob calls took, in order of length."""
@@ -108,17 +112,19 @@ class TwoTenantsTest(FaultCase):
         for name in kept:
             wait_until(lambda: self.get(name).state == pb.SUCCEEDED, 30, "what is kept succeeds")
         bytes_before = [self.download(name) for name in kept]
-        self.most_bytes, self.over = 0, threading.Event()
+        self.most_bytes, self.strangers, self.over = 0, {}, threading.Event()
         memory = threading.Thread(target=self.watch_memory, daemon=True)
         memory.start()
         address = self.frontend.address
-        strangers = {"cancels": self.stranger("noisy_tenant.py", address, NOISY, "cancels", CANCELS),
-                     "pictures": self.stranger("noisy_tenant.py", address, NOISY, "pictures", PICTURES, "pictures"),
-                     "streams": self.stranger("noisy_tenant.py", address, NOISY, "streams", STREAMS),
-                     "half open": self.stranger("half_open.py", address, HALF_OPEN, HALF_OPEN_BYTES)}
+        self.strangers = {
+            "cancels": self.stranger("noisy_tenant.py", address, NOISY, "cancels", CANCELS),
+            "pictures": self.stranger("noisy_tenant.py", address, NOISY, "pictures", PICTURES, "pictures"),
+            "streams": self.stranger("noisy_tenant.py", address, NOISY, "streams", STREAMS),
+            "half open": self.stranger("half_open.py", address, HALF_OPEN, HALF_OPEN_BYTES),
+        }
         took = self.call_steadily()
-        said = {name: process.stdout.readline().split() for name, process in strangers.items()}
-        for process in strangers.values():
+        said = {name: process.stdout.readline().split() for name, process in self.strangers.items()}
+        for process in self.strangers.values():
             process.kill()
         waiting = self.stranger("noisy_tenant.py", address, NOISY, "jobs", WAITING)
         self.assertEqual("at it", " ".join(waiting.stdout.readline().split()[:2]))
