@@ -51,15 +51,14 @@ function(cogwheel_program name)
   install(TARGETS ${name} RUNTIME DESTINATION bin)
 endfunction()
 
-# What the levels asan and tsan of scripts/test build, each in a preset of its own.
+# What the level asan of scripts/test builds in the preset dev: unit and component tests without torch.
 add_custom_target(asan_tests)
-add_custom_target(tsan_tests)
 
-# cogwheel_test(NAME LEVEL unit|component|ranks|integration|gpu [TORCH] [TSAN] [TIMEOUT s] SOURCES ... LIBRARIES ...)
+# cogwheel_test(NAME LEVEL unit|component|ranks|integration|gpu [TORCH] [TIMEOUT s] SOURCES ... LIBRARIES ...)
 # One binary; one CTest entry per test case, but with TORCH one for all: loading LibTorch takes longer than most cases.
-# TSAN: has threads and makes no call of gRPC, whose library is not instrumented. Tests may read COGWHEEL_SOURCE_DIR.
+# Tests may read COGWHEEL_SOURCE_DIR.
 function(cogwheel_test name)
-  cmake_parse_arguments(arg "TORCH;TSAN" "LEVEL;TIMEOUT" "SOURCES;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(arg "TORCH" "LEVEL;TIMEOUT" "SOURCES;LIBRARIES" ${ARGN})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 60)
   endif()
@@ -78,9 +77,6 @@ function(cogwheel_test name)
   endif()
   if(arg_LEVEL MATCHES "^(unit|component)$")
     add_dependencies(asan_tests ${name})
-  endif()
-  if(arg_TSAN)
-    add_dependencies(tsan_tests ${name})
   endif()
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
     PROPERTIES LABELS ${arg_LEVEL} TIMEOUT ${arg_TIMEOUT})
