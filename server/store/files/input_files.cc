@@ -7,7 +7,6 @@
 
 #include <absl/strings/str_cat.h>
 
-#include "base/failpoint.h"
 #include "base/sha256.h"
 #include "proto/contract/status.h"
 #include "server/store/files/durable_files.h"
@@ -41,7 +40,6 @@ absl::StatusOr<std::string> InputFiles::Write(const std::string& bytes) {
   const std::string sha256 = Sha256Hex(bytes);
   const fs::path temporary = data_dir_ / "tmp" / absl::StrCat("input-", sha256, "-", ++number);
   const absl::Status written = WriteDurably(temporary, PathOf(sha256), bytes);
-  Failpoint("input.after_put");
   if (!written.ok()) return written;
   return sha256;
 }
