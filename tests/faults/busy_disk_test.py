@@ -23,13 +23,15 @@ ORPHANS = choose(20_000, 100_000)
 SECONDS = choose(25, 120)
 LARGE = {"frames": 49, "height": 768, "width": 576, "steps": 1}  # 62 MiB
 SLOW = (("sync", "/", "delay", 10_000), ("read", "/artefacts/", "delay", 5_000), ("read", "/cogwheel.sqlite$", "delay", 5_000))
-TURN_P99_S, TURN_LIMIT_S, BEAT_LIMIT_S = 0.005, 0.05, 1.0
+BEAT_LIMIT_S = 1.0
 
 
 class BusyDiskTest(FaultCase):
     def start(self):
-        self.disk = Disk(self)
-        self.frontend = Frontend(self, "--max-queued-jobs", "100000", "--max-streams", "1000", **self.disk.environment)
+        self.disk, self.turns = Disk(self), LoopTurns(self)
+        environment = {**self.disk.environment, **self.turns.environment}
+        environment["LD_PRELOAD"] += f":{self.turns.library}"
+        self.frontend = Frontend(self, "--max-queued-jobs", "100000", "--max-streams", "1000", **environment)
         self.addCleanup(self.frontend.close)
         self.disk.data = self.frontend.data
         self.frontend.start()
@@ -93,25 +95,26 @@ class BusyDiskTest(FaultCase):
         self.restart()
         self.newest, self.over = self.large, threading.Event()
         lost = self.frontend.metric("cogwheel_dispatch_group_losses_total") or 0
-        turns, pulse = LoopTurns(self.frontend), Pulse(self.frontend.address)
+        pulse = Pulse(self.frontend.address)
         work = [self.offer_jobs] + [lambda: self.stream_for_ever(self.watch_newest)] * WATCHERS \
             + [lambda: self.stream_for_ever(self.download)] * DOWNLOADS
         threads = [threading.Thread(target=one, daemon=True) for one in work]
         for thread in threads:
             thread.start()
         self.disk.does(*SLOW)
+        self.turns.forget()
         time.sleep(SECONDS)  # how long it goes on
-        turns.close()
+        turns = self.turns.read()
         lost = (self.frontend.metric("cogwheel_dispatch_group_losses_total") or 0) - lost
         swept = self.frontend.metric("cogwheel_store_orphan_files_removed_total")
         pulse.close()
         self.over.set()
         self.disk.heals()
-        record("busy_disk", seconds=SECONDS, turns=int(turns.total()), beyond_5_ms=turns.beyond(TURN_P99_S),
-               beyond_50_ms=turns.beyond(TURN_LIMIT_S), in_run_queue_s=round(turns.waited_s(), 3), groups_lost=lost,
-               charges=self.charges(), longest_beat_s=round(pulse.longest_s, 3), beats=pulse.beats, swept=swept)
-        self.assertLessEqual(turns.beyond(TURN_P99_S), 0.01 * turns.total())
-        self.assertEqual(0, turns.beyond(TURN_LIMIT_S))
+        record("busy_disk", seconds=SECONDS, **turns, groups_lost=lost, charges=self.charges(),
+               longest_beat_s=round(pulse.longest_s, 3), beats=pulse.beats, swept=swept)
+        self.assertGreater(turns["turns"], 10 * SECONDS)  # it ticks as often
+        self.assertLessEqual(turns["beyond_5_ms"], 0.01 * turns["turns"])
+        self.assertEqual(0, turns["beyond_50_ms"])
         self.assertEqual(0, lost)
         self.assertEqual(0, self.charges())
         self.assertGreater(pulse.beats, SECONDS)
