@@ -3,7 +3,6 @@
 #include <atomic>
 #include <optional>
 #include <random>
-#include <thread>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
@@ -33,7 +32,7 @@
 namespace cogwheel {
 namespace {
 
-constexpr std::chrono::seconds kLoopHang{60};
+constexpr std::chrono::seconds kLoopHang{60}, kAbandoning{1};
 constexpr std::chrono::milliseconds kLastCalls{500};
 constexpr IoPool::Limits kChoreLimits = {.threads = 6, .in_order = true};
 
@@ -146,8 +145,10 @@ class WiredFrontend final : public Frontend {
     Drain();
     const absl::Status why =
         MakeError(absl::StatusCode::kUnavailable, "DRAINING", "the server has shut down");
-    dispatcher_.Abandon();
-    WaitForAbandoned();
+    // So that watchers hear that their job waits again; one whose store does not answer is found by
+    // the next process all the same.
+    Await<absl::Status>([this](Done done) { dispatcher_.Abandon(std::move(done)); }, kAbandoning)
+        .IgnoreError();
     loop_.Post([this, why] {
       streams_.CloseAll(why);
       groups_.CloseAll(why);
@@ -170,14 +171,6 @@ class WiredFrontend final : public Frontend {
     return {false,
             absl::StrCat("the dispatcher has not turned for ",
                          std::chrono::duration_cast<std::chrono::seconds>(since).count(), " s")};
-  }
-  // So that watchers hear that their job waits again; one whose store does not answer is found by
-  // the next process all the same.
-  void WaitForAbandoned() const {
-    constexpr std::chrono::milliseconds kPoll{5};
-    for (auto waited = kPoll; waited < kLastCalls && Busy(); waited += kPoll) {
-      std::this_thread::sleep_for(kPoll);
-    }
   }
   void StopThreads() {
     loop_.Stop();

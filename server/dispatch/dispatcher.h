@@ -64,8 +64,8 @@ class Dispatcher final : public WorkerGroupObserver {
   }
   // No job is started any more.
   void Drain();
-  // Running jobs are given up: they go back to the queue.
-  void Abandon();
+  // Running jobs are given up: they go back to the queue. `done` once the store has them there.
+  void Abandon(Done done);
   // Attempts whose end is still to come.
   int unfinished() const { return unfinished_; }
   // That the largest result among the waiting jobs takes at most.
@@ -113,6 +113,7 @@ class Dispatcher final : public WorkerGroupObserver {
   void Finish(RunningJob& running, const AttemptEnd& end);
   void OnRequeued(const RunningJob& running, const absl::StatusOr<Job>& job);
   void Forget(const RunningJob& running);
+  void TellAbandoned();
   void Commit(RunningJob& running, const RunOutcome& outcome);
   void OnCommitted(RunningJob& running, const RunOutcome& outcome, const absl::Status& committed);
   void OnWritten(RunningJob& running, int64_t offset, int64_t bytes, const absl::Status& written);
@@ -135,6 +136,7 @@ class Dispatcher final : public WorkerGroupObserver {
   std::vector<std::function<void()>> commits_owed_;  // that the store could not take
   std::chrono::steady_clock::time_point commits_tried_{};
   bool draining_ = false;
+  Done abandoned_;  // set while somebody waits for the attempts to end
   std::atomic<int> unfinished_{0};
   std::atomic<int64_t> largest_result_{0};
 };

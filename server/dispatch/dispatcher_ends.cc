@@ -161,6 +161,12 @@ void Dispatcher::Finish(RunningJob& running, const AttemptEnd& end) {
 void Dispatcher::Forget(const RunningJob& running) {
   attempts_.erase(std::string(running.queued().name));
   unfinished_ = static_cast<int>(attempts_.size());
+  TellAbandoned();
+}
+
+void Dispatcher::TellAbandoned() {
+  if (abandoned_ == nullptr || !attempts_.empty()) return;
+  parts_.loop.Post([done = std::exchange(abandoned_, nullptr)] { done(absl::OkStatus()); });
 }
 
 void Dispatcher::OnRequeued(const RunningJob& running, const absl::StatusOr<Job>& job) {
@@ -177,8 +183,8 @@ void Dispatcher::OnRequeued(const RunningJob& running, const absl::StatusOr<Job>
 }
 
 // Those that have no group yet, or none any more, are found by the next process.
-void Dispatcher::Abandon() {
-  parts_.loop.Post([this] {
+void Dispatcher::Abandon(Done done) {
+  parts_.loop.Post([this, done = std::move(done)] {
     const absl::Status why =
         MakeError(absl::StatusCode::kUnavailable, "SHUTDOWN", "the server was shut down");
     std::vector<Attempt> running;
@@ -191,6 +197,8 @@ void Dispatcher::Abandon() {
       attempt->LeaveGroup();
       Finish(*attempt, attempt->EndWhenLost({.why = why}));
     }
+    abandoned_ = done;
+    TellAbandoned();
   });
 }
 

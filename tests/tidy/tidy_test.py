@@ -20,7 +20,7 @@ MAY_INCLUDE = {
     "base": [],
     "proto/contract": [],
     "server": ["server/api", "server/groups", "server/dispatch", "server/store/sqlite", "server/store/files",
-               "server/schedule", "server/metrics"],
+               "server/schedule", "server/job", "server/metrics"],
     "server/api": ["server/groups", "server/dispatch", "server/events", "server/schedule", "server/job", "server/metrics"],
     "server/groups": ["server/dispatch", "server/job", "server/metrics"],
     "server/dispatch": ["server/events", "server/schedule", "server/job", "server/metrics"],

@@ -244,8 +244,10 @@ TEST_F(DispatcherTest, DrainStartsNothingAndAbandonGivesUpWhatRuns) {
   const std::string running = Accepted(), queued = Accepted();
   dispatcher_.Drain();
   loop_.RunPending();
-  dispatcher_.Abandon();
+  bool done = false;
+  dispatcher_.Abandon([&done](const absl::Status&) { done = true; });
   loop_.RunPending();
+  EXPECT_TRUE(done);
   EXPECT_EQ(1, group_.cancels);
   EXPECT_EQ(JobState::kQueued, Get(running).state);
   EXPECT_EQ("SHUTDOWN", Get(running).error.reason);

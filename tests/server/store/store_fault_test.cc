@@ -80,7 +80,8 @@ Told SmallHistory(SqliteJobStore& store, const std::function<void(const absl::St
     if (created.ok()) told.created.push_back(name);
     if (!created.ok()) failed(created.status());
     if (!created.ok() || i % 2 == 1) continue;
-    const absl::StatusOr<Job> ended = BlockingStore(store).Finish(EndOf(created->job, JobState::kCancelled));
+    const absl::StatusOr<Job> ended =
+        BlockingStore(store).Finish(EndOf(created->job, JobState::kCancelled));
     if (ended.ok()) told.cancelled.push_back(name);
     if (!ended.ok()) failed(ended.status());
   }
