@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <ctime>
@@ -26,6 +27,7 @@ struct Context {
   std::string speaker COGWHEEL_GUARDED_BY(mutex);
   bool first COGWHEEL_GUARDED_BY(mutex) = true;
   LogFormat format COGWHEEL_GUARDED_BY(mutex) = LogFormat::kAuto;
+  std::atomic<LogLevel> least{LogLevel::kInfo};
 };
 
 Context& ProcessContext() {
@@ -49,18 +51,6 @@ std::string Rfc3339Now() {
   return text.data();
 }
 
-const char* LevelName(LogLevel level) {
-  switch (level) {
-    case LogLevel::kInfo:
-      return "info";
-    case LogLevel::kWarning:
-      return "warning";
-    case LogLevel::kError:
-      return "error";
-  }
-  return "error";
-}
-
 bool StderrIsTerminal() { return isatty(STDERR_FILENO) == 1; }
 
 bool ShowsColor() {
@@ -81,7 +71,7 @@ void Write(const std::string& text) {
 }
 
 void WriteJson(LogLevel level, std::string_view message, std::initializer_list<LogField> fields) {
-  Json line = {{"time", Rfc3339Now()}, {"level", LevelName(level)}, {"message", message}};
+  Json line = {{"time", Rfc3339Now()}, {"level", LogLevelName(level)}, {"message", message}};
   {
     Context& context = ProcessContext();
     MutexLock lock(context.mutex);
@@ -125,12 +115,28 @@ void SetLogFormat(LogFormat format) {
   context.format = format;
 }
 
+const char* LogLevelName(LogLevel level) {
+  switch (level) {
+    case LogLevel::kInfo:
+      return "info";
+    case LogLevel::kWarning:
+      return "warning";
+    case LogLevel::kError:
+      return "error";
+  }
+  return "error";
+}
+
 bool LogsText() {
   Context& context = ProcessContext();
   const MutexLock lock(context.mutex);
   if (context.format == LogFormat::kAuto) return StderrIsTerminal();
   return context.format == LogFormat::kText;
 }
+
+void SetLogLevel(LogLevel least) { ProcessContext().least = least; }
+
+LogLevel LeastLogLevel() { return ProcessContext().least; }
 
 void SetLogContext(std::initializer_list<LogField> fields) {
   Context& context = ProcessContext();
@@ -155,12 +161,13 @@ void SetLogSpeaker(std::string_view name, bool first) {
 
 void Log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields,
          Audience audience) {
+  if (level < LeastLogLevel()) return;
   if (LogsText()) return WriteText(level, message, fields, audience);
   WriteJson(level, message, fields);
 }
 
 void Say(std::string_view sentence) {
-  if (LogsText()) WriteText(LogLevel::kInfo, sentence, {}, Audience::kEverybody);
+  if (LogsText()) Log(LogLevel::kInfo, sentence);
 }
 
 }  // namespace cogwheel

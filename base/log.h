@@ -19,6 +19,10 @@ void SetLogFormat(LogFormat format);
 bool LogsText();
 
 enum class LogLevel { kInfo, kWarning, kError };
+// Lines below it are not written; kInfo until then. Any thread, any time.
+void SetLogLevel(LogLevel least);
+LogLevel LeastLogLevel();
+const char* LogLevelName(LogLevel level);  // "info"
 
 // Who reads a line as text. As JSON every line is written.
 enum class Audience {
@@ -43,7 +47,7 @@ void SetLogSpeaker(std::string_view name, bool first);
 void Log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields = {},
          Audience audience = Audience::kEverybody);
 
-// A sentence for people: in text only.
+// A sentence for people: in text only, and a line of level info.
 void Say(std::string_view sentence);
 
 }  // namespace cogwheel

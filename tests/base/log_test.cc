@@ -24,6 +24,20 @@ TEST(Log, WritesOneJsonObjectALine) {
   EXPECT_EQ(27, line["time"].get<std::string>().size());
 }
 
+TEST(Log, LeavesOutWhatIsBelowTheLevel) {
+  SetLogLevel(LogLevel::kWarning);
+  testing::internal::CaptureStderr();
+  Log(LogLevel::kInfo, "below");
+  Log(LogLevel::kWarning, "at");
+  Log(LogLevel::kError, "above");
+  EXPECT_EQ(LogLevel::kWarning, LeastLogLevel());
+  SetLogLevel(LogLevel::kInfo);
+  const std::string text = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(std::string::npos, text.find("below"));
+  EXPECT_NE(std::string::npos, text.find("at"));
+  EXPECT_NE(std::string::npos, text.find("above"));
+}
+
 TEST(Log, CarriesWhatTheProcessSaysOfItselfNow) {
   SetLogContext({{"rank", "1"}});
   SetLogField("job", "jobs/1");
