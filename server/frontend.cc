@@ -13,6 +13,7 @@
 #include "proto/contract/status.h"
 #include "server/api/call_limiter.h"
 #include "server/api/grpc_server.h"
+#include "server/api/operate_service.h"
 #include "server/api/rank_control_service.h"
 #include "server/api/readiness.h"
 #include "server/api/video_service.h"
@@ -24,6 +25,8 @@
 #include "server/groups/rank_groups.h"
 #include "server/keys.h"
 #include "server/listen_places.h"
+#include "server/operate/audit_log.h"
+#include "server/operate/operator.h"
 #include "server/schedule/costs_file.h"
 #include "server/status_page.h"
 #include "server/stores.h"
@@ -50,6 +53,7 @@ class WiredFrontend final : public Frontend {
         loop_(clock),
         stores_(std::move(stores)),
         access_(std::move(keys.access)),
+        audit_(std::move(keys.audit)),
         ledger_({config.max_queued_jobs(), config.max_queued_bytes(),
                  static_cast<double>(config.max_queued_seconds()),
                  config.max_tenant_queued_jobs()}),
@@ -61,14 +65,18 @@ class WiredFrontend final : public Frontend {
         janitor_({*stores_.jobs, *stores_.result_files, events_, chore_pool_, clock,
                   KeepPolicyOf(config)}),
         dispatcher_({loop_, *stores_.jobs, *stores_.result_files, *stores_.input_files, health_,
-                     events_, ledger_, costs_, clock, metrics_, [this] { janitor_.OnEnded(); }}),
+                     events_, ledger_, costs_, orders_, clock, metrics_,
+                     [this] { janitor_.OnEnded(); }}),
         groups_({*stores_.jobs, clock, dispatcher_, board_, metrics_, RankGroup::Limits()}),
         intake_({*stores_.jobs, *stores_.input_files, [this] { return Models(); }, ledger_, costs_,
                  clock, [] { return std::random_device()(); }}),
-        readiness_(board_, ledger_, metrics_),
-        video_service_({intake_, dispatcher_, janitor_, *stores_.io, *stores_.jobs,
-                        *stores_.result_files, events_, board_, streams_, *access_, limiter_, clock,
-                        metrics_}),
+        readiness_(board_, ledger_, orders_, metrics_),
+        operator_({*stores_.operate, *stores_.jobs, *stores_.result_files, events_, orders_, board_,
+                   dispatcher_, loop_, clock, config.backup_dir(), access_->open()}),
+        api_({intake_, dispatcher_, janitor_, *stores_.io, *stores_.jobs, *stores_.result_files,
+              events_, board_, orders_, streams_, *access_, limiter_, clock, metrics_}),
+        video_service_(api_),
+        operate_service_(api_, operator_, *audit_),
         rank_control_(loop_, groups_, keys.rank_token_digest),
         upkeep_({config, loop_, stores_, health_, dispatcher_, janitor_, *access_, chore_pool_,
                  clock, [this] { UseTenants(); }}) {
@@ -99,6 +107,9 @@ class WiredFrontend final : public Frontend {
     const auto unfinished = Await<absl::StatusOr<std::vector<Job>>>(
         [this](Answer<std::vector<Job>> done) { stores_.jobs->Adopt(std::move(done)); });
     if (!unfinished.ok()) return unfinished.status();
+    const absl::StatusOr<OperatorOrders> orders = stores_.operate->Orders();
+    if (!orders.ok()) return orders.status();
+    orders_.Apply([&orders](OperatorOrders& standing) { standing = *orders; });
     dispatcher_.Recover(*unfinished);
     stores_.jobs->Watch([this](const Job& job) { dispatcher_.Accept(job); });
     loop_.Start();
@@ -107,7 +118,7 @@ class WiredFrontend final : public Frontend {
                                       config.tls_client_ca(), config.tls_client_crls()},
                                      {config.internal_tls_certificate(), config.internal_tls_key(),
                                       config.internal_tls_ca(), config.internal_tls_crls()}},
-                                    video_service_, rank_control_);
+                                    {video_service_, operate_service_, rank_control_});
     if (!server.ok()) return server.status();
     server_ = *std::move(server);
     readiness_.Serve(server_->health());
@@ -136,6 +147,7 @@ class WiredFrontend final : public Frontend {
   void Drain() override {
     draining_ = true;
     intake_.Drain();
+    operator_.Drain();
     readiness_.Drain();
     dispatcher_.Drain();
   }
@@ -199,12 +211,14 @@ class WiredFrontend final : public Frontend {
   ServerMetrics& metrics_ = *stores_.metrics;
   IoPool chore_pool_{kChoreLimits};
   const std::unique_ptr<AccessControl> access_;
+  const std::unique_ptr<AuditLog> audit_;
   EventLog events_;
   AdmissionLedger ledger_;
   CallLimiter limiter_;
   CostModel costs_;
   CostsFile costs_file_;
   GroupBoard board_;
+  StandingOrders orders_;
   StreamRegistry streams_;
   StoreHealth health_;
   Janitor janitor_;
@@ -212,7 +226,10 @@ class WiredFrontend final : public Frontend {
   RankGroups groups_;
   Intake intake_;
   Readiness readiness_;
+  Operator operator_;
+  const ApiParts api_;
   VideoService video_service_;
+  OperateService operate_service_;
   RankControlService rank_control_;
   Upkeep upkeep_;
   const std::chrono::steady_clock::time_point start_ = clock_.Now();

@@ -12,7 +12,9 @@ namespace cogwheel {
 absl::StatusOr<Keys> Keys::Load(const config::v1::ServerConfig& config, const Clock& clock) {
   auto access = AccessControl::Load(config.access_file(), clock);
   if (!access.ok()) return access.status();
-  Keys keys{*std::move(access), ""};
+  auto audit = AuditLog::Open(config.audit_file(), clock);
+  if (!audit.ok()) return audit.status();
+  Keys keys{*std::move(access), *std::move(audit), ""};
   if (config.rank_token_file().empty()) return keys;
   const absl::StatusOr<std::string> token = ReadSecret(config.rank_token_file());
   if (!token.ok()) {

@@ -14,6 +14,7 @@
 #include "proto/contract/library_logs.h"
 #include "server/frontend.h"
 #include "server/settings.h"
+#include "server/store/sqlite/store_check.h"
 #include "server/version.h"
 
 namespace cogwheel {
@@ -42,6 +43,18 @@ int Fail(const absl::Status& status) {
                WithoutControls(std::string(status.message())).c_str());
   return absl::IsInvalidArgument(status) || absl::IsFailedPrecondition(status) ? kBadInput
                                                                                : kUnavailable;
+}
+
+// A line each, on stdout.
+int TellFindings(const Findings& findings) {
+  int code = 0;
+  for (const Finding& finding : findings) {
+    if (finding.level == FindingLevel::kFault) code = kBadInput;
+    std::printf("%-8s%s: %s%s%s\n", LevelName(finding.level), finding.check.c_str(),
+                WithoutControls(finding.what).c_str(), finding.way_out.empty() ? "" : "; ",
+                finding.way_out.c_str());
+  }
+  return code;
 }
 
 // For machines on stdout, for people on stderr.
@@ -89,6 +102,10 @@ int Run(int argc, char** argv) {
   if (*loaded == ConfigOutcome::kPrinted) return 0;
   const absl::Status format = UseLogFormat(config.log_format());
   if (!format.ok()) return Fail(format);
+  const absl::StatusOr<LogLevel> level = ParseLogLevel("--log-level", config.log_level());
+  if (!level.ok()) return Fail(level.status());
+  SetLogLevel(*level);
+  if (config.check()) return TellFindings(CheckStore(config.data_dir()));
   const absl::StatusOr<config::v1::ServerConfig> checked = CheckServerConfig(config);
   if (!checked.ok()) return Fail(checked.status());
   const SystemClock clock;

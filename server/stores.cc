@@ -35,9 +35,10 @@ absl::StatusOr<Stores> Stores::Open(const config::v1::ServerConfig& config) {
                         kNoGrace);
   }
   if (!swept.ok()) return swept;
-  return Stores{*std::move(lock),   std::move(metrics),       std::move(io),
-                std::move(results), *std::move(result_files), *std::move(input_files),
-                *std::move(jobs)};
+  OperateStore& operate = (*jobs)->operate();
+  return Stores{
+      *std::move(lock),         std::move(metrics),      std::move(io),    std::move(results),
+      *std::move(result_files), *std::move(input_files), *std::move(jobs), &operate};
 }
 
 }  // namespace cogwheel

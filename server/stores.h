@@ -7,6 +7,7 @@
 #include "base/io_pool.h"
 #include "cogwheel/config/v1/config.pb.h"
 #include "server/job/job_store.h"
+#include "server/job/operate_store.h"
 #include "server/metrics/server_metrics.h"
 #include "server/store/files/data_dir_lock.h"
 #include "server/store/files/input_files.h"
@@ -24,6 +25,7 @@ struct Stores {
   std::unique_ptr<ResultFiles> result_files;
   std::unique_ptr<InputFiles> input_files;
   std::unique_ptr<JobStore> jobs;
+  OperateStore* operate = nullptr;  // a part of jobs
 
   // What a former process left in the middle is gone. FAILED_PRECONDITION for a data directory that
   // cannot be used.

@@ -13,6 +13,7 @@
 #include "server/job/job_store.h"
 #include "server/job/result_store.h"
 #include "server/metrics/server_metrics.h"
+#include "server/schedule/standing_orders.h"
 
 namespace cogwheel {
 
@@ -26,6 +27,7 @@ struct ApiParts {
   ResultStore& results;
   EventLog& events;
   GroupBoard& board;
+  const StandingOrders& orders;
   StreamRegistry& streams;
   const AccessControl& access;
   CallLimiter& limiter;

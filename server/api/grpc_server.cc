@@ -10,6 +10,7 @@
 
 #include "base/listening.h"
 #include "cogwheel/internal/v1/rank_control.grpc.pb.h"
+#include "cogwheel/v1/operate_service.grpc.pb.h"
 #include "cogwheel/v1/video_service.grpc.pb.h"
 #include "proto/contract/validate.h"
 #include "server/api/reflection_service.h"
@@ -58,20 +59,21 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> Listen(const char* flag, std::stri
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const Addresses& addresses,
                                                               const Credentials& credentials,
-                                                              grpc::Service& video_service,
-                                                              grpc::Service& rank_control) {
+                                                              const Services& services) {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   std::unique_ptr<GrpcServer> started(new GrpcServer());
   started->addresses_ = addresses;
   std::string& listen = started->addresses_.listen;
   const bool one_port = addresses.listen == addresses.internal;
-  std::vector<std::string> names = {v1::VideoService::service_full_name()};
+  std::vector<std::string> names = {v1::VideoService::service_full_name(),
+                                    v1::OperateService::service_full_name()};
   if (one_port) names.emplace_back(internal::v1::RankControl::service_full_name());
   started->public_reflection_ = std::make_unique<ReflectionService>(names);
-  std::vector<grpc::Service*> services = {&video_service, started->public_reflection_.get()};
-  if (one_port) services.push_back(&rank_control);
-  auto server = Listen("--listen", listen, credentials.listen, services);
+  std::vector<grpc::Service*> listening = {&services.video, &services.operate,
+                                           started->public_reflection_.get()};
+  if (one_port) listening.push_back(&services.rank_control);
+  auto server = Listen("--listen", listen, credentials.listen, listening);
   if (!server.ok()) return server.status();
   started->public_server_ = *std::move(server);
   started->health()->SetServingStatus(false);  // until somebody says otherwise
@@ -82,7 +84,7 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const Addresses& a
   started->internal_reflection_ = std::make_unique<ReflectionService>(
       std::vector<std::string>{internal::v1::RankControl::service_full_name()});
   auto internal = Listen("--internal-listen", started->addresses_.internal, credentials.internal,
-                         {&rank_control, started->internal_reflection_.get()});
+                         {&services.rank_control, started->internal_reflection_.get()});
   if (!internal.ok()) return internal.status();
   started->internal_server_ = *std::move(internal);
   return started;

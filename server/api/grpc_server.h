@@ -31,11 +31,15 @@ class GrpcServer {
   struct Credentials {
     TlsFiles listen, internal;  // one port has `listen`'s
   };
+  struct Services {
+    grpc::Service& video;         // for clients
+    grpc::Service& operate;       // beside it
+    grpc::Service& rank_control;  // for ranks
+  };
   // UNAVAILABLE when it cannot listen, INVALID_ARGUMENT for credentials that cannot be used.
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const Addresses& addresses,
                                                            const Credentials& credentials,
-                                                           grpc::Service& video_service,
-                                                           grpc::Service& rank_control);
+                                                           const Services& services);
   ~GrpcServer();
 
   // With the ports in use.

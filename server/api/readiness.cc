@@ -8,14 +8,21 @@ namespace cogwheel {
 namespace {
 
 constexpr char kVideoService[] = "cogwheel.v1.VideoService";
+constexpr char kOperateService[] = "cogwheel.v1.OperateService";
 
-bool Serves(const v1::Group& group) {
+bool IsFormed(const v1::Group& group) {
   return group.ready() &&
          std::none_of(group.ranks().begin(), group.ranks().end(),
                       [](const v1::Rank& rank) { return rank.state() == v1::RANK_SUSPECT; });
 }
 
 }  // namespace
+
+bool Readiness::Serves(const v1::Group& group) const {
+  const auto orders = orders_.Now();
+  return IsFormed(group) && !orders->drained.contains(group.name()) &&
+         !orders->paused.contains({PauseTarget::Kind::kModel, group.model()});
+}
 
 void Readiness::Serve(grpc::HealthCheckServiceInterface* health) {
   {
@@ -28,7 +35,11 @@ void Readiness::Serve(grpc::HealthCheckServiceInterface* health) {
 std::string Readiness::ReasonNow() const {
   if (draining_) return "draining";
   const std::vector<v1::Group> groups = board_.List();
-  if (std::none_of(groups.begin(), groups.end(), Serves)) return "no group is formed";
+  if (std::none_of(groups.begin(), groups.end(), IsFormed)) return "no group is formed";
+  const auto serves = [this](const v1::Group& group) { return Serves(group); };
+  if (std::none_of(groups.begin(), groups.end(), serves)) {
+    return "all groups are drained or their models paused";
+  }
   return ledger_.HasRoom() ? "" : "the queue is full";
 }
 
@@ -50,6 +61,7 @@ void Readiness::Update() {
   const bool serving = ReasonNow().empty();
   Set("", serving);
   Set(kVideoService, serving);
+  Set(kOperateService, !draining_);
   for (const v1::Group& group : board_.List()) Set(group.name(), Serves(group) && !draining_);
   metrics_.ready.Set(serving ? 1 : 0);
 }

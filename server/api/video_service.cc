@@ -197,7 +197,11 @@ VideoService::Unary* VideoService::ListGroups(Context* context, const Bytes* req
   const auto list = Read<v1::ListGroupsRequest>(call, *request);
   if (!list.ok()) return Answer(context, call, list.status());
   v1::ListGroupsResponse groups;
-  for (v1::Group& group : parts_.board.List()) *groups.add_groups() = std::move(group);
+  const auto orders = parts_.orders.Now();
+  for (v1::Group& group : parts_.board.List()) {
+    group.set_drained(orders->drained.contains(group.name()));
+    *groups.add_groups() = std::move(group);
+  }
   *response = ToBytes(groups);
   return Answer(context, call, absl::OkStatus());
 }
@@ -207,13 +211,14 @@ VideoService::Unary* VideoService::GetGroup(Context* context, const Bytes* reque
   const RpcCall call("GetGroup", *context, parts_);
   const auto get = Read<v1::GetGroupRequest>(call, *request);
   if (!get.ok()) return Answer(context, call, get.status());
-  const std::optional<v1::Group> found = parts_.board.Find(get->name());
+  std::optional<v1::Group> found = parts_.board.Find(get->name());
   if (!found.has_value()) {
     return Answer(context, call,
                   MakeError(absl::StatusCode::kNotFound, "UNKNOWN_GROUP",
                             absl::StrCat("name ", std::string(ClipUtf8(get->name(), kMostShown)),
                                          " is no group of this server")));
   }
+  found->set_drained(parts_.orders.Now()->drained.contains(found->name()));
   *response = ToBytes(*found);
   return Answer(context, call, absl::OkStatus());
 }

@@ -59,7 +59,7 @@ void Dispatcher::Drain() {
 }
 
 Placement Dispatcher::PlacementNow() const {
-  Placement placement(parts_.costs);
+  Placement placement(parts_.costs, parts_.orders.Now());
   for (const WorkerGroup* group : idle_) placement.AddIdle(GroupOf(*group));
   for (const auto& [name, running] : attempts_) {
     if (running->group() == nullptr) continue;

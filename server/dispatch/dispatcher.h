@@ -26,6 +26,7 @@
 #include "server/schedule/load_report.h"
 #include "server/schedule/placement.h"
 #include "server/schedule/queued_job.h"
+#include "server/schedule/standing_orders.h"
 
 namespace cogwheel {
 
@@ -44,6 +45,7 @@ class Dispatcher final : public WorkerGroupObserver {
     EventLog& events;
     AdmissionLedger& ledger;
     CostModel& costs;
+    const StandingOrders& orders;
     const Clock& clock;
     ServerMetrics& metrics;
     std::function<void()> ended = [] {};  // a job has
@@ -58,6 +60,12 @@ class Dispatcher final : public WorkerGroupObserver {
   // A queued job ends at once, a running one soon; `done` gets the job as it then stands.
   // RESOURCE_EXHAUSTED when the dispatcher is behind.
   void Cancel(const std::string& tenant, const std::string& name, Answer<Job> done);
+  // An operator's: a running job is taken from its group and queued again, uncharged. `done` once
+  // that is asked. FAILED_PRECONDITION (NOT_RUNNING).
+  void Requeue(const std::string& name, Done done);
+  // An operator's: a queued job fails with `why` at once, a running one soon. `done` once that is
+  // asked. FAILED_PRECONDITION (FINISHED).
+  void Fail(const std::string& name, const absl::Status& why, Done done);
   // Of tenants in the queue, from now on. On the loop's thread.
   void SetWeights(std::map<std::string, double> weights) {
     waiting_.SetWeights(std::move(weights));
@@ -107,7 +115,13 @@ class Dispatcher final : public WorkerGroupObserver {
   void GiveGroupBack(RunningJob& running);
   bool EndIfUnwanted(RunningJob& running);
 
+  // dispatcher_operate.cc
+  void Ask(std::function<absl::Status()> question, Done done);
+  absl::Status RequeueNow(const std::string& name);
+  absl::Status FailNow(const std::string& name, const absl::Status& why);
+
   // dispatcher_ends.cc
+  void TellGroup(const RunningJob& running);
   void OnCancelAsked(const Answer<Job>& done, absl::StatusOr<Job> asked);
   void EndQueued(const QueuedJob& queued, const JobEnd& end, JobRecorder::Told told);
   void Finish(RunningJob& running, const AttemptEnd& end);

@@ -38,11 +38,15 @@ void Dispatcher::OnCancelAsked(const Answer<Job>& done, absl::StatusOr<Job> aske
   }
   const auto found = attempts_.find(asked->name);
   if (found != attempts_.end() && found->second->Cancel(parts_.clock.Now())) {
-    const RunningJob& running = *found->second;
-    const bool told = running.phase() == AttemptPhase::kRunning && running.group() != nullptr;
-    if (told) running.group()->Cancel();
+    TellGroup(*found->second);
   }
   done(std::move(asked));
+}
+
+// That the attempt is to be given up. One that has not started is found unwanted then.
+void Dispatcher::TellGroup(const RunningJob& running) {
+  const bool runs = running.phase() == AttemptPhase::kRunning && running.group() != nullptr;
+  if (runs) running.group()->Cancel();
 }
 
 void Dispatcher::EndQueued(const QueuedJob& queued, const JobEnd& end, JobRecorder::Told told) {
@@ -56,8 +60,7 @@ void Dispatcher::Expire() {
   }
   if (!late.empty()) waiting_.Announce(PlacementNow());
   for (auto& [name, running] : attempts_) {
-    const bool runs = running->phase() == AttemptPhase::kRunning && running->group() != nullptr;
-    if (running->Expire(parts_.clock.Now()) && runs) running->group()->Cancel();
+    if (running->Expire(parts_.clock.Now())) TellGroup(*running);
   }
 }
 

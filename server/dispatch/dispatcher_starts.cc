@@ -36,15 +36,17 @@ void Dispatcher::GiveGroupBack(RunningJob& running) {
   OnIdle(*group);
 }
 
-// True when there is no reason to go on: it was cancelled, is late, or its group is gone.
+// True when there is no reason to go on: somebody wants it to end, or its group is gone.
 bool Dispatcher::EndIfUnwanted(RunningJob& running) {
-  const bool asked = running.SecondsSinceCancel(parts_.clock.Now()).has_value() ||
-                     running.job().cancel_requested || running.expired();
+  const bool asked = running.job().cancel_requested || running.unwanted();
   if (!asked && running.group() != nullptr) return false;
   if (running.job().cancel_requested) running.Cancel(parts_.clock.Now());
+  const bool lost = running.group() == nullptr;
   GiveGroupBack(running);
-  const absl::Status why = MakeError(absl::StatusCode::kUnavailable, kGroupLost,
-                                     "its group was lost before the job had started");
+  const absl::Status why =
+      lost ? MakeError(absl::StatusCode::kUnavailable, kGroupLost,
+                       "its group was lost before the job had started")
+           : MakeError(absl::StatusCode::kAborted, "OPERATOR", "an operator had it queued again");
   Finish(running, running.EndWhenLost({.why = why}));
   return true;
 }

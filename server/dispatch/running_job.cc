@@ -93,8 +93,9 @@ bool RunningJob::FailResult(const absl::Status& why) {
   return true;
 }
 
-// What the job's owner or its deadline asked for, if they did.
+// What the job's owner, an operator or its deadline asked for, if they did.
 std::optional<JobEnd> RunningJob::RequestedEnd() const {
+  if (!failed_.ok()) return FailedEnd(failed_);
   if (expired_) return ExpiredEnd(queued_.deadline_seconds);
   if (cancelled_at_.has_value()) return CancelledEnd();
   return std::nullopt;
@@ -104,6 +105,10 @@ std::optional<AttemptEnd> RunningJob::EndWhenFinished(const RunOutcome& outcome)
   if (result_failed()) return EndWhenFailed(result_error_);
   // A result that is there wins over a late cancel.
   if (outcome.code == absl::StatusCode::kOk) return std::nullopt;
+  if (requeued_ && outcome.code == absl::StatusCode::kCancelled) {
+    return EndWhenLost({.why = MakeError(absl::StatusCode::kAborted, "OPERATOR",
+                                         "an operator had it queued again")});
+  }
   JobEnd end = outcome.code == absl::StatusCode::kCancelled
                    ? RequestedEnd().value_or(CancelledEnd())
                    : FailedEnd(MakeError(outcome.code, outcome.reason, outcome.message));

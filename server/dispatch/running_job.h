@@ -56,7 +56,11 @@ class RunningJob : public std::enable_shared_from_this<RunningJob> {
   bool Cancel(Time now);
   // True once, when its deadline has passed.
   bool Expire(Time now);
-  bool expired() const { return expired_; }
+  // An operator wants it to fail, or to run again elsewhere.
+  void Fail(const absl::Status& why) { failed_ = why; }
+  void Requeue() { requeued_ = true; }
+  // Somebody wants the attempt to end.
+  bool unwanted() const { return requeued_ || RequestedEnd().has_value(); }
   // nullopt when nobody did.
   std::optional<double> SecondsSinceCancel(Time now) const;
   // Its result cannot be taken. False when that was known.
@@ -98,6 +102,8 @@ class RunningJob : public std::enable_shared_from_this<RunningJob> {
   absl::Status explained_;
   std::optional<Time> cancelled_at_;  // by a caller
   bool expired_ = false;              // by its deadline
+  absl::Status failed_;               // by an operator
+  bool requeued_ = false;             // by an operator
   Time started_{};
   JobPace pace_;
   std::optional<RunProgress> progress_;

@@ -1,5 +1,6 @@
 #include "server/groups/group_board.h"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -25,6 +26,12 @@ std::optional<v1::Group> GroupBoard::Find(const std::string& name) const {
   const auto found = groups_.find(name);
   if (found == groups_.end()) return std::nullopt;
   return found->second.group;
+}
+
+bool GroupBoard::Serves(const std::string& model) const {
+  MutexLock lock(mutex_);
+  return std::any_of(groups_.begin(), groups_.end(),
+                     [&model](const auto& named) { return named.second.model.name() == model; });
 }
 
 std::vector<v1::Model> GroupBoard::Current(std::vector<v1::Model> stored) const {

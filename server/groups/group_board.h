@@ -22,6 +22,8 @@ class GroupBoard {
   void Put(const v1::Group& group, const v1::Model& model = {}) COGWHEEL_EXCLUDES(mutex_);
   std::vector<v1::Group> List() const COGWHEEL_EXCLUDES(mutex_);
   std::optional<v1::Group> Find(const std::string& name) const COGWHEEL_EXCLUDES(mutex_);
+  // True while ranks of a group have brought the model, whether or not it has formed.
+  bool Serves(const std::string& model) const COGWHEEL_EXCLUDES(mutex_);
 
   // The models of `stored`, each as the ready group that formed last describes it, if one serves
   // it; with what is served now. So a checkpoint is what new requests are checked against from the

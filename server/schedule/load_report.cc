@@ -20,7 +20,7 @@ void LoadReport::Show(const std::vector<Placement::Slot>& groups,
   for (const std::string& model : models_) loads[model];
   for (const Placement::Slot& slot : groups) {
     Load& load = loads[slot.group.model];
-    ++load.groups;
+    load.groups += slot.drained ? 0 : 1;
     load.running += slot.idle ? 0 : 1;
     load.running_seconds += slot.free_in;
   }

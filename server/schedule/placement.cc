@@ -36,17 +36,22 @@ double Placement::Estimate(const Group& group, const QueuedJob& job) const {
   return own.has_value() ? *own : costs_.Seconds(job.model, job.size).value_or(0);
 }
 
+void Placement::Add(Group group, bool idle, double free_in) {
+  const bool drained = orders_->drained.contains(group.name);
+  slots_.push_back({std::move(group), idle, drained, free_in});
+}
+
 void Placement::AddBusy(Group group, const QueuedJob& job, double seconds) {
   const double usual = Estimate(group, job);
-  slots_.push_back(
-      {std::move(group), /*idle=*/false, std::max(usual - seconds, usual * kOverdueShare)});
+  Add(std::move(group), /*idle=*/false, std::max(usual - seconds, usual * kOverdueShare));
 }
 
 std::optional<Placement::Assignment> Placement::Take(const QueuedJob& job) {
+  if (!WhyPaused(*orders_, job).empty()) return std::nullopt;
   Slot* best = nullptr;
   double best_end = 0;
   for (Slot& slot : slots_) {
-    if (!HasCheckpoint(slot.group, job) || !CanDo(slot.group, job)) continue;
+    if (slot.drained || !HasCheckpoint(slot.group, job) || !CanDo(slot.group, job)) continue;
     const double end = slot.free_in + Estimate(slot.group, job);
     const bool sooner =
         best == nullptr || end < best_end || (end == best_end && slot.idle && !best->idle);
@@ -60,17 +65,26 @@ std::optional<Placement::Assignment> Placement::Take(const QueuedJob& job) {
 }
 
 std::string Placement::Lacking(const QueuedJob& job) const {
-  std::set<std::string> others;  // checkpoints of the job's model
+  const std::string paused = WhyPaused(*orders_, job);
+  if (!paused.empty()) return paused;
+  std::set<std::string> others;   // checkpoints of the job's model
+  std::set<std::string> drained;  // groups that could run it
   bool served = false;
   for (const Slot& slot : slots_) {
     if (slot.group.model != job.model) continue;
     if (!HasCheckpoint(slot.group, job)) {
       others.insert(Shown(slot.group.model_digest));
-    } else if (CanDo(slot.group, job)) {
-      return "";
-    } else {
+    } else if (!CanDo(slot.group, job)) {
       served = true;
+    } else if (slot.drained) {
+      drained.insert(slot.group.name);
+    } else {
+      return "";
     }
+  }
+  if (!drained.empty()) {
+    return absl::StrCat("an operator has drained ", absl::StrJoin(drained, " and "),
+                        ", and no other group can run it");
   }
   if (served) {
     const auto name = [](std::string* out, int need) { out->append(CapabilityName(need)); };

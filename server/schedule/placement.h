@@ -1,21 +1,26 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "server/schedule/cost_model.h"
 #include "server/schedule/queued_job.h"
+#include "server/schedule/standing_orders.h"
 
 namespace cogwheel {
 
 // A plan of one moment: jobs, taken in their order, each on the group that would finish it first.
 // An idle group starts its job now; for one that is still busy a job waits, and a job behind it may
 // take the idle one. A group that has not finished a job yet is taken to be as fast as its model's
-// fastest, so that nothing waits for it on no grounds.
+// fastest, so that nothing waits for it on no grounds. Operators' orders hold: a drained group
+// takes no job, and no job of a paused tenant or model is given out.
 class Placement {
  public:
-  explicit Placement(const CostModel& costs) : costs_(costs) {}
+  Placement(const CostModel& costs, std::shared_ptr<const OperatorOrders> orders)
+      : costs_(costs), orders_(std::move(orders)) {}
 
   // What it must know of a group.
   struct Group {
@@ -25,7 +30,7 @@ class Placement {
     Capabilities capabilities;
     std::string setup;  // under which its jobs' costs are learnt
   };
-  void AddIdle(Group group) { slots_.push_back({std::move(group), /*idle=*/true, 0}); }
+  void AddIdle(Group group) { Add(std::move(group), /*idle=*/true, /*free_in=*/0); }
   // A group whose job has run for `seconds`.
   void AddBusy(Group group, const QueuedJob& job, double seconds);
 
@@ -35,22 +40,26 @@ class Placement {
     double start_in = 0;  // seconds
   };
   // The group is taken up by the job from then on; nullopt when none has the job's checkpoint and
-  // can do what it needs.
+  // can do what it needs, or the job is paused.
   std::optional<Assignment> Take(const QueuedJob& job);
-  // In words, where groups have the job's model and none its checkpoint or what it needs; else "".
+  // In words: the job is paused, or groups have its model and none its checkpoint or what it needs,
+  // or only drained ones do; else "".
   std::string Lacking(const QueuedJob& job) const;
 
   struct Slot {
     Group group;
     bool idle = false;
+    bool drained = false;
     double free_in = 0;  // seconds
   };
   const std::vector<Slot>& slots() const { return slots_; }
 
  private:
+  void Add(Group group, bool idle, double free_in);
   double Estimate(const Group& group, const QueuedJob& job) const;
 
   const CostModel& costs_;
+  std::shared_ptr<const OperatorOrders> orders_;
   std::vector<Slot> slots_;
 };
 

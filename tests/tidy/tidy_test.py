@@ -19,9 +19,10 @@ MAX_FILE_BYTES = 256 * 1024
 MAY_INCLUDE = {
     "base": [],
     "proto/contract": [],
-    "server": ["server/api", "server/groups", "server/dispatch", "server/store/sqlite", "server/store/files",
-               "server/schedule", "server/job", "server/metrics"],
-    "server/api": ["server/groups", "server/dispatch", "server/events", "server/schedule", "server/job", "server/metrics"],
+    "server": ["server/api", "server/operate", "server/groups", "server/dispatch", "server/job", "server/store/sqlite", "server/store/files",
+               "server/schedule", "server/metrics"],
+    "server/api": ["server/operate", "server/groups", "server/dispatch", "server/events", "server/schedule", "server/job", "server/metrics"],
+    "server/operate": ["server/groups", "server/dispatch", "server/events", "server/schedule", "server/job"],
     "server/groups": ["server/dispatch", "server/job", "server/metrics"],
     "server/dispatch": ["server/events", "server/schedule", "server/job", "server/metrics"],
     "server/events": ["server/job"],

@@ -5,7 +5,7 @@ namespace cogwheel {
 absl::Status InsertModel(Connection& connection, const v1::Model& model) {
   return connection.Run(
       "INSERT INTO models (name, position, description, digest)"
-      " VALUES (?1, (SELECT COUNT(*) FROM models), ?2, ?3)"
+      " VALUES (?1, (SELECT COALESCE(MAX(position) + 1, 0) FROM models), ?2, ?3)"
       " ON CONFLICT (name) DO UPDATE SET description = excluded.description,"
       " digest = excluded.digest",
       model.name(), Bytes{model.SerializeAsString()}, model.digest());

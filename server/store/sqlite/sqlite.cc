@@ -1,8 +1,11 @@
 #include "server/store/sqlite/sqlite.h"
 
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_replace.h>
 #include <sqlite3.h>
 
 #include "proto/contract/status.h"
@@ -107,6 +110,21 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const std::string& 
   return connection;
 }
 
+absl::StatusOr<std::unique_ptr<Connection>> Connection::OpenForCheck(const std::string& path) {
+  constexpr int kFlags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI;
+  std::error_code error;
+  const bool still = !std::filesystem::exists(path + "-wal", error);
+  const std::string uri =
+      absl::StrCat("file:", absl::StrReplaceAll(path, {{"%", "%25"}, {"?", "%3f"}, {"#", "%23"}}),
+                   still ? "?immutable=1" : "");
+  sqlite3* handle = nullptr;
+  const int code = sqlite3_open_v2(uri.c_str(), &handle, kFlags, /*zVfs=*/nullptr);
+  std::unique_ptr<Connection> connection(new Connection(handle, path));
+  if (code != SQLITE_OK) return StoreError(path, code);
+  sqlite3_busy_timeout(handle, kBusyMilliseconds);
+  return connection;
+}
+
 absl::Status Connection::Configure(Mode mode) {
   sqlite3_extended_result_codes(handle_, 1);
   sqlite3_busy_timeout(handle_, kBusyMilliseconds);
@@ -159,6 +177,19 @@ absl::Status Connection::Checkpoint() {
   const int code = sqlite3_wal_checkpoint_v2(handle_, /*schema=*/nullptr, SQLITE_CHECKPOINT_PASSIVE,
                                              nullptr, nullptr);
   return code == SQLITE_OK ? absl::OkStatus() : Error(code);
+}
+
+absl::Status Connection::CopyTo(const std::string& path) {
+  constexpr int kFlags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
+  sqlite3* target = nullptr;
+  int code = sqlite3_open_v2(path.c_str(), &target, kFlags, /*zVfs=*/nullptr);
+  if (code == SQLITE_OK) {
+    sqlite3_backup* copy = sqlite3_backup_init(target, "main", handle_, "main");
+    if (copy != nullptr) sqlite3_backup_step(copy, /*nPage=*/-1);  // all: its error comes again
+    code = copy != nullptr ? sqlite3_backup_finish(copy) : sqlite3_errcode(target);
+  }
+  sqlite3_close(target);
+  return code == SQLITE_OK ? absl::OkStatus() : StoreError(path, code);
 }
 
 }  // namespace cogwheel

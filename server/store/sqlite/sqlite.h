@@ -63,6 +63,9 @@ class Connection {
   // `vfs` is a registered file system of SQLite; empty = the default one.
   static absl::StatusOr<std::unique_ptr<Connection>> Open(const std::string& path,
                                                           const std::string& vfs, Mode mode);
+  // To look at a file that may be a running server's or lie still: nothing is written, also not
+  // beside it unless it has a log.
+  static absl::StatusOr<std::unique_ptr<Connection>> OpenForCheck(const std::string& path);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -97,6 +100,8 @@ class Connection {
   int wal_pages() const { return wal_pages_; }  // after the last commit
   // Moves committed pages into the main file, as far as readers let it.
   absl::Status Checkpoint();
+  // Copies the database, as it is now, into the empty file at `path`.
+  absl::Status CopyTo(const std::string& path);
 
  private:
   friend class Statement;

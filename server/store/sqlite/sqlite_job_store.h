@@ -8,6 +8,7 @@
 #include "server/job/job_store.h"
 #include "server/metrics/server_metrics.h"
 #include "server/store/sqlite/reader_pool.h"
+#include "server/store/sqlite/sqlite_operate_store.h"
 #include "server/store/sqlite/store_writer.h"
 
 namespace cogwheel {
@@ -27,6 +28,7 @@ class SqliteJobStore final : public JobStore {
   static absl::StatusOr<std::unique_ptr<SqliteJobStore>> Open(const Options& options,
                                                               ServerMetrics& metrics);
 
+  OperateStore& operate() { return operate_; }
   void Adopt(Answer<std::vector<Job>> done) override;
   void Watch(std::function<void(const Job&)> queued) override { queued_ = std::move(queued); }
   void Create(NewJob job, Answer<CreatedJob> done) override;
@@ -75,6 +77,7 @@ class SqliteJobStore final : public JobStore {
   const std::unique_ptr<ReaderPool> readers_;
   std::function<void(const Job&)> queued_ = [](const Job&) {};
   StoreWriter writer_;
+  SqliteOperateStore operate_{{paths_.database, writer_, *readers_}};
 };
 
 }  // namespace cogwheel

@@ -58,6 +58,15 @@ constexpr AddedColumn kAdded[] = {{"jobs", "model_digest", "TEXT NOT NULL DEFAUL
                                   {"jobs", "warnings", "TEXT NOT NULL DEFAULT ''"},
                                   {"models", "digest", "TEXT NOT NULL DEFAULT ''"}};
 
+// Tables that came later. They raise no version either: the release before does not look at them.
+constexpr const char* kTables[] = {
+    "CREATE TABLE IF NOT EXISTS paused ("  // kind: model or tenant
+    " kind TEXT NOT NULL, name TEXT NOT NULL, reason TEXT NOT NULL, since INTEGER NOT NULL,"
+    " PRIMARY KEY (kind, name)) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS drained_groups ("
+    " name TEXT PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID",
+};
+
 absl::Status Refuse(const std::string& path, const std::string& why) {
   return absl::FailedPreconditionError(absl::StrCat(path, " ", why));
 }
@@ -113,8 +122,15 @@ absl::Status PrepareSchema(Connection& connection, const std::string& path) {
   }
   const absl::StatusOr<std::vector<AddedColumn>> missing = MissingColumns(connection);
   if (!missing.ok()) return missing.status();
-  if (*version == kVersion && missing->empty()) return absl::OkStatus();
-  return Migrate(connection, *version, *missing);
+  if (*version < kVersion || !missing->empty()) {
+    const absl::Status migrated = Migrate(connection, *version, *missing);
+    if (!migrated.ok()) return migrated;
+  }
+  for (const char* table : kTables) {
+    const absl::Status made = connection.Run(table);
+    if (!made.ok()) return made;
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace cogwheel

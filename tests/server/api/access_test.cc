@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "base/sha256.h"
+#include "cogwheel/v1/operate_service.pb.h"
 #include "cogwheel/v1/video_service.pb.h"
 #include "proto/contract/status.h"
 #include "server/api/bearer.h"
@@ -96,15 +97,21 @@ TEST_F(AccessControlTest, TokensHaveTenantsAndRoles) {
 }
 
 // A method that the table of roles forgot would be closed to the token that has them all.
-TEST_F(AccessControlTest, EveryMethodOfTheServiceHasARole) {
+TEST_F(AccessControlTest, EveryMethodOfTheServicesHasARole) {
   WriteTwo();
   const auto access = AccessControl::Load(file_, clock_).value();
-  const auto* service =
-      v1::GenerateRequest::descriptor()->file()->FindServiceByName("VideoService");
-  ASSERT_NE(nullptr, service);
-  for (int i = 0; i < service->method_count(); ++i) {
-    const std::string method = service->method(i)->name();
-    EXPECT_TRUE(access->CheckHeader("bearer secret-a", method).ok()) << method;
+  for (const auto* service :
+       {v1::GenerateRequest::descriptor()->file()->FindServiceByName("VideoService"),
+        v1::PauseRequest::descriptor()->file()->FindServiceByName("OperateService")}) {
+    ASSERT_NE(nullptr, service);
+    for (int i = 0; i < service->method_count(); ++i) {
+      const std::string method = service->method(i)->name();
+      EXPECT_TRUE(access->CheckHeader("bearer secret-a", method).ok()) << method;
+      if (service->name() != "OperateService") continue;
+      const absl::Status denied = access->CheckHeader("bearer reader-b", method).status();
+      EXPECT_TRUE(absl::IsPermissionDenied(denied)) << method;
+      EXPECT_THAT(std::string(denied.message()), HasSubstr("needs role operate"));
+    }
   }
 }
 

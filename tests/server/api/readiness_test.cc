@@ -34,27 +34,34 @@ class ReadinessTest : public testing::Test {
     readiness_.Update();
   }
   using Told = std::map<std::string, bool>;
+  // What was told but of OperateService, which serves whatever the groups do.
+  Told AboutJobs() const {
+    Told told = health_.told;
+    EXPECT_EQ(1, told.erase("cogwheel.v1.OperateService"));
+    return told;
+  }
 
   GroupBoard board_;
   AdmissionLedger ledger_{{.jobs = 1}};
   ServerMetrics metrics_{MakeRegistry()};
   HealthRecord health_;
-  Readiness readiness_{board_, ledger_, metrics_};
+  StandingOrders orders_;
+  Readiness readiness_{board_, ledger_, orders_, metrics_};
 };
 
 TEST_F(ReadinessTest, ServesWhileAFormedGroupHasNoSuspectRank) {
   readiness_.Serve(&health_);
   EXPECT_EQ("no group is formed", readiness_.Reason());
-  EXPECT_EQ((Told{{"", false}, {"cogwheel.v1.VideoService", false}}), health_.told);
+  EXPECT_EQ((Told{{"", false}, {"cogwheel.v1.VideoService", false}}), AboutJobs());
   Put("g", /*ready=*/true, v1::RANK_BUSY);
   EXPECT_EQ("", readiness_.Reason());
-  EXPECT_EQ((Told{{"", true}, {"cogwheel.v1.VideoService", true}, {"g", true}}), health_.told);
+  EXPECT_EQ((Told{{"", true}, {"cogwheel.v1.VideoService", true}, {"g", true}}), AboutJobs());
   Put("g", /*ready=*/true, v1::RANK_SUSPECT);
   EXPECT_EQ("no group is formed", readiness_.Reason());
-  EXPECT_EQ((Told{{"", false}, {"cogwheel.v1.VideoService", false}, {"g", false}}), health_.told);
+  EXPECT_EQ((Told{{"", false}, {"cogwheel.v1.VideoService", false}, {"g", false}}), AboutJobs());
   Put("h", /*ready=*/true, v1::RANK_READY);  // one is enough
   EXPECT_EQ((Told{{"", true}, {"cogwheel.v1.VideoService", true}, {"g", false}, {"h", true}}),
-            health_.told);
+            AboutJobs());
 }
 
 TEST_F(ReadinessTest, AFullQueueAndADrainSayNo) {
@@ -70,7 +77,28 @@ TEST_F(ReadinessTest, AFullQueueAndADrainSayNo) {
   EXPECT_TRUE(health_.told.at(""));
   readiness_.Drain();
   EXPECT_EQ("draining", readiness_.Reason());
-  EXPECT_EQ((Told{{"", false}, {"cogwheel.v1.VideoService", false}, {"g", false}}), health_.told);
+  EXPECT_FALSE(health_.told.at("cogwheel.v1.OperateService"));
+  EXPECT_EQ((Told{{"", false}, {"cogwheel.v1.VideoService", false}, {"g", false}}), AboutJobs());
+}
+
+TEST_F(ReadinessTest, DrainedGroupsAndPausedModelsSayNo) {
+  readiness_.Serve(&health_);
+  EXPECT_TRUE(health_.told.at("cogwheel.v1.OperateService"));
+  Put("g", /*ready=*/true, v1::RANK_READY);
+  orders_.Apply([](OperatorOrders& orders) { orders.drained.insert("g"); });
+  readiness_.Update();
+  EXPECT_EQ("all groups are drained or their models paused", readiness_.Reason());
+  EXPECT_FALSE(health_.told.at("g"));
+  Put("h", /*ready=*/true, v1::RANK_READY);
+  EXPECT_EQ("", readiness_.Reason());
+  orders_.Apply([](OperatorOrders& orders) {
+    orders.paused[{PauseTarget::Kind::kTenant, ""}] = "";  // a tenant is no model
+  });
+  EXPECT_EQ("", readiness_.Reason());
+  orders_.Apply([](OperatorOrders& orders) {
+    orders.paused[{PauseTarget::Kind::kModel, ""}] = "";  // the groups' here
+  });
+  EXPECT_EQ("all groups are drained or their models paused", readiness_.Reason());
 }
 
 }  // namespace

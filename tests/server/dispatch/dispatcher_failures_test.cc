@@ -201,8 +201,8 @@ TEST_F(DispatcherTest, TakesOverTheJobsOfAFormerProcess) {
   EventLog events;
   AdmissionLedger ledger({.jobs = 1, .bytes = 1});
   EventLoop loop(clock_);
-  Dispatcher heir(
-      {loop, store_, results_, inputs_, health_, events, ledger, costs_, clock_, metrics_});
+  Dispatcher heir({loop, store_, results_, inputs_, health_, events, ledger, costs_, orders_,
+                   clock_, metrics_});
   loop.AddTick([&heir] { heir.Tick(); });
   heir.Recover(BlockingStore(store_).Adopt().value());
   loop.RunPending();

@@ -119,9 +119,10 @@ class DispatcherTest : public testing::Test {
   EventLog events_;
   AdmissionLedger ledger_{{.jobs = 3, .bytes = 1000}};
   CostModel costs_;
+  StandingOrders orders_;
   std::function<Capabilities(const v1::GenerateRequest&)> needs_of_ = NeedsOf;
   Dispatcher dispatcher_{{loop_, faulty_, results_, inputs_, health_, events_, ledger_, costs_,
-                          clock_, metrics_, [this] { ++ended_; },
+                          orders_, clock_, metrics_, [this] { ++ended_; },
                           [this](const auto& request) { return needs_of_(request); }}};
   Intake intake_{{faulty_, inputs_, [this] { return store_.Models(); }, ledger_, costs_, clock_,
                   [] { return 11U; }}};

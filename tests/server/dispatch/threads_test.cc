@@ -93,10 +93,11 @@ TEST(DispatcherThreads, EveryJobOfManyCallersEndsOnce) {
   EventLog events({.events = 64, .bytes = 1 << 20, .finished_jobs = kCallers * kJobsEach});
   AdmissionLedger ledger({.jobs = kCallers * kJobsEach, .bytes = 1 << 20});
   CostModel costs;
+  const StandingOrders orders;
   MemoryInputs inputs;
   StoreHealth health(clock, metrics);
   Dispatcher dispatcher(
-      {loop, store, results, inputs, health, events, ledger, costs, clock, metrics});
+      {loop, store, results, inputs, health, events, ledger, costs, orders, clock, metrics});
   Intake intake({store, inputs, [&store] { return store.Models(); }, ledger, costs, clock,
                  [] { return 1U; }});
   store.Watch([&dispatcher](const Job& job) { dispatcher.Accept(job); });

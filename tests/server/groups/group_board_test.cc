@@ -33,6 +33,17 @@ class GroupBoardTest : public RankGroupTest {
   v1::Model Current() { return board_.Current(store_.Models().value()).at(0); }
 };
 
+TEST_F(GroupBoardTest, AModelIsServedFromTheFirstRankThatBringsIt) {
+  internal::v1::Hello hello = MakeHello("host", 0, /*ranks=*/2);
+  const std::string model = hello.model().name();
+  EXPECT_FALSE(board_.Serves(model));
+  Join(1, hello);  // the other is still missing
+  EXPECT_TRUE(board_.Serves(model));
+  EXPECT_FALSE(board_.Serves("another"));
+  Leave(1);
+  EXPECT_FALSE(board_.Serves(model));
+}
+
 TEST_F(GroupBoardTest, RequestsAreCheckedAgainstTheNewestCheckpointThatServes) {
   FormGroup(1, "a", "1");
   EXPECT_EQ("1", Current().digest());
