@@ -117,6 +117,7 @@ class CommandParser {
   absl::Status TakeFlags(const CommandLine& line);
   absl::Status TakeWords(const Words& words);
   absl::Status CheckWhole() const;
+  absl::Status CheckTarget() const;
   absl::Status CheckWhere() const;
   bool Given(std::string_view flag) const {
     return std::find(given_.begin(), given_.end(), flag) != given_.end();
@@ -161,7 +162,9 @@ absl::Status CommandParser::TakeFlags(const CommandLine& line) {
 
 absl::Status CommandParser::TakeWords(const Words& words) {
   const size_t taken = *command_.word == '\0' ? 0 : 1;
-  if (taken == 1 && !words.empty()) arguments_.job = words.front();
+  const bool job = std::string_view(command_.word) == "JOB";
+  if (taken == 1 && !words.empty())
+    (job ? arguments_.job : arguments_.operate.name) = words.front();
   if (words.size() <= taken) return absl::OkStatus();
   Words prompt = words;
   if (Given("--prompt")) prompt.insert(prompt.begin(), arguments_.request.prompt);
@@ -180,10 +183,22 @@ absl::Status CommandParser::CheckWhole() const {
         "-o FILE");
   }
   if (arguments_.previews && !arguments_.json) return Refuse("--previews needs --json");
-  if (*command_.word != '\0' && arguments_.job.empty()) {
-    return Refuse(command_.name, " needs a job's name, jobs/ID or ID; cogwheel list shows them");
+  const bool needs_word = *command_.word != '\0' && *command_.word != '[';
+  if (needs_word && arguments_.job.empty() && arguments_.operate.name.empty()) {
+    return Refuse(command_.name, " needs ", FindWord(command_.word)->needs);
   }
+  const absl::Status target = CheckTarget();
+  if (!target.ok()) return target;
   return command_.command == Command::kGenerate ? CheckWhere() : absl::OkStatus();
+}
+
+// What is paused is a model or a tenant.
+absl::Status CommandParser::CheckTarget() const {
+  const Command command = arguments_.command;
+  if (command != Command::kPause && command != Command::kUnpause) return absl::OkStatus();
+  if (Given("--model") != Given("--tenant")) return absl::OkStatus();
+  return Given("--model") ? Refuse("--model cannot be used with --tenant; leave one of the two out")
+                          : Refuse(command_.name, " needs --model NAME or --tenant NAME");
 }
 
 // Flags that `generate` has for one place only: a server, or ranks of its own.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <absl/status/statusor.h>
+#include <google/protobuf/timestamp.pb.h>
 
 #include "cogwheel/v1/video_service.pb.h"
 
@@ -26,6 +27,17 @@ enum class Command {
   kModels,
   kGroups,
   kDoctor,
+  kUsage,  // from here on an operator's
+  kDrain,
+  kResume,
+  kPause,
+  kUnpause,
+  kRequeue,
+  kFail,
+  kRetire,
+  kPurge,
+  kBackup,
+  kLogLevel,
 };
 
 // What `generate` and `submit` ask for. Not given = not set; limits are checked elsewhere.
@@ -58,6 +70,13 @@ struct AccessFlags {
   std::string token_file;
 };
 
+// What operators' commands are about.
+struct OperateFlags {
+  std::string name;  // behind the command: of a group, a model, a backup; a level
+  std::string model, tenant, reason;
+  std::optional<google::protobuf::Timestamp> from, to, before;
+};
+
 struct Arguments {
   Command command = Command::kGenerate;
   std::string server;  // HOST:PORT; empty: `generate` is self-contained, `doctor` always is
@@ -66,8 +85,9 @@ struct Arguments {
   bool previews = false;  // in what `json` prints
   RequestFlags request;
   RankFlags ranks;
-  std::string output;                // empty: video.mp4, or video.safetensors for what is no video
-  std::string job;                   // as typed
+  std::string output;  // empty: video.mp4, or video.safetensors for what is no video
+  std::string job;     // as typed
+  OperateFlags operate;
   std::vector<v1::JobState> states;  // `list --state`
   std::optional<int32_t> limit;      // `list --limit`; 0 = all
 };

@@ -70,8 +70,7 @@ std::string CommandHelp(const CommandRow& command, int columns) {
       {.title = "Example", .commands = {absl::StrCat("cogwheel ", command.example)}});
   if (command.command.has_value() && !word.empty()) {
     page.sections.push_back(
-        {.title = "Argument",
-         .entries = {{"JOB", "The job's name: jobs/ID, or ID alone. Required."}}});
+        {.title = "Argument", .entries = {{command.word, FindWord(command.word)->what}}});
   }
   if (!command.command.has_value()) return LayOut(page, columns);
   for (const FlagRow* row : FlagsOf(*command.command)) {

@@ -20,10 +20,19 @@ struct CommandRow {
   std::optional<Command> command;  // nothing: answered by the command line alone
   const char* group;               // of `cogwheel --help`
   const char* what;
-  // What stands behind it without a flag: "JOB", or "". Of one with a Command it is a job.
+  // What stands behind it without a flag: "JOB", one of Words(); "[NAME]": it may be left out; or
+  // "".
   const char* word;
   const char* example;  // without "cogwheel"
 };
+
+// What may stand behind a command.
+struct WordRow {
+  const char* name;   // "JOB"
+  const char* what;   // for help: a sentence
+  const char* needs;  // where it is missing: what it is, and where to find one
+};
+const WordRow* FindWord(std::string_view name);  // null: there is none
 
 constexpr unsigned Bit(Command command) { return 1U << static_cast<unsigned>(command); }
 
@@ -46,8 +55,9 @@ struct FlagRow {
 std::span<const CommandRow> Commands();
 const CommandRow* FindCommand(std::string_view name);  // null: there is none
 
-// The flags of requests, and all others: each part with the important first.
+// The flags of requests, of what operators do, and all others: each part with the important first.
 std::span<const FlagRow> RequestFlagRows();
+std::span<const FlagRow> OperateFlagRows();
 std::span<const FlagRow> ServiceFlagRows();
 
 std::vector<const FlagRow*> FlagsOf(Command command);

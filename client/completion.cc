@@ -117,6 +117,11 @@ std::string BashScript() {
   return script;
 }
 
+// "[NAME]" -> "NAME".
+std::string_view Argument(std::string_view word) {
+  return word.starts_with('[') ? word.substr(1, word.size() - 2) : word;
+}
+
 // For a place in single quotes where brackets and colons have a meaning.
 std::string ZshText(std::string_view text) {
   return absl::StrReplaceAll(std::string(text),
@@ -157,7 +162,9 @@ std::string ZshScript() {
     if (command.command.has_value()) {
       absl::StrAppend(&script, "      _arguments '--help[Print help]'");
       for (const FlagRow* row : FlagsOf(*command.command)) absl::StrAppend(&script, ZshFlag(*row));
-      absl::StrAppend(&script, *command.word == '\0' ? "" : " \\\n      ':JOB:'");
+      const bool words = *command.word != '\0';
+      absl::StrAppend(&script,
+                      words ? absl::StrCat(" \\\n      ':", Argument(command.word), ":'") : "");
     } else if (std::string_view(command.word) == "[COMMAND]") {
       absl::StrAppend(&script, "      _describe command commands");
     } else {

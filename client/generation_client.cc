@@ -5,29 +5,15 @@
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
-#include <grpcpp/create_channel.h>
-#include <grpcpp/support/channel_arguments.h>
 
 #include "client/health_check.h"
+#include "client/server_channel.h"
 
 namespace cogwheel {
 namespace {
 
 constexpr std::chrono::seconds kHealthLimit{5}, kCancelLimit{5};
 constexpr int kPageSize = 50;
-
-std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address, const ServerAccess& access) {
-  grpc::ChannelArguments arguments;
-  // A peer that vanished without a word is noticed; servers refuse more than one ping in 5 minutes.
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 310'000);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2'000);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
-  // http_proxy is for the web: this is a loopback or cluster address.
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  arguments.SetMaxReceiveMessageSize(64 * 1024 * 1024);
-  return grpc::CreateCustomChannel(address, access.channel, arguments);
-}
 
 std::string RandomId() {
   std::random_device random;
@@ -83,20 +69,6 @@ GenerationClient::GenerationClient(const std::string& address, ServerAccess acce
       channel_(OpenChannel(address, access_)),
       stub_(v1::VideoService::NewStub(channel_)) {}
 
-absl::Status GenerationClient::Describe(const grpc::Status& status) const {
-  const absl::Status described = FromGrpc(status);
-  if (!ErrorReason(described).empty()) return described;
-  if (absl::IsUnavailable(described)) {
-    return absl::UnavailableError(
-        absl::StrCat("server ", address_, " is not reachable: ", described.message()));
-  }
-  if (absl::IsDeadlineExceeded(described)) {
-    return absl::DeadlineExceededError(
-        absl::StrCat("server ", address_, " did not answer in time"));
-  }
-  return described;
-}
-
 bool GenerationClient::Activate(grpc::ClientContext* context) {
   MutexLock lock(mutex_);
   active_ = context;
@@ -129,7 +101,7 @@ absl::Status GenerationClient::ReadStream(const Open& open, const Handle& handle
   const bool stopped = !Activate(nullptr);
   if (!handled.ok()) return handled;
   if (stopped) return absl::CancelledError("stopped");
-  return Describe(status);
+  return DescribeFailure(address_, status);
 }
 
 template <typename Open>
@@ -213,7 +185,7 @@ absl::StatusOr<Response> GenerationClient::Unary(
   context.set_deadline(std::chrono::system_clock::now() + limit);
   Response response;
   const grpc::Status status = (stub_.get()->*method)(&context, request, &response);
-  if (!status.ok()) return Describe(status);
+  if (!status.ok()) return DescribeFailure(address_, status);
   return response;
 }
 

@@ -71,8 +71,6 @@ class GenerationClient {
   bool Activate(grpc::ClientContext* context) COGWHEEL_EXCLUDES(mutex_);
   // False when stopped meanwhile.
   bool Pause(std::chrono::milliseconds delay) COGWHEEL_EXCLUDES(mutex_);
-  // An error with this server's address where the server itself did not speak.
-  absl::Status Describe(const grpc::Status& status) const;
 
   const std::string address_;
   const ServerAccess access_;

@@ -197,8 +197,7 @@ CommandResult ServerCommand::Run() {
       return ListModels(arguments_, client_);
     case Command::kGroups:
       return ListGroups(arguments_, client_);
-    case Command::kGenerate:
-    case Command::kDoctor:
+    default:
       break;
   }
   return {ExitCode::kFailed, "not a command of a server"};

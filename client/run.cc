@@ -13,6 +13,7 @@
 #include "client/doctor_command.h"
 #include "client/generate_command.h"
 #include "client/job_commands.h"
+#include "client/operate_commands.h"
 #include "client/shutdown_signals.h"
 #include "client/text_output.h"
 
@@ -64,6 +65,7 @@ int RunClient(int argc, const char* const* argv) {
   ShutdownSignals signals;
   const Arguments& arguments = *parsed->arguments;
   if (arguments.command == Command::kGenerate) return Report(Generate(arguments, signals));
+  if (IsOperatorsCommand(arguments.command)) return Report(Operate(arguments, signals));
   if (arguments.command == Command::kDoctor) return Report(Doctor(arguments, signals));
   return Report(RunOnServer(arguments, signals));
 }

@@ -146,7 +146,8 @@ std::string ModelText(const v1::Model& model) {
 
 std::string GroupText(const v1::Group& group) {
   const std::string name =
-      absl::StrCat(WithoutControls(group.name()), group.ready() ? "  ready" : "  not ready");
+      absl::StrCat(WithoutControls(group.name()), group.ready() ? "  ready" : "  not ready",
+                   group.drained() ? ", drained" : "");
   if (group.ranks_size() == 0) return name + "  no ranks\n";
   const std::string digest = group.model_digest().substr(0, kShownDigits);
   const std::string about =
