@@ -118,8 +118,8 @@ std::string BashScript() {
 }
 
 // "[NAME]" -> "NAME".
-std::string_view Argument(std::string_view word) {
-  return word.starts_with('[') ? word.substr(1, word.size() - 2) : word;
+std::string Argument(std::string_view word) {
+  return std::string(word.starts_with('[') ? word.substr(1, word.size() - 2) : word);
 }
 
 // For a place in single quotes where brackets and colons have a meaning.
