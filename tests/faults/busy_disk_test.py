@@ -22,7 +22,9 @@ WATCHERS, DOWNLOADS, JOBS_PER_S = 64, 16, 50
 ORPHANS = choose(20_000, 100_000)
 SECONDS = choose(25, 120)
 LARGE = {"frames": 49, "height": 768, "width": 576, "steps": 1}  # 62 MiB
-SLOW = (("sync", "/", "delay", 10_000), ("read", "/artefacts/", "delay", 5_000), ("read", "/cogwheel.sqlite$", "delay", 5_000))
+SWEEP = (("remove", "/artefacts/", "delay", 2),)  # 40 s and more, so that it goes on all the while
+SLOW = (*SWEEP, ("sync", "/", "delay", 10_000), ("read", "/artefacts/", "delay", 5_000),
+        ("read", "/cogwheel.sqlite$", "delay", 5_000))
 BEAT_LIMIT_S = 1.0
 
 
@@ -52,6 +54,7 @@ class BusyDiskTest(FaultCase):
         """The sweep begins with the server."""
         self.frontend.kill()
         self.leave_orphans()
+        self.disk.does(*SWEEP)
         self.frontend.start()
         for group in GROUPS:
             self.caller.wait_group(30, group)
@@ -106,7 +109,7 @@ class BusyDiskTest(FaultCase):
         time.sleep(SECONDS)  # how long it goes on
         turns = self.turns.read()
         lost = (self.frontend.metric("cogwheel_dispatch_group_losses_total") or 0) - lost
-        swept = self.frontend.metric("cogwheel_store_orphan_files_removed_total")
+        swept = int(self.frontend.metric("cogwheel_store_orphan_files_removed_total"))
         pulse.close()
         self.over.set()
         self.disk.heals()
@@ -117,6 +120,7 @@ class BusyDiskTest(FaultCase):
         self.assertEqual(0, turns["beyond_50_ms"])
         self.assertEqual(0, lost)
         self.assertEqual(0, self.charges())
+        self.assertLess(swept, ORPHANS)  # the sweep went on
         self.assertGreater(pulse.beats, SECONDS)
         self.assertLessEqual(pulse.longest_s, BEAT_LIMIT_S)
         wait_until(lambda: self.frontend.http("/livez")[0] == 200, 5, "it lives")

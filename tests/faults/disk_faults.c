@@ -1,8 +1,8 @@
 // Preloaded into a process, does to its calls on files what a bad disk does. The file $DISK_FAULTS
 // says what, and is read again when it has been replaced. A line of it:
 //   CALL PATH ACTION VALUE SKIP TIMES
-// CALL is open, read, write, sync, allocate, rename or mkdir; PATH a part of the file's path, with
-// $ its end. ACTION is
+// CALL is open, read, write, sync, allocate, rename, remove or mkdir; PATH a part of the file's
+// path, with $ its end. ACTION is
 //   delay (of VALUE milliseconds), fail (with the errno VALUE), pace (VALUE bytes a second, all
 //   threads together) or full (ENOSPC for what would reach beyond the offset VALUE).
 // It passes over SKIP calls and then holds for TIMES of them; 0: for all.
@@ -189,6 +189,9 @@ EXPORT int posix_fallocate(int file, off_t at, off_t size) {
 EXPORT int rename(const char* from, const char* to) {
   return FailsAt("rename", from, 0, 0) ? -1
                                        : (int)syscall(SYS_renameat, AT_FDCWD, from, AT_FDCWD, to);
+}
+EXPORT int unlink(const char* path) {
+  return FailsAt("remove", path, 0, 0) ? -1 : (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
 }
 EXPORT int mkdir(const char* path, mode_t mode) {
   return FailsAt("mkdir", path, 0, 0) ? -1 : (int)syscall(SYS_mkdirat, AT_FDCWD, path, mode);

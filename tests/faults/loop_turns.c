@@ -1,5 +1,6 @@
-// Preloaded into a server, measures the turns of its loop: from when the thread "dispatcher" comes back from a wait until it waits
-// again, less what it only stood in the run queue (schedstat). Counts them in the file $LOOP_TURNS, which loop_turns.py reads.
+// Preloaded into a server, measures the turns of its loop: from when the thread "dispatcher" comes
+// back from a wait until it waits again, less what it only stood in the run queue (schedstat).
+// Counts them in the file $LOOP_TURNS, which loop_turns.py reads.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -69,7 +70,8 @@ static void BeginTurn(void) {
   woke_ns = Now();
 }
 
-EXPORT int pthread_cond_clockwait(pthread_cond_t* condition, pthread_mutex_t* mutex, clockid_t clock, const struct timespec* until) {
+EXPORT int pthread_cond_clockwait(pthread_cond_t* condition, pthread_mutex_t* mutex,
+                                  clockid_t clock, const struct timespec* until) {
   static int (*real)(pthread_cond_t*, pthread_mutex_t*, clockid_t, const struct timespec*);
   if (real == NULL) real = dlsym(RTLD_NEXT, "pthread_cond_clockwait");
   EndTurn();
