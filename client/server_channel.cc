@@ -10,8 +10,10 @@ namespace cogwheel {
 
 std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address, const ServerAccess& access) {
   grpc::ChannelArguments arguments;
-  // A peer that vanished without a word is noticed; servers refuse more than one ping in 5 minutes.
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 310'000);
+  // A peer that vanished without a word is noticed, however long nothing is sent; servers of the
+  // release before take one ping in 30 s.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 40'000);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2'000);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);

@@ -44,6 +44,10 @@ KeepPolicy KeepPolicyOf(const config::v1::ServerConfig& config) {
           std::chrono::hours(config.result_hours())};
 }
 
+StreamRegistry::Limits StreamLimitsOf(const config::v1::ServerConfig& config) {
+  return {config.max_streams(), {config.max_tenant_streams(), config.max_tenant_downloads()}};
+}
+
 // Members stand in the order of who uses whom: the users come later and go first.
 class WiredFrontend final : public Frontend {
  public:
@@ -61,6 +65,8 @@ class WiredFrontend final : public Frontend {
                   static_cast<double>(config.max_call_burst())},
                  clock),
         costs_file_(config.costs_file(), costs_),
+        streams_(StreamLimitsOf(config)),
+        holders_(clock, std::chrono::seconds(config.holder_grace_seconds())),
         health_(clock, metrics_),
         janitor_({*stores_.jobs, *stores_.result_files, events_, chore_pool_, clock,
                   KeepPolicyOf(config)}),
@@ -74,12 +80,12 @@ class WiredFrontend final : public Frontend {
         operator_({*stores_.operate, *stores_.jobs, *stores_.result_files, events_, orders_, board_,
                    dispatcher_, loop_, clock, config.backup_dir(), access_->open()}),
         api_({intake_, dispatcher_, janitor_, *stores_.io, *stores_.jobs, *stores_.result_files,
-              events_, board_, orders_, streams_, *access_, limiter_, clock, metrics_}),
+              events_, board_, orders_, streams_, holders_, *access_, limiter_, clock, metrics_}),
         video_service_(api_),
         operate_service_(api_, operator_, *audit_),
         rank_control_(loop_, groups_, keys.rank_token_digest),
-        upkeep_({config, loop_, stores_, health_, dispatcher_, janitor_, *access_, chore_pool_,
-                 clock, [this] { UseTenants(); }}) {
+        upkeep_({config, loop_, stores_, health_, dispatcher_, janitor_, *access_, streams_,
+                 chore_pool_, clock, [this] { UseTenants(); }}) {
     metrics_.build_info.Set(1, {COGWHEEL_VERSION, grpc::Version()});
     metrics_.queue_limit_jobs.Set(static_cast<double>(ledger_.limits().jobs));
     metrics_.queue_limit_bytes.Set(static_cast<double>(ledger_.limits().bytes));
@@ -93,6 +99,11 @@ class WiredFrontend final : public Frontend {
         {[this](double seconds) { metrics_.dispatch_loop_turn_seconds.Observe(seconds); },
          [this](double seconds) { metrics_.dispatch_loop_lag_seconds.Observe(seconds); }});
     UseTenants();
+    loop_.AddTick([this] {
+      holders_.Tick([this](const std::string& tenant, const std::string& job, Answer<Job> done) {
+        dispatcher_.Cancel(tenant, job, std::move(done));
+      });
+    });
     board_.OnChange([this] { readiness_.Update(); });
     loop_.AddTick([this, limit = std::chrono::seconds(config.stalled_stream_seconds())] {
       const int cut = streams_.CutStalled(clock_.Now() - limit);
@@ -118,6 +129,7 @@ class WiredFrontend final : public Frontend {
                                       config.tls_client_ca(), config.tls_client_crls()},
                                      {config.internal_tls_certificate(), config.internal_tls_key(),
                                       config.internal_tls_ca(), config.internal_tls_crls()}},
+                                    {config.max_receive_memory_bytes()},
                                     {video_service_, operate_service_, rank_control_});
     if (!server.ok()) return server.status();
     server_ = *std::move(server);
@@ -191,12 +203,17 @@ class WiredFrontend final : public Frontend {
   void UseTenants() {
     std::map<std::string, double> weights;
     std::map<std::string, int64_t> limits;
+    std::map<std::string, StreamRegistry::TenantLimits> streams;
     for (const auto& tenant : access_->Tenants()) {
       if (tenant.weight() > 0) weights[tenant.name()] = tenant.weight();
       if (tenant.max_queued_jobs() > 0) limits[tenant.name()] = tenant.max_queued_jobs();
+      StreamRegistry::TenantLimits& of = streams[tenant.name()] = streams_.limits().tenant;
+      if (tenant.max_streams() > 0) of.streams = tenant.max_streams();
+      if (tenant.max_downloads() > 0) of.downloads = tenant.max_downloads();
     }
     dispatcher_.SetWeights(std::move(weights));
     ledger_.SetTenantLimits(std::move(limits));
+    streams_.SetTenantLimits(std::move(streams));
   }
   // Groups do not count: ranks dial this server, and jobs for a known model are queued.
   ProbeAnswer Ready() const {
@@ -220,6 +237,7 @@ class WiredFrontend final : public Frontend {
   GroupBoard board_;
   StandingOrders orders_;
   StreamRegistry streams_;
+  Holders holders_;
   StoreHealth health_;
   Janitor janitor_;
   Dispatcher dispatcher_;

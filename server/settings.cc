@@ -133,6 +133,9 @@ absl::StatusOr<config::v1::ServerConfig> CheckServerConfig(config::v1::ServerCon
   if (!config.has_max_tenant_queued_jobs()) {
     config.set_max_tenant_queued_jobs(config.max_queued_jobs());
   }
+  if (!config.has_max_tenant_streams()) {
+    config.set_max_tenant_streams(std::max(config.max_streams() / 2, 1));
+  }
   if (!config.has_internal_listen()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--internal-listen is required with --listen ", config.listen(),

@@ -47,9 +47,18 @@ void Upkeep::AddChores() {
   chores_.Every(kInputsPeriod, "inputs", sweep_inputs, kInputsPeriod);
   const auto read_access = [this] {
     if (parts_.access.Reload()) parts_.loop.Post(parts_.tenants_changed);
+    CloseRefused();
   };
   chores_.Every(kAccessPeriod, "access", read_access, kAccessPeriod);
   chores_.Every(kCertificatesPeriod, "certificates", [this] { ShowCertificates(); }, kAtOnce);
+}
+
+// Tokens are revoked and expire while streams are open.
+void Upkeep::CloseRefused() {
+  if (parts_.access.open()) return;
+  parts_.streams.CloseRefused([this](const StreamRegistry::Caller& caller) {
+    return parts_.access.CheckHeader(caller.authorization, caller.method).status();
+  });
 }
 
 void Upkeep::Tick() {

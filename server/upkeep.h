@@ -16,11 +16,13 @@
 #include "server/housekeeper.h"
 #include "server/store_probe.h"
 #include "server/stores.h"
+#include "server/streams/stream_registry.h"
 
 namespace cogwheel {
 
 // What a frontend does beside its work: tries its store, sweeps and trims, reads the access file
-// again, and shows in metrics how much waits. Nothing of it holds up the loop.
+// again, ends the streams of tokens that hold no more, and shows in metrics how much waits. Nothing
+// of it holds up the loop.
 class Upkeep {
  public:
   struct Parts {
@@ -31,6 +33,7 @@ class Upkeep {
     Dispatcher& dispatcher;
     Janitor& janitor;
     AccessControl& access;
+    StreamRegistry& streams;
     IoPool& pool;  // whose lines run in order
     const Clock& clock;
     std::function<void()> tenants_changed;  // called on the loop's thread
@@ -46,6 +49,7 @@ class Upkeep {
 
  private:
   void AddChores();
+  void CloseRefused();
   void ShowQueues();
   void ShowCertificates();
 

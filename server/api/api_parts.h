@@ -4,7 +4,6 @@
 #include "base/io_pool.h"
 #include "server/api/access.h"
 #include "server/api/call_limiter.h"
-#include "server/api/stream_registry.h"
 #include "server/dispatch/dispatcher.h"
 #include "server/dispatch/intake.h"
 #include "server/dispatch/janitor.h"
@@ -14,6 +13,8 @@
 #include "server/job/result_store.h"
 #include "server/metrics/server_metrics.h"
 #include "server/schedule/standing_orders.h"
+#include "server/streams/holders.h"
+#include "server/streams/stream_registry.h"
 
 namespace cogwheel {
 
@@ -22,13 +23,14 @@ struct ApiParts {
   Intake& intake;
   Dispatcher& dispatcher;
   Janitor& janitor;
-  IoPool& io;
+  IoPool& io;  // where calls read store and files
   JobStore& store;
   ResultStore& results;
   EventLog& events;
   GroupBoard& board;
   const StandingOrders& orders;
   StreamRegistry& streams;
+  Holders& holders;
   const AccessControl& access;
   CallLimiter& limiter;
   const Clock& clock;

@@ -7,10 +7,9 @@
 
 namespace cogwheel {
 
-// The reactor of DownloadVideo: the result from the request's offset in pieces, the digest on the
-// last. DATA_LOSS when what is read from the start does not have the digest that was stored.
+// The stream of DownloadVideo: the result from the request's offset in pieces.
 grpc::ServerWriteReactor<grpc::ByteBuffer>* MakeDownloadStream(grpc::CallbackServerContext* context,
-                                                               const grpc::ByteBuffer& bytes,
+                                                               const grpc::ByteBuffer* request,
                                                                const ApiParts& parts);
 
 }  // namespace cogwheel

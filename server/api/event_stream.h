@@ -5,18 +5,18 @@
 
 #include "server/api/api_parts.h"
 
-// The reactors of WatchJob and Generate.
+// The streams of WatchJob and Generate.
 namespace cogwheel {
 
 // A job's events from after the request's after_sequence to the terminal one; then OK.
 grpc::ServerWriteReactor<grpc::ByteBuffer>* MakeWatchStream(grpc::CallbackServerContext* context,
-                                                            const grpc::ByteBuffer& bytes,
+                                                            const grpc::ByteBuffer* request,
                                                             const ApiParts& parts);
 
-// Submits, then all events with the video; then the job's error as status. When the last caller of
-// a job without `detach` goes away, the job is cancelled.
+// Submits, then all events with the video; then the job's error as status. Holds its job unless
+// `detach`.
 grpc::ServerWriteReactor<grpc::ByteBuffer>* MakeGenerateStream(grpc::CallbackServerContext* context,
-                                                               const grpc::ByteBuffer& bytes,
+                                                               const grpc::ByteBuffer* request,
                                                                const ApiParts& parts);
 
 }  // namespace cogwheel

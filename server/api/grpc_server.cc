@@ -5,6 +5,7 @@
 #include <absl/strings/str_cat.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
@@ -19,14 +20,17 @@ namespace cogwheel {
 namespace {
 
 constexpr int kKeepaliveMs = 60'000, kKeepaliveTimeoutMs = 20'000;
-constexpr int kShortestPingIntervalMs = 30'000;  // of clients; more often is answered by GOAWAY
-constexpr int kMaxStreams = 256;                 // of one connection
+// Between pings of a peer, with or without calls: many libraries and proxies ping every 10 s. More
+// often, more than twice, is answered by GOAWAY.
+constexpr int kShortestPingIntervalMs = 5'000;
+constexpr int kMaxStreams = 256;  // of one connection
 
 std::string HostOf(const std::string& address) { return address.substr(0, address.rfind(':')); }
 
 // Sets `address` to the port in use.
 absl::StatusOr<std::unique_ptr<grpc::Server>> Listen(const char* flag, std::string& address,
                                                      const TlsFiles& files,
+                                                     const grpc::ResourceQuota* quota,
                                                      const std::vector<grpc::Service*>& services) {
   const auto credentials = MakeServerCredentials(files);
   if (!credentials.ok()) {
@@ -42,8 +46,10 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> Listen(const char* flag, std::stri
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                              kShortestPingIntervalMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreams);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
+  if (quota != nullptr) builder.SetResourceQuota(*quota);
   for (grpc::Service* service : services) builder.RegisterService(service);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr || port == 0) {
@@ -59,6 +65,7 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> Listen(const char* flag, std::stri
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const Addresses& addresses,
                                                               const Credentials& credentials,
+                                                              const Limits& limits,
                                                               const Services& services) {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
@@ -73,7 +80,9 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const Addresses& a
   std::vector<grpc::Service*> listening = {&services.video, &services.operate,
                                            started->public_reflection_.get()};
   if (one_port) listening.push_back(&services.rank_control);
-  auto server = Listen("--listen", listen, credentials.listen, listening);
+  grpc::ResourceQuota quota("clients");
+  quota.Resize(static_cast<size_t>(limits.receive_memory_bytes));
+  auto server = Listen("--listen", listen, credentials.listen, &quota, listening);
   if (!server.ok()) return server.status();
   started->public_server_ = *std::move(server);
   started->health()->SetServingStatus(false);  // until somebody says otherwise
@@ -83,8 +92,9 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const Addresses& a
   }
   started->internal_reflection_ = std::make_unique<ReflectionService>(
       std::vector<std::string>{internal::v1::RankControl::service_full_name()});
-  auto internal = Listen("--internal-listen", started->addresses_.internal, credentials.internal,
-                         {&services.rank_control, started->internal_reflection_.get()});
+  auto internal =
+      Listen("--internal-listen", started->addresses_.internal, credentials.internal,
+             /*quota=*/nullptr, {&services.rank_control, started->internal_reflection_.get()});
   if (!internal.ok()) return internal.status();
   started->internal_server_ = *std::move(internal);
   return started;

@@ -28,6 +28,9 @@ class GrpcServer {
     std::string listen;    // HOST:PORT; port 0 is chosen by the system
     std::string internal;  // the same text: the same port
   };
+  struct Limits {
+    int64_t receive_memory_bytes;  // of the clients' port
+  };
   struct Credentials {
     TlsFiles listen, internal;  // one port has `listen`'s
   };
@@ -39,6 +42,7 @@ class GrpcServer {
   // UNAVAILABLE when it cannot listen, INVALID_ARGUMENT for credentials that cannot be used.
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const Addresses& addresses,
                                                            const Credentials& credentials,
+                                                           const Limits& limits,
                                                            const Services& services);
   ~GrpcServer();
 

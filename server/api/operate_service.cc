@@ -51,7 +51,7 @@ OperateService::Unary* OperateService::Serve(
         absl::Status ended = legal.ok() ? audit_.Check() : legal;
         if (ended.ok()) {
           const absl::StatusOr<Response> response = (decides_.*act)(*request);
-          if (response.ok()) *exchange.response = ToBytes(*response);
+          if (response.ok()) *exchange.response = ToBytes(response->SerializeAsString());
           ended = response.status();
         }
         entry.request = legal.ok() ? request.get() : nullptr;

@@ -1,11 +1,14 @@
 #include "server/api/raw_request.h"
 
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <absl/strings/str_cat.h>
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/unknown_field_set.h>
+#include <grpcpp/support/proto_buffer_reader.h>
 #include <grpcpp/support/slice.h>
 
 #include "base/utf8.h"
@@ -54,9 +57,12 @@ void FindBadText(const std::string& bytes, const Descriptor& type, int depth,
 
 }  // namespace
 
-absl::Status ParseRequest(const grpc::ByteBuffer& bytes, google::protobuf::Message& request) {
+absl::Status ParseRequest(grpc::ByteBuffer bytes, google::protobuf::Message& request) {
+  {
+    grpc::ProtoBufferReader reader(&bytes);
+    if (reader.status().ok() && request.ParseFromZeroCopyStream(&reader)) return absl::OkStatus();
+  }
   const std::string text = Join(bytes);
-  if (request.ParseFromString(text)) return absl::OkStatus();
   std::vector<FieldViolation> violations;
   FindBadText(text, *request.GetDescriptor(), /*depth=*/0, violations);
   if (violations.empty()) {
@@ -69,8 +75,19 @@ absl::Status ParseRequest(const grpc::ByteBuffer& bytes, google::protobuf::Messa
   return MakeInvalidArgument(prompt ? "PROMPT" : "UTF8", violations);
 }
 
-grpc::ByteBuffer ToBytes(const google::protobuf::Message& message) {
-  const grpc::Slice slice(message.SerializeAsString());
+grpc::ByteBuffer TakeRequest(const grpc::ByteBuffer* request) {
+  grpc::ByteBuffer taken;
+  // It is const for handlers of messages; nobody but this one reads it.
+  const_cast<grpc::ByteBuffer*>(request)->Swap(&taken);
+  return taken;
+}
+
+grpc::ByteBuffer ToBytes(std::string message) {
+  auto owned = std::make_unique<std::string>(std::move(message));
+  std::string& text = *owned;
+  const grpc::Slice slice(
+      text.data(), text.size(), [](void* owner) { delete static_cast<std::string*>(owner); },
+      owned.release());
   return grpc::ByteBuffer(&slice, 1);
 }
 

@@ -59,10 +59,10 @@ RpcCall::RpcCall(const char* method, grpc::ServerContextBase& context, const Api
   metrics_->api_rpcs_started_total.Increment({method_});
 }
 
-std::string RpcCall::trace_id() const {
+std::string TraceIdOf(const grpc::ServerContextBase& context) {
   constexpr size_t kLength = 55, kIdBegin = 3, kIdLength = 32;  // 00-<trace id>-<span id>-<flags>
-  const auto found = context_->client_metadata().find("traceparent");
-  if (found == context_->client_metadata().end() || found->second.size() != kLength) return "";
+  const auto found = context.client_metadata().find("traceparent");
+  if (found == context.client_metadata().end() || found->second.size() != kLength) return "";
   const std::string id(found->second.data() + kIdBegin, kIdLength);
   return std::all_of(id.begin(), id.end(), absl::ascii_isxdigit) ? id : "";
 }

@@ -18,8 +18,6 @@ class RpcCall {
   const char* method() const { return method_; }
   // The caller's, or why it may not call: its credentials, or that it calls too often.
   const absl::StatusOr<std::string>& tenant() const { return tenant_; }
-  // Of the caller's `traceparent` (W3C Trace Context); empty if there is none or it is not legal.
-  std::string trace_id() const;
   // The status that it ends with: tells clients when to try again (grpc-retry-pushback-ms), and
   // gives an INTERNAL without a reason an id that the log has too.
   grpc::Status End(const absl::Status& status) const;
@@ -32,5 +30,8 @@ class RpcCall {
   std::chrono::steady_clock::time_point start_;
   absl::StatusOr<std::string> tenant_;
 };
+
+// Of the caller's `traceparent` (W3C Trace Context); empty if there is none or it is not legal.
+std::string TraceIdOf(const grpc::ServerContextBase& context);
 
 }  // namespace cogwheel

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "proto/contract/status.h"
+#include "proto/contract/validate.h"
 
 namespace cogwheel {
 namespace {
@@ -21,19 +22,29 @@ void Count(const std::string& tenant, const absl::StatusOr<CreatedJob>& created,
 
 }  // namespace
 
-void Submit(const v1::GenerateRequest& request, const RpcCall& call, const ApiParts& parts,
+void Submit(const v1::GenerateRequest& request, const Submitter& submitter, const ApiParts& parts,
             Intake::Done done) {
   parts.intake.Submit(
-      request, *call.tenant(),
-      [&metrics = parts.metrics, tenant = *call.tenant(), trace_id = call.trace_id(),
+      request, submitter.tenant, submitter.hold,
+      [&metrics = parts.metrics, &holders = parts.holders, submitter,
        done = std::move(done)](absl::StatusOr<CreatedJob> created) {
-        Count(tenant, created, metrics);
+        Count(submitter.tenant, created, metrics);
         if (created.ok() && !created->existed) {  // later lines of the job carry its name
+          if (created->job.held) holders.Expect(created->job);
           Log(LogLevel::kInfo, "job accepted",
-              {{"job", created->job.name}, {"tenant", tenant}, {"trace_id", trace_id}});
+              {{"job", created->job.name},
+               {"tenant", submitter.tenant},
+               {"trace_id", submitter.trace_id}});
         }
         done(std::move(created));
       });
+}
+
+absl::StatusOr<Job> FindJob(const std::string& tenant, const std::string& given,
+                            const JobStore& store) {
+  const absl::StatusOr<std::string> name = NormalizeJobName(given);
+  if (!name.ok()) return name.status();
+  return store.Get(tenant, *name);
 }
 
 }  // namespace cogwheel

@@ -11,7 +11,7 @@
 #include "proto/contract/validate.h"
 #include "server/api/download_stream.h"
 #include "server/api/event_stream.h"
-#include "server/api/raw_request.h"
+#include "server/api/pool_call.h"
 #include "server/api/rpc_call.h"
 #include "server/api/submit.h"
 #include "server/events/job_event.h"
@@ -20,8 +20,9 @@ namespace cogwheel {
 namespace {
 
 constexpr int kDefaultPage = 50, kMaxPage = 1000;
-constexpr size_t kMostShown = 128;  // bytes of a name
-constexpr size_t kMaxPageBytes = 2 * 1024 * 1024;
+constexpr size_t kMostShown = 128;                 // bytes of a name
+constexpr size_t kMaxPageBytes = 2 * 1024 * 1024;  // clients take 4 MiB by default
+constexpr int kReadAtOnce = 50;                    // jobs, which have up to 33 KiB of prompts each
 
 absl::StatusOr<JobQuery> ToQuery(const std::string& tenant, const v1::ListJobsRequest& request) {
   JobQuery query;
@@ -61,166 +62,154 @@ v1::Job Described(const Job& job, const EventLog& events) {
   return described;
 }
 
-v1::ListJobsResponse ToResponse(const JobPage& page, const EventLog& events) {
+// A page of so many jobs or bytes, read in pieces: no more is read than is sent.
+absl::StatusOr<v1::ListJobsResponse> ReadPage(JobQuery query, const ApiParts& parts) {
   v1::ListJobsResponse response;
   size_t bytes = 0;
-  for (const Job& job : page.jobs) {
-    *response.add_jobs() = Described(job, events);
-    bytes += response.jobs().rbegin()->ByteSizeLong();
-    if (bytes >= kMaxPageBytes) break;  // clients take 4 MiB by default
+  const int wanted = query.limit;
+  while (response.jobs_size() < wanted && bytes < kMaxPageBytes) {
+    query.limit = std::min(kReadAtOnce, wanted - response.jobs_size());
+    const absl::StatusOr<JobPage> page = parts.store.List(query);
+    if (!page.ok()) return page.status();
+    for (const Job& job : page->jobs) {
+      *response.add_jobs() = Described(job, parts.events);
+      bytes += response.jobs().rbegin()->ByteSizeLong();
+      query.before_name = job.name;
+    }
+    if (!page->more) return response;
   }
-  if (page.more || response.jobs_size() < static_cast<int>(page.jobs.size())) {
-    response.set_next_page_token(response.jobs().rbegin()->name());
-  }
+  response.set_next_page_token(query.before_name);
   return response;
-}
-
-// What is asked, if the caller may call.
-template <typename Request>
-absl::StatusOr<Request> Read(const RpcCall& call, const grpc::ByteBuffer& bytes) {
-  if (!call.tenant().ok()) return call.tenant().status();
-  Request request;
-  const absl::Status parsed = ParseRequest(bytes, request);
-  if (!parsed.ok()) return parsed;
-  return request;
 }
 
 }  // namespace
 
-VideoService::Unary* VideoService::Answer(Context* context, const RpcCall& call,
-                                          const absl::Status& status) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  reactor->Finish(call.End(status));
-  return reactor;
-}
-
 VideoService::Stream* VideoService::Generate(Context* context, const Bytes* request) {
-  return MakeGenerateStream(context, *request, parts_);
+  return MakeGenerateStream(context, request, parts_);
 }
 
 VideoService::Stream* VideoService::WatchJob(Context* context, const Bytes* request) {
-  return MakeWatchStream(context, *request, parts_);
+  return MakeWatchStream(context, request, parts_);
 }
 
 VideoService::Stream* VideoService::DownloadVideo(Context* context, const Bytes* request) {
-  return MakeDownloadStream(context, *request, parts_);
+  return MakeDownloadStream(context, request, parts_);
 }
 
 VideoService::Unary* VideoService::CreateJob(Context* context, const Bytes* request,
                                              Bytes* response) {
-  const RpcCall call("CreateJob", *context, parts_);
-  const auto create = Read<v1::CreateJobRequest>(call, *request);
-  if (!create.ok()) return Answer(context, call, create.status());
-  Unary* reactor = context->DefaultReactor();
-  Submit(create->request(), call, parts_,
-         [call, response, reactor,
-          &events = parts_.events](const absl::StatusOr<CreatedJob>& created) {
-           if (created.ok()) *response = ToBytes(Described(created->job, events));
-           reactor->Finish(call.End(created.status()));
-         });
-  return reactor;
+  return Serve<v1::CreateJobRequest, v1::Job>(
+      {"CreateJob", context, request, response}, parts_, Where::kPool,
+      [this, trace_id = TraceIdOf(*context)](
+          const std::string& tenant, const v1::CreateJobRequest& create, Answer<v1::Job> done) {
+        Submit(create.request(), {tenant, trace_id, create.hold()}, parts_,
+               [&events = parts_.events,
+                done = std::move(done)](const absl::StatusOr<CreatedJob>& created) {
+                 if (!created.ok()) return done(created.status());
+                 done(Described(created->job, events));
+               });
+      });
 }
 
 VideoService::Unary* VideoService::GetJob(Context* context, const Bytes* request, Bytes* response) {
-  const RpcCall call("GetJob", *context, parts_);
-  const auto get = Read<v1::GetJobRequest>(call, *request);
-  if (!get.ok()) return Answer(context, call, get.status());
-  const absl::StatusOr<std::string> name = NormalizeJobName(get->name());
-  if (!name.ok()) return Answer(context, call, name.status());
-  const absl::StatusOr<Job> found = parts_.store.Get(*call.tenant(), *name);
-  if (found.ok()) *response = ToBytes(Described(*found, parts_.events));
-  return Answer(context, call, found.status());
+  return Serve<v1::GetJobRequest, v1::Job>(
+      {"GetJob", context, request, response}, parts_, Where::kPool,
+      [this](const std::string& tenant, const v1::GetJobRequest& get, const Answer<v1::Job>& done) {
+        const absl::StatusOr<Job> found = FindJob(tenant, get.name(), parts_.store);
+        if (!found.ok()) return done(found.status());
+        done(Described(*found, parts_.events));
+      });
 }
 
 VideoService::Unary* VideoService::ListJobs(Context* context, const Bytes* request,
                                             Bytes* response) {
-  const RpcCall call("ListJobs", *context, parts_);
-  const auto list = Read<v1::ListJobsRequest>(call, *request);
-  if (!list.ok()) return Answer(context, call, list.status());
-  const absl::StatusOr<JobQuery> query = ToQuery(*call.tenant(), *list);
-  if (!query.ok()) return Answer(context, call, query.status());
-  const absl::StatusOr<JobPage> page = parts_.store.List(*query);
-  if (!page.ok()) return Answer(context, call, page.status());
-  *response = ToBytes(ToResponse(*page, parts_.events));
-  return Answer(context, call, absl::OkStatus());
+  return Serve<v1::ListJobsRequest, v1::ListJobsResponse>(
+      {"ListJobs", context, request, response}, parts_, Where::kPool,
+      [this](const std::string& tenant, const v1::ListJobsRequest& list,
+             const Answer<v1::ListJobsResponse>& done) {
+        absl::StatusOr<JobQuery> query = ToQuery(tenant, list);
+        if (!query.ok()) return done(query.status());
+        done(ReadPage(*std::move(query), parts_));
+      });
 }
 
 VideoService::Unary* VideoService::CancelJob(Context* context, const Bytes* request,
                                              Bytes* response) {
-  const RpcCall call("CancelJob", *context, parts_);
-  const auto cancel = Read<v1::CancelJobRequest>(call, *request);
-  if (!cancel.ok()) return Answer(context, call, cancel.status());
-  const absl::StatusOr<std::string> name = NormalizeJobName(cancel->name());
-  if (!name.ok()) return Answer(context, call, name.status());
-  Unary* reactor = context->DefaultReactor();
-  parts_.dispatcher.Cancel(
-      *call.tenant(), *name,
-      [call, response, reactor, &events = parts_.events](const absl::StatusOr<Job>& found) {
-        if (found.ok()) *response = ToBytes(Described(*found, events));
-        reactor->Finish(call.End(found.status()));
+  return Serve<v1::CancelJobRequest, v1::Job>(
+      {"CancelJob", context, request, response}, parts_, Where::kHere,
+      [this](const std::string& tenant, const v1::CancelJobRequest& cancel, Answer<v1::Job> done) {
+        const absl::StatusOr<std::string> name = NormalizeJobName(cancel.name());
+        if (!name.ok()) return done(name.status());
+        parts_.dispatcher.Cancel(
+            tenant, *name,
+            [&events = parts_.events, done = std::move(done)](const absl::StatusOr<Job>& asked) {
+              if (!asked.ok()) return done(asked.status());
+              done(Described(*asked, events));
+            });
       });
-  return reactor;
 }
 
 VideoService::Unary* VideoService::DeleteJob(Context* context, const Bytes* request,
                                              Bytes* response) {
-  const RpcCall call("DeleteJob", *context, parts_);
-  const auto remove = Read<v1::DeleteJobRequest>(call, *request);
-  if (!remove.ok()) return Answer(context, call, remove.status());
-  const absl::StatusOr<std::string> name = NormalizeJobName(remove->name());
-  if (!name.ok()) return Answer(context, call, name.status());
-  Unary* reactor = context->DefaultReactor();
-  parts_.janitor.Delete(*call.tenant(), *name,
-                        [call, response, reactor](const absl::Status& removed) {
-                          *response = ToBytes(v1::DeleteJobResponse());
-                          reactor->Finish(call.End(removed));
-                        });
-  return reactor;
+  return Serve<v1::DeleteJobRequest, v1::DeleteJobResponse>(
+      {"DeleteJob", context, request, response}, parts_, Where::kHere,
+      [this](const std::string& tenant, const v1::DeleteJobRequest& remove,
+             Answer<v1::DeleteJobResponse> done) {
+        const absl::StatusOr<std::string> name = NormalizeJobName(remove.name());
+        if (!name.ok()) return done(name.status());
+        parts_.janitor.Delete(tenant, *name, [done = std::move(done)](const absl::Status& removed) {
+          if (!removed.ok()) return done(removed);
+          done(v1::DeleteJobResponse());
+        });
+      });
 }
 
 VideoService::Unary* VideoService::ListModels(Context* context, const Bytes* request,
                                               Bytes* response) {
-  const RpcCall call("ListModels", *context, parts_);
-  const auto list = Read<v1::ListModelsRequest>(call, *request);
-  if (!list.ok()) return Answer(context, call, list.status());
-  const absl::StatusOr<std::vector<v1::Model>> models = parts_.store.Models();
-  if (!models.ok()) return Answer(context, call, models.status());
-  v1::ListModelsResponse current;
-  for (v1::Model& model : parts_.board.Current(*models)) *current.add_models() = std::move(model);
-  *response = ToBytes(current);
-  return Answer(context, call, absl::OkStatus());
+  return Serve<v1::ListModelsRequest, v1::ListModelsResponse>(
+      {"ListModels", context, request, response}, parts_, Where::kPool,
+      [this](const std::string&, const v1::ListModelsRequest&,
+             const Answer<v1::ListModelsResponse>& done) {
+        absl::StatusOr<std::vector<v1::Model>> models = parts_.store.Models();
+        if (!models.ok()) return done(models.status());
+        v1::ListModelsResponse current;
+        for (v1::Model& model : parts_.board.Current(*std::move(models))) {
+          *current.add_models() = std::move(model);
+        }
+        done(std::move(current));
+      });
 }
 
 VideoService::Unary* VideoService::ListGroups(Context* context, const Bytes* request,
                                               Bytes* response) {
-  const RpcCall call("ListGroups", *context, parts_);
-  const auto list = Read<v1::ListGroupsRequest>(call, *request);
-  if (!list.ok()) return Answer(context, call, list.status());
-  v1::ListGroupsResponse groups;
-  const auto orders = parts_.orders.Now();
-  for (v1::Group& group : parts_.board.List()) {
-    group.set_drained(orders->drained.contains(group.name()));
-    *groups.add_groups() = std::move(group);
-  }
-  *response = ToBytes(groups);
-  return Answer(context, call, absl::OkStatus());
+  return Serve<v1::ListGroupsRequest, v1::ListGroupsResponse>(
+      {"ListGroups", context, request, response}, parts_, Where::kHere,
+      [this](const std::string&, const v1::ListGroupsRequest&,
+             const Answer<v1::ListGroupsResponse>& done) {
+        v1::ListGroupsResponse groups;
+        const auto orders = parts_.orders.Now();
+        for (v1::Group& group : parts_.board.List()) {
+          group.set_drained(orders->drained.contains(group.name()));
+          *groups.add_groups() = std::move(group);
+        }
+        done(std::move(groups));
+      });
 }
 
 VideoService::Unary* VideoService::GetGroup(Context* context, const Bytes* request,
                                             Bytes* response) {
-  const RpcCall call("GetGroup", *context, parts_);
-  const auto get = Read<v1::GetGroupRequest>(call, *request);
-  if (!get.ok()) return Answer(context, call, get.status());
-  std::optional<v1::Group> found = parts_.board.Find(get->name());
-  if (!found.has_value()) {
-    return Answer(context, call,
-                  MakeError(absl::StatusCode::kNotFound, "UNKNOWN_GROUP",
-                            absl::StrCat("name ", std::string(ClipUtf8(get->name(), kMostShown)),
-                                         " is no group of this server")));
-  }
-  found->set_drained(parts_.orders.Now()->drained.contains(found->name()));
-  *response = ToBytes(*found);
-  return Answer(context, call, absl::OkStatus());
+  return Serve<v1::GetGroupRequest, v1::Group>(
+      {"GetGroup", context, request, response}, parts_, Where::kHere,
+      [this](const std::string&, const v1::GetGroupRequest& get, const Answer<v1::Group>& done) {
+        std::optional<v1::Group> found = parts_.board.Find(get.name());
+        if (!found.has_value()) {
+          return done(MakeError(absl::StatusCode::kNotFound, "UNKNOWN_GROUP",
+                                absl::StrCat("name ", std::string(ClipUtf8(get.name(), kMostShown)),
+                                             " is no group of this server")));
+        }
+        found->set_drained(parts_.orders.Now()->drained.contains(found->name()));
+        done(*std::move(found));
+      });
 }
 
 }  // namespace cogwheel

@@ -4,7 +4,6 @@
 
 #include "cogwheel/v1/video_service.grpc.pb.h"
 #include "server/api/api_parts.h"
-#include "server/api/rpc_call.h"
 
 namespace cogwheel {
 
@@ -45,8 +44,6 @@ class VideoService final : public VideoServiceBase {
   Unary* GetGroup(Context* context, const Bytes* request, Bytes* response) override;
 
  private:
-  Unary* Answer(Context* context, const RpcCall& call, const absl::Status& status);
-
   const ApiParts parts_;
 };
 

@@ -65,7 +65,8 @@ Job Intake::MakeJob(Resolved resolved, const std::string& tenant) {
   return job;
 }
 
-void Intake::Submit(const v1::GenerateRequest& request, const std::string& tenant, Done done) {
+void Intake::Submit(const v1::GenerateRequest& request, const std::string& tenant, bool held,
+                    Done done) {
   const bool keyed = !request.request_id().empty();
   const std::string hash = keyed ? RequestHash(request) : "";
   if (keyed) {  // before limits: a job that exists needs no place
@@ -85,6 +86,7 @@ void Intake::Submit(const v1::GenerateRequest& request, const std::string& tenan
   resolved->request.clear_image();
   NewJob job{MakeJob(*std::move(resolved), tenant), request.request_id(), hash};
   job.job.image_bytes = static_cast<int64_t>(image->size());
+  job.job.held = held;
   const std::string name = job.job.name;
   const v1::GenerateRequest& accepted = job.job.request;
   const double seconds = parts_.costs.Seconds(accepted.model(), SizeOf(accepted)).value_or(0);

@@ -36,7 +36,8 @@ class Intake {
   // `done` is called exactly once, from any thread, perhaps before this returns: the job is then
   // stored. INVALID_ARGUMENT, ALREADY_EXISTS, RESOURCE_EXHAUSTED, UNAVAILABLE (DRAINING, NO_GROUP)
   // or the store's errors.
-  void Submit(const v1::GenerateRequest& request, const std::string& tenant, Done done);
+  // `held`: a new job lives while somebody holds it.
+  void Submit(const v1::GenerateRequest& request, const std::string& tenant, bool held, Done done);
   // From now on only jobs that exist are answered.
   void Drain() { draining_ = true; }
 

@@ -1,6 +1,7 @@
 #include "server/events/event_log.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace cogwheel {
@@ -19,18 +20,15 @@ void EventLog::Open(const std::string& job) {
 }
 
 int64_t EventLog::Append(const std::string& job, int32_t attempt, v1::JobEvent event) {
-  Held held;
-  held.event = std::move(event);
-  return Add(job, attempt, std::move(held));
+  return Add(job, attempt, std::move(event), Held());
 }
 
 int64_t EventLog::AppendChunk(const std::string& job, int32_t attempt, v1::JobEvent event,
                               int64_t bytes, std::shared_ptr<const ResultReader> data) {
   Held held;
-  held.event = std::move(event);
   held.chunk_bytes = bytes;
   held.data = std::move(data);
-  return Add(job, attempt, std::move(held));
+  return Add(job, attempt, std::move(event), std::move(held));
 }
 
 int64_t EventLog::PeekSequence(const std::string& job, int32_t attempt) const {
@@ -40,46 +38,74 @@ int64_t EventLog::PeekSequence(const std::string& job, int32_t attempt) const {
   return std::max(last + 1, int64_t{attempt} << 32);
 }
 
-int64_t EventLog::Add(const std::string& job, int32_t attempt, Held held) {
-  std::vector<std::shared_ptr<EventWatcher>> watchers;
+int64_t EventLog::Add(const std::string& job, int32_t attempt, v1::JobEvent event, Held held) {
+  Watchers watchers;
   int64_t sequence = 0;
   {
     MutexLock lock(mutex_);
     Line& line = lines_[job];
     if (line.ended) return line.last;
     sequence = std::max(line.last + 1, int64_t{attempt} << 32);
-    held.event.set_job(job);
-    held.event.set_attempt(attempt);
-    held.event.set_sequence(sequence);
-    held.cost = held.event.ByteSizeLong();
+    event.set_job(job);
+    event.set_attempt(attempt);
+    event.set_sequence(sequence);
     line.last = sequence;
-    line.cost += held.cost;
-    line.ended = IsTerminalEvent(held.event);
-    if (held.event.has_queued()) line.queue_position = held.event.queued().position();
-    if (held.event.has_progress()) {
-      line.progress = held.event.progress();
+    line.ended = IsTerminalEvent(event);
+    if (event.has_queued()) line.queue_position = event.queued().position();
+    if (event.has_progress()) {
+      line.progress = event.progress();
       line.progress_attempt = attempt;
     }
-    line.events.push_back(std::move(held));
-    while (line.events.size() > bounds_.events ||
-           (line.cost > bounds_.bytes && line.events.size() > 1)) {
-      DropOldest(line);
-    }
-    watchers = line.watchers;
-    if (line.ended) finished_.push_back(job);
-    while (finished_.size() > bounds_.finished_jobs) {
-      lines_.erase(finished_.front());
-      finished_.pop_front();
-    }
+    held.sequence = sequence;
+    held.cost = event.ByteSizeLong();
+    held.event = std::make_shared<const v1::JobEvent>(std::move(event));
+    Keep(line, std::move(held));
+    watchers = WatchersOf(job);
+    if (line.ended) Finished(job);
   }
   for (const auto& watcher : watchers) watcher->OnEvents();
   return sequence;
 }
 
-void EventLog::DropOldest(Line& line) {
-  line.dropped_through = line.events.front().event.sequence();
-  line.cost -= line.events.front().cost;
-  line.events.pop_front();
+void EventLog::Keep(Line& line, Held held) {
+  line.cost += held.cost;
+  Ring& ring = held.event->has_chunk() ? line.chunks : line.told;
+  ring.events.push_back(std::move(held));
+  const auto drop = [&line](Ring& from) {
+    line.cost -= from.events.front().cost;
+    from.DropOldest();
+  };
+  if (ring.events.size() > bounds_.events) drop(ring);
+  while (line.cost > bounds_.bytes && line.told.events.size() + line.chunks.events.size() > 1) {
+    drop(line.told.oldest() < line.chunks.oldest() ? line.told : line.chunks);
+  }
+}
+
+void EventLog::Finished(const std::string& job) {
+  finished_.push_back(job);
+  while (finished_.size() > bounds_.finished_jobs) {
+    lines_.erase(finished_.front());
+    finished_.pop_front();
+  }
+}
+
+EventLog::Watchers EventLog::WatchersOf(const std::string& job) const {
+  const auto found = watchers_.find(job);
+  return found == watchers_.end() ? Watchers() : found->second;
+}
+
+const EventLog::Held* EventLog::Ring::FirstAfter(int64_t sequence) const {
+  const auto later = std::ranges::upper_bound(events, sequence, {}, &Held::sequence);
+  return later == events.end() ? nullptr : &*later;
+}
+
+void EventLog::Ring::DropOldest() {
+  dropped_through = events.front().sequence;
+  events.pop_front();
+}
+
+int64_t EventLog::Ring::oldest() const {
+  return events.empty() ? std::numeric_limits<int64_t>::max() : events.front().sequence;
 }
 
 void EventLog::Describe(v1::Job& job) const {
@@ -99,50 +125,54 @@ EventLog::Next EventLog::ReadAfter(const std::string& job, int64_t after,
   const auto found = lines_.find(job);
   if (found == lines_.end()) return next;
   const Line& line = found->second;
-  if (after < line.dropped_through) {
+  const int64_t dropped =
+      std::max(line.told.dropped_through, include_video ? line.chunks.dropped_through : int64_t{0});
+  if (after < dropped) {
     next.found = Found::kGap;
-    next.sequence = line.dropped_through;
+    next.sequence = dropped;
     return next;
   }
-  const auto later = std::find_if(line.events.begin(), line.events.end(), [&](const Held& held) {
-    return held.event.sequence() > after && (include_video || !held.event.has_chunk());
-  });
-  if (later == line.events.end()) {
+  const Held* told = line.told.FirstAfter(after);
+  const Held* chunk = include_video ? line.chunks.FirstAfter(after) : nullptr;
+  const bool chunk_first =
+      told == nullptr || (chunk != nullptr && chunk->sequence < told->sequence);
+  const Held* first = chunk_first ? chunk : told;
+  if (first == nullptr) {
     next.found = line.ended ? Found::kEnd : Found::kNothing;
-    next.sequence = line.last;
     return next;
   }
   next.found = Found::kEvent;
-  next.event = later->event;
-  next.sequence = later->event.sequence();
-  next.chunk_bytes = later->chunk_bytes;
-  next.data = later->data;
+  next.event = first->event;
+  next.sequence = first->sequence;
+  next.chunk_bytes = first->chunk_bytes;
+  next.data = first->data;
   return next;
 }
 
 void EventLog::Watch(const std::string& job, const std::shared_ptr<EventWatcher>& watcher) {
   MutexLock lock(mutex_);
-  const auto found = lines_.find(job);
-  if (found != lines_.end()) found->second.watchers.push_back(watcher);
+  watchers_[job].push_back(watcher);
 }
 
 void EventLog::Unwatch(const std::string& job, const EventWatcher* watcher) {
+  std::shared_ptr<EventWatcher> released;  // goes without the lock
   MutexLock lock(mutex_);
-  const auto found = lines_.find(job);
-  if (found == lines_.end()) return;
-  std::erase_if(found->second.watchers,
-                [watcher](const auto& entry) { return entry.get() == watcher; });
+  const auto found = watchers_.find(job);
+  if (found == watchers_.end()) return;
+  const auto entry = std::ranges::find(found->second, watcher, &std::shared_ptr<EventWatcher>::get);
+  if (entry == found->second.end()) return;
+  released = std::move(*entry);
+  found->second.erase(entry);
+  if (found->second.empty()) watchers_.erase(found);
 }
 
 void EventLog::Forget(const std::string& job) {
-  std::vector<std::shared_ptr<EventWatcher>> watchers;
+  Watchers watchers;
   {
     MutexLock lock(mutex_);
-    const auto found = lines_.find(job);
-    if (found == lines_.end()) return;
-    watchers = std::move(found->second.watchers);
-    lines_.erase(found);
+    if (lines_.erase(job) == 0) return;
     std::erase(finished_, job);
+    watchers = WatchersOf(job);
   }
   for (const auto& watcher : watchers) watcher->OnEvents();
 }

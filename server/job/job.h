@@ -57,6 +57,7 @@ struct Job {
   std::string model_digest;           // that the request was checked against; empty: any will do
   std::vector<std::string> warnings;  // what was changed or cut, one line each
   bool cancel_requested = false;
+  bool held = false;  // lives while somebody holds it
   WallTime create_time{};
   std::optional<WallTime> start_time;  // of the last attempt
   std::optional<WallTime> end_time;

@@ -18,7 +18,7 @@ namespace {
   "cancel_requested, create_time, start_time, end_time, error_code, error_reason, "       \
   "error_message, result_bytes, result_sha256, result_media_type, result_expired, "       \
   "text_encode_s, denoise_s, decode_s, encode_s, last_sequence, model_digest, warnings, " \
-  "image_sha256"
+  "image_sha256, held"
 
 constexpr int kAccepted = -1;  // in place of a total's state
 
@@ -111,6 +111,7 @@ absl::StatusOr<Job> ReadJob(const Statement& statement) {
   job.model_digest = row.Text();
   job.warnings = absl::StrSplit(row.Text(), '\n', absl::SkipEmpty());
   job.image_sha256 = row.Text();
+  job.held = row.Int() != 0;
   return job;
 }
 
@@ -137,12 +138,12 @@ absl::Status InsertJob(Connection& connection, const Job& job) {
       "INSERT INTO jobs (name, tenant, state, attempt, epoch, charges, group_name, request,"
       " image_bytes, image_sha256, cancel_requested, create_time, error_code, error_reason,"
       " error_message, result_expired, text_encode_s, denoise_s, decode_s, encode_s,"
-      " last_sequence, model_digest, warnings) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"
-      " ?11, ?12, 0, '', '', 0, 0, 0, 0, 0, 0, ?13, ?14)",
+      " last_sequence, model_digest, warnings, held) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
+      " ?10, ?11, ?12, 0, '', '', 0, 0, 0, 0, 0, 0, ?13, ?14, ?15)",
       job.name, job.tenant, StateColumn(job.state), job.attempt, job.epoch, job.charges, job.group,
       Bytes{job.request.SerializeAsString()}, job.image_bytes, job.image_sha256,
       job.cancel_requested, ToNanos(job.create_time), job.model_digest,
-      absl::StrJoin(job.warnings, "\n"));
+      absl::StrJoin(job.warnings, "\n"), job.held);
 }
 
 absl::StatusOr<std::optional<Job>> FindJob(Connection& connection, const std::string& name) {

@@ -56,6 +56,7 @@ struct AddedColumn {
 };
 constexpr AddedColumn kAdded[] = {{"jobs", "model_digest", "TEXT NOT NULL DEFAULT ''"},
                                   {"jobs", "warnings", "TEXT NOT NULL DEFAULT ''"},
+                                  {"jobs", "held", "INTEGER NOT NULL DEFAULT 0"},
                                   {"models", "digest", "TEXT NOT NULL DEFAULT ''"}};
 
 // Tables that came later. They raise no version either: the release before does not look at them.

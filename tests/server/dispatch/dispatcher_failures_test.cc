@@ -212,7 +212,7 @@ TEST_F(DispatcherTest, TakesOverTheJobsOfAFormerProcess) {
   EXPECT_EQ(JobState::kCancelled, Get(unwanted).state);
   const EventLog::Next told = events.ReadAfter(running, int64_t{1} << 32, false);
   EXPECT_EQ(EventLog::Found::kEvent, told.found);  // its line goes on above the former process's
-  EXPECT_EQ(1, told.event.queued().position());
+  EXPECT_EQ(1, told.event->queued().position());
   clock_.Advance(seconds(10));
   loop.RunPending();
   EXPECT_EQ(JobState::kExpired, Get(queued).state);

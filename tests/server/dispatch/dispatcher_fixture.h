@@ -33,7 +33,8 @@ class DispatcherTest : public testing::Test {
 
   absl::StatusOr<CreatedJob> Submit(const v1::GenerateRequest& request) {
     absl::StatusOr<CreatedJob> result = absl::UnknownError("not called");
-    intake_.Submit(request, "default", [&result](auto created) { result = std::move(created); });
+    intake_.Submit(request, "default", /*held=*/false,
+                   [&result](auto created) { result = std::move(created); });
     loop_.RunPending();
     return result;
   }
@@ -74,7 +75,7 @@ class DispatcherTest : public testing::Test {
     EventLog::Next next = events_.ReadAfter(name, 0, /*include_video=*/true);
     for (; next.found == EventLog::Found::kEvent;
          next = events_.ReadAfter(name, next.sequence, /*include_video=*/true)) {
-      events.push_back(next.event);
+      events.push_back(*next.event);
     }
     return events;
   }

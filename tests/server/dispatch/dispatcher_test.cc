@@ -67,7 +67,7 @@ TEST_F(DispatcherTest, TellsPositionsAsTheyChange) {
     EventLog::Next next = events_.ReadAfter(waiting, 0, /*include_video=*/false);
     for (; next.found == EventLog::Found::kEvent;
          next = events_.ReadAfter(waiting, next.sequence, /*include_video=*/false)) {
-      found.push_back(next.event.queued().position());
+      found.push_back(next.event->queued().position());
     }
     return found;
   };

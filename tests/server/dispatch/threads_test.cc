@@ -119,7 +119,7 @@ TEST(DispatcherThreads, EveryJobOfManyCallersEndsOnce) {
       if (next.found != EventLog::Found::kEvent) continue;
       EXPECT_GT(next.sequence, after);
       after = next.sequence;
-      if (next.event.has_succeeded() || next.event.has_cancelled()) ++ends;
+      if (next.event->has_succeeded() || next.event->has_cancelled()) ++ends;
     }
     events.Unwatch(job, waiter.get());
   };
@@ -130,7 +130,7 @@ TEST(DispatcherThreads, EveryJobOfManyCallersEndsOnce) {
         v1::GenerateRequest request;
         request.set_prompt("p");
         std::string name;
-        intake.Submit(request, "default",
+        intake.Submit(request, "default", /*held=*/false,
                       [&name](const auto& created) { name = created.value().job.name; });
         if ((caller + i) % 3 == 0) dispatcher.Cancel("default", name, [](const auto&) {});
         follow(name);

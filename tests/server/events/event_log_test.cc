@@ -54,10 +54,10 @@ TEST(EventLog, AWatcherResumesAfterAnySequence) {
   log.Append(kJob, 0, Done());
   EventLog::Next next = log.ReadAfter(kJob, 1, /*include_video=*/false);
   EXPECT_EQ(Found::kEvent, next.found);
-  EXPECT_EQ(2, next.event.progress().step());
-  EXPECT_EQ(kJob, next.event.job());
+  EXPECT_EQ(2, next.event->progress().step());
+  EXPECT_EQ(kJob, next.event->job());
   next = log.ReadAfter(kJob, 2, /*include_video=*/false);
-  EXPECT_TRUE(next.event.has_succeeded());
+  EXPECT_TRUE(next.event->has_succeeded());
   EXPECT_EQ(Found::kEnd, log.ReadAfter(kJob, 3, /*include_video=*/false).found);
 }
 
@@ -76,7 +76,7 @@ TEST(EventLog, ARingThatDroppedEventsShowsAGap) {
   EXPECT_EQ(2, next.sequence);
   next = log.ReadAfter(kJob, next.sequence, /*include_video=*/false);
   EXPECT_EQ(Found::kEvent, next.found);
-  EXPECT_EQ(3, next.event.progress().step());
+  EXPECT_EQ(3, next.event->progress().step());
 }
 
 TEST(EventLog, BytesAreBoundedToo) {
@@ -96,25 +96,23 @@ TEST(EventLog, ChunksAreForThoseWhoAskAndAreReadFromTheResult) {
   chunk.mutable_chunk()->set_offset(2);
   log.AppendChunk(kJob, 1, std::move(chunk), /*bytes=*/3, std::make_shared<TextReader>());
   log.Append(kJob, 1, Step(9));
-  EXPECT_TRUE(log.ReadAfter(kJob, 0, /*include_video=*/false).event.has_progress());
+  EXPECT_TRUE(log.ReadAfter(kJob, 0, /*include_video=*/false).event->has_progress());
   const EventLog::Next next = log.ReadAfter(kJob, 0, /*include_video=*/true);
-  ASSERT_TRUE(next.event.has_chunk());
-  EXPECT_EQ("cde", next.data->Read(next.event.chunk().offset(), next.chunk_bytes).value());
+  ASSERT_TRUE(next.event->has_chunk());
+  EXPECT_EQ("cde", next.data->Read(next.event->chunk().offset(), next.chunk_bytes).value());
 }
 
 TEST(EventLog, WhoDoesNotAskForChunksMissesNothingWhenTheyAreDropped) {
   EventLog log({.events = 3, .bytes = 1 << 20, .finished_jobs = 8});
-  int64_t after = log.Append(kJob, 1, Step(1));
+  const int64_t after = log.Append(kJob, 1, Step(1));
   for (int i = 0; i < 10; ++i) {
     v1::JobEvent chunk;
     chunk.mutable_chunk()->set_offset(i);
     log.AppendChunk(kJob, 1, std::move(chunk), /*bytes=*/1, std::make_shared<TextReader>());
-    const EventLog::Next next = log.ReadAfter(kJob, after, /*include_video=*/false);
-    EXPECT_EQ(Found::kNothing, next.found);
-    after = next.sequence;
+    EXPECT_EQ(Found::kNothing, log.ReadAfter(kJob, after, /*include_video=*/false).found);
   }
   log.Append(kJob, 1, Step(2));
-  EXPECT_EQ(2, log.ReadAfter(kJob, after, /*include_video=*/false).event.progress().step());
+  EXPECT_EQ(2, log.ReadAfter(kJob, after, /*include_video=*/false).event->progress().step());
 }
 
 TEST(EventLog, SaysHowFarAJobIs) {
@@ -168,6 +166,39 @@ TEST(EventLog, WatchersAreWoken) {
   log.Forget(kJob);
   EXPECT_EQ(2, watcher->count);
   EXPECT_EQ(Found::kUnknown, log.ReadAfter(kJob, 0, /*include_video=*/false).found);
+}
+
+// Between the commit of a job and its first event.
+TEST(EventLog, AJobMayBeWatchedBeforeItsLineBegins) {
+  EventLog log;
+  const auto watcher = std::make_shared<CountingWatcher>();
+  log.Watch(kJob, watcher);
+  log.Open(kJob);
+  log.Append(kJob, 0, Step(1));
+  EXPECT_EQ(1, watcher->count);
+  log.Unwatch(kJob, watcher.get());
+  log.Append(kJob, 0, Step(2));
+  EXPECT_EQ(1, watcher->count);
+  EXPECT_EQ(1, watcher.use_count());
+}
+
+TEST(EventLog, OfTwoKindsTheOldestGoesFirst) {
+  EventLog log({.events = 1000, .bytes = 4000, .finished_jobs = 8});
+  for (int i = 1; i <= 8; ++i) {  // odd numbers are chunks
+    v1::JobEvent event;
+    if (i % 2 == 1) {
+      event.mutable_chunk()->set_media_type(std::string(1000, 'm'));
+      log.AppendChunk(kJob, 0, std::move(event), /*bytes=*/1, std::make_shared<TextReader>());
+    } else {
+      event.mutable_preview()->set_jpeg(std::string(1000, 'j'));
+      log.Append(kJob, 0, std::move(event));
+    }
+  }
+  EXPECT_EQ(5, log.ReadAfter(kJob, 0, /*include_video=*/true).sequence);  // three are held
+  EXPECT_EQ(6, log.ReadAfter(kJob, 5, /*include_video=*/true).sequence);
+  EXPECT_EQ(4, log.ReadAfter(kJob, 0, /*include_video=*/false).sequence);
+  EXPECT_EQ(6, log.ReadAfter(kJob, 4, /*include_video=*/false).sequence);
+  EXPECT_EQ(7, log.ReadAfter(kJob, 6, /*include_video=*/true).sequence);
 }
 
 TEST(EventLog, NothingFollowsTheEndAndOldJobsAreForgotten) {
