@@ -1,5 +1,6 @@
 #include "client/generate_command.h"
 
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -45,8 +46,9 @@ class GenerateRun {
   absl::Status StartService();
   // The job from request to a checked file; on the RPC thread.
   absl::Status Work();
-  void TellEarly(const std::string& job);
+  void Cancel();
   absl::Status FetchMissing();
+  absl::Status FetchRest();
   std::unique_ptr<JobFollower> MakeFollower();
   // False of standard output: the pieces of an attempt that is lost could not be taken back.
   bool TakesPieces() const { return output_ != kStandardOutput; }
@@ -65,6 +67,7 @@ class GenerateRun {
   std::unique_ptr<PrivateService> service_;
   std::unique_ptr<GenerationClient> client_;
   std::unique_ptr<JobFollower> follower_;
+  std::atomic<bool> cancelled_{false};
   absl::Status service_ended_;  // why the private service cannot finish the job
 };
 
@@ -144,35 +147,43 @@ absl::Status GenerateRun::StartService() {
 }
 
 absl::Status GenerateRun::Work() {
-  const absl::Status followed = client_->Generate(request_, [this](const v1::JobEvent& event) {
-    if (event.has_queued() && follower_->job().empty()) TellEarly(event.job());
-    return follower_->Handle(event);
-  });
+  const absl::StatusOr<v1::Job> job = client_->CreateJob(request_, /*hold=*/true);
+  if (!job.ok()) return job.status();
+  follower_->Begin(*job);
+  if (cancelled_) client_->CancelJob(job->name()).status().IgnoreError();
+  const absl::Status followed =
+      client_->Watch(job->name(), {.include_video = TakesPieces(), .hold = true},
+                     [this](const v1::JobEvent& event) { return follower_->Handle(event); });
   if (!followed.ok() || follower_->state() != v1::SUCCEEDED) return followed;
   const absl::Status fetched = FetchMissing();
   return fetched.ok() ? writer_->Commit() : fetched;
 }
 
-// What is known to be amiss before the job runs, which may be long after: events tell it from then
-// on.
-void GenerateRun::TellEarly(const std::string& job) {
-  const absl::StatusOr<v1::Job> accepted = client_->GetJob(job);
-  if (accepted.ok()) follower_->Warn(accepted->warnings());
+// Before the job has a name, Work cancels it as soon as it has.
+void GenerateRun::Cancel() {
+  cancelled_ = true;
+  const std::string job = follower_->job();
+  if (!job.empty() && !client_->CancelJob(job).ok()) client_->Stop();
 }
 
-// Pieces of the result came with the events, or some of them, or none.
+// Pieces of the result came with the events, or some of them, or none; or, with a gap or of two
+// attempts, some that do not belong together: then all come anew.
 absl::Status GenerateRun::FetchMissing() {
   const v1::Succeeded& result = follower_->succeeded();
-  if (writer_->Check(result.size_bytes(), result.sha256()).ok()) return absl::OkStatus();
-  if (writer_->size() >= result.size_bytes()) {
-    const absl::Status restarted = writer_->Restart();
-    if (!restarted.ok()) return restarted;
-  }
+  absl::Status checked = writer_->Check(result.size_bytes(), result.sha256());
+  if (checked.ok()) return checked;
+  if (writer_->size() < result.size_bytes()) checked = FetchRest();
+  if (!absl::IsDataLoss(checked)) return checked;
+  const absl::Status restarted = writer_->Restart();
+  return restarted.ok() ? FetchRest() : restarted;
+}
+
+absl::Status GenerateRun::FetchRest() {
+  const v1::Succeeded& result = follower_->succeeded();
   const absl::Status downloaded = client_->Download(
       follower_->job(), writer_->size(),
       [this](const v1::Chunk& chunk) { return writer_->Write(chunk.offset(), chunk.data()); });
-  if (!downloaded.ok()) return downloaded;
-  return writer_->Check(result.size_bytes(), result.sha256());
+  return downloaded.ok() ? writer_->Check(result.size_bytes(), result.sha256()) : downloaded;
 }
 
 std::unique_ptr<JobFollower> GenerateRun::MakeFollower() {
@@ -195,14 +206,7 @@ CommandResult GenerateRun::Run() {
                      : std::make_unique<GenerationClient>(arguments_.server, *std::move(access));
   follower_ = MakeFollower();
   absl::Status worked;
-  const InterruptionHandlers handlers = {.ask =
-                                             [this] {
-                                               // Without a name yet, the stream's end is what
-                                               // cancels the job.
-                                               if (follower_->job().empty()) return client_->Stop();
-                                               if (!client_->CancelJob(follower_->job()).ok())
-                                                 client_->Stop();
-                                             },
+  const InterruptionHandlers handlers = {.ask = [this] { Cancel(); },
                                          .stop = [this] { client_->Stop(); },
                                          .leave =
                                              [this] {

@@ -1,10 +1,8 @@
 #include "client/generation_client.h"
 
 #include <algorithm>
-#include <random>
 
 #include <absl/strings/str_cat.h>
-#include <absl/strings/str_format.h>
 
 #include "client/health_check.h"
 #include "client/server_channel.h"
@@ -14,11 +12,6 @@ namespace {
 
 constexpr std::chrono::seconds kHealthLimit{5}, kCancelLimit{5};
 constexpr int kPageSize = 50;
-
-std::string RandomId() {
-  std::random_device random;
-  return absl::StrFormat("cli-%08x%08x%08x%08x", random(), random(), random(), random());
-}
 
 // The state if it is the last of a job.
 v1::JobState IfFinal(v1::JobState state) {
@@ -104,20 +97,25 @@ absl::Status GenerationClient::ReadStream(const Open& open, const Handle& handle
   return DescribeFailure(address_, status);
 }
 
-template <typename Open>
-absl::Status GenerationClient::ReadEvents(const Open& open, const EventHandler& handler) {
+absl::Status GenerationClient::Watch(const std::string& job, WatchMode mode,
+                                     const EventHandler& handler) {
   RetryPolicy retry;
-  int64_t last_sequence = 0;
+  if (mode.hold) retry.Arrived();  // the server has accepted the job
+  v1::WatchJobRequest request;
+  request.set_name(job);
+  request.set_include_video(mode.include_video);
+  request.set_hold(mode.hold);
   while (true) {
     bool finished = false;
     absl::Status handled;
     absl::Status status = ReadStream<v1::JobEvent>(
-        [&](grpc::ClientContext* context) { return open(context, last_sequence); },
+        [&](grpc::ClientContext* context) { return stub_->WatchJob(context, request); },
         [&](const v1::JobEvent& event) {
           retry.Arrived();
+          const int64_t last_sequence = request.after_sequence();
           finished = finished || FinalState(event) != v1::JOB_STATE_UNSPECIFIED;
           if (!event.has_snapshot() && event.sequence() <= last_sequence) return absl::OkStatus();
-          last_sequence = std::max(last_sequence, event.sequence());
+          request.set_after_sequence(std::max(last_sequence, event.sequence()));
           return handled = handler(event);
         });
     if (!handled.ok()) return handled;
@@ -127,24 +125,6 @@ absl::Status GenerationClient::ReadEvents(const Open& open, const EventHandler& 
     if (!delay.has_value()) return status;
     if (!Pause(*delay)) return absl::CancelledError("stopped");
   }
-}
-
-absl::Status GenerationClient::Generate(v1::GenerateRequest request, const EventHandler& handler) {
-  if (request.request_id().empty()) request.set_request_id(RandomId());
-  return ReadEvents(
-      [&](grpc::ClientContext* context, int64_t) { return stub_->Generate(context, request); },
-      handler);
-}
-
-absl::Status GenerationClient::Watch(const std::string& job, const EventHandler& handler) {
-  return ReadEvents(
-      [&](grpc::ClientContext* context, int64_t last_sequence) {
-        v1::WatchJobRequest request;
-        request.set_name(job);
-        request.set_after_sequence(last_sequence);
-        return stub_->WatchJob(context, request);
-      },
-      handler);
 }
 
 absl::Status GenerationClient::Download(const std::string& job, int64_t offset,
@@ -189,9 +169,10 @@ absl::StatusOr<Response> GenerationClient::Unary(
   return response;
 }
 
-absl::StatusOr<v1::Job> GenerationClient::CreateJob(const v1::GenerateRequest& request) {
+absl::StatusOr<v1::Job> GenerationClient::CreateJob(const v1::GenerateRequest& request, bool hold) {
   v1::CreateJobRequest wrapped;
   *wrapped.mutable_request() = request;
+  wrapped.set_hold(hold);
   return Unary(&v1::VideoService::Stub::CreateJob, wrapped);
 }
 

@@ -18,8 +18,9 @@
 
 namespace cogwheel {
 
-// One server's VideoService. Unary calls have deadlines; streams are taken up where they broke
-// after UNAVAILABLE. Streams belong to one thread; Stop and the unary calls may come from others.
+// One server's VideoService. Unary calls have deadlines; streams are taken up where they broke,
+// also where the server cut one off (CANCELLED). Streams belong to one thread; Stop and the unary
+// calls may come from others.
 class GenerationClient {
  public:
   using EventHandler = std::function<absl::Status(const v1::JobEvent&)>;
@@ -32,16 +33,20 @@ class GenerationClient {
 
   explicit GenerationClient(const std::string& address, ServerAccess access = {});
 
+  struct WatchMode {
+    bool include_video = false;
+    bool hold = false;
+  };
   // Hands every event to `handler`, each sequence number once, up to the terminal one. OK when
   // there was a terminal event, whichever it was; else why there is none. A handler's error ends
-  // the stream and is returned. A request without request_id gets one: a second try finds the same
-  // job.
-  absl::Status Generate(v1::GenerateRequest request, const EventHandler& handler);
-  absl::Status Watch(const std::string& job, const EventHandler& handler);
+  // the stream and is returned.
+  absl::Status Watch(const std::string& job, WatchMode mode, const EventHandler& handler);
   // From `offset` to the last chunk.
   absl::Status Download(const std::string& job, int64_t offset, const ChunkHandler& handler);
 
-  absl::StatusOr<v1::Job> CreateJob(const v1::GenerateRequest& request);
+  // `hold`: the job is cancelled when nobody has held it for a while; servers of the release before
+  // do not look at it.
+  absl::StatusOr<v1::Job> CreateJob(const v1::GenerateRequest& request, bool hold);
   absl::StatusOr<v1::Job> GetJob(const std::string& job);
   absl::StatusOr<v1::Job> CancelJob(const std::string& job);
   absl::Status DeleteJob(const std::string& job);
@@ -65,9 +70,6 @@ class GenerationClient {
   // One stream from `open` to its end; `handle` sees its messages.
   template <typename Message, typename Open, typename Handle>
   absl::Status ReadStream(const Open& open, const Handle& handle);
-  // Streams of events from `open(last sequence seen)` until a terminal one came.
-  template <typename Open>
-  absl::Status ReadEvents(const Open& open, const EventHandler& handler);
   bool Activate(grpc::ClientContext* context) COGWHEEL_EXCLUDES(mutex_);
   // False when stopped meanwhile.
   bool Pause(std::chrono::milliseconds delay) COGWHEEL_EXCLUDES(mutex_);

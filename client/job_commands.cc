@@ -96,7 +96,7 @@ void ServerCommand::Print(const google::protobuf::Message& message, const std::s
 }
 
 CommandResult ServerCommand::Submit() {
-  const absl::StatusOr<v1::Job> job = client_.CreateJob(request_);
+  const absl::StatusOr<v1::Job> job = client_.CreateJob(request_, /*hold=*/false);
   if (!job.ok()) return ResultOf(job.status());
   for (const std::string& warning : job->warnings()) std::cerr << WarningLine(warning);
   Print(*job, job->name() + "\n");
@@ -114,7 +114,7 @@ CommandResult ServerCommand::Watch() {
   JobFollower follower({arguments_.json ? &std::cout : nullptr, arguments_.previews}, bar_,
                        /*writer=*/nullptr);
   const absl::Status status = client_.Watch(
-      job_, [&follower](const v1::JobEvent& event) { return follower.Handle(event); });
+      job_, /*mode=*/{}, [&follower](const v1::JobEvent& event) { return follower.Handle(event); });
   bar_.Clear();
   if (!status.ok()) return ResultOf(status);
   if (!arguments_.json) {

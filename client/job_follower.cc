@@ -14,6 +14,14 @@ namespace cogwheel {
 JobFollower::JobFollower(Json json, ProgressBar& bar, OutputWriter* writer)
     : json_(json), bar_(bar), writer_(writer) {}
 
+void JobFollower::Begin(const v1::Job& job) {
+  {
+    MutexLock lock(mutex_);
+    job_ = job.name();
+  }
+  Warn(job.warnings());
+}
+
 absl::Status JobFollower::Handle(const v1::JobEvent& event) {
   {
     MutexLock lock(mutex_);

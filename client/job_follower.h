@@ -26,11 +26,12 @@ class JobFollower {
   // `writer` may be null: then pieces of the result are not kept.
   JobFollower(Json json, ProgressBar& bar, OutputWriter* writer);
 
+  // The job, as the server accepted it: what is known to be amiss is shown now, as it may be long
+  // until it runs.
+  void Begin(const v1::Job& job);
   absl::Status Handle(const v1::JobEvent& event);
-  // Shows the warnings that it has not shown yet.
-  void Warn(const google::protobuf::RepeatedPtrField<std::string>& warnings);
 
-  std::string job() const COGWHEEL_EXCLUDES(mutex_);  // "" before the first event
+  std::string job() const COGWHEEL_EXCLUDES(mutex_);  // "" before Begin and the first event
   // After the terminal event.
   v1::JobState state() const { return state_; }
   const v1::Succeeded& succeeded() const { return succeeded_; }
@@ -38,6 +39,8 @@ class JobFollower {
   CommandResult Result() const;
 
  private:
+  // Shows the warnings that it has not shown yet.
+  void Warn(const google::protobuf::RepeatedPtrField<std::string>& warnings);
   absl::Status BeginAttempt(int32_t attempt);
   absl::Status Keep(const v1::JobEvent& event);
   void Remember(const v1::JobEvent& event);

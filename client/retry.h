@@ -11,7 +11,8 @@
 namespace cogwheel {
 
 // When a broken stream is taken up again. Pure: the caller waits. A server that never sent anything
-// is not tried twice; something that arrives starts the count anew.
+// is not tried twice; something that arrives starts the count anew. CANCELLED is the server's cut
+// of a reader that took nothing for long; who cancelled himself does not ask.
 class RetryPolicy {
  public:
   static constexpr int kTries = 8;
@@ -21,7 +22,9 @@ class RetryPolicy {
 
   // How long to wait before the next try, or nothing when `status` is final or enough was tried.
   std::optional<std::chrono::milliseconds> NextDelay(const absl::Status& status) {
-    if (!absl::IsUnavailable(status) || tries_left_ <= 0) return std::nullopt;
+    const bool broken =
+        absl::IsUnavailable(status) || absl::IsCancelled(status) || RetryAfter(status).has_value();
+    if (!broken || tries_left_ <= 0) return std::nullopt;
     const auto grown = std::min(kLongestDelay, kFirstDelay * (1 << (kTries - tries_left_)));
     --tries_left_;
     return std::clamp(RetryAfter(status).value_or(grown), grown, kLongestDelay);

@@ -29,8 +29,10 @@ class FakeVideoService final : public v1::VideoService::Service {
   }
   std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
 
+  // What `cogwheel generate` meets once CreateJob(hold) has accepted: its WatchJob(hold).
   std::function<grpc::Status(const v1::GenerateRequest&, EventWriter&, grpc::ServerContext&)>
       generate;
+  v1::Job accepted;  // jobs/0, as CreateJob(hold) answers it
   std::function<grpc::Status(const v1::WatchJobRequest&, EventWriter&)> watch;
   std::function<grpc::Status(const v1::DownloadVideoRequest&, ChunkWriter&)> download;
   std::function<grpc::Status(const v1::GenerateRequest&, v1::Job&)> create;
@@ -38,12 +40,9 @@ class FakeVideoService final : public v1::VideoService::Service {
   std::function<grpc::Status(const v1::CancelJobRequest&, v1::Job&)> cancel;
   std::function<grpc::Status(const v1::ListJobsRequest&, v1::ListJobsResponse&)> list;
 
-  grpc::Status Generate(grpc::ServerContext* context, const v1::GenerateRequest* request,
+  grpc::Status WatchJob(grpc::ServerContext* context, const v1::WatchJobRequest* request,
                         EventWriter* writer) override {
-    return generate ? generate(*request, *writer, *context) : Unwritten();
-  }
-  grpc::Status WatchJob(grpc::ServerContext*, const v1::WatchJobRequest* request,
-                        EventWriter* writer) override {
+    if (request->hold() && generate) return generate(held_, *writer, *context);
     return watch ? watch(*request, *writer) : Unwritten();
   }
   grpc::Status DownloadVideo(grpc::ServerContext*, const v1::DownloadVideoRequest* request,
@@ -52,6 +51,12 @@ class FakeVideoService final : public v1::VideoService::Service {
   }
   grpc::Status CreateJob(grpc::ServerContext*, const v1::CreateJobRequest* request,
                          v1::Job* job) override {
+    if (request->hold() && generate) {
+      held_ = request->request();
+      *job = accepted;
+      job->set_name("jobs/0");
+      return grpc::Status::OK;
+    }
     return create ? create(request->request(), *job) : Unwritten();
   }
   grpc::Status GetJob(grpc::ServerContext*, const v1::GetJobRequest* request,
@@ -70,6 +75,7 @@ class FakeVideoService final : public v1::VideoService::Service {
  private:
   static grpc::Status Unwritten() { return {grpc::StatusCode::UNIMPLEMENTED, "unwritten"}; }
 
+  v1::GenerateRequest held_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };

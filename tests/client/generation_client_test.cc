@@ -59,7 +59,7 @@ TEST_F(GenerationClientTest, AWatchGoesOnWhereItBroke) {
     writer.Write(LastEvent(7));
     return grpc::Status::OK;
   };
-  EXPECT_TRUE(client_.Watch("jobs/0", Collect()).ok());
+  EXPECT_TRUE(client_.Watch("jobs/0", {}, Collect()).ok());
   EXPECT_THAT(sequences_, ElementsAre(5, 6, 7));
   EXPECT_THAT(asked, ElementsAre(0, 6));
 }
@@ -70,49 +70,48 @@ TEST_F(GenerationClientTest, AStreamThatEndsWithoutAnEndIsTakenUp) {
     writer.Write(++calls == 1 ? Event(1) : LastEvent(2));
     return grpc::Status::OK;
   };
-  EXPECT_TRUE(client_.Watch("jobs/0", Collect()).ok());
+  EXPECT_TRUE(client_.Watch("jobs/0", {}, Collect()).ok());
   EXPECT_THAT(sequences_, ElementsAre(1, 2));
 }
 
-TEST_F(GenerationClientTest, AGenerationIsTakenUpWithTheSameRequestId) {
-  std::vector<std::string> ids;
-  service_.generate = [&](const v1::GenerateRequest& request, FakeVideoService::EventWriter& writer,
-                          grpc::ServerContext&) {
-    ids.push_back(request.request_id());
-    writer.Write(Event(1));
-    if (ids.size() == 1) return kUnavailable;
-    writer.Write(LastEvent(2));
+// A stall that the server cut off is CANCELLED; nobody cancelled the job.
+TEST_F(GenerationClientTest, AHeldJobIsTakenUpAfterABreakOrACut) {
+  std::vector<std::string> asked;
+  service_.watch = [&](const v1::WatchJobRequest& request, FakeVideoService::EventWriter& writer) {
+    EXPECT_TRUE(request.hold());
+    EXPECT_TRUE(request.include_video());
+    asked.push_back(request.name() + " " + std::to_string(request.after_sequence()));
+    if (asked.size() == 1) return kUnavailable;
+    writer.Write(Event(static_cast<int64_t>(asked.size())));
+    if (asked.size() == 2) return grpc::Status::CANCELLED;
+    writer.Write(LastEvent(9));
     return grpc::Status::OK;
   };
-  EXPECT_TRUE(client_.Generate({}, Collect()).ok());
-  EXPECT_THAT(sequences_, ElementsAre(1, 2));
-  ASSERT_EQ(ids.size(), 2u);
-  EXPECT_EQ(ids[0], ids[1]);
-  EXPECT_GE(ids[0].size(), 32u);
+  EXPECT_TRUE(client_.Watch("jobs/0", {.include_video = true, .hold = true}, Collect()).ok());
+  EXPECT_THAT(sequences_, ElementsAre(2, 3, 9));
+  EXPECT_THAT(asked, ElementsAre("jobs/0 0", "jobs/0 0", "jobs/0 2"));
 }
 
 TEST_F(GenerationClientTest, TheStatusAfterATerminalEventOnlyRepeatsIt) {
-  service_.generate = [&](const v1::GenerateRequest&, FakeVideoService::EventWriter& writer,
-                          grpc::ServerContext&) {
+  service_.watch = [&](const v1::WatchJobRequest&, FakeVideoService::EventWriter& writer) {
     v1::JobEvent failed = Event(1);
     failed.mutable_failed();
     writer.Write(failed);
     return grpc::Status(grpc::StatusCode::UNAVAILABLE, "the job's error");
   };
-  EXPECT_TRUE(client_.Generate({}, Collect()).ok());
+  EXPECT_TRUE(client_.Watch("jobs/0", {}, Collect()).ok());
   EXPECT_THAT(sequences_, ElementsAre(1));
 }
 
 TEST_F(GenerationClientTest, ARefusalIsFinal) {
   int calls = 0;
-  service_.generate = [&](const v1::GenerateRequest&, FakeVideoService::EventWriter&,
-                          grpc::ServerContext&) {
+  service_.watch = [&](const v1::WatchJobRequest&, FakeVideoService::EventWriter&) {
     ++calls;
-    return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "height 478");
+    return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "name 478");
   };
-  const absl::Status status = client_.Generate({}, Collect());
+  const absl::Status status = client_.Watch("jobs/0", {.hold = true}, Collect());
   EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
-  EXPECT_EQ(status.message(), "height 478");
+  EXPECT_EQ(status.message(), "name 478");
   EXPECT_EQ(calls, 1);
 }
 
@@ -123,8 +122,9 @@ TEST_F(GenerationClientTest, AHandlersErrorEndsTheStream) {
     }
     return grpc::Status::CANCELLED;
   };
-  const absl::Status status = client_.Generate(
-      {}, [](const v1::JobEvent&) { return absl::FailedPreconditionError("disk full"); });
+  const absl::Status status = client_.Watch("jobs/0", {.hold = true}, [](const v1::JobEvent&) {
+    return absl::FailedPreconditionError("disk full");
+  });
   EXPECT_EQ(status, absl::FailedPreconditionError("disk full"));
 }
 
@@ -140,13 +140,13 @@ TEST_F(GenerationClientTest, StopEndsAStreamAndLetsNoOtherStart) {
     seen.wait(false);
     client_.Stop();
   });
-  const absl::Status status = client_.Generate({}, [&](const v1::JobEvent&) {
+  const absl::Status status = client_.Watch("jobs/0", {.hold = true}, [&](const v1::JobEvent&) {
     seen = true;
     seen.notify_all();
     return absl::OkStatus();
   });
   EXPECT_TRUE(absl::IsCancelled(status)) << status;
-  EXPECT_TRUE(absl::IsCancelled(client_.Watch("jobs/0", Collect())));
+  EXPECT_TRUE(absl::IsCancelled(client_.Watch("jobs/0", {}, Collect())));
 }
 
 TEST_F(GenerationClientTest, ADownloadGoesOnAtItsOffset) {
@@ -215,7 +215,7 @@ TEST(GenerationClient, AServerThatIsNotThereIsToldAtOnce) {
   GenerationClient client(address);
   const auto begin = std::chrono::steady_clock::now();
   const absl::Status status =
-      client.Generate({}, [](const v1::JobEvent&) { return absl::OkStatus(); });
+      client.Watch("jobs/0", {}, [](const v1::JobEvent&) { return absl::OkStatus(); });
   EXPECT_TRUE(absl::IsUnavailable(status)) << status;
   EXPECT_THAT(std::string(status.message()),
               HasSubstr("server " + address +

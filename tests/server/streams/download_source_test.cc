@@ -20,14 +20,15 @@ constexpr char kName[] = "jobs/01hzzzzzzzzzzzzzzzzzzzzzzz";
 class OneResult final : public ResultStore {
  public:
   explicit OneResult(std::string bytes) : bytes_(std::move(bytes)) {}
-  absl::StatusOr<std::unique_ptr<ResultWriter>> Begin(const std::string&, int64_t,
-                                                      int32_t) override {
-    return absl::UnimplementedError("not written to");
+  void Begin(const Attempt&, Answer<std::shared_ptr<ResultWriter>> done) override {
+    done(absl::UnimplementedError("not written to"));
   }
+  void CheckRoom(int64_t, Done done) override { done(absl::OkStatus()); }
+  absl::StatusOr<bool> Exists(const Artefact&) const override { return true; }
   absl::StatusOr<std::shared_ptr<const ResultReader>> Open(const Artefact&) const override {
     return std::make_shared<Reader>(bytes_, reads_);
   }
-  void Remove(const Artefact&) override {}
+  void Remove(const Artefact&, const JobStore&) override {}
   int reads() const { return reads_; }
 
  private:
