@@ -10,6 +10,8 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"log"
@@ -83,16 +85,20 @@ func main() {
 	}
 	file, err := os.Create(os.Args[2])
 	check(err)
+	digest := sha256.New()
 	stream, err := client.DownloadVideo(ctx, &pb.DownloadVideoRequest{Name: job.Name})
 	for err == nil {
 		var chunk *pb.Chunk
 		if chunk, err = stream.Recv(); err == nil {
-			_, err = file.Write(chunk.Data)
+			_, err = io.MultiWriter(file, digest).Write(chunk.Data)
 		}
 	}
 	if err != io.EOF {
 		check(err)
 	}
 	check(file.Close())
+	if hex.EncodeToString(digest.Sum(nil)) != end.GetSucceeded().Sha256 {
+		log.Fatalf("%s did not arrive whole", os.Args[2])
+	}
 	fmt.Println(os.Args[2])
 }

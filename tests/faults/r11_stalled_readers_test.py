@@ -42,7 +42,7 @@ class StalledReadersTest(FaultCase):
         return count / (time.monotonic() - begin)
 
     def test_stopped_readers_are_cut(self):
-        self.start_frontend("--stalled-stream-seconds", str(LIMIT_S))
+        self.start_frontend("--stalled-stream-seconds", str(LIMIT_S), "--max-tenant-downloads", str(READERS + 1))
         self.start_workers(RANKS)
         history = History()
         caller = Caller(self.frontend.address, history)

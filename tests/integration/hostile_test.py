@@ -17,6 +17,9 @@ import stubs
 from stubs import pb, rpc
 
 GROWTH_LIMIT_BYTES = 64 << 20
+SOON_S = 5
+SHORTEST_PING_S = 5  # server/api/grpc_server.cc
+HALF_OPEN = 4000
 
 
 def opened(stream=1, method=b"GetJob", *more):
@@ -92,6 +95,73 @@ def answers(data):
     return found
 
 
+class HalfOpen:
+    """A connection whose every call sends all of its request but the last byte, as fast as flow control lets it."""
+
+    STREAMS, SIZE, PIECE = 250, 17 << 20, 16384
+
+    def __init__(self, connected):
+        self.socket, self.alive, self.sent = connected, True, 0
+        self.socket.setblocking(False)
+        self.input, self.output = b"", bytearray(PREFACE + frame(SETTINGS))
+        self.initial, self.window = 65535, {0: 65535}
+        self.left = {}
+        for stream in range(1, 2 * self.STREAMS, 2):
+            self.output += frame(HEADERS, END_HEADERS, stream, call_headers(b"CreateJob"))
+            self.output += frame(DATA, 0, stream, message(b"", length=self.SIZE))
+            self.window[stream], self.left[stream] = self.initial - 5, self.SIZE - 1
+            self.window[0] -= 5
+
+    def turn(self):
+        """What comes and goes without waiting."""
+        try:
+            while self.alive and (piece := self.socket.recv(65536)):
+                self.input += piece
+                self.read()
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.alive = False
+        self.fill()
+        try:
+            while self.alive and self.output:
+                del self.output[:self.socket.send(self.output)]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.alive = False
+
+    def read(self):
+        while len(self.input) >= 9 and len(self.input) >= (end := 9 + int.from_bytes(self.input[:3], "big")):
+            kind, flags, body = self.input[3], self.input[4], self.input[9:end]
+            stream = int.from_bytes(self.input[5:9], "big")
+            self.input = self.input[end:]
+            if kind == SETTINGS and not flags & ACK:
+                given = dict(struct.iter_unpack(">HI", body))
+                change = given.get(4, self.initial) - self.initial  # SETTINGS_INITIAL_WINDOW_SIZE
+                self.initial += change
+                self.window = {key: size + (change if key else 0) for key, size in self.window.items()}
+                self.output += frame(SETTINGS, ACK)
+            elif kind == WINDOW:
+                self.window[stream] = self.window.get(stream, 0) + int.from_bytes(body, "big")
+            elif kind == PING and not flags & ACK:
+                self.output += frame(PING, ACK, 0, body)
+            elif kind in (RST, HEADERS):
+                self.left.pop(stream, None)
+
+    def fill(self):
+        for stream in list(self.left):
+            size = min(self.PIECE, self.window[0], self.window[stream], self.left[stream])
+            if len(self.output) > 1 << 18 or self.window[0] <= 0:
+                return
+            if size > 0:
+                self.output += frame(DATA, 0, stream, bytes(size))
+                for where in (0, stream):
+                    self.window[where] -= size
+                self.left[stream] -= size
+                self.sent += size
+
+
 class HostileTest(ProcessTest):
     def setUp(self):
         super().setUp()
@@ -149,11 +219,57 @@ class HostileTest(ProcessTest):
         self.assertLess(self.resident() - before, GROWTH_LIMIT_BYTES)
 
     def test_a_crowd_that_says_nothing(self):
+        before = self.resident()
         crowd = [self.connect() for _ in range(500)]
+        begin = time.monotonic()
         self.serves("500 silent connections")
+        self.assertLess(time.monotonic() - begin, SOON_S)
+        self.assertLess(self.resident() - before, GROWTH_LIMIT_BYTES)
         for peer in crowd:
             peer.close()
         self.serves("they have left")
+        wait_until(lambda: self.sockets() < 50, 10, "none of them is held on to")
+
+    def sockets(self):
+        fds = f"/proc/{self.server.process.pid}/fd"
+        return sum(os.readlink(os.path.join(fds, fd)).startswith("socket:") for fd in os.listdir(fds))
+
+    def test_who_pings_every_10_s_is_let_be(self):
+        """So do many libraries and proxies, with calls and without. Three pings too early in a row end a connection: four
+        pings, a little further apart than the shortest interval, tell as much as any number."""
+        call = self.stub.Generate(pb.GenerateRequest(prompt="a red circle", steps=200, seed=1))
+        with self.connect() as idle, self.connect() as waiting:
+            idle.sendall(PREFACE + frame(SETTINGS))
+            job = pb.WatchJobRequest(name=next(call).job).SerializeToString()
+            waiting.sendall(opened(1, b"WatchJob") + frame(DATA, END_STREAM, 1, message(job)))
+            for _ in range(4):
+                for peer in (idle, waiting):
+                    peer.sendall(frame(PING, 0, 0, bytes(8)))
+                time.sleep(SHORTEST_PING_S + 0.2)
+            for what, peer in (("idle", idle), ("waiting", waiting)):
+                peer.settimeout(1)
+                data = b""
+                try:
+                    while piece := peer.recv(65536):
+                        data += piece
+                except TimeoutError:
+                    pass
+                self.assertNotIn(GOAWAY, answers(data), what)
+                self.assertIn(PING, answers(data), what)
+        call.cancel()
+
+    def test_thousands_of_half_open_requests(self):
+        """Each claims 17 MiB and sends as much as it may, before anybody knows who it is."""
+        peers = [HalfOpen(self.connect()) for _ in range(HALF_OPEN // HalfOpen.STREAMS)]
+        self.addCleanup(lambda: [peer.socket.close() for peer in peers])
+        until, top = time.monotonic() + 20, 0
+        while time.monotonic() < until:
+            for peer in peers:
+                peer.turn()
+            top = max(top, self.resident())
+        print(f"{HALF_OPEN} half-open requests: {top >> 20} MiB resident at most, {sum(p.sent for p in peers) >> 20} MiB sent")
+        self.assertLess(top, 1 << 30)
+        self.serves("half-open requests")
 
     def test_callers_that_leave_in_the_middle(self):
         for i in range(50):

@@ -126,13 +126,13 @@ TEST_F(FrontendTest, WhoWatchesWithoutVideoIsNotToldOfItsPieces) {
   for (int i = 0; i < kPieces; ++i) rank_->SendChunk(i, "x");
   rank_->SendDone(0, std::string(kPieces, 'x'));
   const Events rest = ReadAll(std::move(reader));
-  EXPECT_EQ("succeeded", rest.Kinds().back());
-  EXPECT_LE(rest.events.size(), 2);  // with a snapshot, if the last write took that long
+  EXPECT_THAT(rest.Kinds(), ElementsAre("succeeded"));
 }
 
-TEST_F(FrontendTest, GenerateCancelsItsJobWhenTheCallerLeaves) {
+TEST_F(FrontendTest, GenerateCancelsItsJobAGraceAfterTheCallerLeft) {
   FakeRank::Options options;
   options.finish_on_start = false;
+  config_.set_holder_grace_seconds(1);
   ServeWithRank(options);
   const auto leave = [this](const v1::GenerateRequest& request) {
     grpc::ClientContext context;
