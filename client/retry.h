@@ -12,7 +12,8 @@ namespace cogwheel {
 
 // When a broken stream is taken up again. Pure: the caller waits. A server that never sent anything
 // is not tried twice; something that arrives starts the count anew. CANCELLED is the server's cut
-// of a reader that took nothing for long; who cancelled himself does not ask.
+// of a reader that took nothing for long (who cancelled himself does not ask), RESOURCE_EXHAUSTED
+// without a reason its want of memory for what arrives.
 class RetryPolicy {
  public:
   static constexpr int kTries = 8;
@@ -22,8 +23,9 @@ class RetryPolicy {
 
   // How long to wait before the next try, or nothing when `status` is final or enough was tried.
   std::optional<std::chrono::milliseconds> NextDelay(const absl::Status& status) {
-    const bool broken =
-        absl::IsUnavailable(status) || absl::IsCancelled(status) || RetryAfter(status).has_value();
+    const bool no_memory = absl::IsResourceExhausted(status) && ErrorReason(status).empty();
+    const bool broken = absl::IsUnavailable(status) || absl::IsCancelled(status) || no_memory ||
+                        RetryAfter(status).has_value();
     if (!broken || tries_left_ <= 0) return std::nullopt;
     const auto grown = std::min(kLongestDelay, kFirstDelay * (1 << (kTries - tries_left_)));
     --tries_left_;

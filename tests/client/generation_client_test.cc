@@ -231,6 +231,15 @@ TEST(RetryPolicy, OnlyWhatHasArrivedIsTriedAgain) {
   EXPECT_FALSE(retry.NextDelay(down).has_value());
   retry.Arrived();
   EXPECT_FALSE(retry.NextDelay(absl::InternalError("bug")).has_value());
+  const absl::Status none = MakeError(absl::StatusCode::kResourceExhausted, "OUT_OF_MEMORY", "n");
+  EXPECT_FALSE(retry.NextDelay(none).has_value());
+  for (const absl::Status& broken :
+       {absl::CancelledError("cut"), absl::ResourceExhaustedError("calm"),
+        WithRetryAfter(MakeError(absl::StatusCode::kResourceExhausted, "STREAMS", "n"),
+                       milliseconds(200))}) {
+    EXPECT_EQ(retry.NextDelay(broken), milliseconds(200)) << broken;
+    retry.Arrived();
+  }
   std::vector<int64_t> delays;
   while (const auto delay = retry.NextDelay(down)) delays.push_back(delay->count());
   EXPECT_THAT(delays, ElementsAre(200, 400, 800, 1600, 3200, 5000, 5000, 5000));
