@@ -94,7 +94,6 @@ void CostModel::Keep(const Key& key, const SeenCosts& seen) {
   }
   kept.seen.decode_in_steps = seen.decode_in_steps;
   kept.here = true;
-  setups_[key].here = true;
   setups_[key].turn = turn_;
   DropOldest(key);
 }
@@ -121,18 +120,38 @@ std::optional<double> CostModel::Seconds(const std::string& model, const std::st
   return costs->Of(size.steps);
 }
 
+void CostModel::SetGroup(const std::string& group, const std::string& model,
+                         const std::string& setup) {
+  MutexLock lock(mutex_);
+  groups_[group] = {model, setup};
+}
+
+void CostModel::DropGroup(const std::string& group) {
+  MutexLock lock(mutex_);
+  groups_.erase(group);
+}
+
 std::optional<double> CostModel::Seconds(const std::string& model, const JobSize& size) const {
-  std::vector<std::string> here, all;  // setups
+  std::vector<std::string> of_groups, all;  // setups
   {
     MutexLock lock(mutex_);
+    for (const auto& [group, key] : groups_) {
+      if (key.first == model) of_groups.push_back(key.second);
+    }
     for (auto it = setups_.lower_bound({model, ""});
          it != setups_.end() && it->first.first == model; ++it) {
       all.push_back(it->first.second);
-      if (it->second.here) here.push_back(it->first.second);
     }
   }
+  const std::optional<double> now = Fastest(model, of_groups, size);
+  return now.has_value() ? now : Fastest(model, all, size);
+}
+
+std::optional<double> CostModel::Fastest(const std::string& model,
+                                         const std::vector<std::string>& setups,
+                                         const JobSize& size) const {
   std::optional<double> best;
-  for (const std::string& setup : here.empty() ? all : here) {
+  for (const std::string& setup : setups) {
     const std::optional<double> seconds = Seconds(model, setup, size);
     if (seconds.has_value()) best = std::min(best.value_or(*seconds), *seconds);
   }

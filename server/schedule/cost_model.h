@@ -54,7 +54,8 @@ struct SeenCosts {
 // How long a job should hold a group. Each shape is learnt by itself in each setup, which is a
 // group with its mesh, checkpoint, device and dtype; one that was not seen there is scaled from the
 // nearest that was: a step by tokens and branches, what follows by the ranks' arithmetic where they
-// told it, else by pixels. Bounded. Thread-safe.
+// told it, else by pixels. A model is as fast as its groups of now: what is known of others counts
+// where nothing is known of those. Bounded. Thread-safe.
 class CostModel {
  public:
   void Learn(const std::string& model, const std::string& setup, const SeenCosts& seen)
@@ -65,8 +66,12 @@ class CostModel {
       COGWHEEL_EXCLUDES(mutex_);
   std::optional<double> Seconds(const std::string& model, const std::string& setup,
                                 const JobSize& size) const COGWHEEL_EXCLUDES(mutex_);
-  // In the fastest setup of the model that has learnt since the start, else of all that are known;
-  // nullopt before the model's first job.
+  // A group is there, in this setup, or is expected back; until it is dropped.
+  void SetGroup(const std::string& group, const std::string& model, const std::string& setup)
+      COGWHEEL_EXCLUDES(mutex_);
+  void DropGroup(const std::string& group) COGWHEEL_EXCLUDES(mutex_);
+  // In the fastest setup of the model's groups, else, where none of those has run anything, of all
+  // that are known; nullopt before the model's first job.
   std::optional<double> Seconds(const std::string& model, const JobSize& size) const
       COGWHEEL_EXCLUDES(mutex_);
 
@@ -89,11 +94,12 @@ class CostModel {
   };
   struct Setup {
     std::vector<Kept> kept;
-    int64_t turn = 0;   // of its latest
-    bool here = false;  // it has learnt since the start
+    int64_t turn = 0;  // of its latest
   };
   using Key = std::pair<std::string, std::string>;  // model, setup
 
+  std::optional<double> Fastest(const std::string& model, const std::vector<std::string>& setups,
+                                const JobSize& size) const COGWHEEL_EXCLUDES(mutex_);
   Kept& Find(const Key& key, const JobSize::Shape& shape) COGWHEEL_REQUIRES(mutex_);
   void DropOldest(const Key& newest) COGWHEEL_REQUIRES(mutex_);
   void Keep(const Key& key, const SeenCosts& seen) COGWHEEL_REQUIRES(mutex_);
@@ -101,6 +107,7 @@ class CostModel {
   std::function<void()> on_learnt_ = [] {};
   mutable Mutex mutex_;
   std::map<Key, Setup> setups_ COGWHEEL_GUARDED_BY(mutex_);
+  std::map<std::string, Key> groups_ COGWHEEL_GUARDED_BY(mutex_);
   int64_t turn_ COGWHEEL_GUARDED_BY(mutex_) = 0;
 };
 

@@ -53,17 +53,36 @@ TEST(CostModel, AveragesOverTheJobsOfAShape) {
   EXPECT_DOUBLE_EQ(3 + 0.5 * 10, now.after);
 }
 
-TEST(CostModel, TheFastestSetupOfAModelCounts) {
+TEST(CostModel, TheFastestGroupOfAModelCounts) {
   CostModel costs;
   const JobSize size = Size(9, 32, 1);
-  costs.Absorb({{"m", "of another day", Seen(size, {.step = 1})}});
-  EXPECT_DOUBLE_EQ(1, costs.Seconds("m", size).value());
   costs.Learn("m", "g", Seen(size, {.step = 5}));
   costs.Learn("m", "h", Seen(size, {.step = 4}));
   costs.Learn("n", "h", Seen(size, {.step = 2}));
-  EXPECT_DOUBLE_EQ(4, costs.Seconds("m", size).value()) << "of those that have run here";
+  costs.SetGroup("1", "m", "g");
+  costs.SetGroup("2", "m", "h");
+  costs.SetGroup("3", "n", "h");
+  EXPECT_DOUBLE_EQ(4, costs.Seconds("m", size).value());
   EXPECT_EQ(std::nullopt, costs.Seconds("m", "i", size));
   EXPECT_EQ(std::nullopt, costs.Seconds("o", size));
+}
+
+// Deadlines are promised by it: nobody keeps what only a group that is gone could.
+TEST(CostModel, AGroupThatIsGoneCountsOnlyWhereNothingElseIsKnown) {
+  CostModel costs;
+  const JobSize size = Size(9, 32, 1);
+  costs.Absorb({{"m", "big", Seen(size, {.step = 1})}, {"m", "small", Seen(size, {.step = 8})}});
+  EXPECT_DOUBLE_EQ(1, costs.Seconds("m", size).value()) << "after a restart, before any group";
+  costs.SetGroup("1", "m", "new");
+  EXPECT_DOUBLE_EQ(1, costs.Seconds("m", size).value()) << "of which nothing is known yet";
+  costs.SetGroup("2", "m", "small");
+  EXPECT_DOUBLE_EQ(8, costs.Seconds("m", size).value());
+  costs.SetGroup("3", "m", "big");
+  EXPECT_DOUBLE_EQ(1, costs.Seconds("m", size).value());
+  costs.DropGroup("3");
+  EXPECT_DOUBLE_EQ(8, costs.Seconds("m", size).value());
+  costs.SetGroup("2", "m", "big");  // it comes back with more ranks
+  EXPECT_DOUBLE_EQ(1, costs.Seconds("m", size).value());
 }
 
 // A step grows with tokens and branches; a decode has no text and no branches.
