@@ -36,6 +36,10 @@ void CounterMeter::Increment(const std::vector<std::string>& values, double amou
   family_.Add(LabelsOf(name_, values)).Increment(amount);
 }
 
+void CounterMeter::Remove(const std::vector<std::string>& values) {
+  family_.Remove(&family_.Add(LabelsOf(name_, values)));
+}
+
 TotalMeter::TotalMeter(prometheus::Registry& registry, MeterName name)
     : name_(std::move(name)),
       family_(prometheus::BuildCounter().Name(name_.name).Help(name_.help).Register(registry)) {}

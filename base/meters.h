@@ -30,6 +30,8 @@ class CounterMeter {
   CounterMeter(prometheus::Registry& registry, MeterName name);
   // `values` in the order of the labels.
   void Increment(const std::vector<std::string>& values = {}, double amount = 1);
+  // Takes the series away. Only on the thread that increments it.
+  void Remove(const std::vector<std::string>& values);
 
  private:
   const MeterName name_;

@@ -73,7 +73,8 @@ class WiredFrontend final : public Frontend {
         dispatcher_({loop_, *stores_.jobs, *stores_.result_files, *stores_.input_files, health_,
                      events_, ledger_, costs_, orders_, clock, metrics_,
                      [this] { janitor_.OnEnded(); }}),
-        groups_({*stores_.jobs, clock, dispatcher_, board_, metrics_, RankGroup::Limits()}),
+        groups_({*stores_.jobs, clock, dispatcher_, board_, costs_, metrics_,
+                 [this](std::function<void()> task) { loop_.Post(std::move(task)); }}),
         intake_({*stores_.jobs, *stores_.input_files, [this] { return Models(); }, ledger_, costs_,
                  clock, [] { return std::random_device()(); }}),
         readiness_(board_, ledger_, orders_, metrics_),
@@ -83,7 +84,7 @@ class WiredFrontend final : public Frontend {
               events_, board_, orders_, streams_, holders_, *access_, limiter_, clock, metrics_}),
         video_service_(api_),
         operate_service_(api_, operator_, *audit_),
-        rank_control_(loop_, groups_, keys.rank_token_digest),
+        rank_control_({loop_, groups_, clock, metrics_, keys.rank_token_digest}),
         upkeep_({config, loop_, stores_, health_, dispatcher_, janitor_, *access_, streams_,
                  chore_pool_, clock, [this] { UseTenants(); }}) {
     metrics_.build_info.Set(1, {COGWHEEL_VERSION, grpc::Version()});

@@ -1,13 +1,14 @@
 #include "server/api/rank_control_service.h"
 
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
-#include "base/mutex.h"
+#include <absl/strings/str_cat.h>
+
+#include "base/log.h"
 #include "base/sha256.h"
 #include "proto/contract/status.h"
 #include "server/api/bearer.h"
@@ -19,138 +20,85 @@ using internal::v1::FrontendMessage;
 using internal::v1::RankMessage;
 using Reactor = grpc::ServerBidiReactor<RankMessage, FrontendMessage>;
 
-constexpr size_t kMaxOutbox = 64;  // messages; a job is one
-constexpr int kMaxUnhandled = 8;   // messages; 256 KiB when honest, what the port takes at most
+constexpr std::chrono::seconds kRefusalsInterval{10};  // between two lines about refused ranks
 
-// What both sides of a stream share. The reactor goes when gRPC is done with it; the link stays for
-// those who hold it and then does nothing.
-class StreamLink final : public RankLink {
+class RankStream final : public Reactor, private RankWire {
  public:
-  StreamLink(Reactor* reactor, grpc::CallbackServerContext* context)
-      : reactor_(reactor), context_(context) {}
+  RankStream(RankId id, grpc::CallbackServerContext* context, EventLoop& loop, RankGroups& groups,
+             RankStreams& streams)
+      : id_(id),
+        context_(context),
+        loop_(loop),
+        groups_(groups),
+        streams_(streams),
+        link_(std::make_shared<RankStreamLink>(static_cast<RankWire*>(this))) {}
 
-  void Send(const FrontendMessage& message) override COGWHEEL_EXCLUDES(mutex_) {
-    MutexLock lock(mutex_);
-    if (reactor_ == nullptr || closing_) return;
-    if (outbox_.size() >= kMaxOutbox) return context_->TryCancel();
-    outbox_.push_back(message);
-    Advance();
-  }
-
-  void Close(const absl::Status& why) override COGWHEEL_EXCLUDES(mutex_) {
-    MutexLock lock(mutex_);
-    if (closing_) return;
-    closing_ = true;
-    why_ = why;
-    Advance();
-  }
-
-  void OnWritten(bool ok) COGWHEEL_EXCLUDES(mutex_) {
-    MutexLock lock(mutex_);
-    writing_ = false;
-    outbox_.pop_front();
-    if (!ok) outbox_.clear();
-    Advance();
-  }
-
-  // The rank has left or the call was cancelled: nothing more can be sent.
-  void Abandon() COGWHEEL_EXCLUDES(mutex_) {
-    MutexLock lock(mutex_);
-    closing_ = true;
-    if (!writing_) outbox_.clear();
-    Advance();
-  }
-
-  // A message has been taken from `*buffer`: the next is read into it, at once or once enough of
-  // the earlier ones are handled.
-  void OnArrived(RankMessage* buffer) COGWHEEL_EXCLUDES(mutex_) {
-    MutexLock lock(mutex_);
-    ++unhandled_;
-    paused_ = unhandled_ >= kMaxUnhandled;
-    if (!paused_ && reactor_ != nullptr && !finished_) reactor_->StartRead(buffer);
-  }
-
-  void OnHandled(RankMessage* buffer) COGWHEEL_EXCLUDES(mutex_) {
-    MutexLock lock(mutex_);
-    --unhandled_;
-    if (!paused_ || reactor_ == nullptr || finished_) return;
-    paused_ = false;
-    reactor_->StartRead(buffer);
-  }
-
-  void Detach() COGWHEEL_EXCLUDES(mutex_) {
-    MutexLock lock(mutex_);
-    reactor_ = nullptr;
-  }
-
- private:
-  // One write in flight; Finish once nothing is left to write. Called with the lock, so that no
-  // write can start after Finish; gRPC calls back on threads of its own.
-  void Advance() COGWHEEL_REQUIRES(mutex_) {
-    if (reactor_ == nullptr || writing_ || finished_) return;
-    if (!outbox_.empty()) {
-      writing_ = true;
-      return reactor_->StartWrite(&outbox_.front());
+  // Not OK: there are too many; the stream has ended then.
+  absl::Status Begin() {
+    const absl::Status added = streams_.Add(id_, link_);
+    if (!added.ok()) {
+      link_->Close(added);
+      return added;
     }
-    if (!closing_) return;
-    finished_ = true;
-    reactor_->Finish(ToGrpc(why_));
-  }
-
-  Mutex mutex_;
-  Reactor* reactor_ COGWHEEL_GUARDED_BY(mutex_);
-  grpc::CallbackServerContext* const context_;
-  std::deque<FrontendMessage> outbox_ COGWHEEL_GUARDED_BY(mutex_);  // front is being written
-  bool writing_ COGWHEEL_GUARDED_BY(mutex_) = false;
-  bool closing_ COGWHEEL_GUARDED_BY(mutex_) = false;
-  bool finished_ COGWHEEL_GUARDED_BY(mutex_) = false;
-  bool paused_ COGWHEEL_GUARDED_BY(mutex_) = false;
-  int unhandled_ COGWHEEL_GUARDED_BY(mutex_) = 0;
-  absl::Status why_ COGWHEEL_GUARDED_BY(mutex_);
-};
-
-class RankStream final : public Reactor {
- public:
-  RankStream(RankId id, grpc::CallbackServerContext* context, EventLoop& loop, RankGroups& groups)
-      : id_(id), loop_(loop), groups_(groups), link_(std::make_shared<StreamLink>(this, context)) {
-    loop_.Post([&groups, id, link = link_] { groups.OnJoin(id, link); });
-    StartRead(buffer_.get());
+    loop_.Post([&groups = groups_, id = id_, link = link_] { groups.OnJoin(id, link); });
+    StartRead();
+    return absl::OkStatus();
   }
 
   void OnReadDone(bool ok) override {
-    if (!ok) return Leave();
+    if (!ok) {
+      TellGone();
+      return link_->OnReadEnd();
+    }
+    RankMessage arrived = std::exchange(buffer_, {});
+    if (arrived.has_heartbeat()) return OnHeartbeat(std::move(arrived));
     // Handled when nobody holds it any more: a piece of a result, when it was written.
-    std::shared_ptr<const RankMessage> message(
-        new RankMessage(std::move(*buffer_)),
-        [link = link_, buffer = buffer_](const RankMessage* handled) {
-          delete handled;
-          link->OnHandled(buffer.get());
-        });
-    buffer_->Clear();
+    std::shared_ptr<const RankMessage> message(new RankMessage(std::move(arrived)),
+                                               [link = link_](const RankMessage* handled) {
+                                                 delete handled;
+                                                 link->OnHandled();
+                                               });
     loop_.Post([&groups = groups_, id = id_, message = std::move(message)] {
       groups.OnMessage(id, *message, message);
     });
-    link_->OnArrived(buffer_.get());
+    link_->OnArrived();
   }
 
   void OnWriteDone(bool ok) override { link_->OnWritten(ok); }
-  void OnCancel() override { Leave(); }
+  void OnCancel() override { link_->OnCancelled(); }
   void OnDone() override {
     link_->Detach();
+    streams_.Remove(id_);
+    TellGone();
     delete this;
   }
 
  private:
-  void Leave() {
-    loop_.Post([&groups = groups_, id = id_] { groups.OnGone(id); });
-    link_->Abandon();
+  void OnHeartbeat(RankMessage message) {
+    if (streams_.MayAnswer()) link_->Send(BeatOf(message.heartbeat().epoch()));
+    if (!link_->OnHeartbeat(std::move(message))) return;
+    loop_.Post([&groups = groups_, id = id_, link = link_] {
+      groups.OnMessage(id, link->TakeHeartbeat());
+    });
   }
 
+  // Behind all that it said. Twice is as good as once.
+  void TellGone() {
+    loop_.Post([&groups = groups_, id = id_] { groups.OnGone(id); });
+  }
+
+  void StartRead() override { Reactor::StartRead(&buffer_); }
+  void StartWrite(const FrontendMessage& message) override { Reactor::StartWrite(&message); }
+  void Finish(const absl::Status& why) override { Reactor::Finish(ToGrpc(why)); }
+  void Cancel() override { context_->TryCancel(); }
+
   const RankId id_;
+  grpc::CallbackServerContext* const context_;
   EventLoop& loop_;
   RankGroups& groups_;
-  const std::shared_ptr<StreamLink> link_;
-  const std::shared_ptr<RankMessage> buffer_ = std::make_shared<RankMessage>();
+  RankStreams& streams_;
+  const std::shared_ptr<RankStreamLink> link_;
+  RankMessage buffer_;
 };
 
 // Ends at once.
@@ -170,12 +118,34 @@ bool HasToken(const grpc::CallbackServerContext& context, const std::string& tok
 
 }  // namespace
 
-Reactor* RankControlService::Join(grpc::CallbackServerContext* context) {
-  if (!HasToken(*context, token_digest_)) {
-    return new RefusedStream(MakeError(absl::StatusCode::kUnauthenticated, "RANK_CREDENTIALS",
-                                       "the rank has not sent the group's token"));
+void RankControlService::Refuse(const grpc::CallbackServerContext& context,
+                                const absl::Status& why) {
+  parts_.metrics.api_ranks_refused_total.Increment({ErrorReason(why)});
+  int times = 0;
+  {
+    MutexLock lock(mutex_);
+    ++unlogged_;
+    if (parts_.clock.Now() < next_line_) return;
+    next_line_ = parts_.clock.Now() + kRefusalsInterval;
+    times = std::exchange(unlogged_, 0);
   }
-  return new RankStream(++last_id_, context, loop_, groups_);
+  Log(LogLevel::kWarning, "rank refused",
+      {{"peer", context.peer()},
+       {"times", absl::StrCat(times)},  // since the line before
+       {"error", std::string(why.message())}});
+}
+
+Reactor* RankControlService::Join(grpc::CallbackServerContext* context) {
+  if (!HasToken(*context, parts_.token_digest)) {
+    const absl::Status why = MakeError(absl::StatusCode::kUnauthenticated, "RANK_CREDENTIALS",
+                                       "the rank has not sent the group's token");
+    Refuse(*context, why);
+    return new RefusedStream(why);
+  }
+  auto* stream = new RankStream(++last_id_, context, parts_.loop, parts_.groups, streams_);
+  const absl::Status begun = stream->Begin();
+  if (!begun.ok()) Refuse(*context, begun);
+  return stream;
 }
 
 }  // namespace cogwheel

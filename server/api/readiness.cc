@@ -1,6 +1,7 @@
 #include "server/api/readiness.h"
 
 #include <algorithm>
+#include <set>
 
 #include <grpcpp/health_check_service_interface.h>
 
@@ -62,7 +63,17 @@ void Readiness::Update() {
   Set("", serving);
   Set(kVideoService, serving);
   Set(kOperateService, !draining_);
-  for (const v1::Group& group : board_.List()) Set(group.name(), Serves(group) && !draining_);
+  std::set<std::string> names = {"", kVideoService, kOperateService};
+  for (const v1::Group& group : board_.List()) {
+    names.insert(group.name());
+    Set(group.name(), Serves(group) && !draining_);
+  }
+  for (auto told = told_.begin(); told != told_.end();) {  // groups that are forgotten
+    const std::string name = (told++)->first;
+    if (names.contains(name)) continue;
+    Set(name, false);
+    told_.erase(name);
+  }
   metrics_.ready.Set(serving ? 1 : 0);
 }
 

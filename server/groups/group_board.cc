@@ -14,6 +14,14 @@ void GroupBoard::Put(const v1::Group& group, const v1::Model& model) {
   if (changed_) changed_();
 }
 
+void GroupBoard::Remove(const std::string& name) {
+  {
+    MutexLock lock(mutex_);
+    groups_.erase(name);
+  }
+  if (changed_) changed_();
+}
+
 std::vector<v1::Group> GroupBoard::List() const {
   MutexLock lock(mutex_);
   std::vector<v1::Group> groups;

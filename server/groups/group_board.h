@@ -14,12 +14,13 @@ namespace cogwheel {
 // How all groups stand, for those outside the dispatcher's thread. Thread-safe.
 class GroupBoard {
  public:
-  // Called after each Put, on its thread, with no lock held: health must not lag behind the end of
-  // a group. Set before the first Put.
+  // Called after each Put and Remove, on its thread, with no lock held: health must not lag behind
+  // the end of a group. Set before the first Put.
   void OnChange(std::function<void()> changed) { changed_ = std::move(changed); }
 
   // `model` is what the group serves, if it has ranks.
   void Put(const v1::Group& group, const v1::Model& model = {}) COGWHEEL_EXCLUDES(mutex_);
+  void Remove(const std::string& name) COGWHEEL_EXCLUDES(mutex_);
   std::vector<v1::Group> List() const COGWHEEL_EXCLUDES(mutex_);
   std::optional<v1::Group> Find(const std::string& name) const COGWHEEL_EXCLUDES(mutex_);
   // True while ranks of a group have brought the model, whether or not it has formed.

@@ -11,10 +11,8 @@
 #include <absl/strings/str_join.h>
 
 #include "base/sha256.h"
-#include "base/utf8.h"
 #include "proto/contract/protocol.h"
 #include "proto/contract/status.h"
-#include "proto/contract/vocabulary.h"
 
 namespace cogwheel {
 namespace {
@@ -23,38 +21,12 @@ using internal::v1::Hello;
 using internal::v1::Mesh;
 using internal::v1::ModelInfo;
 
-constexpr int kMaxRanks = 1024;
-constexpr size_t kMaxNameBytes = 128;
-constexpr int kMaxCapabilities = 1024;
-
-std::string MeshText(const Mesh& mesh) {
-  return absl::StrCat("cfg ", mesh.cfg(), " x ring ", mesh.ring(), " x ulysses ", mesh.ulysses());
-}
-
 // Before there were protocols there was one.
 int ProtocolOf(const Hello& hello) { return std::max(hello.protocol(), 1); }
 
 std::string CapabilitiesText(const Hello& hello) {
   const auto name = [](std::string* out, int each) { out->append(CapabilityName(each)); };
   return absl::StrCat("[", absl::StrJoin(CapabilitiesOf(hello), ", ", name), "]");
-}
-
-// nullopt for one that this build does not know.
-std::optional<v1::Scheduler> DefaultSchedulerOf(const ModelInfo& model) {
-  switch (model.default_scheduler()) {
-    case internal::v1::SCHEDULER_UNSPECIFIED:
-      if (model.default_scheduler_word() == "ddim") return v1::SCHEDULER_DDIM;
-      if (model.default_scheduler_word() == "dpm") return v1::SCHEDULER_DPM;
-      break;
-    case internal::v1::SCHEDULER_DDIM:
-      return v1::SCHEDULER_DDIM;
-    case internal::v1::SCHEDULER_DPM:
-      return v1::SCHEDULER_DPM;
-    case internal::v1::Scheduler_INT_MIN_SENTINEL_DO_NOT_USE_:
-    case internal::v1::Scheduler_INT_MAX_SENTINEL_DO_NOT_USE_:
-      break;
-  }
-  return std::nullopt;
 }
 
 // Without what it says of itself, which may be long.
@@ -101,75 +73,28 @@ constexpr std::array kSame = {
              }},
 };
 
-absl::Status Refuse(std::string_view what) {
-  return MakeError(absl::StatusCode::kInvalidArgument, "BAD_HELLO", what);
-}
-
-absl::Status CheckMesh(const Mesh& mesh) {
-  const auto in_range = [](int extent) { return extent >= 1 && extent <= kMaxRanks; };
-  if (!in_range(mesh.cfg()) || !in_range(mesh.ring()) || !in_range(mesh.ulysses()) ||
-      mesh.cfg() > 2 || int64_t{mesh.ring()} * mesh.ulysses() * mesh.cfg() > kMaxRanks) {
-    return Refuse(absl::StrCat("mesh ", MeshText(mesh), " cannot be"));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckTexts(const ModelInfo& model) {
-  const auto refuse = [&model](const auto&... what) {
-    return Refuse(absl::StrCat("model ", model.name(), ": ", what...));
-  };
-  if (!model.description().empty() && !IsPlainLine(model.description(), kMaxDescriptionBytes)) {
-    return refuse("description is not one line of at most ", kMaxDescriptionBytes, " bytes");
-  }
-  if (static_cast<size_t>(model.sample_prompts_size()) > kMaxSamplePrompts) {
-    return refuse(model.sample_prompts_size(), " sample_prompts; at most ", kMaxSamplePrompts);
-  }
-  for (const std::string& prompt : model.sample_prompts()) {
-    if (IsPlainLine(prompt, kMaxSamplePromptBytes)) continue;
-    return refuse("a sample prompt is not one line of 1 to ", kMaxSamplePromptBytes, " bytes");
-  }
-  if (static_cast<size_t>(model.vocabulary_size()) > kMaxVocabularyWords) {
-    return refuse(model.vocabulary_size(), " words of vocabulary; at most ", kMaxVocabularyWords);
-  }
-  for (const std::string& word : model.vocabulary()) {
-    if (!IsVocabularyWord(word))
-      return refuse("vocabulary has '", WithoutControls(ClipUtf8(word, kMaxWordBytes)),
-                    "', which is not one word in small letters");
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckModel(const ModelInfo& model) {
-  const auto positive = [&model](const char* field, int64_t value) {
-    return value > 0 ? absl::OkStatus()
-                     : Refuse(absl::StrCat("model ", model.name(), ": ", field, " is ", value));
-  };
-  const std::array checks = {
-      positive("default_frames", model.default_frames()),
-      positive("default_height", model.default_height()),
-      positive("default_width", model.default_width()),
-      positive("default_fps", model.default_fps()),
-      positive("default_steps", model.default_steps()),
-      positive("frames_multiple", model.frames_multiple()),
-      positive("max_frames", model.max_frames()),
-      positive("max_area", model.max_area()),
-      positive("max_height", model.max_height()),
-      positive("max_width", model.max_width()),
-      positive("max_steps", model.max_steps()),
-      positive("max_text_tokens", model.max_text_tokens()),
-  };
-  for (const absl::Status& check : checks) {
-    if (!check.ok()) return check;
-  }
-  if (!DefaultSchedulerOf(model).has_value()) {
-    return Refuse(absl::StrCat("model ", model.name(), ": scheduler ",
-                               static_cast<int>(model.default_scheduler()), " ",
-                               model.default_scheduler_word()));
-  }
-  return CheckTexts(model);
-}
-
 }  // namespace
+
+std::optional<v1::Scheduler> DefaultSchedulerOf(const ModelInfo& model) {
+  switch (model.default_scheduler()) {
+    case internal::v1::SCHEDULER_UNSPECIFIED:
+      if (model.default_scheduler_word() == "ddim") return v1::SCHEDULER_DDIM;
+      if (model.default_scheduler_word() == "dpm") return v1::SCHEDULER_DPM;
+      break;
+    case internal::v1::SCHEDULER_DDIM:
+      return v1::SCHEDULER_DDIM;
+    case internal::v1::SCHEDULER_DPM:
+      return v1::SCHEDULER_DPM;
+    case internal::v1::Scheduler_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case internal::v1::Scheduler_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
+  }
+  return std::nullopt;
+}
+
+std::string MeshText(const Mesh& mesh) {
+  return absl::StrCat("cfg ", mesh.cfg(), " x ring ", mesh.ring(), " x ulysses ", mesh.ulysses());
+}
 
 std::string RankName(const Hello& hello) {
   return absl::StrCat(hello.host(), ":", hello.device(), " (local rank ", hello.local_rank(), ")");
@@ -194,21 +119,6 @@ absl::StatusOr<int> SpokenProtocol(const Hello& hello) {
       absl::StrCat("rank ", RankName(hello), " speaks protocol ", range(ranks_oldest, ranks),
                    ", this server ", range(kOldestProtocol, kProtocol), ": update ",
                    ranks < kProtocol ? "cogwheel-worker" : "cogwheel-server"));
-}
-
-absl::Status CheckHello(const Hello& hello) {
-  const absl::StatusOr<int> protocol = SpokenProtocol(hello);
-  if (!protocol.ok()) return protocol.status();
-  if (hello.capabilities_size() > kMaxCapabilities) return Refuse("too many capabilities");
-  const auto named = [](const std::string& text) {
-    return !text.empty() && text.size() <= kMaxNameBytes;
-  };
-  if (!named(hello.group())) return Refuse("the group's name is not 1 to 128 bytes");
-  if (!named(hello.model().name())) return Refuse("the model's name is not 1 to 128 bytes");
-  if (!named(hello.host()) || !named(hello.device())) return Refuse("host or device is missing");
-  if (!named(hello.peer_address())) return Refuse("peer_address is missing");
-  const absl::Status mesh = CheckMesh(hello.mesh());
-  return mesh.ok() ? CheckModel(hello.model()) : mesh;
 }
 
 absl::Status CheckSame(const Hello& member, const Hello& candidate) {

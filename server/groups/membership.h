@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,16 +18,16 @@ namespace cogwheel {
 std::string RankName(const internal::v1::Hello& hello);
 
 int WorldSize(const internal::v1::Mesh& mesh);
+std::string MeshText(const internal::v1::Mesh& mesh);
+
+// nullopt for one that this build does not know.
+std::optional<v1::Scheduler> DefaultSchedulerOf(const internal::v1::ModelInfo& model);
 
 // Of rank_control.proto, in which the rank is to be spoken to: the later one that both sides know.
 // FAILED_PRECONDITION (PROTOCOL) when there is none, with both numbers and what to update.
 absl::StatusOr<int> SpokenProtocol(const internal::v1::Hello& hello);
 
 Capabilities CapabilitiesOf(const internal::v1::Hello& hello);
-
-// A greeting that can be taken at all: a protocol, names, a mesh of 1 to 1024 ranks, a model with
-// sane limits.
-absl::Status CheckHello(const internal::v1::Hello& hello);
 
 // OK when the two ranks can work together; otherwise FAILED_PRECONDITION naming what differs, both
 // values and both ranks.

@@ -1,6 +1,7 @@
 #include "server/groups/rank_group.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
@@ -8,6 +9,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "proto/contract/status.h"
+#include "server/groups/group_series.h"
 #include "server/groups/job_plan.h"
 #include "server/groups/membership.h"
 #include "server/groups/rank_messages.h"
@@ -19,23 +21,21 @@ using internal::v1::FrontendMessage;
 using internal::v1::Hello;
 using internal::v1::RankMessage;
 
+constexpr std::chrono::seconds kNoLimit{0};
+
 }  // namespace
 
-RankGroup::RankGroup(std::string name, const Parts& parts) : name_(std::move(name)), parts_(parts) {
-  // A counter that first appears as 1 never rose, for whoever watches its increase.
-  parts_.metrics.dispatch_fenced_commits_total.Increment({name_}, 0);
-  parts_.metrics.pipeline_step_agreement_mismatches_total.Increment({name_}, 0);
-  parts_.metrics.rank_watchdog_fires_total.Increment({name_, "step_deadline"}, 0);
-  parts_.metrics.rank_out_of_memory_total.Increment({name_}, 0);
-  parts_.metrics.rank_not_finite_total.Increment({name_}, 0);
-  for (const char* reason : kAbortReasons) {
-    parts_.metrics.parallel_collective_aborts_total.Increment({name_, reason}, 0);
-  }
+RankGroup::RankGroup(std::string name, const Parts& parts, const StallWatch& stalls)
+    : name_(std::move(name)),
+      parts_(parts),
+      stalls_(stalls),
+      epoch_request_(parts.store, parts.clock, parts.post),
+      empty_since_(parts.clock.Now()) {
+  BeginSeries(parts_.metrics, name_);
 }
 
 std::string RankGroup::model() const {
-  const bool formed = phase_ != Phase::kGathering && phase_ != Phase::kForming;
-  return formed ? members_.front().hello.model().name() : "";
+  return HasFormed(phase_) ? members_.front().hello.model().name() : "";
 }
 
 std::string RankGroup::model_digest() const {
@@ -61,7 +61,18 @@ RankGroup::Member* RankGroup::Find(RankId id) {
   return found == members_.end() ? nullptr : &*found;
 }
 
+std::string RankGroup::NumberOf(const Member& member) const {
+  return absl::StrCat("rank ", &member - members_.data(), " of group ", name_);
+}
+
 void RankGroup::Enter(Phase phase, std::chrono::seconds limit) {
+  if (!IsLegalTransition(phase_, phase)) {  // this program is wrong: what it does next is, too
+    Log(LogLevel::kError, "a group's phase cannot follow on the one it has",
+        {{"group", name_},
+         {"from", std::string(GroupPhaseName(phase_))},
+         {"to", std::string(GroupPhaseName(phase))}});
+    std::abort();
+  }
   phase_ = phase;
   phase_end_ = limit.count() > 0 ? parts_.clock.Now() + limit : Time::max();
   for (Member& member : members_) member.reported = false;
@@ -70,7 +81,7 @@ void RankGroup::Enter(Phase phase, std::chrono::seconds limit) {
 void RankGroup::EnterIdle() {
   const Member* leaving = FindLeaving();
   if (leaving != nullptr) return EndEpochForLeaving(*leaving);
-  Enter(Phase::kIdle, std::chrono::seconds(0));
+  Enter(Phase::kIdle, kNoLimit);
   job_.clear();
   Publish();
   parts_.observer.OnIdle(*this);
@@ -84,7 +95,7 @@ bool RankGroup::AllReported() const {
 void RankGroup::OnMessage(RankId id, const RankMessage& message,
                           const std::shared_ptr<const void>& owner) {
   Member* member = Find(id);
-  const bool placed = phase_ != Phase::kGathering;
+  const bool placed = HasEpoch(phase_);
   if (member == nullptr || (placed && !IsCurrent(message, epoch_, job_sequence_))) {
     parts_.metrics.dispatch_fenced_messages_total.Increment({name_, KindOf(message)});
   }
@@ -131,16 +142,13 @@ void RankGroup::OnHeartbeat(Member& member, const internal::v1::Heartbeat& beat)
     phase_end_ = parts_.clock.Now() + parts_.limits.ending;
   }
   member.beat = beat;
-  FrontendMessage message;
-  message.mutable_beat()->set_epoch(epoch_);
-  member.link->Send(message);
 }
 
 void RankGroup::Run(const AttemptOrder& order) {
   absl::StatusOr<internal::v1::JobPlan> plan = ToJobPlan(order);
   if (!plan.ok()) {
     parts_.observer.OnRefused(*this, plan.status());
-    return EnterIdle();
+    return parts_.observer.OnIdle(*this);
   }
   ++job_sequence_;
   job_ = order.job;
@@ -164,11 +172,11 @@ void RankGroup::OnAnswer(Member& member, const internal::v1::JobAnswer& answer) 
   member.reported = true;
   member.planned_bytes = answer.planned_bytes();
   member.start = {CheckedWarnings(answer), CheckedSteps(answer)};
-  member.answer = answer.code() == 0
-                      ? absl::OkStatus()
-                      : MakeError(ToStatusCode(answer.code()), answer.reason(),
-                                  absl::StrCat("rank ", RankName(member.hello),
-                                               " refused the job: ", answer.message()));
+  member.answer =
+      answer.code() == 0
+          ? absl::OkStatus()
+          : MakeError(ToStatusCode(answer.code()), answer.reason(),
+                      absl::StrCat(NumberOf(member), " refused the job: ", answer.message()));
   if (AllReported()) StartOrDrop();
 }
 
@@ -184,7 +192,7 @@ void RankGroup::StartOrDrop() {
          {"job", job_},
          {"planned_bytes", absl::StrCat(members_.front().planned_bytes)}},
         Audience::kMachines);
-    Enter(Phase::kRunning, std::chrono::seconds(0));
+    Enter(Phase::kRunning, kNoLimit);
     Broadcast(message);
     Failpoint("group.after_start");
     return parts_.observer.OnStarted(*this, members_.front().start);
@@ -251,7 +259,7 @@ v1::Group RankGroup::Describe() const {
   v1::Group group;
   group.set_name(name_);
   group.set_epoch(epoch_);
-  group.set_ready(phase_ != Phase::kGathering && phase_ != Phase::kForming);
+  group.set_ready(HasFormed(phase_));
   group.set_running_job(job_);
   if (members_.empty()) return group;
   const Hello& first = members_.front().hello;
@@ -263,7 +271,7 @@ v1::Group RankGroup::Describe() const {
   for (size_t i = 0; i < members_.size(); ++i) {
     const Member& member = members_[i];
     v1::Rank& rank = *group.add_ranks();
-    rank = DescribeRank(member, phase_ == Phase::kGathering ? -1 : static_cast<int>(i));
+    rank = DescribeRank(member, HasEpoch(phase_) ? static_cast<int>(i) : -1);
     rank.set_state(member.suspect           ? v1::RANK_SUSPECT
                    : !group.ready()         ? v1::RANK_JOINED
                    : phase_ == Phase::kIdle ? v1::RANK_READY

@@ -1,25 +1,31 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
 #include "server/dispatch/worker_group.h"
+#include "server/groups/epoch_request.h"
 #include "server/groups/group_board.h"
+#include "server/groups/group_phase.h"
+#include "server/groups/peer_token.h"
 #include "server/groups/rank_member.h"
+#include "server/groups/stall_watch.h"
 #include "server/job/job_store.h"
 #include "server/metrics/server_metrics.h"
+#include "server/schedule/cost_model.h"
 
 namespace cogwheel {
 
 // A group of ranks that dialled in: gathers them, gives world ranks and an epoch, broadcasts jobs,
 // collects answers and ends, and notices the dead. Owned by the dispatcher's thread; sees no gRPC.
 //
-// kGathering -> kForming (all ranks here, epoch taken) -> kIdle (all formed) -> kOffered (RunJob
-// sent) -> kRunning (all agreed) or kIdle (one refused) -> kIdle. A rank that is lost, falls silent
-// or reports that its collectives cannot go on, in any state after kGathering, ends the epoch: the
+// Its phases and what follows what are the table of group_phase.h. A rank that is lost, falls
+// silent or reports that its collectives cannot go on, while the group has an epoch, ends that: the
 // others are told to leave and come back. So does a rank that was asked to leave, once the running
 // job has ended or was handed back.
 class RankGroup final : public WorkerGroup {
@@ -37,18 +43,28 @@ class RankGroup final : public WorkerGroup {
     const Clock& clock;
     WorkerGroupObserver& observer;
     GroupBoard& board;
+    CostModel& costs;
     ServerMetrics& metrics;
-    Limits limits;
+    PostTask post;
+    Limits limits = {};
+    std::function<absl::StatusOr<std::string>()> make_token = MakePeerToken;
   };
-  RankGroup(std::string name, const Parts& parts);
+  RankGroup(std::string name, const Parts& parts, const StallWatch& stalls);
 
-  // From a rank. Join refuses a rank that differs from those already here, by what differs.
+  // From a rank. Join refuses a rank that differs from those already here, by what differs, and one
+  // whose place another process has that is alive.
   absl::Status Join(RankId id, std::shared_ptr<RankLink> link, const internal::v1::Hello& hello);
   // `owner` keeps the message for those who hold on to bytes of it.
   void OnMessage(RankId id, const internal::v1::RankMessage& message,
                  const std::shared_ptr<const void>& owner = nullptr);
   void OnGone(RankId id, const absl::Status& why);
   void Tick();
+  // The dispatcher's thread was away for so long: no rank was silent meanwhile, and none late.
+  void AfterStall(std::chrono::nanoseconds away);
+  // Since when nobody is in it.
+  std::optional<std::chrono::steady_clock::time_point> empty_since() const;
+  // Takes away what is shown of it. Nothing else is called afterwards.
+  void Forget();
 
   const std::string& name() const override { return name_; }
   std::string model() const override;
@@ -61,11 +77,15 @@ class RankGroup final : public WorkerGroup {
 
  private:
   using Time = std::chrono::steady_clock::time_point;
-  enum class Phase { kGathering, kForming, kIdle, kOffered, kRunning };
+  using Phase = GroupPhase;
   using Member = RankMember;
 
   v1::Group Describe() const;  // for ListGroups
-  void Form();
+  // "rank 2 of group g": what a job's owner may read. Once it has an epoch.
+  std::string NumberOf(const Member& member) const;
+  absl::Status Replace(const Member& old, const internal::v1::Hello& hello);
+  void AskForEpoch();
+  void Form(int64_t epoch);
   void EnterIdle();
   void Enter(Phase phase, std::chrono::seconds limit);
   void OnHeartbeat(Member& member, const internal::v1::Heartbeat& beat);
@@ -83,24 +103,30 @@ class RankGroup final : public WorkerGroup {
   bool AllReported() const;
   void OnBroken(const Member& member);
   const Member* FindLeaving() const;
-  bool job_at_stake() const { return phase_ == Phase::kOffered || phase_ == Phase::kRunning; }
-  void EndEpoch(const GroupLoss& loss);
+  bool JobMayBeTheCause() const;
+  // `who`: for the log, by host and device.
+  void EndEpoch(GroupLoss loss, const std::string& who);
   void CountAbort(const char* reason);
   void CountJobError(const std::string& reason);
   void OnKilledForMemory(const internal::v1::Hello& hello);
   void EndEpochForLeaving(const Member& member);
+  void StopNumbering();
   void RemoveWaiting(RankId id, const absl::Status& why);
   void Broadcast(const internal::v1::FrontendMessage& message);
   Member* Find(RankId id);
+  void OnHeld(Member& member);
   bool CheckSilence(Member& member);
   bool CheckAllSilences();
   void Publish();
 
   const std::string name_;
   const Parts parts_;
+  const StallWatch& stalls_;
+  EpochRequest epoch_request_;
   Phase phase_ = Phase::kGathering;
   Time phase_end_ = Time::max();
-  std::vector<Member> members_;  // by world rank once formed
+  std::vector<Member> members_;  // by world rank once they have an epoch
+  Time empty_since_;             // while there are none
   int protocol_ = 0;             // that the members are spoken to in; all speak the same
   int64_t epoch_ = 0;
   int64_t job_sequence_ = 0;

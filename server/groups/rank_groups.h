@@ -9,10 +9,12 @@
 
 namespace cogwheel {
 
-// All groups, by name: brings each rank to its group. Owned by the dispatcher's thread.
+// All groups, by name: brings each rank to its group, and forgets groups that stay empty. Owned by
+// the dispatcher's thread.
 class RankGroups {
  public:
-  explicit RankGroups(const RankGroup::Parts& parts) : parts_(parts) {}
+  explicit RankGroups(const RankGroup::Parts& parts)
+      : parts_(parts), stalls_(parts.clock, parts.limits.suspect) {}
 
   void OnJoin(RankId id, std::shared_ptr<RankLink> link);
   // The first message must be Hello.
@@ -30,9 +32,15 @@ class RankGroups {
     std::chrono::steady_clock::time_point joined;
     RankGroup* group = nullptr;  // none before Hello
   };
+  // First of all, whatever comes: what follows is judged by it.
+  void LookForStall();
   absl::Status Greet(RankId id, Rank& rank, const internal::v1::RankMessage& message);
+  absl::StatusOr<RankGroup*> FindOrMake(const std::string& name);
+  void CloseSilent();
+  void ForgetEmpty();
 
   const RankGroup::Parts parts_;
+  StallWatch stalls_;
   std::map<RankId, Rank> ranks_;
   std::map<std::string, std::unique_ptr<RankGroup>> groups_;
 };

@@ -18,6 +18,9 @@ class RankLink {
   virtual void Send(const internal::v1::FrontendMessage& message) = 0;
   // Ends the stream after what was sent. `why` is its status.
   virtual void Close(const absl::Status& why) = 0;
+  // What the rank sends is not read just now, since earlier messages are not handled yet: that
+  // nothing is heard of it means nothing.
+  virtual bool held() const = 0;
 };
 
 }  // namespace cogwheel

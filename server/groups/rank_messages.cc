@@ -20,6 +20,7 @@ using internal::v1::Progress;
 using internal::v1::RankMessage;
 
 constexpr double kMaxStageSeconds = 1e9, kMostDecodeSteps = 1e6;
+constexpr char kUnknownKind[] = "unknown";
 constexpr size_t kMaxWarnings = 16, kMaxWarningBytes = 1024;
 
 std::optional<RunStage> FromWord(const std::string& word) {
@@ -95,7 +96,16 @@ bool IsCurrent(const RankMessage& message, int64_t epoch, int64_t job_sequence) 
 
 std::string KindOf(const RankMessage& message) {
   const auto* field = RankMessage::descriptor()->FindFieldByNumber(message.message_case());
-  return field == nullptr ? "unknown" : std::string(field->name());
+  return field == nullptr ? kUnknownKind : std::string(field->name());
+}
+
+std::vector<std::string> AllKinds() {
+  std::vector<std::string> kinds = {kUnknownKind};
+  const auto* messages = RankMessage::descriptor()->oneof_decl(0);
+  for (int i = 0; i < messages->field_count(); ++i) {
+    kinds.emplace_back(messages->field(i)->name());
+  }
+  return kinds;
 }
 
 absl::StatusCode ToStatusCode(int32_t code) {

@@ -19,6 +19,7 @@ bool IsCurrent(const internal::v1::RankMessage& message, int64_t epoch, int64_t 
 
 // "heartbeat", "job_done" ...: the label of what was dropped. From a closed set.
 std::string KindOf(const internal::v1::RankMessage& message);
+std::vector<std::string> AllKinds();
 
 // kUnknown for numbers that are no google.rpc.Code.
 absl::StatusCode ToStatusCode(int32_t code);

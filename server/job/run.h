@@ -44,12 +44,19 @@ struct RunProgress {
   int steps = 0;  // of this stage
 };
 
+enum class GroupLossKind {
+  kLost,  // a rank died, fell silent, failed or hangs
+  kLeft,  // a rank was asked to leave, by whoever runs it
+};
+
 // Why an epoch has ended, and with it the attempt of the job that ran.
 struct GroupLoss {
-  absl::Status why;      // names the rank
+  absl::Status why;      // for the job's owner too: names the rank by its number, not its host
   bool charged = false;  // the job may have caused it: a rank died, hung or differed while it ran.
-                         // Not when ranks were asked to leave or the frontend closed.
+                         // Not when ranks were asked to leave, or the frontend stood still or
+                         // closed.
   absl::Status job_error = absl::OkStatus();  // not OK: what the job fails with, not to run again
+  GroupLossKind kind = GroupLossKind::kLost;
 };
 
 }  // namespace cogwheel

@@ -32,6 +32,10 @@ ServerMetrics::ServerMetrics(std::shared_ptr<prometheus::Registry> given)
       api_calls_throttled_total(
           *registry,
           {"cogwheel_api_calls_throttled_total", "RPCs refused as too frequent", {"tenant"}}),
+      api_ranks_refused_total(*registry,
+                              {"cogwheel_api_ranks_refused_total",
+                               "streams of ranks refused for their credentials or number",
+                               {"reason"}}),
       api_live_reactors(*registry, {"cogwheel_api_live_reactors", "streams being served", {}}),
       api_streams_stalled_total(*registry, {"cogwheel_api_streams_stalled_total",
                                             "streams cut because their reader took nothing",
@@ -95,8 +99,9 @@ ServerMetrics::ServerMetrics(std::shared_ptr<prometheus::Registry> given)
                                 kRatios),
       dispatch_group_formations_total(
           *registry, {"cogwheel_dispatch_group_formations_total", "epochs begun", {"group"}}),
-      dispatch_group_losses_total(
-          *registry, {"cogwheel_dispatch_group_losses_total", "epochs ended by a rank", {"group"}}),
+      dispatch_group_losses_total(*registry, {"cogwheel_dispatch_group_losses_total",
+                                              "epochs ended by a rank that was not asked to leave",
+                                              {"group"}}),
       dispatch_group_up(*registry, {"cogwheel_dispatch_group_up",
                                     "1 while a group is formed; gone once it was asked to leave",
                                     {"group"}}),

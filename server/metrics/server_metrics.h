@@ -20,6 +20,7 @@ struct ServerMetrics {
   CounterMeter api_rpcs_handled_total;      // method, code
   HistogramMeter api_rpc_duration_seconds;  // method
   CounterMeter api_calls_throttled_total;   // tenant; `other`: known by its address only
+  CounterMeter api_ranks_refused_total;     // reason
   GaugeMeter api_live_reactors;
   CounterMeter api_streams_stalled_total;
   CounterMeter api_sent_bytes_total;                    // method

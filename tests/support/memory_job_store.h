@@ -13,7 +13,7 @@ namespace cogwheel {
 
 // A JobStore for tests: jobs live as long as it does, and answers come before the call returns.
 // Thread-safe.
-class MemoryJobStore final : public JobStore {
+class MemoryJobStore : public JobStore {
  public:
   void Adopt(Answer<std::vector<Job>> done) override { done(AdoptNow()); }
   void Watch(std::function<void(const Job&)> queued) override { queued_ = std::move(queued); }

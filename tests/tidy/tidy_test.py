@@ -23,7 +23,7 @@ MAY_INCLUDE = {
                "server/schedule", "server/metrics"],
     "server/api": ["server/streams", "server/operate", "server/groups", "server/dispatch", "server/events", "server/schedule", "server/job", "server/metrics"],
     "server/operate": ["server/groups", "server/dispatch", "server/events", "server/schedule", "server/job"],
-    "server/groups": ["server/dispatch", "server/job", "server/metrics"],
+    "server/groups": ["server/dispatch", "server/schedule", "server/job", "server/metrics"],
     "server/dispatch": ["server/events", "server/schedule", "server/job", "server/metrics"],
     "server/streams": ["server/events", "server/job"],
     "server/events": ["server/job"],

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
@@ -50,7 +51,10 @@ class RankControlTest : public RankGroupTest {
   }
 
   EventLoop loop_{clock_};
-  RankControlService service_{loop_, groups_, /*token_digest=*/""};
+  RankControlService::Parts PartsWith(const std::string& token_digest) {
+    return {loop_, groups_, clock_, metrics_, token_digest};
+  }
+  RankControlService service_{PartsWith(/*token_digest=*/"")};
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<internal::v1::RankControl::Stub> stub_;
   grpc::ClientContext context_;
@@ -67,7 +71,7 @@ TEST_F(RankControlTest, ARankThatSendsFasterThanItIsHandledIsNotRead) {
 }
 
 TEST_F(RankControlTest, ARankSendsTheGroupsTokenWithTheSchemeInAnyCase) {
-  RankControlService guarded(loop_, groups_, Sha256Hex("secret"));
+  RankControlService guarded(PartsWith(Sha256Hex("secret")));
   grpc::ServerBuilder builder;
   builder.RegisterService(&guarded);
   const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
@@ -85,10 +89,81 @@ TEST_F(RankControlTest, ARankSendsTheGroupsTokenWithTheSchemeInAnyCase) {
   for (const char* header : {"", "secret", "basic secret", "bearer other", "bearer"}) {
     EXPECT_EQ(grpc::StatusCode::UNAUTHENTICATED, join(header)) << header;
   }
+  EXPECT_EQ(std::vector<std::string>{"RANK_CREDENTIALS: 5"},
+            Counts("cogwheel_api_ranks_refused_total", "reason"));
   server->Shutdown();
 }
 
+// On gRPC's threads: nobody runs the loop here. Ranks leave a frontend that does not answer for 15
+// s, and a slow disk of its is no reason.
+TEST_F(RankControlTest, HeartbeatsAreAnsweredThoughTheDispatcherIsBehind) {
+  loop_.RunPending();
+  clock_.Advance(std::chrono::seconds(59));
+  RankMessage message;
+  *message.mutable_hello() = MakeHello("a", 0);
+  ASSERT_TRUE(stream_->Write(message));
+  message.mutable_heartbeat()->set_epoch(7);
+  FrontendMessage answer;
+  for (int i = 0; i < 20; ++i) {  // more than messages that may wait
+    ASSERT_TRUE(stream_->Write(message));
+    ASSERT_TRUE(stream_->Read(&answer));
+    EXPECT_EQ(7, answer.beat().epoch());
+  }
+  // Results that nobody handles: the stream is no longer read, and still not without a word.
+  RankMessage chunk;
+  chunk.mutable_result_chunk();
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(stream_->Write(chunk));
+  ASSERT_TRUE(stream_->Read(&answer));
+  EXPECT_TRUE(answer.has_beat());
+}
+
+TEST_F(RankControlTest, ADispatcherThatHangsForGoodAnswersNobody) {
+  loop_.RunPending();
+  clock_.Advance(std::chrono::seconds(60));
+  RankMessage beat;
+  beat.mutable_heartbeat();
+  ASSERT_TRUE(stream_->Write(beat));
+  std::future<bool> answered = std::async(std::launch::async, [this] {
+    FrontendMessage answer;
+    return stream_->Read(&answer);
+  });
+  EXPECT_EQ(std::future_status::timeout, answered.wait_for(std::chrono::milliseconds(300)));
+  context_.TryCancel();
+  EXPECT_FALSE(answered.get());
+}
+
+TEST_F(RankControlTest, StreamsThatDoNotGreetAreBounded) {
+  const auto limit = std::chrono::system_clock::now() + std::chrono::seconds(20);
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+  std::vector<std::unique_ptr<grpc::ClientReaderWriter<RankMessage, FrontendMessage>>> streams;
+  for (int i = 0; i < 80; ++i) {  // the fixture has one; some may not be there yet when asked
+    contexts.push_back(std::make_unique<grpc::ClientContext>());
+    contexts.back()->set_deadline(limit);
+    streams.push_back(stub_->Join(contexts.back().get()));
+  }
+  int refused = 0;
+  std::vector<std::thread> readers;
+  Mutex mutex;
+  CondVar ended;
+  for (auto& stream : streams) {
+    readers.emplace_back([&] {
+      const grpc::Status status = stream->Finish();
+      MutexLock lock(mutex);
+      if (status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED) ++refused;
+      ended.NotifyAll();
+    });
+  }
+  {
+    MutexLock lock(mutex);
+    ended.WaitFor(mutex, std::chrono::seconds(20), [&] { return refused == 17; });
+    EXPECT_EQ(17, refused) << "of 81 that never said a word";
+  }
+  for (auto& context : contexts) context->TryCancel();
+  for (std::thread& reader : readers) reader.join();
+}
+
 TEST_F(RankControlTest, ARankThatTakesNoMessagesIsClosed) {
+  loop_.RunPending();
   RankMessage beat;  // each is answered
   beat.mutable_heartbeat();
   std::future<bool> written = Write(/*times=*/1000, beat);

@@ -64,6 +64,17 @@ TEST_F(ReadinessTest, ServesWhileAFormedGroupHasNoSuspectRank) {
             AboutJobs());
 }
 
+TEST_F(ReadinessTest, AForgottenGroupServesNoLonger) {
+  readiness_.Serve(&health_);
+  Put("g", /*ready=*/true, v1::RANK_READY);
+  board_.Remove("g");
+  readiness_.Update();
+  EXPECT_FALSE(health_.told.at("g"));
+  health_.told.clear();
+  readiness_.Update();
+  EXPECT_FALSE(health_.told.contains("g"));
+}
+
 TEST_F(ReadinessTest, AFullQueueAndADrainSayNo) {
   readiness_.Serve(&health_);
   Put("g", /*ready=*/true, v1::RANK_READY);

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <algorithm>
+#include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -14,6 +16,7 @@
 #include "proto/contract/status.h"
 #include "server/groups/rank_groups.h"
 #include "tests/support/fake_clock.h"
+#include "tests/support/faulty_job_store.h"
 #include "tests/support/memory_job_store.h"
 #include "tests/support/tiny_model.h"
 
@@ -27,6 +30,7 @@ class FakeLink final : public RankLink {
   void Close(const absl::Status& why) override {
     if (!closed) closed = why;
   }
+  bool held() const override { return not_read; }
   const internal::v1::FrontendMessage& last() const { return sent.back(); }
 
   std::vector<internal::v1::FrontendMessage> sent;
@@ -34,6 +38,7 @@ class FakeLink final : public RankLink {
   bool sent_away() const { return closed.has_value() && IsSentAway(ErrorReason(*closed)); }
 
   std::optional<absl::Status> closed;
+  bool not_read = false;
 };
 
 // Writes down what groups tell.
@@ -64,6 +69,7 @@ class Recorder final : public WorkerGroupObserver {
   }
   void OnLost(WorkerGroup&, const GroupLoss& loss) override {
     told.push_back(loss.charged ? "lost, charged" : "lost");
+    kind = loss.kind;
     status = loss.why;
     job_error = loss.job_error;
   }
@@ -77,6 +83,7 @@ class Recorder final : public WorkerGroupObserver {
   RunStart started;
   absl::Status status;
   absl::Status job_error;
+  GroupLossKind kind = GroupLossKind::kLost;
   RunOutcome outcome;
 };
 
@@ -104,7 +111,16 @@ class RankGroupTest : public testing::Test {
     internal::v1::RankMessage message;
     *message.mutable_hello() = hello;
     groups_.OnMessage(id, message);
+    RunPosted();
     return link;
+  }
+  // What the store's answers have put onto the dispatcher's thread.
+  void RunPosted() {
+    while (!posted_.empty()) {
+      const std::function<void()> task = std::move(posted_.front());
+      posted_.pop_front();
+      task();
+    }
   }
   void Formed(RankId id, int64_t epoch, uint32_t weights_crc32c = 0) {
     internal::v1::RankMessage message;
@@ -216,18 +232,33 @@ class RankGroupTest : public testing::Test {
     message.mutable_heartbeat()->set_step(step);
     groups_.OnMessage(id, message);
   }
+  // As the loop does it: with ticks.
   void Pass(std::chrono::seconds time) {
-    clock_.Advance(time);
-    groups_.Tick();
+    for (; time.count() > 0; time -= std::chrono::seconds(1)) {
+      clock_.Advance(std::chrono::seconds(1));
+      groups_.Tick();
+      RunPosted();
+    }
   }
   v1::Group Board() { return board_.Find("g").value(); }
 
   FakeClock clock_;
   MemoryJobStore store_;
+  FaultyJobStore faulty_{store_};
+  std::deque<std::function<void()>> posted_;
+  CostModel costs_;
   Recorder recorder_;
   GroupBoard board_;
   ServerMetrics metrics_{MakeRegistry()};
-  RankGroups groups_{{store_, clock_, recorder_, board_, metrics_, RankGroup::Limits()}};
+  std::function<absl::StatusOr<std::string>()> make_token_ = MakePeerToken;
+  RankGroups groups_{{.store = faulty_,
+                      .clock = clock_,
+                      .observer = recorder_,
+                      .board = board_,
+                      .costs = costs_,
+                      .metrics = metrics_,
+                      .post = [this](std::function<void()> task) { posted_.push_back(task); },
+                      .make_token = [this] { return make_token_(); }}};
   std::shared_ptr<FakeLink> a_, b_;
   WorkerGroup* group_ = nullptr;
   int64_t sequence_ = 0;

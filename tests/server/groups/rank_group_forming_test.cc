@@ -1,10 +1,13 @@
 // How a group comes to stand: greetings, places, waits.
 #include "server/groups/membership.h"
 
+#include <cmath>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "proto/contract/status.h"
+#include "server/groups/hello.h"
 #include "tests/server/groups/rank_group_fixture.h"
 
 namespace cogwheel {
@@ -91,6 +94,12 @@ TEST_F(RankGroupTest, ABadGreetingIsRefused) {
     h.mutable_model()->set_default_scheduler_word("x");
   }));
   EXPECT_TRUE(refused([](Hello& h) { h.clear_peer_address(); }));
+  EXPECT_TRUE(refused([](Hello& h) { h.set_group("two\nlines"); }));
+  EXPECT_TRUE(refused([](Hello& h) { h.set_local_rank(-1); }));
+  EXPECT_TRUE(refused([](Hello& h) { h.set_dtype(std::string(129, 'x')); }));
+  // Health would be told under it.
+  EXPECT_TRUE(refused([](Hello& h) { h.set_group("cogwheel.v1.VideoService"); }));
+  EXPECT_FALSE(refused([](Hello& h) { h.set_group("cogwheel.v1"); }));
   EXPECT_TRUE(refused([](Hello& h) { h.mutable_model()->set_description("two\nlines"); }));
   EXPECT_TRUE(refused([](Hello& h) { h.mutable_model()->set_description(std::string(513, 'x')); }));
   EXPECT_TRUE(refused([](Hello& h) { h.mutable_model()->add_sample_prompts(""); }));
@@ -114,6 +123,52 @@ TEST_F(RankGroupTest, ABadGreetingIsRefused) {
 }
 
 // Ranks that wait for others, or load, owe their beats like all others.
+TEST_F(RankGroupTest, AModelsNumbersHaveUpperBounds) {
+  const std::vector<std::pair<const char*, int64_t>> most = {
+      {"default_frames", 65'536}, {"default_height", 65'536}, {"default_width", 65'536},
+      {"default_fps", 1000},      {"default_steps", 10'000},  {"frames_multiple", 65'536},
+      {"max_frames", 65'536},     {"max_height", 65'536},     {"max_width", 65'536},
+      {"max_steps", 10'000},      {"max_text_tokens", 65'536}};
+  const auto accepted = [](const std::function<void(internal::v1::ModelInfo&)>& change) {
+    Hello hello = MakeHello("a", 0);
+    change(*hello.mutable_model());
+    return CheckHello(hello).ok();
+  };
+  for (const auto& [name, limit] : most) {
+    const auto set = [name = name](internal::v1::ModelInfo& model, int64_t value) {
+      const auto* field = model.GetDescriptor()->FindFieldByName(name);
+      model.GetReflection()->SetInt32(&model, field, static_cast<int32_t>(value));
+    };
+    EXPECT_TRUE(accepted([&](auto& model) { set(model, limit); })) << name;
+    EXPECT_FALSE(accepted([&](auto& model) { set(model, limit + 1); })) << name;
+    EXPECT_FALSE(accepted([&](auto& model) { set(model, 0); })) << name;
+  }
+  EXPECT_TRUE(accepted([](auto& model) { model.set_max_area(int64_t{1} << 32); }));
+  EXPECT_FALSE(accepted([](auto& model) { model.set_max_area((int64_t{1} << 32) + 1); }));
+  for (const double guidance : {-1.0, 1001.0, std::nan(""), HUGE_VAL}) {
+    EXPECT_FALSE(accepted([&](auto& model) { model.set_default_guidance_scale(guidance); }));
+  }
+}
+
+TEST_F(RankGroupTest, AGreetingIsSmall) {
+  Hello hello = MakeHello("a", 0);
+  for (int i = 0; i < 64; ++i) hello.add_capabilities(internal::v1::CAPABILITY_UNSPECIFIED);
+  EXPECT_FALSE(Join(1, hello)->closed.has_value());
+  hello = MakeHello("b", 0);
+  hello.mutable_model()->set_digest(std::string(1024 * 1024, 'x'));
+  EXPECT_THAT(std::string(Join(2, hello)->closed.value_or(absl::OkStatus()).message()),
+              HasSubstr("the limit is 1048576"));
+}
+
+TEST_F(RankGroupTest, WithoutRandomBytesNoGroupForms) {
+  make_token_ = [] { return absl::InternalError("no random bytes"); };
+  Join(1, MakeHello("b", 0));
+  const auto a = Join(2, MakeHello("a", 0));
+  EXPECT_TRUE(a->last().has_shutdown());
+  EXPECT_EQ("no random bytes", a->last().shutdown().reason());
+  EXPECT_EQ(0, Board().ranks_size());
+}
+
 TEST_F(RankGroupTest, SilenceIsNoticedWhileGatheringAndForming) {
   const auto waiting = Join(1, MakeHello("b", 0));
   Pass(seconds(5));
@@ -129,7 +184,7 @@ TEST_F(RankGroupTest, SilenceIsNoticedWhileGatheringAndForming) {
   Beat(2);
   Pass(seconds(1));
   EXPECT_THAT(recorder_.told, ElementsAre("lost"));
-  EXPECT_THAT(std::string(recorder_.status.message()), HasSubstr("a:cpu (local rank 0)"));
+  EXPECT_THAT(std::string(recorder_.status.message()), HasSubstr("rank 0 of group g"));
 }
 
 // Ranks of the same digest may still have been given other bytes; those that do not say are let be.
@@ -154,18 +209,6 @@ TEST_F(RankGroupTest, RanksThatReadOtherWeightsDoNotForm) {
   }
 }
 
-TEST_F(RankGroupTest, GroupsAreBounded) {
-  Hello hello = MakeHello("a", 0);
-  for (RankId id = 1; id <= 64; ++id) {
-    hello.set_group("g" + std::to_string(id));
-    EXPECT_FALSE(Join(id, hello)->closed.has_value()) << id;
-  }
-  hello.set_group("one too many");
-  const auto link = Join(65, hello);
-  EXPECT_TRUE(absl::IsResourceExhausted(link->closed.value_or(absl::OkStatus())));
-  EXPECT_EQ(64, board_.List().size());
-}
-
 TEST_F(RankGroupTest, ARankThatComesBackEndsItsOldEpoch) {
   Form();
   const auto again = Join(3, MakeHello("b", 0));
@@ -183,6 +226,37 @@ TEST_F(RankGroupTest, AWaitingRankMayLeaveOrBeReplaced) {
   groups_.OnGone(2);
   EXPECT_EQ(0, Board().ranks_size());
   EXPECT_THAT(recorder_.told, IsEmpty());
+}
+
+Hello MakeProcess(const std::string& host, int64_t pid) {
+  Hello hello = MakeHello(host, 0);
+  hello.set_pid(pid);
+  return hello;
+}
+
+// Started by mistake: the two would throw each other out for ever, and each round charge a job.
+TEST_F(RankGroupTest, ASecondWorkerOfADeviceIsRefusedWhileTheFirstLives) {
+  b_ = Join(1, MakeProcess("b", 100));
+  a_ = Join(2, MakeProcess("a", 200));
+  Formed(1, a_->last().assign().epoch());
+  Formed(2, a_->last().assign().epoch());
+  group_ = recorder_.groups.at("g");
+  Start();
+  const auto second = Join(3, MakeProcess("b", 101));
+  ASSERT_TRUE(second->closed.has_value());
+  EXPECT_EQ(absl::StatusCode::kAlreadyExists, second->closed->code());
+  EXPECT_EQ("RANK_PRESENT", ErrorReason(*second->closed));
+  EXPECT_THAT(std::string(second->closed->message()),
+              HasSubstr("b:cpu (local rank 0) of group g is there already, as process 100; this is "
+                        "process 101"));
+  EXPECT_TRUE(second->sent_away()) << "it may try again: the first may be about to go";
+  EXPECT_THAT(recorder_.told, IsEmpty());
+  for (int i = 0; i < 5; ++i) {
+    Beat(2);
+    Pass(seconds(1));
+  }
+  EXPECT_FALSE(Join(4, MakeProcess("b", 102))->closed.has_value()) << "the first is silent";
+  EXPECT_THAT(recorder_.told, ElementsAre("lost, charged"));
 }
 
 TEST_F(RankGroupTest, OneRankTooManyIsRefused) {

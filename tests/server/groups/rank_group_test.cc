@@ -15,6 +15,7 @@ using std::chrono::seconds;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 TEST_F(RankGroupTest, BroadcastsAJobAndStartsItWhenAllAgree) {
   Form();
@@ -52,7 +53,8 @@ TEST_F(RankGroupTest, ARefusalDropsTheJobEverywhere) {
   EXPECT_THAT(recorder_.told, ElementsAre("refused", "idle"));
   EXPECT_TRUE(absl::IsResourceExhausted(recorder_.status));
   EXPECT_EQ("WHY", ErrorReason(recorder_.status));
-  EXPECT_THAT(std::string(recorder_.status.message()), HasSubstr("rank b:cpu"));
+  EXPECT_THAT(std::string(recorder_.status.message()),
+              HasSubstr("rank 1 of group g refused the job: "));
   Run();
   Answer(1, 0);
   Answer(2, 0);
@@ -155,7 +157,8 @@ TEST_F(RankGroupTest, ARankKilledForMemoryExplainsTheLossOfItsJob) {
     EXPECT_THAT(recorder_.told, ElementsAre("explained jobs/1"));
     EXPECT_EQ(recorder_.job_error.code(), absl::StatusCode::kResourceExhausted);
     EXPECT_EQ(ErrorReason(recorder_.job_error), "OUT_OF_MEMORY");
-    EXPECT_THAT(std::string(recorder_.job_error.message()), HasSubstr("b:cpu (local rank 0)"));
+    EXPECT_THAT(std::string(recorder_.job_error.message()),
+                HasSubstr("the kernel killed a rank of group g"));
     groups_.OnGone(3);
     recorder_.told.clear();
     Join(4, next);  // a third process of the place
@@ -185,7 +188,7 @@ TEST_F(RankGroupTest, ALostRankEndsTheEpochAndTheOthersLeave) {
   EXPECT_THAT(recorder_.told, ElementsAre("lost, charged"));
   EXPECT_TRUE(absl::IsUnavailable(recorder_.status));
   EXPECT_EQ("GROUP_LOST", ErrorReason(recorder_.status));
-  EXPECT_THAT(std::string(recorder_.status.message()), HasSubstr("b:cpu (local rank 0)"));
+  EXPECT_THAT(std::string(recorder_.status.message()), HasSubstr("rank 1 of group g was lost"));
   EXPECT_EQ(epoch, a_->last().shutdown().epoch());
   EXPECT_TRUE(a_->sent_away());
   EXPECT_FALSE(Board().ready());
@@ -214,19 +217,8 @@ TEST_F(RankGroupTest, SilenceMakesARankSuspectThenDead) {
   Beat(2);
   Pass(seconds(1));
   EXPECT_THAT(recorder_.told, ElementsAre("lost"));
-  EXPECT_THAT(std::string(recorder_.status.message()), HasSubstr("b:cpu"));
+  EXPECT_THAT(std::string(recorder_.status.message()), HasSubstr("rank 1 of group g"));
   EXPECT_TRUE(b_->sent_away());
-}
-
-TEST_F(RankGroupTest, HeartbeatsAreAnswered) {
-  const auto waiting = Join(1, MakeHello("b", 0));
-  Beat(1);
-  EXPECT_TRUE(waiting->last().has_beat());
-  groups_.OnGone(1);
-  Form();
-  Beat(2);
-  EXPECT_EQ(group_->epoch(), a_->last().beat().epoch());
-  EXPECT_FALSE(b_->last().has_beat());
 }
 
 TEST_F(RankGroupTest, ARankThatLeavesTakesNoFurtherJobAndIsNotCharged) {
@@ -246,6 +238,84 @@ TEST_F(RankGroupTest, ARankThatLeavesTakesNoFurtherJobAndIsNotCharged) {
   Done(2, 0);
   EXPECT_THAT(recorder_.told, ElementsAre("finished", "lost"));
   EXPECT_FALSE(Board().ready());
+}
+
+TEST_F(RankGroupTest, ARankThatWasAskedToLeaveIsNoLoss) {
+  const std::string losses = "cogwheel_dispatch_group_losses_total";
+  Form();
+  Leaving(1);
+  EXPECT_EQ(GroupLossKind::kLeft, recorder_.kind);
+  EXPECT_THAT(Counts(losses, "group"), IsEmpty());
+  Form();
+  groups_.OnGone(1);
+  EXPECT_EQ(GroupLossKind::kLost, recorder_.kind);
+  EXPECT_THAT(Counts(losses, "group"), ElementsAre("g: 1"));
+}
+
+// The machines are the operator's: ListGroups and the log name them.
+TEST_F(RankGroupTest, NothingThatAJobEndsWithNamesAHost) {
+  const auto lose = [this](const std::function<void()>& how) {
+    b_ = Join(1, MakeHello("secret-host-b", 0));
+    a_ = Join(2, MakeHello("secret-host-a", 0));
+    Formed(1, a_->last().assign().epoch());
+    Formed(2, a_->last().assign().epoch());
+    group_ = recorder_.groups.at("g");
+    Start();
+    how();
+    EXPECT_THAT(std::string(recorder_.status.message()), HasSubstr("rank 1 of group g"));
+    EXPECT_THAT(std::string(recorder_.status.message()), Not(HasSubstr("secret")));
+    groups_.OnGone(1);
+    groups_.OnGone(2);
+  };
+  lose([this] { groups_.OnGone(1); });
+  lose([this] { Broken(1, 13, "illegal address"); });
+  lose([this] { Leaving(1, /*now=*/true), groups_.OnGone(1); });
+  lose([this] {
+    RankMessage fault;
+    fault.mutable_rank_fault()->set_epoch(group_->epoch());
+    groups_.OnMessage(1, fault);
+  });
+  lose([this] {
+    for (int second = 0; second < 15; ++second) {
+      Beat(2);
+      Pass(seconds(1));
+    }
+  });
+  lose([this] {  // another process on its device
+    internal::v1::Hello again = MakeHello("secret-host-b", 0);
+    Join(3, again);
+    groups_.OnGone(3);
+  });
+  lose([this] {
+    Done(2, 0);
+    for (int second = 0; second < 60; ++second) {
+      Beat(1);
+      Beat(2);
+      Pass(seconds(1));
+    }
+  });
+}
+
+// What rank 0 sent is not read while its results wait for a disk: it is not silent, and its report
+// may be what waits.
+TEST_F(RankGroupTest, ARankThatIsNotReadIsNotSilent) {
+  Form();
+  Start();
+  a_->not_read = true;
+  Done(1, 0);
+  for (int second = 0; second < 300; ++second) {
+    Beat(1);
+    Pass(seconds(1));
+  }
+  EXPECT_THAT(recorder_.told, IsEmpty());
+  a_->not_read = false;
+  for (int second = 0; second < 14; ++second) {
+    Beat(1);
+    Pass(seconds(1));
+  }
+  EXPECT_THAT(recorder_.told, IsEmpty());
+  Pass(seconds(1));
+  EXPECT_THAT(recorder_.told, ElementsAre("lost, charged"));
 }
 
 TEST_F(RankGroupTest, AGroupIsDownWhenItIsMissedAndNotWhenItWasAskedToLeave) {
@@ -306,7 +376,7 @@ TEST_F(RankGroupTest, ARankThatFailsOrHangsAmongCollectivesIsCharged) {
   Broken(1, 13, "illegal address");
   EXPECT_THAT(recorder_.told, ElementsAre("lost, charged"));
   EXPECT_THAT(std::string(recorder_.status.message()),
-              HasSubstr("b:cpu (local rank 0) of group g failed: illegal address"));
+              HasSubstr("rank 1 of group g failed: illegal address"));
   Form();
   Start();
   RankMessage message;
@@ -315,7 +385,7 @@ TEST_F(RankGroupTest, ARankThatFailsOrHangsAmongCollectivesIsCharged) {
   groups_.OnMessage(2, message);
   EXPECT_THAT(recorder_.told, ElementsAre("lost, charged"));
   EXPECT_THAT(std::string(recorder_.status.message()),
-              HasSubstr("a:cpu (local rank 0) of group g hangs: step 3 took 10 s"));
+              HasSubstr("rank 0 of group g hangs: step 3 took 10 s"));
 }
 
 TEST_F(RankGroupTest, AbortedExchangesAreCountedByReason) {
@@ -397,7 +467,7 @@ TEST_F(RankGroupTest, FormingAnsweringAndEndingHaveLimits) {
   EXPECT_THAT(recorder_.told, IsEmpty());
   pass_with_beats(1);
   EXPECT_THAT(recorder_.told, ElementsAre("lost"));
-  EXPECT_THAT(std::string(recorder_.status.message()), HasSubstr("from b:cpu (local rank 0)"));
+  EXPECT_THAT(std::string(recorder_.status.message()), HasSubstr("in time from rank 1 of group g"));
   Form();
   Run();
   Answer(1, 0);

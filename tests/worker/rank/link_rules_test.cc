@@ -45,6 +45,8 @@ TEST(LinkRulesTest, WhatTheEndOfTheStreamMeans) {
       {absl::StatusCode::kUnavailable, "GROUP_LOST", Why::kSentAway},
       {absl::StatusCode::kUnavailable, "RANK_GONE", Why::kSentAway},
       {absl::StatusCode::kUnavailable, "RANK_REPLACED", Why::kSentAway},
+      {absl::StatusCode::kAlreadyExists, "RANK_PRESENT", Why::kSentAway},
+      {absl::StatusCode::kResourceExhausted, "RANK_STREAMS", Why::kFrontendGone},
       {absl::StatusCode::kUnavailable, "RANK_SILENT", Why::kSentAway},
       {absl::StatusCode::kFailedPrecondition, "GROUP_COMPLETE", Why::kRefused},
       {absl::StatusCode::kFailedPrecondition, "RANK_DIFFERS", Why::kRefused},
