@@ -58,6 +58,35 @@ absl::Status CheckBothTls(const config::v1::ServerConfig& config) {
                   shared ? config.tls_key() : config.internal_tls_key(), config.allow_plaintext());
 }
 
+// Whoever joins as a rank is handed jobs with all tenants' texts and pictures, and what it returns
+// is their video: where callers need a token, ranks need a credential of their own.
+absl::Status CheckRankKeys(const config::v1::ServerConfig& config) {
+  if (config.access_file().empty() || !config.rank_token_file().empty()) return absl::OkStatus();
+  const bool own_port = config.internal_listen() != config.listen();
+  const bool encrypted = !config.internal_tls_certificate().empty();
+  if (own_port && encrypted && !config.internal_tls_ca().empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "with --access-file ranks need a credential too, or anybody could join as one: give "
+      "--rank-token-file, or --internal-tls-ca with --internal-tls-certificate and an "
+      "--internal-listen of its own");
+}
+
+// The ranks' port is the callers' only where nobody else comes.
+absl::Status FillInternalListen(config::v1::ServerConfig& config) {
+  if (config.has_internal_listen()) return absl::OkStatus();
+  if (IsLoopback(config.listen()) && config.access_file().empty()) {
+    config.set_internal_listen(config.listen());
+    return absl::OkStatus();
+  }
+  const std::string why =
+      config.access_file().empty()
+          ? absl::StrCat("--listen ", config.listen(), ", which other machines can reach")
+          : "--access-file";
+  return absl::InvalidArgumentError(
+      absl::StrCat("--internal-listen is required with ", why,
+                   ": ranks are not to share a public port; legal is HOST:PORT"));
+}
+
 }  // namespace
 
 std::vector<SettingRange> ServerRanges() {
@@ -127,24 +156,18 @@ config::v1::ServerConfig DefaultServerConfig() {
 absl::StatusOr<config::v1::ServerConfig> CheckServerConfig(config::v1::ServerConfig config) {
   const absl::Status listen = CheckAddress("--listen", config.listen());
   if (!listen.ok()) return listen;
-  if (!config.has_internal_listen() && IsLoopback(config.listen())) {
-    config.set_internal_listen(config.listen());
-  }
+  const absl::Status internal = FillInternalListen(config);
+  if (!internal.ok()) return internal;
   if (!config.has_max_tenant_queued_jobs()) {
     config.set_max_tenant_queued_jobs(config.max_queued_jobs());
   }
   if (!config.has_max_tenant_streams()) {
     config.set_max_tenant_streams(std::max(config.max_streams() / 2, 1));
   }
-  if (!config.has_internal_listen()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--internal-listen is required with --listen ", config.listen(),
-        ", which other machines can reach: ranks are not to share a public port; legal is "
-        "HOST:PORT"));
-  }
   const absl::Status checks[] = {CheckAddress("--internal-listen", config.internal_listen()),
                                  CheckAddress("--admin-listen", config.admin_listen()),
-                                 CheckBothTls(config), CheckRanges(config, ServerRanges())};
+                                 CheckBothTls(config), CheckRankKeys(config),
+                                 CheckRanges(config, ServerRanges())};
   for (const absl::Status& check : checks) {
     if (!check.ok()) return check;
   }

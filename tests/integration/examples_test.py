@@ -90,8 +90,11 @@ class ExamplesTest(ProcessTest):
         with open(access, "w") as f:
             json.dump({"tenants": [{"name": "examples"}], "tokens": [
                 {"sha256": hashlib.sha256(TOKEN.encode()).hexdigest(), "tenant": "examples", "roles": ["submit", "read"]}]}, f)
-        _, self.address = self.start_server("--access-file", access)
-        self.start_worker(self.address)
+        keys = "--rank-token-file", self.path("rank.token")
+        with open(keys[1], "w") as f:
+            f.write("the-secret-of-the-ranks\n")
+        _, self.address = self.start_server("--access-file", access, "--internal-listen", "127.0.0.1:0", *keys)
+        self.start_worker(self.address, 1, 1, 1, SHAPES, *keys)
         self.wait_healthy(self.address)
 
     def tool_environment(self, address, token):

@@ -66,6 +66,10 @@ class SecurityTest(ProcessTest):
         os.rename(self.path(name + ".new"), self.path(name))
         return self.path(name)
 
+    def rank_keys(self):
+        """Flags of a server whose callers need tokens: so do its ranks."""
+        return "--internal-listen", "127.0.0.1:0", "--rank-token-file", self.write("rank.token", "the-secret-of-the-ranks\n")
+
     def health_code(self, address, *more):
         """0 or 3: 3 also when the connection is refused."""
         return self.cogwheel("models", "--server", address, *more).returncode
@@ -131,7 +135,12 @@ class TlsTest(SecurityTest):
                             (("--listen", "0.0.0.0:0", "--internal-listen", "127.0.0.1:0"), "--allow-plaintext"),
                             (("--listen", ""), "--listen '' is not legal"),
                             (("--listen", "0.0.0.0"), "--listen '0.0.0.0' is not legal"),
-                            (("--access-file", self.path("none")), "--access-file")]:
+                            (("--access-file", self.path("none"), *self.rank_keys()), "--access-file: "),
+                            # Whoever joins as a rank is handed all tenants' jobs.
+                            (("--access-file", self.path("none")), "--internal-listen is required with --access-file"),
+                            (("--access-file", self.path("none"), "--internal-listen", "127.0.0.1:0"), "give --rank-token-file"),
+                            (("--access-file", self.path("none"), "--internal-listen", "127.0.0.1:0", "--internal-tls-ca",
+                              ours.certificate), "--internal-tls-certificate")]:
             self.assertRefused(flags, text)
 
     def assertRefused(self, flags, text):
@@ -156,12 +165,12 @@ class TokenTest(SecurityTest):
         self.access = self.write("access.json", self.policy(("secret-of-tenant-a", "a", self.ALL),
                                                             ("secret-of-tenant-b", "b", self.ALL),
                                                             ("secret-of-a-reader", "b", ["read"])))
-        secret = self.write("rank.token", "the-secret-of-the-ranks\n")
+        keys = self.rank_keys()
         server = self.start_child("cogwheel-server", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir",
-                                  self.path("data"), "--access-file", self.access, "--rank-token-file", secret)
+                                  self.path("data"), "--access-file", self.access, *keys)
         ready = server.ready_line()
         address, self.admin = ready["listen"], ready["admin"]
-        self.start_worker(address, 1, 1, 1, SHAPES, "--rank-token-file", secret)
+        self.start_worker(address, 1, 1, 1, SHAPES, *keys[2:])
         wait_until(lambda: self.cogwheel("health", "--server", address).returncode == 0, 60, "healthy")
         return address
 
@@ -247,7 +256,7 @@ class TokenTest(SecurityTest):
         self.access = self.write("access.json", self.policy(("secret-of-tenant-a", "a", self.ALL),
                                                             ("secret-of-tenant-b", "b", self.ALL)))
         server = self.start_child("cogwheel-server", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir",
-                                  self.path("data"), "--access-file", self.access, "--max-calls-per-second", "1",
+                                  self.path("data"), "--access-file", self.access, *self.rank_keys(), "--max-calls-per-second", "1",
                                   "--max-call-burst", "20")
         ready = server.ready_line()
         calls = self.calls(ready["listen"])

@@ -64,6 +64,30 @@ TEST(ServerConfig, WhatOthersReachIsEncryptedUnlessAllowed) {
   EXPECT_TRUE(CheckServerConfig(config).ok());
 }
 
+// Whoever joins as a rank reads all tenants' jobs and answers them.
+TEST(ServerConfig, WhereCallersNeedTokensRanksNeedACredential) {
+  ServerConfig config = DefaultServerConfig();
+  config.set_access_file("access.json");
+  EXPECT_THAT(Refusal(config), HasSubstr("--internal-listen is required with --access-file"));
+  config.set_internal_listen("127.0.0.1:50052");
+  EXPECT_THAT(Refusal(config), HasSubstr("give --rank-token-file, or --internal-tls-ca with "
+                                         "--internal-tls-certificate"));
+  ServerConfig with_token = config;
+  with_token.set_rank_token_file("token");
+  EXPECT_TRUE(CheckServerConfig(with_token).ok());
+  with_token.set_internal_listen(with_token.listen());
+  EXPECT_TRUE(CheckServerConfig(with_token).ok()) << "the token guards that port too";
+  config.set_internal_tls_ca("ca");
+  EXPECT_THAT(Refusal(config), HasSubstr("--internal-tls-certificate"))
+      << "without one of its own the port speaks plaintext and asks for none";
+  config.set_internal_tls_certificate("certificate");
+  config.set_internal_tls_key("key");
+  EXPECT_TRUE(CheckServerConfig(config).ok());
+  config.set_internal_listen(config.listen());
+  EXPECT_THAT(Refusal(config), HasSubstr("--internal-listen of its own"))
+      << "on the callers' port callers' certificates pass";
+}
+
 // A name that begins like an address of this host can be any host's.
 TEST(ServerConfig, OnlyAddressesOfThisHostNeedNoEncryption) {
   for (const char* own : {"127.0.0.1:0", "127.8.9.10:50051", "localhost:1", "[::1]:50051"}) {
