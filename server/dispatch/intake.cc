@@ -19,6 +19,15 @@ namespace {
 
 constexpr std::chrono::milliseconds kGroupRetry{5000}, kDrainRetry{2000};
 
+// The one of that name. Without one: the first that is served, in the order in which they were
+// first seen, else the first of all; a model that has gone is not everybody's default for ever.
+const v1::Model* Choose(const std::string& name, const std::vector<v1::Model>& models) {
+  const auto found = name.empty() ? std::ranges::find(models, true, &v1::Model::ready)
+                                  : std::ranges::find(models, name, &v1::Model::name);
+  if (found != models.end()) return &*found;
+  return name.empty() && !models.empty() ? &models.front() : nullptr;
+}
+
 absl::Status UnknownModel(const std::string& name, const std::vector<v1::Model>& known) {
   constexpr size_t kMostShown = 8;
   std::vector<std::string> names;
@@ -41,10 +50,8 @@ absl::Status UnknownModel(const std::string& name, const std::vector<v1::Model>&
 absl::StatusOr<Intake::Resolved> Intake::Resolve(const v1::GenerateRequest& request) const {
   const absl::StatusOr<std::vector<v1::Model>> models = parts_.models();
   if (!models.ok()) return models.status();
-  const auto model = std::find_if(models->begin(), models->end(), [&request](const auto& known) {
-    return request.model().empty() || known.name() == request.model();
-  });
-  if (model != models->end()) {
+  const v1::Model* model = Choose(request.model(), *models);
+  if (model != nullptr) {
     auto resolved = ResolveRequest(request, *model, parts_.random_seed());
     if (!resolved.ok()) return resolved.status();
     std::vector<std::string> warnings = PromptWarnings(*resolved, *model);

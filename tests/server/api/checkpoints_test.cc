@@ -52,6 +52,21 @@ TEST_F(CheckpointsTest, AJobStaysWithTheOneThatItWasCheckedAgainst) {
   EXPECT_EQ("a", Get(waiting.name())->group());
 }
 
+// The first that ever came may be gone for good.
+TEST_F(CheckpointsTest, WithoutAModelARequestGoesToTheFirstThatIsServed) {
+  ServeWithRank({.group = "a", .model = "first", .finish_on_start = false});
+  const auto model = [this] { return Create(Request())->request().model(); };
+  {
+    const FakeRank second(frontend_->addresses().internal,
+                          {.group = "b", .model = "second", .finish_on_start = false});
+    AwaitReady("b");
+    EXPECT_EQ("first", model());
+    rank_.reset();
+    Await([&model] { return model() == "second"; });
+  }
+  Await([&model] { return model() == "first"; });  // none is served: it waits for the older name
+}
+
 TEST_F(CheckpointsTest, WarningsOfTheRanksAreTheJobs) {
   ServeWithRank({.digest = "d", .warnings = {"the model reads 16 tokens"}});
   const Events events = Generate(Request());
