@@ -4,6 +4,7 @@ I1 each acknowledged submit reaches exactly one terminal state      I5 a termina
 I2 at most one committed output a job, with the right bytes         I6 the answers about a job fit one order of its life
 I3 nothing of an older epoch or attempt is seen                     I7 no file without an owner after the sweep
 I4 an idempotency key maps to one job                               I8 counters equal the history
+I9 no job is charged for what it has not done (where a run knows that none has done anything)
 """
 
 import collections
@@ -14,6 +15,7 @@ import time
 
 import simulation
 from cluster import wait_until
+from epochs import log_lines
 from stubs import pb
 
 TERMINAL = {pb.SUCCEEDED, pb.FAILED, pb.CANCELLED, pb.EXPIRED}
@@ -238,6 +240,13 @@ def check_counters(frontend, history, listed):
         wait_until(equal, 3, "counters equal the history")
     except AssertionError:
         raise Broken(f"I8: counters {told()}, jobs {dict(states)}") from None
+
+
+def check_uncharged(frontend):
+    """I9: the log alone tells of charges, with each attempt that was lost."""
+    for _, fields in log_lines(frontend.log, "job queued again", since=0):
+        if fields["charges"] != "0":
+            raise Broken(f"I9: {fields['job']} is charged: {fields['error']}")
 
 
 class Listed:

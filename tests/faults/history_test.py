@@ -1,6 +1,7 @@
 """The checker objects to every history that cannot be: one planted fault of each kind."""
 
 import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -8,7 +9,7 @@ import unittest
 
 from cluster import HERE  # noqa: F401  (first: it says where the packages are)
 from history import Broken, History, Listed, check_absence, check_acknowledged, check_counters, check_events, check_files, \
-    check_one_job_a_key, check_order, check_output
+    check_one_job_a_key, check_order, check_output, check_uncharged
 from simulation import frames, payload
 from stubs import pb
 
@@ -137,6 +138,20 @@ class CheckerTest(unittest.TestCase):
         check_counters(Meters(1, 1), History(), done)
         self.objects("I8", check_counters, Meters(2, 1), History(), done)
         self.objects("I8", check_counters, Meters(2, 2), History(), done)
+
+    def test_a_charge_where_nobody_did_anything(self):
+        with tempfile.TemporaryDirectory() as folder:
+            class Server:
+                log = os.path.join(folder, "log")
+
+            def requeued(charges):
+                with open(Server.log, "w") as f:
+                    f.write(json.dumps({"time": "2099-01-01T00:00:00Z", "message": "job queued again", "job": JOB, "charges": charges,
+                                        "error": "a rank was lost"}) + "\n")
+            requeued("0")
+            check_uncharged(Server)
+            requeued("1")
+            self.objects("I9", check_uncharged, Server)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import unittest
 
 from caller import Caller
 from epochs import read_mark
-from history import History, check
+from history import History, check, check_uncharged
 from rank_loss import RANKS, RankLossCase, Simulated
 from scale import LONG, choose, record, seeds
 from stubs import pb
@@ -29,6 +29,7 @@ class StoppedProcessesTest(RankLossCase):
 
     def finish(self):
         states = check(self.history, self.caller, self.frontend, RANKS)
+        check_uncharged(self.frontend)
         self.caller.close()
         self.workers.close()
         self.frontend.close()
