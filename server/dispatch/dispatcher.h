@@ -63,8 +63,8 @@ class Dispatcher final : public WorkerGroupObserver {
   // An operator's: a running job is taken from its group and queued again, uncharged. `done` once
   // that is asked. FAILED_PRECONDITION (NOT_RUNNING).
   void Requeue(const std::string& name, Done done);
-  // An operator's: a queued job fails with `why` at once, a running one soon. `done` once that is
-  // asked. FAILED_PRECONDITION (FINISHED).
+  // An operator's: a queued job fails with `why` at once, a running one soon. `done` once it has,
+  // or its group is asked. FAILED_PRECONDITION (FINISHED).
   void Fail(const std::string& name, const absl::Status& why, Done done);
   // Of tenants in the queue, from now on. On the loop's thread.
   void SetWeights(std::map<std::string, double> weights) {
@@ -116,9 +116,9 @@ class Dispatcher final : public WorkerGroupObserver {
   bool EndIfUnwanted(RunningJob& running);
 
   // dispatcher_operate.cc
-  void Ask(std::function<absl::Status()> question, Done done);
+  void Ask(std::function<void()> task, const Done& done);
   absl::Status RequeueNow(const std::string& name);
-  absl::Status FailNow(const std::string& name, const absl::Status& why);
+  absl::Status FailAttempt(const std::string& name, const absl::Status& why);
 
   // dispatcher_ends.cc
   void TellGroup(const RunningJob& running);

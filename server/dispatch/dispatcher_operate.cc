@@ -5,16 +5,14 @@
 
 // What an operator asks of jobs.
 namespace cogwheel {
-void Dispatcher::Ask(std::function<absl::Status()> question, Done done) {
-  const bool posted =
-      parts_.loop.TryPost([question = std::move(question), done] { done(question()); });
-  if (posted) return;
+void Dispatcher::Ask(std::function<void()> task, const Done& done) {
+  if (parts_.loop.TryPost(std::move(task))) return;
   done(MakeError(absl::StatusCode::kResourceExhausted, "DISPATCHER_BEHIND",
                  "the server has too many requests at hand"));
 }
 
 void Dispatcher::Requeue(const std::string& name, Done done) {
-  Ask([this, name] { return RequeueNow(name); }, std::move(done));
+  Ask([this, name, done] { done(RequeueNow(name)); }, done);
 }
 
 absl::Status Dispatcher::RequeueNow(const std::string& name) {
@@ -29,16 +27,16 @@ absl::Status Dispatcher::RequeueNow(const std::string& name) {
 }
 
 void Dispatcher::Fail(const std::string& name, const absl::Status& why, Done done) {
-  Ask([this, name, why] { return FailNow(name, why); }, std::move(done));
+  const auto fail = [this, name, why, done] {
+    const std::optional<QueuedJob> queued = waiting_.Remove(name);
+    if (!queued.has_value()) return done(FailAttempt(name, why));
+    EndQueued(*queued, FailedEnd(why), [done](const auto& job) { done(job.status()); });
+    waiting_.Announce(PlacementNow());
+  };
+  Ask(fail, done);
 }
 
-absl::Status Dispatcher::FailNow(const std::string& name, const absl::Status& why) {
-  const std::optional<QueuedJob> queued = waiting_.Remove(name);
-  if (queued.has_value()) {
-    EndQueued(*queued, FailedEnd(why), [](const auto&) {});
-    waiting_.Announce(PlacementNow());
-    return absl::OkStatus();
-  }
+absl::Status Dispatcher::FailAttempt(const std::string& name, const absl::Status& why) {
   const auto found = attempts_.find(name);
   if (found == attempts_.end() || found->second->phase() == AttemptPhase::kCommitting) {
     return MakeError(absl::StatusCode::kFailedPrecondition, "FINISHED",

@@ -38,7 +38,7 @@ double Placement::Estimate(const Group& group, const QueuedJob& job) const {
 
 void Placement::Add(Group group, bool idle, double free_in) {
   const bool drained = orders_->drained.contains(group.name);
-  slots_.push_back({std::move(group), idle, drained, free_in});
+  slots_.push_back({std::move(group), idle, free_in, drained});
 }
 
 void Placement::AddBusy(Group group, const QueuedJob& job, double seconds) {

@@ -49,8 +49,8 @@ class Placement {
   struct Slot {
     Group group;
     bool idle = false;
-    bool drained = false;
     double free_in = 0;  // seconds
+    bool drained = false;
   };
   const std::vector<Slot>& slots() const { return slots_; }
 
