@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <fstream>
 #include <iterator>
 #include <set>
@@ -56,6 +57,23 @@ bool IsTenantName(const std::string& text) {
          });
 }
 
+// The name of a weight or limit that is not legal; "" when all are.
+std::string NegativeField(const AccessPolicy::Tenant& tenant) {
+  if (!(tenant.weight() >= 0) || std::isinf(tenant.weight())) return "weight";
+  const std::pair<const char*, int64_t> limits[] = {
+      {"max_queued_jobs", tenant.max_queued_jobs()},
+      {"max_kept_jobs", tenant.max_kept_jobs()},
+      {"max_result_bytes", tenant.max_result_bytes()},
+      {"max_queued_bytes", tenant.max_queued_bytes()},
+      {"max_queued_seconds", tenant.max_queued_seconds()},
+      {"max_running_jobs", tenant.max_running_jobs()},
+      {"max_streams", tenant.max_streams()},
+      {"max_downloads", tenant.max_downloads()},
+      {"max_gpu_seconds", tenant.max_gpu_seconds()}};
+  const auto wrong = std::ranges::find_if(limits, [](const auto& each) { return each.second < 0; });
+  return wrong == std::end(limits) ? "" : wrong->first;
+}
+
 absl::Status CheckTenants(const AccessPolicy& policy, std::set<std::string>& names) {
   if (policy.tenants_size() > static_cast<int>(kMaxTenants)) {
     return absl::InvalidArgumentError(
@@ -67,12 +85,17 @@ absl::Status CheckTenants(const AccessPolicy& policy, std::set<std::string>& nam
           absl::StrCat("tenant name '", tenant.name(),
                        "' is not legal; legal are 1 to 64 of a-z, 0-9 and -, each name once"));
     }
-    if (tenant.weight() < 0 || tenant.max_queued_jobs() < 0) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("tenant ", tenant.name(), " has a negative weight or max_queued_jobs"));
+    const std::string negative = NegativeField(tenant);
+    if (!negative.empty()) {
+      return absl::InvalidArgumentError(absl::StrCat("tenant ", tenant.name(), " has a ", negative,
+                                                     " that is not legal; legal is 0 or more"));
     }
   }
   return absl::OkStatus();
+}
+
+std::string TokenName(const AccessPolicy::Token& token) {
+  return absl::StrCat("token ", token.sha256().substr(0, 8));
 }
 
 absl::Status CheckToken(const AccessPolicy::Token& token, const std::set<std::string>& tenants) {
@@ -80,7 +103,7 @@ absl::Status CheckToken(const AccessPolicy::Token& token, const std::set<std::st
     return absl::InvalidArgumentError(
         "a token's sha256 is not 64 lower-case hexadecimal digits");  // its text may be a secret
   }
-  const std::string which = absl::StrCat("token ", token.sha256().substr(0, 8));
+  const std::string which = TokenName(token);
   if (!tenants.contains(token.tenant())) {
     return absl::InvalidArgumentError(
         absl::StrCat(which, ": tenant '", token.tenant(), "' is not among the tenants"));
@@ -105,10 +128,14 @@ absl::StatusOr<AccessPolicy> ReadPolicy(const std::string& file) {
   AccessPolicy policy;
   const auto parsed = google::protobuf::util::JsonStringToMessage(text, &policy);
   if (!parsed.ok()) return absl::InvalidArgumentError("it is no JSON form of AccessPolicy");
-  std::set<std::string> names;
+  std::set<std::string> names, digests;
   absl::Status checked = CheckTenants(policy, names);
   for (const AccessPolicy::Token& token : policy.tokens()) {
     if (checked.ok()) checked = CheckToken(token, names);
+    if (checked.ok() && !digests.insert(token.sha256()).second) {
+      checked = absl::InvalidArgumentError(
+          absl::StrCat(TokenName(token), " stands there twice; legal is each token once"));
+    }
   }
   if (!checked.ok()) return checked;
   return policy;
@@ -166,6 +193,11 @@ bool AccessControl::Reload() {
 }
 
 std::vector<AccessPolicy::Tenant> AccessControl::Tenants() const {
+  if (open()) {
+    AccessPolicy::Tenant everybody;
+    everybody.set_name(kDefaultTenant);
+    return {everybody};
+  }
   MutexLock lock(mutex_);
   return {policy_.tenants().begin(), policy_.tenants().end()};
 }

@@ -41,6 +41,7 @@ class AccessControl {
   // Reads the file again if it was changed. True when another policy holds now; a file that cannot
   // be used is logged once and the former policy stays.
   bool Reload() COGWHEEL_EXCLUDES(mutex_);
+  // Those of the file; without one, `default`.
   std::vector<config::v1::AccessPolicy::Tenant> Tenants() const COGWHEEL_EXCLUDES(mutex_);
 
  private:

@@ -40,8 +40,8 @@ absl::StatusOr<std::string> Admit(const char* method, const grpc::ServerContextB
   const absl::StatusOr<std::string> tenant =
       metadata.ok() ? parts.access.Check(context, method) : metadata;
   const bool proven = tenant.ok() && !parts.access.open();
-  const absl::Status rate =
-      parts.limiter.Take(proven ? absl::StrCat("tenant:", *tenant) : HostOfPeer(context.peer()));
+  const absl::Status rate = proven ? parts.limiter.TakeOfTenant(*tenant)
+                                   : parts.limiter.TakeOfHost(HostOfPeer(context.peer()));
   if (rate.ok()) return tenant;
   parts.metrics.api_calls_throttled_total.Increment({proven ? *tenant : "other"});
   return rate;

@@ -68,6 +68,18 @@ TEST_F(AccessControlTest, WithoutAFileEverybodyIsTheDefaultTenant) {
   const auto access = AccessControl::Load("", clock_).value();
   EXPECT_EQ("default", access->CheckHeader(std::nullopt, "Generate").value());
   EXPECT_FALSE(access->Reload());
+  ASSERT_EQ(1, access->Tenants().size());
+  EXPECT_EQ("default", access->Tenants()[0].name());
+}
+
+// B17: the last one won, and the other tenant's jobs were another's without a word.
+TEST_F(AccessControlTest, ATokenStandsInTheFileOnce) {
+  const std::string digest = Sha256Hex("t");
+  const std::string refusal =
+      Refusal("{\"tenants\": [{\"name\": \"a\"}, {\"name\": \"b\"}], \"tokens\": [" +
+              Token("t", "\"tenant\": \"a\"") + "," + Token("t", "\"tenant\": \"b\"") + "]}");
+  EXPECT_THAT(refusal, HasSubstr("token " + digest.substr(0, 8) + " stands there twice"));
+  EXPECT_THAT(refusal, testing::Not(HasSubstr(digest)));
 }
 
 TEST_F(AccessControlTest, TokensHaveTenantsAndRoles) {
@@ -163,7 +175,10 @@ TEST_F(AccessControlTest, FilesThatMakeNoSenseAreRefusedByName) {
   EXPECT_THAT(Refusal("{\"tenant\": []}"), HasSubstr("AccessPolicy"));
   EXPECT_THAT(Refusal("{\"tenants\": [{\"name\": \"A b\"}]}"), HasSubstr("'A b'"));
   EXPECT_THAT(Refusal("{\"tenants\": [{\"name\": \"a\"}, {\"name\": \"a\"}]}"), HasSubstr("once"));
-  EXPECT_THAT(Refusal("{\"tenants\": [{\"name\": \"a\", \"weight\": -1}]}"), HasSubstr("negative"));
+  for (const char* field : {"weight", "max_queued_jobs", "max_gpu_seconds"}) {
+    EXPECT_THAT(Refusal("{\"tenants\": [{\"name\": \"a\", \"" + std::string(field) + "\": -1}]}"),
+                HasSubstr("tenant a has a " + std::string(field)));
+  }
   const std::string unhashed =
       Refusal("{\"tenants\": [{\"name\": \"a\"}], \"tokens\": [{\"sha256\": \"my-secret\"}]}");
   EXPECT_THAT(unhashed, testing::Not(HasSubstr("my-secret")));
