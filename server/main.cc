@@ -13,6 +13,7 @@
 #include "base/utf8.h"
 #include "proto/contract/library_logs.h"
 #include "server/frontend.h"
+#include "server/job/store_error.h"
 #include "server/settings.h"
 #include "server/store/sqlite/store_check.h"
 #include "server/version.h"
@@ -39,8 +40,7 @@ bool StopSignalWithin(const sigset_t& signals, std::chrono::milliseconds limit) 
 }
 
 int Fail(const absl::Status& status) {
-  std::fprintf(stderr, "cogwheel-server: %s\n",
-               WithoutControls(std::string(status.message())).c_str());
+  std::fprintf(stderr, "cogwheel-server: %s\n", WithoutControls(StoreDetail(status)).c_str());
   return absl::IsInvalidArgument(status) || absl::IsFailedPrecondition(status) ? kBadInput
                                                                                : kUnavailable;
 }

@@ -4,6 +4,7 @@
 #include <map>
 
 #include <absl/strings/cord.h>
+#include <absl/strings/match.h>
 #include <google/protobuf/any.pb.h>
 
 #include "base/utf8.h"
@@ -103,7 +104,7 @@ grpc::Status ToGrpc(const absl::Status& status) {
   // Abseil hands payloads out in another order each time.
   std::map<std::string, std::string> payloads;
   status.ForEachPayload([&payloads](absl::string_view url, const absl::Cord& payload) {
-    payloads.emplace(url, payload);
+    if (absl::StartsWith(url, kTypePrefix)) payloads.emplace(url, payload);  // others stay here
   });
   for (const auto& [url, payload] : payloads) {
     if (details.ByteSizeLong() + payload.size() > kMaxDetailBytes) continue;

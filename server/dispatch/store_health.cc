@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "server/job/fault.h"
+#include "server/job/store_error.h"
 
 namespace cogwheel {
 
@@ -23,7 +24,7 @@ void StoreHealth::Failed(std::string_view what, const absl::Status& why) {
   }
   metrics_.store_writable.Set(0);
   Log(LogLevel::kError, "the store fails; no job starts until it takes writes again",
-      {{"what", std::string(what)}, {"error", std::string(why.message())}});
+      {{"what", std::string(what)}, {"error", StoreDetail(why)}});
 }
 
 void StoreHealth::Passed(int64_t failures) {

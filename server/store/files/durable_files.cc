@@ -11,7 +11,7 @@
 #include <absl/strings/str_cat.h>
 
 #include "base/log.h"
-#include "proto/contract/status.h"
+#include "server/job/store_error.h"
 #include "server/store/files/file_descriptor.h"
 
 namespace cogwheel {
@@ -25,9 +25,8 @@ void EndOnFailedSync(const std::string& path, const std::string& why) {
 absl::Status FileError(std::string_view action, const std::string& path) {
   const int error = errno;
   const bool full = error == ENOSPC || error == EDQUOT;
-  return MakeError(
-      full ? absl::StatusCode::kResourceExhausted : absl::StatusCode::kUnavailable,
-      full ? "STORE_FULL" : "STORE",
+  return StoreError(
+      full ? StoreFault::kFull : StoreFault::kFailed,
       absl::StrCat("cannot ", std::string(action), " ", path, ": ", std::strerror(error)));
 }
 
@@ -65,11 +64,15 @@ absl::Status MakeFolders(const std::filesystem::path& data_dir,
   return SyncFolder(data_dir);
 }
 
+absl::Status MakePrivateFile(const std::string& path) {
+  const FileDescriptor file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kPrivateFile));
+  return file.ok() ? absl::OkStatus() : FileError("create", path);
+}
+
 absl::Status WriteDurably(const std::filesystem::path& temporary,
                           const std::filesystem::path& target, std::string_view bytes) {
-  constexpr mode_t kFileMode = 0640;
   const FileDescriptor file(
-      open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kFileMode));
+      open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kPrivateFile));
   if (!file.ok()) return FileError("create", temporary.string());
   const absl::Status written = WriteAll(file.fd(), bytes, temporary.string());
   if (!written.ok()) {

@@ -6,15 +6,19 @@
 #include <string>
 #include <string_view>
 
+#include <sys/types.h>
+
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
-// Files that must survive a power loss. Errors are RESOURCE_EXHAUSTED (STORE_FULL) or UNAVAILABLE
-// (STORE).
+// Files that must survive a power loss. Errors are StoreErrors.
 namespace cogwheel {
 
 // Exit code of a process whose disk failed: sysexits' EX_IOERR.
 inline constexpr int kDiskFailedExit = 74;
+
+// What this user alone may read, whatever the umask: prompts, pictures and results.
+inline constexpr mode_t kPrivateFile = 0600, kPrivateFolder = 0700;
 
 // After a failed fsync nobody knows what is on the disk, and a second one may report success: the
 // process ends at once, and the next start finds what is true.
@@ -33,6 +37,9 @@ absl::Status SyncFolder(const std::filesystem::path& folder);
 // naming the data directory, when it cannot.
 absl::Status MakeFolders(const std::filesystem::path& data_dir,
                          std::initializer_list<const char*> names);
+
+// Makes the file, empty, unless it is there.
+absl::Status MakePrivateFile(const std::string& path);
 
 // Writes `temporary`, syncs it, renames it to `target` and syncs the folder of `target`.
 absl::Status WriteDurably(const std::filesystem::path& temporary,

@@ -9,6 +9,7 @@
 
 #include "base/sha256.h"
 #include "proto/contract/status.h"
+#include "server/job/store_error.h"
 #include "server/store/files/durable_files.h"
 
 namespace cogwheel {
@@ -81,8 +82,8 @@ absl::Status InputFiles::Sweep(
     if (!*kept) fs::remove(files->path(), gone);
   }
   if (!error) return absl::OkStatus();
-  return MakeError(absl::StatusCode::kUnavailable, "STORE",
-                   absl::StrCat("cannot sweep ", data_dir_.string(), ": ", error.message()));
+  return StoreError(StoreFault::kFailed,
+                    absl::StrCat("cannot sweep ", data_dir_.string(), ": ", error.message()));
 }
 
 }  // namespace cogwheel

@@ -3,13 +3,14 @@
 #include <chrono>
 #include <utility>
 
+#include "base/log.h"
 #include "proto/contract/status.h"
 
 namespace cogwheel {
 namespace {
 
 constexpr int kReaders = 4;
-constexpr std::chrono::seconds kTakeLimit{5};
+constexpr std::chrono::seconds kTakeLimit{5}, kLogPeriod{60};
 
 }  // namespace
 
@@ -37,6 +38,16 @@ absl::StatusOr<ReaderPool::Lease> ReaderPool::Take() {
   std::unique_ptr<Connection> connection = std::move(idle_.back());
   idle_.pop_back();
   return Lease(*this, std::move(connection));
+}
+
+void ReaderPool::LogNowAndThen(const absl::Status& failed) {
+  const auto now = std::chrono::steady_clock::now();
+  {
+    MutexLock lock(mutex_);
+    if (logged_.has_value() && now - *logged_ < kLogPeriod) return;
+    logged_ = now;
+  }
+  Log(LogLevel::kError, "the store cannot be read", {{"error", StoreDetail(failed)}});
 }
 
 void ReaderPool::Return(std::unique_ptr<Connection> connection) {

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -8,6 +10,8 @@
 #include <absl/status/statusor.h>
 
 #include "base/mutex.h"
+#include "server/job/fault.h"
+#include "server/job/store_error.h"
 #include "server/store/sqlite/sqlite.h"
 
 namespace cogwheel {
@@ -39,15 +43,19 @@ class ReaderPool {
   std::invoke_result_t<Query, Connection&> Read(const Query& query) COGWHEEL_EXCLUDES(mutex_) {
     const absl::StatusOr<Lease> reader = Take();
     if (!reader.ok()) return reader.status();
-    return query(**reader);
+    auto found = query(**reader);
+    if (IsStoreFault(found.status())) LogNowAndThen(found.status());
+    return found;
   }
 
  private:
+  void LogNowAndThen(const absl::Status& failed) COGWHEEL_EXCLUDES(mutex_);
   void Return(std::unique_ptr<Connection> connection) COGWHEEL_EXCLUDES(mutex_);
 
   Mutex mutex_;
   CondVar returned_;
   std::vector<std::unique_ptr<Connection>> idle_ COGWHEEL_GUARDED_BY(mutex_);
+  std::optional<std::chrono::steady_clock::time_point> logged_ COGWHEEL_GUARDED_BY(mutex_);
 };
 
 }  // namespace cogwheel

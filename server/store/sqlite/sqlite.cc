@@ -8,7 +8,7 @@
 #include <absl/strings/str_replace.h>
 #include <sqlite3.h>
 
-#include "proto/contract/status.h"
+#include "server/job/store_error.h"
 #include "server/store/files/durable_files.h"
 
 namespace cogwheel {
@@ -21,11 +21,25 @@ bool IsFailedSync(int code) {
          code == SQLITE_IOERR_TRUNCATE;
 }
 
-absl::Status StoreError(const std::string& path, int code) {
-  const bool full = (code & 0xFF) == SQLITE_FULL;
-  return MakeError(full ? absl::StatusCode::kResourceExhausted : absl::StatusCode::kUnavailable,
-                   full ? "STORE_FULL" : "STORE",
-                   absl::StrCat(path, ": ", sqlite3_errstr(code), " (SQLite ", code, ")"));
+// A change that breaks the schema's rules will break them again. A damaged file is the store's
+// fault, not the job's that met it.
+StoreFault FaultOf(int code) {
+  switch (code & 0xFF) {
+    case SQLITE_FULL:
+      return StoreFault::kFull;
+    case SQLITE_CONSTRAINT:
+    case SQLITE_TOOBIG:
+    case SQLITE_MISMATCH:
+    case SQLITE_RANGE:
+      return StoreFault::kRefused;
+    default:
+      return StoreFault::kFailed;
+  }
+}
+
+absl::Status SqliteError(const std::string& path, int code) {
+  return StoreError(FaultOf(code),
+                    absl::StrCat(path, ": ", sqlite3_errstr(code), " (SQLite ", code, ")"));
 }
 
 }  // namespace
@@ -104,7 +118,7 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const std::string& 
   const int code =
       sqlite3_open_v2(path.c_str(), &handle, kFlags, vfs.empty() ? nullptr : vfs.c_str());
   std::unique_ptr<Connection> connection(new Connection(handle, path));
-  if (code != SQLITE_OK) return StoreError(path, code);
+  if (code != SQLITE_OK) return SqliteError(path, code);
   const absl::Status configured = connection->Configure(mode);
   if (!configured.ok()) return configured;
   return connection;
@@ -120,7 +134,7 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::OpenForCheck(const std::
   sqlite3* handle = nullptr;
   const int code = sqlite3_open_v2(uri.c_str(), &handle, kFlags, /*zVfs=*/nullptr);
   std::unique_ptr<Connection> connection(new Connection(handle, path));
-  if (code != SQLITE_OK) return StoreError(path, code);
+  if (code != SQLITE_OK) return SqliteError(path, code);
   sqlite3_busy_timeout(handle, kBusyMilliseconds);
   return connection;
 }
@@ -166,7 +180,7 @@ Statement Connection::Prepare(std::string_view sql) {
 
 absl::Status Connection::Error(int code) const {
   if (IsFailedSync(code)) EndOnFailedSync(path_, sqlite3_errstr(code));
-  return StoreError(path_, code);
+  return SqliteError(path_, code);
 }
 
 int64_t Connection::changed_rows() const { return sqlite3_changes64(handle_); }
@@ -189,7 +203,7 @@ absl::Status Connection::CopyTo(const std::string& path) {
     code = copy != nullptr ? sqlite3_backup_finish(copy) : sqlite3_errcode(target);
   }
   sqlite3_close(target);
-  return code == SQLITE_OK ? absl::OkStatus() : StoreError(path, code);
+  return code == SQLITE_OK ? absl::OkStatus() : SqliteError(path, code);
 }
 
 }  // namespace cogwheel

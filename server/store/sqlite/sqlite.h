@@ -13,8 +13,8 @@
 struct sqlite3;
 struct sqlite3_stmt;
 
-// SQLite's connections and statements, owned and with absl::Status. Errors are RESOURCE_EXHAUSTED
-// (STORE_FULL) or UNAVAILABLE (STORE); a failed sync ends the process. Nothing else sees SQLite.
+// SQLite's connections and statements, owned and with absl::Status. Errors are StoreErrors; a
+// failed sync ends the process. Nothing else sees SQLite.
 namespace cogwheel {
 
 class Connection;

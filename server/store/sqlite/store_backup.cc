@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "proto/contract/status.h"
+#include "server/job/store_error.h"
 #include "server/store/files/file_descriptor.h"
 #include "server/store/sqlite/sqlite.h"
 
@@ -52,7 +53,7 @@ absl::Status Copy(const std::string& database, const fs::path& target) {
   if (!source.ok()) return source.status();
   const absl::Status copied = (*source)->CopyTo(target.string());
   if (copied.ok()) return Sync(target);
-  Log(LogLevel::kError, "the store cannot be copied", {{"error", std::string(copied.message())}});
+  Log(LogLevel::kError, "the store cannot be copied", {{"error", StoreDetail(copied)}});
   return BackupError("the backup cannot be written");
 }
 

@@ -8,6 +8,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "server/job/store_error.h"
 #include "server/store/files/result_files.h"
 #include "server/store/sqlite/job_removal.h"
 #include "server/store/sqlite/job_table.h"
@@ -191,13 +192,12 @@ Findings CheckStore(const std::string& folder) {
   }
   const auto connection = Connection::OpenForCheck(path.string());
   if (!connection.ok()) {
-    return {
-        {FindingLevel::kFault, kDatabase, std::string(connection.status().message()), kRestore}};
+    return {{FindingLevel::kFault, kDatabase, StoreDetail(connection.status()), kRestore}};
   }
   StoreChecker checker(folder, **connection);
   const absl::Status read = checker.Run();
   if (!read.ok()) {
-    checker.Add(FindingLevel::kFault, kDatabase, std::string(read.message()), kRestore);
+    checker.Add(FindingLevel::kFault, kDatabase, StoreDetail(read), kRestore);
   }
   return checker.Take();
 }

@@ -5,9 +5,13 @@
 #include <iterator>
 #include <utility>
 
+#include <absl/strings/cord.h>
+
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "proto/contract/status.h"
+#include "server/job/fault.h"
+#include "server/job/store_error.h"
 #include "server/store/files/durable_files.h"
 
 namespace cogwheel {
@@ -16,10 +20,13 @@ namespace {
 constexpr size_t kMaxWaiting = 1024, kMaxBatch = 128;
 constexpr int kLongLogPages = 1000;  // 4 MiB
 
-// True when it is the store that failed, not the change that was refused.
-bool IsStoreFailure(const absl::Status& status) {
-  const std::string reason = ErrorReason(status);
-  return reason == "STORE" || reason == "STORE_FULL";
+// For a status that goes to another thread than its like.
+absl::Status OwnCopy(const absl::Status& status) {
+  absl::Status copy(status.code(), status.message());
+  status.ForEachPayload([&copy](absl::string_view url, const absl::Cord& payload) {
+    copy.SetPayload(url, absl::Cord(std::string(payload)));
+  });
+  return copy;
 }
 
 }  // namespace
@@ -66,8 +73,12 @@ void StoreWriter::Loop() {
     if (batch.empty()) continue;
     Commit(batch);
     for (Write& write : batch) {
-      if (IsStoreFailure(write.status)) {
+      if (IsStoreFault(write.status)) {
         parts_.metrics.store_errors_total.Increment({write.operation, ErrorReason(write.status)});
+      }
+      if (absl::IsInternal(write.status)) {  // a bug: nobody else knows what it was
+        Log(LogLevel::kError, "the store refuses a change for good",
+            {{"operation", write.operation}, {"error", StoreDetail(write.status)}});
       }
       write.done(std::move(write.status));  // nothing of it stays with this thread
     }
@@ -86,11 +97,8 @@ void StoreWriter::Commit(Batch& batch) {
   }
   if (!committed.ok()) {  // no answer may rest on what has not become true
     if (parts_.connection->in_transaction()) parts_.connection->Run("ROLLBACK").IgnoreError();
-    Log(LogLevel::kError, "the store cannot commit", {{"error", std::string(committed.message())}});
-    for (Write& write : batch) {  // each its own, since each goes to another thread
-      write.status =
-          MakeError(committed.code(), ErrorReason(committed), std::string(committed.message()));
-    }
+    Log(LogLevel::kError, "the store cannot commit", {{"error", StoreDetail(committed)}});
+    for (Write& write : batch) write.status = OwnCopy(committed);
     return;
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
