@@ -40,7 +40,8 @@ constexpr std::chrono::milliseconds kLastCalls{500};
 constexpr IoPool::Limits kChoreLimits = {.threads = 6, .in_order = true};
 
 KeepPolicy KeepPolicyOf(const config::v1::ServerConfig& config) {
-  return {config.max_kept_jobs(), config.max_result_bytes(),
+  return {{config.max_kept_jobs()},
+          {config.max_result_bytes()},
           std::chrono::hours(config.result_hours())};
 }
 

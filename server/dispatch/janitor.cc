@@ -26,18 +26,26 @@ void Janitor::Forget(const Removed& removed) {
   });
 }
 
+void Janitor::SetKept(KeepLimit jobs, KeepLimit bytes) {
+  keep_.jobs = std::move(jobs);
+  keep_.result_bytes = std::move(bytes);
+}
+
 void Janitor::Tick() {
   const auto since = parts_.clock.Now() - last_trim_;
   if (since < (ended_ ? kShortestPeriod : kTrimPeriod)) return;
   ended_ = false;
   last_trim_ = parts_.clock.Now();
   Retention retention;
-  retention.finished_jobs = parts_.keep.jobs;
-  retention.result_bytes = parts_.keep.result_bytes;
-  retention.results_ended_before = parts_.clock.Wall() - parts_.keep.result_age;
+  retention.finished_jobs = keep_.jobs;
+  retention.result_bytes = keep_.result_bytes;
+  retention.results_ended_before = parts_.clock.Wall() - keep_.result_age;
   retention.keys_created_before = parts_.clock.Wall() - kKeyAge;
+  retention.usage_ended_before = parts_.clock.Wall() - kUsageAge;
   parts_.store.Trim(retention, [this](const absl::StatusOr<Removed>& removed) {
-    if (removed.ok()) Forget(*removed);
+    if (!removed.ok()) return;
+    Forget(*removed);
+    if (removed->more) ended_ = true;
   });
 }
 

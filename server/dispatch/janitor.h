@@ -15,8 +15,8 @@ namespace cogwheel {
 
 // What is kept of finished jobs.
 struct KeepPolicy {
-  int64_t jobs = 10'000;
-  int64_t result_bytes = int64_t{100} << 30;
+  KeepLimit jobs{10'000};
+  KeepLimit result_bytes{int64_t{100} << 30};
   std::chrono::hours result_age{7 * 24};
 };
 
@@ -32,21 +32,25 @@ class Janitor {
     const Clock& clock;
     KeepPolicy keep;
   };
-  explicit Janitor(const Parts& parts) : parts_(parts) {}
+  explicit Janitor(const Parts& parts) : parts_(parts), keep_(parts.keep) {}
 
   // NOT_FOUND, FAILED_PRECONDITION while it is not finished.
   void Delete(const std::string& tenant, const std::string& name, Done done);
+  // From now on. On the thread that calls Tick.
+  void SetKept(KeepLimit jobs, KeepLimit bytes);
   // A job has ended: there may be one too many.
   void OnEnded() { ended_ = true; }
-  // Trims if jobs have ended since it did, and every minute. Never waits.
+  // Trims if jobs have ended since it did or there may be more to remove, and every minute. Never
+  // waits.
   void Tick();
 
  private:
   void Forget(const Removed& removed);
 
   const Parts parts_;
+  KeepPolicy keep_;  // of the thread that calls Tick, as last_trim_
   std::atomic<bool> ended_{false};
-  std::chrono::steady_clock::time_point last_trim_{};  // of the thread that calls Tick
+  std::chrono::steady_clock::time_point last_trim_{};
 };
 
 }  // namespace cogwheel

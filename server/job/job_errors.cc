@@ -22,6 +22,13 @@ absl::Status NotFinished(const Job& job) {
                                 " and cannot be deleted; cancel it first"));
 }
 
+absl::Status KeyOfRemovedJob(const std::string& request_id, const std::string& job) {
+  return MakeError(absl::StatusCode::kNotFound, "UNKNOWN_JOB",
+                   absl::StrCat("request_id ", request_id, " stands for ", job,
+                                ", which has been removed; to run the request again send it with "
+                                "another request_id"));
+}
+
 absl::Status KeyReused(const std::string& request_id, const std::string& job) {
   return MakeError(absl::StatusCode::kAlreadyExists, "KEY_REUSED",
                    absl::StrCat("request_id ", request_id, " belongs to another request, ", job));

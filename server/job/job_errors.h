@@ -12,6 +12,7 @@ namespace cogwheel {
 absl::Status UnknownJob(const std::string& name);
 absl::Status Fenced(const std::string& name);
 absl::Status NotFinished(const Job& job);
+absl::Status KeyOfRemovedJob(const std::string& request_id, const std::string& job);
 absl::Status KeyReused(const std::string& request_id, const std::string& job);
 
 }  // namespace cogwheel

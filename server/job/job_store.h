@@ -12,6 +12,8 @@
 
 #include "server/job/answer.h"
 #include "server/job/job.h"
+#include "server/job/retention.h"
+#include "server/job/usage.h"
 
 namespace cogwheel {
 
@@ -49,6 +51,7 @@ struct FinishedJob {
   std::optional<Artefact> result;
   StageSeconds stage_seconds;
   Job::WallTime end_time{};
+  double gpu_seconds = 0;  // that the attempt had its group, times the group's ranks
   int64_t last_sequence = 0;
 };
 
@@ -59,6 +62,8 @@ struct LostAttempt {
   int32_t attempt = 0;
   bool charged = false;  // the job may have caused it
   JobError cause;
+  Job::WallTime end_time{};
+  double gpu_seconds = 0;  // as of a FinishedJob
 };
 
 // All warnings of a job, as one of its attempts knows them.
@@ -69,18 +74,11 @@ struct JobWarnings {
   std::vector<std::string> warnings;
 };
 
-// What a store keeps. Ages are counted from a job's end, keys from its creation.
-struct Retention {
-  int64_t finished_jobs = 10'000;
-  int64_t result_bytes = int64_t{100} << 30;
-  Job::WallTime results_ended_before{};
-  Job::WallTime keys_created_before{};
-};
-
 // What is no longer to be found.
 struct Removed {
   std::vector<std::string> jobs;
   std::vector<Artefact> orphans;  // results that no job owns any more
+  bool more = false;              // there may be more that has to go
 };
 
 // Since the first start, changed in the same transactions as the jobs: in each (model, tenant),
@@ -123,7 +121,8 @@ class JobStore {
   // Create.
   virtual void Watch(std::function<void(const Job&)> queued) = 0;
   // Inserts the job and its key in one transaction. The same key with the same hash answers the
-  // first job; with another hash ALREADY_EXISTS (KEY_REUSED).
+  // first job, or NOT_FOUND (UNKNOWN_JOB) when that has been removed: a key outlives its job. With
+  // another hash ALREADY_EXISTS (KEY_REUSED).
   virtual void Create(NewJob job, Answer<CreatedJob> done) = 0;
   // The first of the offer's jobs that is still queued: QUEUED -> RUNNING with the next attempt.
   // ABORTED (FENCED) when none is.
@@ -140,8 +139,8 @@ class JobStore {
   virtual void RequestCancel(std::string tenant, std::string name, Answer<Job> done) = 0;
   // NOT_FOUND; FAILED_PRECONDITION (NOT_FINISHED) while queued or running.
   virtual void Delete(std::string tenant, std::string name, Answer<Removed> done) = 0;
-  // Removes the oldest finished jobs beyond the limit, keys that are too old, and results that are
-  // too old or, the oldest first, too many: their jobs stay SUCCEEDED.
+  // Removes results and finished jobs beyond what may be kept, each tenant's oldest first, and what
+  // is too old. Jobs whose results alone go stay SUCCEEDED.
   virtual void Trim(Retention retention, Answer<Removed> done) = 0;
   // A small durable write of its own, for readiness.
   virtual void Probe(Done done) = 0;
@@ -149,7 +148,7 @@ class JobStore {
   // forms: never given twice, to whichever group.
   virtual void NewEpoch(v1::Model model, Answer<int64_t> done) = 0;
 
-  // The job of a key, if there is one; ALREADY_EXISTS (KEY_REUSED) when its hash differs.
+  // The job of a key, if there is one; the errors of Create.
   virtual absl::StatusOr<std::optional<Job>> FindByRequestId(const std::string& tenant,
                                                              const std::string& request_id,
                                                              const std::string& hash) const = 0;
@@ -161,6 +160,8 @@ class JobStore {
   // True while an unfinished job starts from the input: one that none does may be swept.
   virtual absl::StatusOr<bool> WantsInput(const std::string& sha256) const = 0;
   virtual absl::StatusOr<JobTotals> Totals() const = 0;
+  // By tenant, then model; written in the transactions that end attempts.
+  virtual absl::StatusOr<std::vector<TenantUsage>> Usage(const UsageQuery& query) const = 0;
   // The last description of each model that ranks brought, in the order the names were first seen.
   virtual absl::StatusOr<std::vector<v1::Model>> Models() const = 0;
 };

@@ -76,6 +76,9 @@ class BlockingStore {
     return store_.WantsInput(sha256);
   }
   absl::StatusOr<JobTotals> Totals() const { return store_.Totals(); }
+  absl::StatusOr<std::vector<TenantUsage>> Usage(const UsageQuery& query) const {
+    return store_.Usage(query);
+  }
   absl::StatusOr<std::vector<v1::Model>> Models() const { return store_.Models(); }
 
  private:

@@ -83,6 +83,9 @@ class FaultyJobStore final : public JobStore {
     return store_.WantsInput(sha256);
   }
   absl::StatusOr<JobTotals> Totals() const override { return store_.Totals(); }
+  absl::StatusOr<std::vector<TenantUsage>> Usage(const UsageQuery& query) const override {
+    return store_.Usage(query);
+  }
   absl::StatusOr<std::vector<v1::Model>> Models() const override { return store_.Models(); }
 
  private:

@@ -6,6 +6,14 @@
 #include "server/job/job_errors.h"
 
 namespace cogwheel {
+namespace {
+
+int64_t HourOf(Job::WallTime time) {
+  return std::chrono::floor<std::chrono::hours>(time.time_since_epoch()).count();
+}
+
+}  // namespace
+
 absl::StatusOr<std::vector<Job>> MemoryJobStore::AdoptNow() {
   MutexLock lock(mutex_);
   std::vector<Job> unfinished;
@@ -26,8 +34,7 @@ absl::StatusOr<CreatedJob> MemoryJobStore::Insert(NewJob job) {
     const absl::StatusOr<std::optional<Job>> first = Find(key, job.request_hash);
     if (!first.ok()) return first.status();
     if (first->has_value()) return CreatedJob{**first, /*existed=*/true};
-    keys_[key] = {name, job.request_hash};
-    key_of_job_[name] = key;
+    keys_[key] = {name, job.request_hash, job.job.create_time};
   }
   ++totals_.counts[{job.job.request.model(), job.job.tenant, std::nullopt, ""}];
   const Job& kept = jobs_.emplace(name, std::move(job.job)).first->second;
@@ -38,10 +45,10 @@ absl::StatusOr<std::optional<Job>> MemoryJobStore::Find(const Key& key,
                                                         const std::string& hash) const {
   const auto found = keys_.find(key);
   if (found == keys_.end()) return std::nullopt;
-  if (found->second.hash != hash) {
-    return KeyReused(key.second, found->second.job);
-  }
-  return jobs_.at(found->second.job);
+  if (found->second.hash != hash) return KeyReused(key.second, found->second.job);
+  const auto job = jobs_.find(found->second.job);
+  if (job == jobs_.end()) return KeyOfRemovedJob(key.second, found->second.job);
+  return job->second;
 }
 
 absl::StatusOr<std::optional<Job>> MemoryJobStore::FindByRequestId(const std::string& tenant,
@@ -119,6 +126,7 @@ absl::StatusOr<Job> MemoryJobStore::RequeueNow(const LostAttempt& lost) {
   job.state = JobState::kQueued;
   job.error = lost.cause;
   if (lost.charged) ++job.charges;
+  Use(job, lost.end_time, lost.gpu_seconds);
   return job;
 }
 
@@ -134,6 +142,7 @@ absl::StatusOr<Job> MemoryJobStore::FinishNow(const FinishedJob& finished) {
   job.stage_seconds = finished.stage_seconds;
   job.end_time = finished.end_time;
   job.last_sequence = finished.last_sequence;
+  Use(job, finished.end_time, finished.gpu_seconds);
   const bool failed = job.state == JobState::kFailed;
   ++totals_.counts[{job.request.model(), job.tenant, job.state, failed ? job.error.reason : ""}];
   return job;
@@ -166,10 +175,6 @@ void MemoryJobStore::Remove(const std::string& name, Removed& removed) {
   ExpireResult(found->second, removed);
   jobs_.erase(found);
   removed.jobs.push_back(name);
-  const auto key = key_of_job_.find(name);
-  if (key == key_of_job_.end()) return;
-  keys_.erase(key->second);
-  key_of_job_.erase(key);
 }
 
 absl::StatusOr<Removed> MemoryJobStore::DeleteNow(const std::string& tenant,
@@ -183,33 +188,45 @@ absl::StatusOr<Removed> MemoryJobStore::DeleteNow(const std::string& tenant,
   return removed;
 }
 
+std::map<std::string, int64_t> MemoryJobStore::Kept(KeptCost cost) const {
+  std::map<std::string, int64_t> kept;
+  for (const auto& [name, job] : jobs_) kept[job.tenant] += cost(job);
+  return kept;
+}
+
+std::string MemoryJobStore::OldestOf(const std::string& tenant, KeptCost cost) const {
+  const auto oldest = std::find_if(jobs_.begin(), jobs_.end(), [&](const auto& entry) {
+    return entry.second.tenant == tenant && cost(entry.second) > 0;
+  });
+  return oldest->first;
+}
+
 absl::StatusOr<Removed> MemoryJobStore::TrimNow(const Retention& retention) {
   MutexLock lock(mutex_);
-  std::vector<std::string> finished;
-  std::vector<Job*> results;  // oldest first
-  int64_t bytes = 0;
-  for (auto& [name, job] : jobs_) {
-    if (IsTerminal(job.state)) finished.push_back(name);
-    if (!job.result.has_value() || job.result_expired) continue;
-    results.push_back(&job);
-    bytes += job.result->size_bytes;
-  }
   Removed removed;
-  for (Job* job : results) {
-    if (*job->end_time >= retention.results_ended_before && bytes <= retention.result_bytes) {
-      continue;
-    }
-    bytes -= job->result->size_bytes;
-    ExpireResult(*job, removed);
+  for (auto& [name, job] : jobs_) {
+    if (job.end_time < retention.results_ended_before) ExpireResult(job, removed);
   }
-  const auto limit = static_cast<size_t>(retention.finished_jobs);
-  const size_t excess = finished.size() > limit ? finished.size() - limit : 0;
-  for (size_t i = 0; i < excess; ++i) Remove(finished[i], removed);
+  const KeptCost bytes = [](const Job& job) {
+    return job.result.has_value() && !job.result_expired ? job.result->size_bytes : 0;
+  };
+  const KeptCost finished = [](const Job& job) { return int64_t{IsTerminal(job.state)}; };
+  for (int left = retention.most_removed;; --left) {
+    const auto loser = WhoLoses(retention.result_bytes, Kept(bytes));
+    if (!loser.has_value()) break;
+    if ((removed.more = left == 0)) break;
+    ExpireResult(jobs_.at(OldestOf(*loser, bytes)), removed);
+  }
+  for (int left = retention.most_removed;; --left) {
+    const auto loser = WhoLoses(retention.finished_jobs, Kept(finished));
+    if (!loser.has_value()) break;
+    if ((removed.more = left == 0)) break;
+    Remove(OldestOf(*loser, finished), removed);
+  }
   std::erase_if(keys_, [&](const auto& entry) {
-    const bool old = jobs_.at(entry.second.job).create_time < retention.keys_created_before;
-    if (old) key_of_job_.erase(entry.second.job);
-    return old;
+    return entry.second.created < retention.keys_created_before;
   });
+  usage_.erase(usage_.begin(), usage_.lower_bound(HourOf(retention.usage_ended_before)));
   return removed;
 }
 
@@ -228,6 +245,43 @@ absl::StatusOr<bool> MemoryJobStore::WantsInput(const std::string& sha256) const
 absl::StatusOr<JobTotals> MemoryJobStore::Totals() const {
   MutexLock lock(mutex_);
   return totals_;
+}
+
+void MemoryJobStore::Use(const Job& job, Job::WallTime time, double gpu_seconds) {
+  TenantUsage used{job.tenant, job.request.model(), gpu_seconds};
+  if (job.state == JobState::kSucceeded) {
+    used.succeeded = 1;
+    used.result_bytes = job.result->size_bytes;
+  } else if (job.state == JobState::kFailed) {
+    used.failed = 1;
+  } else if (IsTerminal(job.state)) {
+    used.cancelled = 1;
+  }
+  usage_[HourOf(time)].push_back(used);
+}
+
+absl::StatusOr<std::vector<TenantUsage>> MemoryJobStore::Usage(const UsageQuery& query) const {
+  MutexLock lock(mutex_);
+  std::map<std::pair<std::string, std::string>, TenantUsage> sums;
+  for (const auto& [hour, all] : usage_) {
+    if (hour < HourOf(query.from) || std::chrono::hours(hour) >= query.to.time_since_epoch()) {
+      continue;
+    }
+    for (const TenantUsage& used : all) {
+      if (!query.tenant.empty() && used.tenant != query.tenant) continue;
+      TenantUsage& sum = sums[{used.tenant, used.model}];
+      sum = {used.tenant,
+             used.model,
+             sum.gpu_seconds + used.gpu_seconds,
+             sum.succeeded + used.succeeded,
+             sum.failed + used.failed,
+             sum.cancelled + used.cancelled,
+             sum.result_bytes + used.result_bytes};
+    }
+  }
+  std::vector<TenantUsage> usage;
+  for (const auto& [key, sum] : sums) usage.push_back(sum);
+  return usage;
 }
 
 absl::StatusOr<int64_t> MemoryJobStore::NewEpochNow(const v1::Model& model) {

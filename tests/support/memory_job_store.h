@@ -43,13 +43,16 @@ class MemoryJobStore : public JobStore {
   absl::StatusOr<bool> Owns(const std::string& sha256) const override;
   absl::StatusOr<bool> WantsInput(const std::string& sha256) const override;
   absl::StatusOr<JobTotals> Totals() const override;
+  absl::StatusOr<std::vector<TenantUsage>> Usage(const UsageQuery& query) const override;
   absl::StatusOr<std::vector<v1::Model>> Models() const override;
 
  private:
   using Key = std::pair<std::string, std::string>;  // tenant, request_id
   struct Keyed {
     std::string job, hash;
+    Job::WallTime created{};
   };
+  using KeptCost = int64_t (*)(const Job&);
   absl::StatusOr<std::vector<Job>> AdoptNow() COGWHEEL_EXCLUDES(mutex_);
   absl::StatusOr<CreatedJob> Insert(NewJob job) COGWHEEL_EXCLUDES(mutex_);
   absl::StatusOr<Job> ClaimNow(const ClaimOffer& offer) COGWHEEL_EXCLUDES(mutex_);
@@ -67,18 +70,22 @@ class MemoryJobStore : public JobStore {
   // The job if (epoch, attempt) is current and it may go to `state`; ABORTED otherwise.
   absl::StatusOr<Job*> Current(const std::string& name, int64_t epoch, int32_t attempt,
                                JobState state) COGWHEEL_REQUIRES(mutex_);
+  void Use(const Job& job, Job::WallTime time, double gpu_seconds) COGWHEEL_REQUIRES(mutex_);
   void Remove(const std::string& name, Removed& removed) COGWHEEL_REQUIRES(mutex_);
   void ExpireResult(Job& job, Removed& removed) COGWHEEL_REQUIRES(mutex_);
+  // By tenant, and the oldest job of a tenant that costs anything.
+  std::map<std::string, int64_t> Kept(KeptCost cost) const COGWHEEL_REQUIRES(mutex_);
+  std::string OldestOf(const std::string& tenant, KeptCost cost) const COGWHEEL_REQUIRES(mutex_);
   bool Owned(const std::string& sha256) const COGWHEEL_REQUIRES(mutex_);
 
   std::function<void(const Job&)> queued_ = [](const Job&) {};
   mutable Mutex mutex_;
   std::map<std::string, Job> jobs_ COGWHEEL_GUARDED_BY(mutex_);  // by name: by age
   std::map<Key, Keyed> keys_ COGWHEEL_GUARDED_BY(mutex_);
-  std::map<std::string, Key> key_of_job_ COGWHEEL_GUARDED_BY(mutex_);
   std::vector<v1::Model> models_ COGWHEEL_GUARDED_BY(mutex_);
   int64_t epoch_ COGWHEEL_GUARDED_BY(mutex_) = 0;
   JobTotals totals_ COGWHEEL_GUARDED_BY(mutex_);
+  std::map<int64_t, std::vector<TenantUsage>> usage_ COGWHEEL_GUARDED_BY(mutex_);  // by hour
 };
 
 }  // namespace cogwheel

@@ -1,30 +1,26 @@
 #include "server/store/sqlite/job_removal.h"
 
-#include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "server/store/sqlite/job_table.h"
+#include "server/store/sqlite/kept_counts.h"
+#include "server/store/sqlite/key_table.h"
+#include "server/store/sqlite/usage_table.h"
 
 namespace cogwheel {
 namespace {
 
-struct KeptResult {
-  std::string job;
-  int64_t end_time, bytes;
-};
+#define COGWHEEL_KEPT "result_sha256 IS NOT NULL AND result_expired = 0"
 
-// Oldest first.
-absl::StatusOr<std::vector<KeptResult>> KeptResults(Connection& connection) {
-  Statement rows = connection.Query(
-      "SELECT name, end_time, result_bytes FROM jobs"
-      " WHERE result_sha256 IS NOT NULL AND result_expired = 0 ORDER BY name");
-  std::vector<KeptResult> results;
+absl::StatusOr<std::vector<std::string>> Names(Statement rows) {
+  std::vector<std::string> names;
   for (;;) {
     const absl::StatusOr<bool> row = rows.Step();
     if (!row.ok()) return row.status();
-    if (!*row) return results;
-    results.push_back({rows.Text(0), rows.Int(1), rows.Int(2)});
+    if (!*row) return names;
+    names.push_back(rows.Text(0));
   }
 }
 
@@ -43,34 +39,43 @@ absl::Status ExpireResult(Connection& connection, const std::string& name, Remov
   return absl::OkStatus();
 }
 
-absl::Status ExpireResults(Connection& connection, const Retention& retention, Removed& removed) {
-  const absl::StatusOr<std::vector<KeptResult>> results = KeptResults(connection);
-  if (!results.ok()) return results.status();
-  int64_t bytes = 0;
-  for (const KeptResult& result : *results) bytes += result.bytes;
-  const int64_t ended_before = ToNanos(retention.results_ended_before);
-  for (const KeptResult& result : *results) {
-    if (result.end_time >= ended_before && bytes <= retention.result_bytes) continue;
-    bytes -= result.bytes;
-    const absl::Status expired = ExpireResult(connection, result.job, removed);
+absl::Status ExpireOldResults(Connection& connection, const Retention& retention,
+                              Removed& removed) {
+  const absl::StatusOr<std::vector<std::string>> old = Names(connection.Query(
+      "SELECT name FROM jobs WHERE " COGWHEEL_KEPT " AND end_time < ?1 ORDER BY end_time LIMIT ?2",
+      ToNanos(retention.results_ended_before), retention.most_removed));
+  if (!old.ok()) return old.status();
+  for (const std::string& name : *old) {
+    const absl::Status expired = ExpireResult(connection, name, removed);
     if (!expired.ok()) return expired;
   }
+  if (static_cast<int>(old->size()) == retention.most_removed) removed.more = true;
   return absl::OkStatus();
 }
 
-// The finished jobs beyond the limit, oldest first.
-absl::StatusOr<std::vector<std::string>> ExcessJobs(Connection& connection, int64_t limit) {
-  Statement rows = connection.Query(
-      "SELECT name FROM jobs WHERE state >= 2 ORDER BY name DESC LIMIT -1 OFFSET ?1", limit);
-  std::vector<std::string> names;
-  for (;;) {
-    const absl::StatusOr<bool> row = rows.Step();
-    if (!row.ok()) return row.status();
-    if (!*row) break;
-    names.push_back(rows.Text(0));
+// One of the two things that are kept by tenant, and how its oldest goes.
+struct Kind {
+  const KeepLimit& limit;
+  std::map<std::string, int64_t> Kept::* kept;
+  const char* oldest;  // the name of the tenant's
+  absl::Status (*remove)(Connection&, const std::string& name, Removed&);
+};
+
+absl::Status TrimKind(Connection& connection, const Kind& kind, int most, Removed& removed) {
+  for (int count = 0; count < most; ++count) {
+    const absl::StatusOr<Kept> kept = ReadKept(connection);
+    if (!kept.ok()) return kept.status();
+    const std::optional<std::string> tenant = WhoLoses(kind.limit, (*kept).*kind.kept);
+    if (!tenant.has_value()) return absl::OkStatus();
+    const absl::StatusOr<std::vector<std::string>> oldest =
+        Names(connection.Query(kind.oldest, *tenant));
+    if (!oldest.ok()) return oldest.status();
+    if (oldest->empty()) return absl::InternalError("the counts of kept jobs are wrong");
+    const absl::Status gone = kind.remove(connection, oldest->front(), removed);
+    if (!gone.ok()) return gone;
   }
-  std::reverse(names.begin(), names.end());
-  return names;
+  removed.more = true;
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -86,23 +91,28 @@ absl::Status RemoveJob(Connection& connection, const std::string& name, Removed&
   const absl::Status expired = ExpireResult(connection, name, removed);
   if (!expired.ok()) return expired;
   removed.jobs.push_back(name);
+  const absl::Status kept = KeepKey(connection, name);
+  if (!kept.ok()) return kept;
   return connection.Run("DELETE FROM jobs WHERE name = ?1", name);
 }
 
 absl::StatusOr<Removed> TrimStore(Connection& connection, const Retention& retention) {
+  const Kind kinds[] = {
+      {retention.result_bytes, &Kept::result_bytes,
+       "SELECT name FROM jobs WHERE tenant = ?1 AND " COGWHEEL_KEPT " ORDER BY name LIMIT 1",
+       ExpireResult},
+      {retention.finished_jobs, &Kept::finished_jobs,
+       "SELECT name FROM jobs WHERE tenant = ?1 AND state >= 2"
+       " ORDER BY name LIMIT 1",
+       RemoveJob}};
   Removed removed;
-  const absl::Status expired = ExpireResults(connection, retention, removed);
-  if (!expired.ok()) return expired;
-  const absl::StatusOr<std::vector<std::string>> excess =
-      ExcessJobs(connection, retention.finished_jobs);
-  if (!excess.ok()) return excess.status();
-  for (const std::string& name : *excess) {
-    const absl::Status gone = RemoveJob(connection, name, removed);
-    if (!gone.ok()) return gone;
+  absl::Status status = ExpireOldResults(connection, retention, removed);
+  for (const Kind& kind : kinds) {
+    if (status.ok()) status = TrimKind(connection, kind, retention.most_removed, removed);
   }
-  const absl::Status keys =
-      connection.Run("DELETE FROM keys WHERE created < ?1", ToNanos(retention.keys_created_before));
-  if (!keys.ok()) return keys;
+  if (status.ok()) status = ForgetKeys(connection, retention.keys_created_before);
+  if (status.ok()) status = ForgetUsage(connection, retention.usage_ended_before);
+  if (!status.ok()) return status;
   return removed;
 }
 

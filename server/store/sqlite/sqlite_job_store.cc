@@ -7,13 +7,17 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "server/job/fault.h"
 #include "server/job/job_errors.h"
+#include "server/job/store_error.h"
 #include "server/store/files/durable_files.h"
 #include "server/store/sqlite/job_removal.h"
 #include "server/store/sqlite/job_table.h"
+#include "server/store/sqlite/kept_counts.h"
 #include "server/store/sqlite/key_table.h"
 #include "server/store/sqlite/model_table.h"
 #include "server/store/sqlite/store_schema.h"
+#include "server/store/sqlite/usage_table.h"
 
 namespace cogwheel {
 namespace {
@@ -22,7 +26,7 @@ namespace fs = std::filesystem;
 
 // Of a start: a file that cannot be used is for the operator to see to.
 absl::Status Refusal(const absl::Status& status) {
-  return absl::IsUnavailable(status) ? absl::FailedPreconditionError(status.message()) : status;
+  return IsStoreFault(status) ? absl::FailedPreconditionError(StoreDetail(status)) : status;
 }
 
 // One more than the last time.
@@ -38,9 +42,12 @@ absl::StatusOr<int64_t> Count(Connection& connection, const char* name) {
 absl::StatusOr<std::unique_ptr<SqliteJobStore>> SqliteJobStore::Open(const Options& options,
                                                                      ServerMetrics& metrics) {
   const std::string path = absl::StrCat(options.data_dir, "/cogwheel.sqlite");
+  const absl::Status made = MakePrivateFile(path);  // SQLite gives the log the file's rights
+  if (!made.ok()) return Refusal(made);
   auto writer = Connection::Open(path, options.vfs, Connection::Mode::kWrite);
   if (!writer.ok()) return Refusal(writer.status());
-  const absl::Status prepared = PrepareSchema(**writer, path);
+  absl::Status prepared = PrepareSchema(**writer, path);
+  if (prepared.ok()) prepared = CountKept(**writer);
   if (!prepared.ok()) return Refusal(prepared);
   const absl::Status synced = SyncFolder(options.data_dir);  // the names of file and log
   if (!synced.ok()) return synced;
@@ -174,7 +181,8 @@ void SqliteJobStore::Requeue(LostAttempt lost, Answer<Job> done) {
         job.state = JobState::kQueued;
         job.error = lost.cause;
         if (lost.charged) ++job.charges;
-        const absl::Status updated = UpdateJob(connection, *running, job);
+        absl::Status updated = UpdateJob(connection, *running, job);
+        if (updated.ok()) updated = AddUsage(connection, job, lost.end_time, lost.gpu_seconds);
         if (!updated.ok()) return updated;
         return job;
       },
@@ -203,6 +211,7 @@ absl::StatusOr<Job> SqliteJobStore::End(Connection& connection, const FinishedJo
   job.last_sequence = finished.last_sequence;
   absl::Status updated = UpdateJob(connection, *current, job);
   if (updated.ok()) updated = CountJob(connection, job, job.state);
+  if (updated.ok()) updated = AddUsage(connection, job, *job.end_time, finished.gpu_seconds);
   if (!updated.ok()) return updated;
   return job;
 }
@@ -262,6 +271,10 @@ absl::StatusOr<bool> SqliteJobStore::WantsInput(const std::string& sha256) const
 }
 
 absl::StatusOr<JobTotals> SqliteJobStore::Totals() const { return readers_->Read(ReadTotals); }
+
+absl::StatusOr<std::vector<TenantUsage>> SqliteJobStore::Usage(const UsageQuery& query) const {
+  return readers_->Read([&](Connection& connection) { return ReadUsage(connection, query); });
+}
 
 void SqliteJobStore::Probe(Done done) {
   writer_.Post(

@@ -13,10 +13,10 @@
 
 namespace cogwheel {
 
-// Jobs in <data-dir>/cogwheel.sqlite: write-ahead log, synced at every commit.
-// Writes go through one thread and are durable when they answer, on that thread: an answer
-// must not wait for another write. Reads see the last commit and wait for no write. A failed sync
-// ends the process (exit code 74). Thread-safe.
+// Jobs in <data-dir>/cogwheel.sqlite: write-ahead log, synced at every commit. Writes go through
+// one thread and are durable when they answer, on that thread: an answer must not wait for another
+// write. Reads see the last commit and wait for no write. A failed sync ends the process (exit code
+// 74). Thread-safe.
 class SqliteJobStore final : public JobStore {
  public:
   struct Options {
@@ -49,6 +49,7 @@ class SqliteJobStore final : public JobStore {
   absl::StatusOr<bool> Owns(const std::string& sha256) const override;
   absl::StatusOr<bool> WantsInput(const std::string& sha256) const override;
   absl::StatusOr<JobTotals> Totals() const override;
+  absl::StatusOr<std::vector<TenantUsage>> Usage(const UsageQuery& query) const override;
   absl::StatusOr<std::vector<v1::Model>> Models() const override;
 
  private:

@@ -1,9 +1,12 @@
 #include "server/store/sqlite/store_schema.h"
 
 #include <iterator>
+#include <string>
 #include <vector>
 
 #include <absl/strings/str_cat.h>
+
+#include "server/store/sqlite/database_copy.h"
 
 namespace cogwheel {
 namespace {
@@ -48,25 +51,53 @@ const std::vector<const char*> kVersions[] = {
 };
 constexpr int64_t kVersion = std::size(kVersions);
 
-// Columns that came later. They raise no version: the release before names the columns that it uses
-// and leaves these at their default, so it can open the file again. A job's warnings are lines; a
-// model's digest is its description's where this release wrote both (model_table.cc).
+// What came later raises no version: the release before names the columns that it uses and leaves
+// these at their default, and knows nothing of these tables, so it can open the file again. A job's
+// warnings are lines; a model's digest is its description's where this release wrote both
+// (model_table.cc).
 struct AddedColumn {
   const char *table, *name, *type;
 };
-constexpr AddedColumn kAdded[] = {{"jobs", "model_digest", "TEXT NOT NULL DEFAULT ''"},
-                                  {"jobs", "warnings", "TEXT NOT NULL DEFAULT ''"},
-                                  {"jobs", "held", "INTEGER NOT NULL DEFAULT 0"},
-                                  {"models", "digest", "TEXT NOT NULL DEFAULT ''"}};
-
-// Tables that came later. They raise no version either: the release before does not look at them.
-constexpr const char* kTables[] = {
-    "CREATE TABLE IF NOT EXISTS paused ("  // kind: model or tenant
-    " kind TEXT NOT NULL, name TEXT NOT NULL, reason TEXT NOT NULL, since INTEGER NOT NULL,"
-    " PRIMARY KEY (kind, name)) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS drained_groups ("
-    " name TEXT PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID",
+constexpr AddedColumn kColumns[] = {{"jobs", "model_digest", "TEXT NOT NULL DEFAULT ''"},
+                                    {"jobs", "warnings", "TEXT NOT NULL DEFAULT ''"},
+                                    {"models", "digest", "TEXT NOT NULL DEFAULT ''"}};
+// Tables and indices.
+struct AddedTable {
+  const char *name, *sql;
 };
+constexpr AddedTable kTables[] = {
+    // What operators want; kind: model or tenant.
+    {"paused",
+     "CREATE TABLE paused (kind TEXT NOT NULL, name TEXT NOT NULL, reason TEXT NOT NULL,"
+     " since INTEGER NOT NULL, PRIMARY KEY (kind, name)) WITHOUT ROWID"},
+    {"drained_groups",
+     "CREATE TABLE drained_groups (name TEXT PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID"},
+    // Of each tenant, the oldest first. (kept_results is of use to the release before alone.)
+    {"finished_of_tenant",
+     "CREATE INDEX finished_of_tenant ON jobs (tenant, name) WHERE state >= 2"},
+    {"kept_of_tenant",
+     "CREATE INDEX kept_of_tenant ON jobs (tenant, name, result_bytes)"
+     " WHERE result_sha256 IS NOT NULL AND result_expired = 0"},
+    {"kept_by_age",
+     "CREATE INDEX kept_by_age ON jobs (end_time)"
+     " WHERE result_sha256 IS NOT NULL AND result_expired = 0"},
+    // Keys of jobs that are gone; those of jobs that are there stand in `keys`, where the release
+    // before removes them with their jobs.
+    {"removed_keys",
+     "CREATE TABLE removed_keys (tenant TEXT NOT NULL, request_id TEXT NOT NULL,"
+     " hash TEXT NOT NULL, job TEXT NOT NULL, created INTEGER NOT NULL,"
+     " PRIMARY KEY (tenant, request_id)) WITHOUT ROWID"},
+    {"removed_keys_by_age", "CREATE INDEX removed_keys_by_age ON removed_keys (created)"},
+    // By hour since 1970: what attempts used that ended in it.
+    {"usage",
+     "CREATE TABLE usage (hour INTEGER NOT NULL, tenant TEXT NOT NULL, model TEXT NOT NULL,"
+     " gpu_seconds REAL NOT NULL, succeeded INTEGER NOT NULL, failed INTEGER NOT NULL,"
+     " cancelled INTEGER NOT NULL, result_bytes INTEGER NOT NULL,"
+     " PRIMARY KEY (hour, tenant, model)) WITHOUT ROWID"},
+};
+
+// All that the schema has ever become: the copy of an older file is named for it.
+constexpr int64_t kChanges = kVersion + std::size(kColumns) + std::size(kTables);
 
 absl::Status Refuse(const std::string& path, const std::string& why) {
   return absl::FailedPreconditionError(absl::StrCat(path, " ", why));
@@ -80,30 +111,39 @@ absl::Status CheckIntegrity(Connection& connection, const std::string& path) {
   return Refuse(path, absl::StrCat("is damaged: ", check.Text(0)));
 }
 
-absl::StatusOr<std::vector<AddedColumn>> MissingColumns(Connection& connection) {
-  std::vector<AddedColumn> missing;
-  for (const AddedColumn& column : kAdded) {
+// What is to be run so that the file has all that came later.
+absl::StatusOr<std::vector<std::string>> Missing(Connection& connection) {
+  std::vector<std::string> changes;
+  for (const AddedColumn& column : kColumns) {
     const absl::StatusOr<int64_t> there =
         connection.Number("SELECT COUNT(*) FROM pragma_table_info(?1) WHERE name = ?2",
                           std::string(column.table), std::string(column.name));
     if (!there.ok()) return there.status();
-    if (*there == 0) missing.push_back(column);
+    if (*there > 0) continue;
+    changes.push_back(
+        absl::StrCat("ALTER TABLE ", column.table, " ADD COLUMN ", column.name, " ", column.type));
   }
-  return missing;
+  for (const AddedTable& table : kTables) {
+    const absl::StatusOr<int64_t> there = connection.Number(
+        "SELECT COUNT(*) FROM sqlite_schema WHERE name = ?1", std::string(table.name));
+    if (!there.ok()) return there.status();
+    if (*there == 0) changes.push_back(table.sql);
+  }
+  return changes;
 }
 
-absl::Status Migrate(Connection& connection, int64_t from,
-                     const std::vector<AddedColumn>& missing) {
+absl::Status Migrate(Connection& connection, int64_t from) {
   absl::Status status = connection.Run("BEGIN IMMEDIATE");
   for (int64_t version = from; version < kVersion; ++version) {
     for (const char* change : kVersions[version]) {
       if (status.ok()) status = connection.Run(change);
     }
   }
-  for (const AddedColumn& column : missing) {
-    if (!status.ok()) break;
-    status = connection.Run(
-        absl::StrCat("ALTER TABLE ", column.table, " ADD COLUMN ", column.name, " ", column.type));
+  if (!status.ok()) return status;
+  const absl::StatusOr<std::vector<std::string>> missing = Missing(connection);
+  if (!missing.ok()) return missing.status();
+  for (const std::string& change : *missing) {
+    if (status.ok()) status = connection.Run(change);
   }
   if (status.ok()) status = connection.Run(absl::StrCat("PRAGMA user_version = ", kVersion));
   if (status.ok()) status = connection.Run("COMMIT");
@@ -121,17 +161,13 @@ absl::Status PrepareSchema(Connection& connection, const std::string& path) {
     return Refuse(path, absl::StrCat("has schema version ", *version,
                                      "; this program knows versions up to ", kVersion));
   }
-  const absl::StatusOr<std::vector<AddedColumn>> missing = MissingColumns(connection);
+  if (*version == 0) return Migrate(connection, *version);  // a new file
+  const absl::StatusOr<std::vector<std::string>> missing = Missing(connection);
   if (!missing.ok()) return missing.status();
-  if (*version < kVersion || !missing->empty()) {
-    const absl::Status migrated = Migrate(connection, *version, *missing);
-    if (!migrated.ok()) return migrated;
-  }
-  for (const char* table : kTables) {
-    const absl::Status made = connection.Run(table);
-    if (!made.ok()) return made;
-  }
-  return absl::OkStatus();
+  if (*version == kVersion && missing->empty()) return absl::OkStatus();
+  const absl::Status copied = CopyDatabase(connection, absl::StrCat(path, ".before-", kChanges));
+  if (!copied.ok()) return copied;
+  return Migrate(connection, *version);
 }
 
 }  // namespace cogwheel

@@ -49,7 +49,7 @@ class JanitorTest : public testing::Test {
   MemoryResults results_;
   EventLog events_;
   IoPool pool_{{.threads = 1, .in_order = true}};
-  Janitor janitor_{{faulty_, results_, events_, pool_, clock_, {.jobs = 2}}};
+  Janitor janitor_{{faulty_, results_, events_, pool_, clock_, {.jobs = {2}}}};
 };
 
 TEST_F(JanitorTest, DeletesOnlyWhatHasEndedWithItsEventsAndItsResult) {

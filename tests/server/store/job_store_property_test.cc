@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -153,12 +154,15 @@ class RandomHistory {
               ErrorReason(store().RequestCancel(name, TenantOf(name)).status()));
   }
 
+  static std::multiset<std::string> Digests(const Removed& removed) {
+    std::multiset<std::string> digests;
+    for (const Artefact& orphan : removed.orphans) digests.insert(orphan.sha256);
+    return digests;
+  }
+
   void ExpectSame(const Removed& expected, const Removed& removed) {
     EXPECT_EQ(expected.jobs, removed.jobs);
-    ASSERT_EQ(expected.orphans.size(), removed.orphans.size());
-    for (size_t i = 0; i < expected.orphans.size(); ++i) {
-      EXPECT_EQ(expected.orphans[i].sha256, removed.orphans[i].sha256);
-    }
+    EXPECT_EQ(Digests(expected), Digests(removed));
   }
 
   void Delete() {
@@ -170,10 +174,19 @@ class RandomHistory {
     if (removed.ok()) ExpectSame(expected, *removed);
   }
 
+  KeepLimit Limit(int64_t unit) {
+    KeepLimit limit{unit * (Pick(2) == 0 ? Pick(10) : 1000)};
+    for (const char* tenant : {"default", "other"}) {
+      if (Pick(3) == 0) continue;
+      limit.tenants[tenant] = {unit * Pick(10), static_cast<double>(limit.total) / (1 << Pick(3))};
+    }
+    return limit;
+  }
+
   void Trim() {
     Retention retention;
-    retention.finished_jobs = Pick(2) == 0 ? Pick(10) : 10'000;
-    retention.result_bytes = Pick(2) == 0 ? kResultBytes * Pick(5) : 1000 * kResultBytes;
+    retention.finished_jobs = Limit(1);
+    retention.result_bytes = Limit(kResultBytes);
     retention.results_ended_before = At(Pick(2) == 0 ? Pick(50) : 0);
     retention.keys_created_before = At(Pick(2) == 0 ? Pick(created_ + 1) : 0);
     const auto removed = store().Trim(retention);

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include <absl/strings/str_cat.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -133,16 +134,72 @@ TEST_P(JobStoreTest, AnArtefactGoesWithItsLastOwner) {
   EXPECT_TRUE(absl::IsNotFound(store().Delete("jobs/2").status()));
 }
 
-TEST_P(JobStoreTest, TrimsTheOldestFinishedAndTheirKeys) {
+TEST_P(JobStoreTest, TrimsTheOldestFinished) {
   Create("jobs/0").IgnoreError();  // queued: stays
   for (const char* name : {"jobs/1", "jobs/2", "jobs/3"}) {
     Create(name, /*key=*/name, "h").IgnoreError();
     store().Finish(EndOf(Claim(name), JobState::kFailed)).IgnoreError();
   }
-  EXPECT_THAT(store().Trim({.finished_jobs = 1})->jobs, ElementsAre("jobs/1", "jobs/2"));
+  EXPECT_THAT(store().Trim({.finished_jobs = {1}})->jobs, ElementsAre("jobs/1", "jobs/2"));
   EXPECT_THAT(Names({.tenant = "default", .limit = 9}), ElementsAre("jobs/3", "jobs/0"));
-  EXPECT_FALSE(Create("jobs/4", "jobs/1", "h")->existed);
-  EXPECT_THAT(store().Trim({.finished_jobs = 1})->jobs, IsEmpty());
+  EXPECT_THAT(store().Trim({.finished_jobs = {1}})->jobs, IsEmpty());
+}
+
+// B1: a retry within the key's day must not make a second job, whatever became of the first.
+TEST_P(JobStoreTest, AKeyOutlivesItsJob) {
+  const auto at = [](int seconds) { return Job::WallTime(std::chrono::seconds(seconds)); };
+  for (const char* name : {"jobs/1", "jobs/2"}) {
+    Create(name, /*key=*/name, "h").IgnoreError();  // created at 0
+    store().Finish(EndOf(Claim(name), JobState::kFailed)).IgnoreError();
+  }
+  ASSERT_THAT(store().Trim({.finished_jobs = {1}})->jobs, ElementsAre("jobs/1"));
+  ASSERT_TRUE(store().Delete("jobs/2").ok());
+  under_test_->Reopen();
+  for (const char* key : {"jobs/1", "jobs/2"}) {
+    const absl::Status again = Create("jobs/3", key, "h").status();
+    EXPECT_TRUE(absl::IsNotFound(again)) << again;
+    EXPECT_EQ("UNKNOWN_JOB", ErrorReason(again));
+    EXPECT_EQ(again, store().FindByRequestId("default", key, "h").status());
+    EXPECT_EQ("KEY_REUSED", ErrorReason(Create("jobs/3", key, "other").status()));
+  }
+  EXPECT_TRUE(Create("jobs/4", "jobs/1", "h", "tenant2").ok());
+  ASSERT_TRUE(store().Trim({.keys_created_before = at(1)}).ok());
+  EXPECT_FALSE(Create("jobs/5", "jobs/1", "h")->existed);
+}
+
+// B1: what one tenant makes pushes nothing of another's out.
+TEST_P(JobStoreTest, ATenantLosesItsOwnJobsAlone) {
+  Create("jobs/0", "", "", "quiet").IgnoreError();
+  Succeed("jobs/0");
+  for (int i = 1; i <= 20; ++i) {
+    const std::string name = absl::StrCat("jobs/x", 10 + i);
+    const Job job = Create(name, "", "", "loud")->job;
+    ASSERT_TRUE(store().Finish(EndOf(job, JobState::kCancelled)).ok());
+  }
+  const KeepLimit own = {10, {{"quiet", {5, 5}}, {"loud", {5, 5}}}};
+  EXPECT_EQ(15, store().Trim({.finished_jobs = own})->jobs.size());
+  // loud may have more than its share, until all together are too many.
+  const KeepLimit shares = {4, {{"quiet", {9, 2}}, {"loud", {9, 2}}}};
+  EXPECT_THAT(store().Trim({.finished_jobs = shares})->jobs, ElementsAre("jobs/x26", "jobs/x27"));
+  EXPECT_TRUE(store().Get("quiet", "jobs/0").ok());
+  EXPECT_TRUE(store().Owns("aa").value());
+}
+
+TEST_P(JobStoreTest, OneTrimHoldsUpTheWritesOnlySoLong) {
+  for (int i = 10; i < 20; ++i) {
+    const std::string name = absl::StrCat("jobs/", i);
+    Create(name).IgnoreError();
+    Succeed(name, {10, absl::StrCat("a", i), "video/mp4"});
+  }
+  const Retention retention = {.finished_jobs = {1}, .result_bytes = {50}, .most_removed = 3};
+  Removed removed = store().Trim(retention).value();
+  EXPECT_TRUE(removed.more);
+  EXPECT_EQ(3, removed.jobs.size());
+  int trims = 1;
+  for (; removed.more; ++trims) removed = store().Trim(retention).value();
+  EXPECT_LE(3, trims);  // of 3 jobs each
+  EXPECT_GE(4, trims);  // and perhaps a last look
+  EXPECT_THAT(Names({.tenant = "default", .limit = 99}), ElementsAre("jobs/19"));
 }
 
 TEST_P(JobStoreTest, EpochsAreNeverGivenTwiceAndModelsKeepTheirOrder) {
@@ -237,14 +294,53 @@ TEST_P(JobStoreTest, ResultsExpireByAgeAndByBytesOldestFirst) {
   EXPECT_EQ("a1", removed.orphans[0].sha256);
   EXPECT_TRUE(store().Get("default", "jobs/1")->result_expired);
   EXPECT_EQ(JobState::kSucceeded, store().Get("default", "jobs/1")->state);
-  removed = store().Trim({.result_bytes = 69}).value();  // 70 are there: jobs/2 goes, its file not
+  removed =
+      store().Trim({.result_bytes = {69}}).value();  // 70 are there: jobs/2 goes, its file not
   EXPECT_THAT(removed.orphans, IsEmpty());
   EXPECT_TRUE(store().Owns("a2").value());
-  removed = store().Trim({.result_bytes = 49}).value();
+  removed = store().Trim({.result_bytes = {49}}).value();
   ASSERT_EQ(1, removed.orphans.size());
   EXPECT_EQ("a2", removed.orphans[0].sha256);
   EXPECT_FALSE(store().Owns("a2").value());
   EXPECT_TRUE(store().Owns("a3").value());
+}
+
+// 3600 s are an hour; what ends in it counts in it.
+TEST_P(JobStoreTest, UsageIsKeptByHourTenantAndModel) {
+  const auto at = [](int seconds) { return Job::WallTime(std::chrono::seconds(seconds)); };
+  const auto run = [&](const std::string& name, const std::string& tenant, JobState state, int end,
+                       double gpu_seconds) {
+    Create(name, "", "", tenant).IgnoreError();
+    FinishedJob finished = EndOf(Claim(name), state);
+    finished.end_time = at(end);
+    finished.gpu_seconds = gpu_seconds;
+    ASSERT_TRUE(store().Finish(finished).ok());
+  };
+  run("jobs/1", "a", JobState::kSucceeded, 3599, 10);
+  run("jobs/2", "a", JobState::kFailed, 3600, 20);
+  run("jobs/3", "a", JobState::kCancelled, 7199, 0.5);
+  run("jobs/4", "b", JobState::kExpired, 7199, 0);
+  Create("jobs/5", "", "", "b").IgnoreError();
+  Claim("jobs/5");
+  ASSERT_TRUE(
+      store()
+          .Requeue(
+              {.name = "jobs/5", .epoch = 5, .attempt = 1, .end_time = at(7200), .gpu_seconds = 4})
+          .ok());
+  EXPECT_FALSE(
+      store().Requeue({.name = "jobs/5", .epoch = 5, .attempt = 1, .gpu_seconds = 9}).ok());
+  const auto usage = [&](int from, int to, const std::string& tenant = "") {
+    return store().Usage({at(from), at(to), tenant}).value();
+  };
+  const TenantUsage first = {"a", "", 10, 1, 0, 0, 3}, second = {"a", "", 20.5, 0, 1, 1, 0};
+  EXPECT_THAT(usage(0, 3600), ElementsAre(first));
+  EXPECT_THAT(usage(3600, 7200), ElementsAre(second, TenantUsage{"b", "", 0, 0, 0, 1, 0}));
+  EXPECT_THAT(usage(7199, 7201, "a"), ElementsAre(second));  // whole hours
+  EXPECT_THAT(usage(7200, 7201), ElementsAre(TenantUsage{"b", "", 4, 0, 0, 0, 0}));
+  EXPECT_THAT(usage(0, 9999, "a"), ElementsAre(TenantUsage{"a", "", 30.5, 1, 1, 1, 3}));
+  EXPECT_THAT(usage(10'800, 99'999), IsEmpty());
+  ASSERT_TRUE(store().Trim({.usage_ended_before = at(7200)}).ok());
+  EXPECT_THAT(usage(0, 9999), ElementsAre(TenantUsage{"b", "", 4, 0, 0, 0, 0}));
 }
 
 TEST_P(JobStoreTest, KeysExpire) {

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 #include <future>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -12,6 +13,7 @@
 
 #include "base/sha256.h"
 #include "proto/contract/status.h"
+#include "server/job/fault.h"
 #include "tests/server/store/store_under_test.h"
 
 namespace cogwheel {
@@ -60,6 +62,25 @@ TEST_F(SqliteJobStoreTest, AnInputIsWantedAsLongAsAJobMayNeedIt) {
   Cancel("jobs/2");
   EXPECT_FALSE(store_->WantsInput("shared").value());
   EXPECT_FALSE(store_->WantsInput("").value());
+}
+
+// B5: SQLite stores NaN as NULL, which the columns refuse. As the store's failure it was tried
+// again for ever, and no job started meanwhile.
+TEST_F(SqliteJobStoreTest, AChangeThatCanNeverBeStoredIsRefusedForGood) {
+  ASSERT_TRUE(CreateAndWait(*store_, WithImage("jobs/1", "image")).ok());
+  EXPECT_EQ("STORE_REFUSED",
+            ErrorReason(CreateAndWait(*store_, WithImage("jobs/1", "image")).status()));
+  FinishedJob end = EndOf(store().Claim("jobs/1", "g", 1, {}).value(), JobState::kFailed);
+  end.stage_seconds.denoise = std::numeric_limits<double>::quiet_NaN();
+  const absl::Status refused = store().Finish(end).status();
+  EXPECT_TRUE(absl::IsInternal(refused)) << refused;
+  EXPECT_EQ("STORE_REFUSED", ErrorReason(refused));
+  EXPECT_FALSE(IsStoreFault(refused));
+  end.stage_seconds.denoise = 1;
+  end.gpu_seconds = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_EQ("STORE_REFUSED", ErrorReason(store().Finish(end).status()));
+  end.gpu_seconds = 1;
+  EXPECT_TRUE(store().Finish(end).ok());
 }
 
 TEST_F(SqliteJobStoreTest, OneRefusalInAGroupOfWritesIsAlone) {

@@ -18,6 +18,7 @@ std::pair<std::string, std::string> StoreModel::Create(const NewJob& job) {
         keys_.try_emplace({job.job.tenant, job.request_id},
                           Key{name, job.request_hash, Seconds(job.job.create_time)});
     if (!fresh && key->second.hash != job.request_hash) return {"", "KEY_REUSED"};
+    if (!fresh && !jobs_.contains(key->second.job)) return {"", "UNKNOWN_JOB"};
     if (!fresh) return {key->second.job, ""};
   }
   Entry& entry = jobs_[name];
@@ -102,7 +103,6 @@ void StoreModel::Remove(const std::string& name, Removed& removed) {
   Expire(jobs_[name], removed);
   jobs_.erase(name);
   removed.jobs.push_back(name);
-  std::erase_if(keys_, [&name](const auto& key) { return key.second.job == name; });
 }
 
 std::string StoreModel::Delete(const std::string& name, Removed& removed) {
@@ -113,26 +113,52 @@ std::string StoreModel::Delete(const std::string& name, Removed& removed) {
   return "";
 }
 
+std::string StoreModel::Loser(const KeepLimit& limit, Cost cost) const {
+  std::map<std::string, int64_t> has;
+  int64_t sum = 0;
+  for (const auto& [name, entry] : jobs_) {
+    has[entry.tenant] += cost(entry);
+    sum += cost(entry);
+  }
+  for (const auto& [tenant, own] : limit.tenants) {
+    if (has[tenant] > own.most) return tenant;
+  }
+  if (sum <= limit.total) return "";
+  const auto share = [&limit](const std::string& tenant) {
+    return limit.tenants.contains(tenant) ? limit.tenants.at(tenant).share : 0;
+  };
+  std::string loser;  // a is further over its share than b when a / share a > b / share b
+  for (const auto& [tenant, amount] : has) {
+    if (amount == 0) continue;
+    if (loser.empty()) loser = tenant;
+    const double mine = static_cast<double>(amount) * share(loser);
+    const double its = static_cast<double>(has[loser]) * share(tenant);
+    if (mine > its || (mine == its && amount > has[loser])) loser = tenant;
+  }
+  return loser;
+}
+
 Removed StoreModel::Trim(const Retention& retention) {
   Removed removed;
-  int64_t bytes = 0, finished = 0;
-  for (const auto& [name, entry] : jobs_) {
-    if (!entry.result.empty() && !entry.result_expired) bytes += kResultBytes;
-    if (entry.state > JobState::kRunning) ++finished;
+  for (auto& [name, entry] : jobs_) {
+    if (entry.ended_s < Seconds(retention.results_ended_before)) Expire(entry, removed);
   }
-  for (auto& [name, entry] : jobs_) {  // oldest first
-    if (entry.result.empty() || entry.result_expired) continue;
-    const bool old = entry.ended_s < Seconds(retention.results_ended_before);
-    if (!old && bytes <= retention.result_bytes) continue;
-    bytes -= kResultBytes;
-    Expire(entry, removed);
+  const Cost bytes = [](const Entry& entry) {
+    return entry.result.empty() || entry.result_expired ? 0 : kResultBytes;
+  };
+  const Cost finished = [](const Entry& entry) {
+    return int64_t{entry.state > JobState::kRunning};
+  };
+  const auto oldest = [this](const std::string& tenant, Cost cost) {
+    auto entry = jobs_.begin();
+    while (entry->second.tenant != tenant || cost(entry->second) == 0) ++entry;
+    return entry;
+  };
+  for (std::string who; !(who = Loser(retention.result_bytes, bytes)).empty();) {
+    Expire(oldest(who, bytes)->second, removed);
   }
-  const std::map<std::string, Entry> before = jobs_;
-  for (const auto& [name, entry] : before) {
-    if (finished <= retention.finished_jobs) break;
-    if (entry.state <= JobState::kRunning) continue;
-    --finished;
-    Remove(name, removed);
+  for (std::string who; !(who = Loser(retention.finished_jobs, finished)).empty();) {
+    Remove(std::string(oldest(who, finished)->first), removed);
   }
   std::erase_if(keys_, [&](const auto& key) {
     return key.second.created_s < Seconds(retention.keys_created_before);

@@ -49,6 +49,9 @@ class StoreModel {
 
  private:
   std::string Current(const std::string& name, int64_t epoch, int32_t attempt) const;
+  using Cost = int64_t (*)(const Entry&);
+  // Who has too much of what the entries cost; empty = nobody.
+  std::string Loser(const KeepLimit& limit, Cost cost) const;
   void Expire(Entry& entry, Removed& removed);
   void Remove(const std::string& name, Removed& removed);
 
