@@ -30,6 +30,7 @@
 #include "server/schedule/costs_file.h"
 #include "server/status_page.h"
 #include "server/stores.h"
+#include "server/tenant_limits.h"
 #include "server/upkeep.h"
 
 namespace cogwheel {
@@ -54,14 +55,13 @@ class WiredFrontend final : public Frontend {
  public:
   WiredFrontend(const config::v1::ServerConfig& config, const Clock& clock, Stores stores,
                 Keys keys)
-      : clock_(clock),
+      : config_(config),
+        clock_(clock),
         loop_(clock),
         stores_(std::move(stores)),
         access_(std::move(keys.access)),
         audit_(std::move(keys.audit)),
-        ledger_({config.max_queued_jobs(), config.max_queued_bytes(),
-                 static_cast<double>(config.max_queued_seconds()),
-                 config.max_tenant_queued_jobs()}),
+        ledger_(QueueLimitsOf(config)),
         limiter_({static_cast<double>(config.max_calls_per_second()),
                   static_cast<double>(config.max_call_burst())},
                  clock),
@@ -203,19 +203,19 @@ class WiredFrontend final : public Frontend {
     for (IoPool* pool : {&chore_pool_, stores_.results.get(), stores_.io.get()}) pool->Stop();
   }
   void UseTenants() {
-    std::map<std::string, double> weights;
-    std::map<std::string, int64_t> limits;
+    const std::vector<config::v1::AccessPolicy::Tenant> tenants = access_->Tenants();
     std::map<std::string, StreamRegistry::TenantLimits> streams;
-    for (const auto& tenant : access_->Tenants()) {
-      if (tenant.weight() > 0) weights[tenant.name()] = tenant.weight();
-      if (tenant.max_queued_jobs() > 0) limits[tenant.name()] = tenant.max_queued_jobs();
+    for (const auto& tenant : tenants) {
       StreamRegistry::TenantLimits& of = streams[tenant.name()] = streams_.limits().tenant;
       if (tenant.max_streams() > 0) of.streams = tenant.max_streams();
       if (tenant.max_downloads() > 0) of.downloads = tenant.max_downloads();
     }
-    dispatcher_.SetWeights(std::move(weights));
-    ledger_.SetTenantLimits(std::move(limits));
     streams_.SetTenantLimits(std::move(streams));
+    TenantLimits limits = TenantLimitsOf(config_, tenants);
+    dispatcher_.SetWeights(std::move(limits.weights));
+    dispatcher_.SetTenantLimits(std::move(limits.rules), config_.quota_window_hours());
+    janitor_.SetKept(std::move(limits.kept_jobs), std::move(limits.kept_bytes));
+    ledger_.SetTenants(std::move(limits.places));
   }
   // Groups do not count: ranks dial this server, and jobs for a known model are queued.
   ProbeAnswer Ready() const {
@@ -224,6 +224,7 @@ class WiredFrontend final : public Frontend {
     return {true, "ok"};
   }
 
+  const config::v1::ServerConfig config_;
   const Clock& clock_;
   EventLoop loop_;  // before all whose answers come to it
   Stores stores_;

@@ -1,5 +1,6 @@
 #include "server/settings.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -13,7 +14,7 @@ namespace cogwheel {
 namespace {
 
 constexpr int kMostResultHours = 876'000;  // a century; 292 years of nanoseconds are too many
-constexpr int kMostWindowHours = 744;  // 31 days
+constexpr int kMostWindowHours = 744;      // 31 days
 constexpr int kMostGraceSeconds = 3600;
 constexpr int64_t kLeastReceiveBytes = 67'108'864;  // three of the largest requests
 
@@ -158,9 +159,6 @@ absl::StatusOr<config::v1::ServerConfig> CheckServerConfig(config::v1::ServerCon
   if (!listen.ok()) return listen;
   const absl::Status internal = FillInternalListen(config);
   if (!internal.ok()) return internal;
-  if (!config.has_max_tenant_queued_jobs()) {
-    config.set_max_tenant_queued_jobs(config.max_queued_jobs());
-  }
   if (!config.has_max_tenant_streams()) {
     config.set_max_tenant_streams(std::max(config.max_streams() / 2, 1));
   }

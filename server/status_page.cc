@@ -32,8 +32,8 @@ Json ToJson(const v1::Group& group) {
 
 std::string StatusPage(const std::string& reason, std::chrono::seconds uptime,
                        const AdmissionLedger& ledger, const GroupBoard& board) {
-  const QueueLoad load = ledger.load();
-  const QueueLimits& limits = ledger.limits();
+  const QueueAmount load = ledger.load();
+  const QueueAmount& limits = ledger.limits();
   Json groups = Json::array();
   for (const v1::Group& group : board.List()) groups.push_back(ToJson(group));
   const Json page = {

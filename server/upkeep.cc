@@ -5,17 +5,19 @@
 
 #include "base/log.h"
 #include "server/api/tls.h"
+#include "server/job/store_error.h"
 
 namespace cogwheel {
 namespace {
 
 constexpr std::chrono::hours kSweepPeriod{1}, kSweepGrace{24};
-constexpr std::chrono::minutes kInputsPeriod{1}, kInputsGrace{10}, kCertificatesPeriod{1};
+constexpr std::chrono::minutes kInputsPeriod{1}, kInputsGrace{10}, kCertificatesPeriod{1},
+    kUsagePeriod{1};
 constexpr std::chrono::seconds kProbePeriod{1}, kAccessPeriod{1}, kAtOnce{0};
 
 void WarnOf(const absl::Status& swept) {
   if (swept.ok()) return;
-  Log(LogLevel::kWarning, "files cannot be swept", {{"error", std::string(swept.message())}});
+  Log(LogLevel::kWarning, "files cannot be swept", {{"error", StoreDetail(swept)}});
 }
 
 }  // namespace
@@ -50,6 +52,7 @@ void Upkeep::AddChores() {
     CloseRefused();
   };
   chores_.Every(kAccessPeriod, "access", read_access, kAccessPeriod);
+  chores_.Every(kUsagePeriod, "usage", [this] { ReadUsage(); }, kAtOnce);
   chores_.Every(kCertificatesPeriod, "certificates", [this] { ShowCertificates(); }, kAtOnce);
 }
 
@@ -71,6 +74,17 @@ void Upkeep::SweepLeftovers() {
   parts_.pool.Post("results", [this] {
     WarnOf(parts_.stores.result_files->SweepResults(*parts_.stores.jobs, std::chrono::seconds(0)));
   });
+}
+
+// Of so many hours of the clock, the present one with them.
+void Upkeep::ReadUsage() {
+  const Job::WallTime now = parts_.clock.Wall();
+  const std::chrono::hours before(parts_.config.quota_window_hours() - 1);
+  const auto usage = parts_.stores.jobs->Usage({now - before, now, /*tenant=*/""});
+  if (!usage.ok()) return;
+  std::map<std::string, double> used;
+  for (const TenantUsage& each : *usage) used[each.tenant] += each.gpu_seconds;
+  parts_.loop.Post([this, used = std::move(used)] { parts_.dispatcher.SetUsed(used); });
 }
 
 void Upkeep::ShowQueues() {

@@ -21,8 +21,8 @@
 namespace cogwheel {
 
 // What a frontend does beside its work: tries its store, sweeps and trims, reads the access file
-// again, ends the streams of tokens that hold no more, and shows in metrics how much waits. Nothing
-// of it holds up the loop.
+// again and what tenants have used, ends the streams of tokens that hold no more, and shows in
+// metrics how much waits. Nothing of it holds up the loop.
 class Upkeep {
  public:
   struct Parts {
@@ -50,6 +50,7 @@ class Upkeep {
  private:
   void AddChores();
   void CloseRefused();
+  void ReadUsage();
   void ShowQueues();
   void ShowCertificates();
 

@@ -26,6 +26,7 @@ Placement::Group GroupOf(const WorkerGroup& group) {
 Dispatcher::Dispatcher(const Parts& parts)
     : parts_(parts),
       announcer_(parts.events, parts.clock),
+      rules_(parts.metrics),
       load_(parts.ledger, parts.metrics, parts.clock),
       recorder_({parts.loop, parts.store, parts.health, announcer_, parts.clock, parts.metrics,
                  parts.ended}),
@@ -59,7 +60,7 @@ void Dispatcher::Drain() {
 }
 
 Placement Dispatcher::PlacementNow() const {
-  Placement placement(parts_.costs, parts_.orders.Now());
+  Placement placement(parts_.costs, parts_.orders.Now(), rules_);
   for (const WorkerGroup* group : idle_) placement.AddIdle(GroupOf(*group));
   for (const auto& [name, running] : attempts_) {
     if (running->group() == nullptr) continue;
@@ -79,6 +80,7 @@ void Dispatcher::Schedule() {
     const std::optional<Placement::Assignment> assigned = placement.Take(*job);
     if (assigned.has_value() && assigned->now) starts.emplace_back(assigned->group, job->name);
   }
+  rules_.Count(placement.held());
   for (const auto& [group, job] : starts) {
     const auto idle = std::ranges::find(idle_, group, &WorkerGroup::name);
     if (idle != idle_.end()) StartOn(**idle, job);
@@ -94,7 +96,7 @@ RunningJob* Dispatcher::RunningOn(const WorkerGroup& group) {
 
 RunningJob* Dispatcher::TakeFrom(const WorkerGroup& group) {
   RunningJob* running = RunningOn(group);
-  if (running != nullptr) running->LeaveGroup();
+  if (running != nullptr) running->LeaveGroup(parts_.clock.Now());
   return running;
 }
 

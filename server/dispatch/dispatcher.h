@@ -27,6 +27,7 @@
 #include "server/schedule/placement.h"
 #include "server/schedule/queued_job.h"
 #include "server/schedule/standing_orders.h"
+#include "server/schedule/tenant_rules.h"
 
 namespace cogwheel {
 
@@ -69,6 +70,13 @@ class Dispatcher final : public WorkerGroupObserver {
   // Of tenants in the queue, from now on. On the loop's thread.
   void SetWeights(std::map<std::string, double> weights) {
     waiting_.SetWeights(std::move(weights));
+  }
+  // Which jobs are held back, from now on. On the loop's thread.
+  void SetTenantLimits(std::map<std::string, TenantRules::Limits> limits, int window_hours) {
+    rules_.SetLimits(std::move(limits), window_hours);
+  }
+  void SetUsed(std::map<std::string, double> gpu_seconds) {
+    rules_.SetUsed(std::move(gpu_seconds));
   }
   // No job is started any more.
   void Drain();
@@ -142,6 +150,7 @@ class Dispatcher final : public WorkerGroupObserver {
 
   const Parts parts_;
   JobAnnouncer announcer_;
+  TenantRules rules_;
   LoadReport load_;
   JobRecorder recorder_;
   WaitingJobs waiting_;

@@ -152,7 +152,8 @@ void Dispatcher::Finish(RunningJob& running, const AttemptEnd& end) {
   const bool succeeds = end.end.has_value() && end.end->result.has_value();
   if (!succeeds) running.UseWriter(nullptr);  // its room is free at once
   const Job& job = running.job();
-  const AttemptKey key = {job.name, job.epoch, job.attempt, job.group};
+  const AttemptKey key = {job.name, job.epoch, job.attempt, job.group, running.gpu_seconds()};
+  rules_.Use(running.queued().tenant, running.gpu_seconds());
   const Attempt attempt = running.shared_from_this();
   if (end.end.has_value()) {
     return recorder_.End(key, *end.end, [this, attempt](const auto&) { Forget(*attempt); });
@@ -197,7 +198,7 @@ void Dispatcher::Abandon(Done done) {
     }
     for (const Attempt& attempt : running) {
       attempt->group()->Cancel();
-      attempt->LeaveGroup();
+      attempt->LeaveGroup(parts_.clock.Now());
       Finish(*attempt, attempt->EndWhenLost({.why = why}));
     }
     abandoned_ = done;

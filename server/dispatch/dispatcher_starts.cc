@@ -32,7 +32,7 @@ void Dispatcher::StartOn(WorkerGroup& group, const std::string& name) {
 void Dispatcher::GiveGroupBack(RunningJob& running) {
   WorkerGroup* group = running.group();
   if (group == nullptr) return;
-  running.LeaveGroup();
+  running.LeaveGroup(parts_.clock.Now());
   OnIdle(*group);
 }
 
@@ -99,7 +99,7 @@ void Dispatcher::OnUnprepared(RunningJob& running, const char* what, const absl:
 void Dispatcher::OnInput(RunningJob& running, absl::StatusOr<InputStore::Bytes> image) {
   if (!image.ok()) return OnUnprepared(running, "a picture", image.status());
   if (EndIfUnwanted(running)) return;
-  running.Enter(AttemptPhase::kRunning);
+  running.Run(parts_.clock.Now());
   const Job& job = running.job();
   Log(LogLevel::kInfo, "job dispatched",
       {{"job", job.name},

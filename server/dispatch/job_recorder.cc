@@ -52,6 +52,7 @@ void JobRecorder::End(const AttemptKey& key, const JobEnd& end, Told told) {
   finished.result = end.result;
   finished.stage_seconds = end.stage_seconds;
   finished.end_time = parts_.clock.Wall();
+  finished.gpu_seconds = key.gpu_seconds;
   SendEnd(key, finished, told);
 }
 
@@ -109,7 +110,9 @@ void JobRecorder::Show(const AttemptKey& key, const Job& job) {
 
 void JobRecorder::Requeue(const AttemptKey& key, const JobError& cause, bool charged, Told told) {
   parts_.metrics.dispatch_jobs_requeued_total.Increment({cause.reason});
-  SendRequeue({key.job, key.epoch, key.attempt, charged, cause}, key.group, told);
+  SendRequeue(
+      {key.job, key.epoch, key.attempt, charged, cause, parts_.clock.Wall(), key.gpu_seconds},
+      key.group, told);
 }
 
 void JobRecorder::SendRequeue(const LostAttempt& lost, const std::string& group, const Told& told) {

@@ -15,12 +15,13 @@
 
 namespace cogwheel {
 
-// Which attempt of which job: what fences a change.
+// Which attempt of which job: what fences a change, and what it cost.
 struct AttemptKey {
   std::string job;
   int64_t epoch = 0;
   int32_t attempt = 0;
-  std::string group;  // that it ran on; empty: it waited
+  std::string group;       // that it ran on; empty: it waited
+  double gpu_seconds = 0;  // that it had there
 };
 
 // Has the store write what became of jobs, and tells of it once it is there. What the store cannot

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "proto/contract/status.h"
+#include "server/dispatch/worker_group.h"
 #include "server/job/fault.h"
 
 namespace cogwheel {
@@ -40,6 +41,17 @@ void RunningJob::Enter(AttemptPhase phase) {
 void RunningJob::OnClaimed(Job job) {
   job_ = std::move(job);
   queued_.attempt = job_.attempt;
+}
+
+void RunningJob::Run(Time now) {
+  Enter(AttemptPhase::kRunning);
+  run_ = now;
+  ranks_ = group_->ranks();
+}
+
+void RunningJob::LeaveGroup(Time now) {
+  if (group_ != nullptr && run_.has_value()) gpu_seconds_ = Seconds(now - *run_) * ranks_;
+  group_ = nullptr;
 }
 
 double RunningJob::SecondsSinceStart(Time now) const { return Seconds(now - started_); }

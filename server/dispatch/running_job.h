@@ -42,7 +42,11 @@ class RunningJob : public std::enable_shared_from_this<RunningJob> {
   void Enter(AttemptPhase phase);
   // Null once the group is free of it, or lost.
   WorkerGroup* group() const { return group_; }
-  void LeaveGroup() { group_ = nullptr; }
+  // Enters kRunning.
+  void Run(Time now);
+  void LeaveGroup(Time now);
+  // That it ran on the group, times the group's ranks; 0 until it has left.
+  double gpu_seconds() const { return gpu_seconds_; }
 
   void OnClaimed(Job job);
   const Job& job() const { return job_; }
@@ -105,6 +109,9 @@ class RunningJob : public std::enable_shared_from_this<RunningJob> {
   absl::Status failed_;               // by an operator
   bool requeued_ = false;             // by an operator
   Time started_{};
+  std::optional<Time> run_;  // since then it runs
+  int ranks_ = 0;            // of the group by then
+  double gpu_seconds_ = 0;
   JobPace pace_;
   std::optional<RunProgress> progress_;
   Time told_{};  // how far it is

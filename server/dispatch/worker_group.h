@@ -46,6 +46,7 @@ class WorkerGroup {
   virtual int64_t epoch() const = 0;  // 0 = never formed
   // What its speed depends on, in words: under this its jobs' costs are learnt.
   virtual std::string setup() const = 0;
+  virtual int ranks() const = 0;  // that it has now
 
   // Only while idle. OnRefused or OnStarted follows, or OnLost.
   virtual void Run(const AttemptOrder& order) = 0;

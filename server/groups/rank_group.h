@@ -72,6 +72,7 @@ class RankGroup final : public WorkerGroup {
   std::string model_digest() const override;
   Capabilities capabilities() const override;
   std::string setup() const override;
+  int ranks() const override { return static_cast<int>(members_.size()); }
   void Run(const AttemptOrder& order) override;
   void Cancel() override;
 

@@ -74,6 +74,20 @@ ServerMetrics::ServerMetrics(std::shared_ptr<prometheus::Registry> given)
       queue_wait_seconds(*registry,
                          {"cogwheel_queue_wait_seconds", "from acceptance to start", {"model"}},
                          kJobSeconds),
+      queue_tenant_gpu_seconds_total(
+          *registry, {"cogwheel_queue_tenant_gpu_seconds_total",
+                      "seconds of attempts that ended, times the ranks of their groups",
+                      {"tenant"}}),
+      queue_tenant_throttled_total(
+          *registry,
+          {"cogwheel_queue_tenant_throttled_total",
+           "times that jobs of a tenant began to wait for its limit: running_jobs or gpu_seconds",
+           {"tenant", "reason"}}),
+      queue_tenant_quota_gpu_seconds(
+          *registry, {"cogwheel_queue_tenant_quota_gpu_seconds",
+                      "GPU seconds that a tenant may use within --quota-window-hours, if it has a "
+                      "limit",
+                      {"tenant"}}),
       dispatch_jobs_finished_total(*registry, {"cogwheel_dispatch_jobs_finished_total",
                                                "jobs that ended since the store was made",
                                                {"model", "tenant", "outcome", "reason"}}),

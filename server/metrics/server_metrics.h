@@ -37,7 +37,10 @@ struct ServerMetrics {
   GaugeMeter queue_limit_jobs;
   GaugeMeter queue_limit_bytes;
   GaugeMeter queue_limit_gpu_seconds;
-  HistogramMeter queue_wait_seconds;  // model
+  HistogramMeter queue_wait_seconds;            // model
+  CounterMeter queue_tenant_gpu_seconds_total;  // tenant
+  CounterMeter queue_tenant_throttled_total;    // tenant, reason
+  GaugeMeter queue_tenant_quota_gpu_seconds;    // tenant
 
   TotalMeter dispatch_jobs_finished_total;         // model, tenant, outcome, reason
   CounterMeter dispatch_jobs_requeued_total;       // reason

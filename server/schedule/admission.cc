@@ -14,6 +14,7 @@ namespace cogwheel {
 namespace {
 
 constexpr double kUnknownJobSeconds = 5;
+constexpr double kLongUnserved = 600;  // seconds: a group that restarts is back by then
 constexpr double kShortestRetry = 0.1, kLongestRetry = 300;  // seconds
 
 absl::Status Refuse(std::string_view reason, const std::string& message, double retry_seconds) {
@@ -42,81 +43,131 @@ absl::Status CheckDeadline(const QueueLoad& load, const JobCost& cost) {
                 start + cost.seconds - *cost.deadline);
 }
 
+absl::Status OverQuota(const JobCost& cost, const std::string& why, double retry_seconds) {
+  return Refuse("TENANT_QUOTA", absl::StrCat("tenant ", cost.tenant, " ", why), retry_seconds);
+}
+
+absl::Status CheckTenant(const TenantPlaces& places, const QueueLoad& load, const JobCost& cost,
+                         double a_place) {
+  const QueueAmount &own = load.own, &most = places.most;
+  if (own.jobs + cost.jobs > most.jobs) {
+    return OverQuota(cost, absl::StrCat("has ", own.jobs, " jobs queued; its limit is ", most.jobs),
+                     a_place);
+  }
+  const bool alone = own.jobs == 0 && own.bytes == 0;  // else its share might be too small for any
+  if (!alone && own.bytes + cost.bytes > most.bytes) {
+    return OverQuota(cost,
+                     absl::StrCat("has ", own.bytes, " bytes queued and the job has ", cost.bytes,
+                                  "; its limit is ", most.bytes),
+                     a_place);
+  }
+  const double excess = own.seconds + cost.seconds - most.seconds;
+  if (!alone && excess > 0) {
+    return OverQuota(cost,
+                     absl::StrCat("has jobs of ", own.seconds, " s queued and the job should take ",
+                                  cost.seconds, " s; its limit is ", most.seconds, " s"),
+                     excess);
+  }
+  // They may never start: the tenant's other jobs find the other half free.
+  const int64_t half = std::max<int64_t>(most.jobs / 2, 1);
+  if (!load.own_unserved.has_value() || *load.own_unserved + cost.jobs <= half) {
+    return absl::OkStatus();
+  }
+  return OverQuota(
+      cost,
+      absl::StrCat("has ", *load.own_unserved, " jobs queued for models that no group",
+                   " serves, as ", cost.model, "; their limit is ", half, ", half of its places"),
+      kLongestRetry);
+}
+
 }  // namespace
 
 JobCost CostOf(const Job& job, double seconds) {
-  JobCost cost{job.request.model(), job.tenant, QueuedBytes(job), seconds, std::nullopt};
+  JobCost cost{job.request.model(), job.tenant, QueuedBytes(job), seconds};
   if (job.request.has_deadline()) {
     cost.deadline = std::chrono::duration<double>(ToNanoseconds(job.request.deadline())).count();
   }
   return cost;
 }
 
-absl::Status Admit(const QueueLimits& limits, const QueueLoad& load, const JobCost& cost) {
-  const double mean = load.jobs > 0 && load.seconds > 0 ? load.seconds / load.jobs : cost.seconds;
+absl::Status Admit(const QueueAmount& limits, const TenantPlaces& places, const QueueLoad& load,
+                   const JobCost& cost) {
+  const QueueAmount &all = load.all, &own = load.own;
+  const double mean = all.jobs > 0 && all.seconds > 0 ? all.seconds / all.jobs : cost.seconds;
   const double a_place = mean > 0 ? mean : kUnknownJobSeconds;
-  if (load.jobs + 1 > limits.jobs) {
+  const auto more = [share = places.share](auto all, auto own, auto added, auto limit) {
+    return all + added > limit && own + added > share * limit;
+  };
+  if (more(all.jobs, own.jobs, cost.jobs, limits.jobs)) {
     return Refuse("QUEUE_FULL",
-                  absl::StrCat("the queue holds ", load.jobs, " jobs; its limit is ", limits.jobs),
+                  absl::StrCat("the queue holds ", all.jobs, " jobs; its limit is ", limits.jobs),
                   a_place);
   }
-  if (load.tenant_jobs + 1 > limits.tenant_jobs) {
-    return Refuse("TENANT_QUOTA",
-                  absl::StrCat("tenant ", cost.tenant, " has ", load.tenant_jobs,
-                               " jobs queued; its limit is ", limits.tenant_jobs),
-                  a_place);
-  }
-  if (load.bytes + cost.bytes > limits.bytes) {
+  if (more(all.bytes, own.bytes, cost.bytes, limits.bytes)) {
     return Refuse("QUEUE_BYTES",
-                  absl::StrCat("the queue holds ", load.bytes, " bytes and the job has ",
-                               cost.bytes, "; the limit is ", limits.bytes),
+                  absl::StrCat("the queue holds ", all.bytes, " bytes and the job has ", cost.bytes,
+                               "; the limit is ", limits.bytes),
                   a_place);
   }
-  const double excess = load.seconds + cost.seconds - limits.seconds;
-  if (excess > 0 && load.jobs > 0) {  // a job alone is never too costly
+  // A job alone is never too costly.
+  if (all.jobs > 0 && more(all.seconds, own.seconds, cost.seconds, limits.seconds)) {
     return Refuse("QUEUE_COST",
-                  absl::StrCat("the queued jobs should take ", load.seconds, " s and the job ",
+                  absl::StrCat("the queued jobs should take ", all.seconds, " s and the job ",
                                cost.seconds, " s; the limit is ", limits.seconds, " s"),
-                  excess);
+                  all.seconds + cost.seconds - limits.seconds);
   }
-  return CheckDeadline(load, cost);
+  const absl::Status tenant = CheckTenant(places, load, cost, a_place);
+  return tenant.ok() ? CheckDeadline(load, cost) : tenant;
 }
 
-QueueLimits AdmissionLedger::LimitsFor(const JobCost& cost) const {
-  QueueLimits limits = limits_;
-  const auto own = tenant_limits_.find(cost.tenant);
-  if (own != tenant_limits_.end()) limits.tenant_jobs = own->second;
-  return limits;
+TenantPlaces AdmissionLedger::PlacesOf(const std::string& tenant) const {
+  const auto named = places_.find(tenant);
+  return named == places_.end() ? TenantPlaces{limits_} : named->second;
+}
+
+bool AdmissionLedger::Unserved(const std::string& model) const {
+  const auto found = models_.find(model);
+  return found != models_.end() && found->second.service.unserved_seconds > kLongUnserved;
 }
 
 QueueLoad AdmissionLedger::LoadFor(const JobCost& cost) const {
-  QueueLoad load = load_;
-  const auto tenant = tenant_jobs_.find(cost.tenant);
-  if (tenant != tenant_jobs_.end()) load.tenant_jobs = tenant->second;
+  QueueLoad load{load_};
+  const auto tenant = tenants_.find(cost.tenant);
+  if (tenant != tenants_.end()) load.own = tenant->second.queued;
+  if (Unserved(cost.model)) {
+    load.own_unserved = 0;
+    if (tenant == tenants_.end()) return load;
+    for (const auto& [model, jobs] : tenant->second.jobs) {
+      if (Unserved(model)) *load.own_unserved += jobs;
+    }
+    return load;
+  }
   const auto model = models_.find(cost.model);
-  if (model != models_.end() && model->second.groups > 0) {
-    const Model& of = model->second;
-    load.backlog_seconds = (of.queued_seconds + of.running_seconds) / of.groups;
+  if (model != models_.end() && model->second.service.groups > 0) {
+    const auto& [service, queued_seconds] = model->second;
+    load.backlog_seconds = (queued_seconds + service.running_seconds) / service.groups;
   }
   return load;
 }
 
 void AdmissionLedger::Add(const JobCost& cost, int sign) {
-  load_.jobs += sign;
-  load_.bytes += sign * cost.bytes;
-  load_.seconds += sign * cost.seconds;
+  Tenant& tenant = tenants_[cost.tenant];
+  for (QueueAmount* amount : {&load_, &tenant.queued}) {
+    amount->jobs += sign * cost.jobs;
+    amount->bytes += sign * cost.bytes;
+    amount->seconds += sign * cost.seconds;
+    if (amount->jobs == 0) amount->seconds = 0;  // sums of fractions do not come back to zero
+  }
   models_[cost.model].queued_seconds += sign * cost.seconds;
-  int64_t& jobs = tenant_jobs_[cost.tenant];
-  jobs += sign;
-  if (jobs == 0) tenant_jobs_.erase(cost.tenant);
+  tenant.jobs[cost.model] += sign * cost.jobs;
+  if (tenant.queued.jobs == 0 && tenant.queued.bytes == 0) tenants_.erase(cost.tenant);
   if (load_.jobs > 0) return;
-  load_.seconds = 0;  // sums of fractions do not come back to zero
   for (auto& [name, model] : models_) model.queued_seconds = 0;
 }
 
 absl::Status AdmissionLedger::Reserve(const std::string& job, const JobCost& cost) {
   MutexLock lock(mutex_);
-  const absl::Status admitted = Admit(LimitsFor(cost), LoadFor(cost), cost);
+  const absl::Status admitted = Admit(limits_, PlacesOf(cost.tenant), LoadFor(cost), cost);
   if (admitted.ok() && jobs_.emplace(job, cost).second) Add(cost, 1);
   return admitted;
 }
@@ -134,18 +185,17 @@ void AdmissionLedger::Release(const std::string& job) {
   jobs_.erase(found);
 }
 
-void AdmissionLedger::SetTenantLimits(std::map<std::string, int64_t> jobs) {
+void AdmissionLedger::SetTenants(std::map<std::string, TenantPlaces> places) {
   MutexLock lock(mutex_);
-  tenant_limits_ = std::move(jobs);
+  places_ = std::move(places);
 }
 
-void AdmissionLedger::SetGroups(const std::string& model, int groups, double running_seconds) {
+void AdmissionLedger::SetService(const std::string& model, const Service& service) {
   MutexLock lock(mutex_);
-  models_[model].groups = groups;
-  models_[model].running_seconds = running_seconds;
+  models_[model].service = service;
 }
 
-QueueLoad AdmissionLedger::load() const {
+QueueAmount AdmissionLedger::load() const {
   MutexLock lock(mutex_);
   return load_;
 }

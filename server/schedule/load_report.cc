@@ -17,7 +17,7 @@ struct Load {
 void LoadReport::Show(const std::vector<Placement::Slot>& groups,
                       const std::vector<const QueuedJob*>& queue) {
   std::map<std::string, Load> loads;
-  for (const std::string& model : models_) loads[model];
+  for (const auto& [model, time] : served_) loads[model];
   for (const Placement::Slot& slot : groups) {
     Load& load = loads[slot.group.model];
     load.groups += slot.drained ? 0 : 1;
@@ -31,12 +31,15 @@ void LoadReport::Show(const std::vector<Placement::Slot>& groups,
     load.oldest_seconds = std::max(load.oldest_seconds, age.count());
   }
   for (const auto& [model, load] : loads) {
-    ledger_.SetGroups(model, load.groups, load.running_seconds);
+    const auto now = clock_.Now();
+    auto& served = served_.try_emplace(model, now).first->second;
+    if (load.groups > 0) served = now;
+    const std::chrono::duration<double> unserved = now - served;
+    ledger_.SetService(model, {load.groups, load.running_seconds, unserved.count()});
     metrics_.queue_jobs.Set(load.queued, {"queued", model});
     metrics_.queue_jobs.Set(load.running, {"running", model});
     metrics_.queue_gpu_seconds.Set(ledger_.SecondsOf(model) + load.running_seconds, {model});
     metrics_.queue_oldest_age_seconds.Set(load.oldest_seconds, {model});
-    models_.insert(model);
   }
   metrics_.queue_bytes.Set(static_cast<double>(ledger_.load().bytes));
 }

@@ -1,6 +1,7 @@
 #pragma once
 
-#include <set>
+#include <chrono>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,9 @@ class LoadReport {
   AdmissionLedger& ledger_;
   ServerMetrics& metrics_;
   const Clock& clock_;
-  std::set<std::string> models_;  // shown so far: without groups and jobs they are at zero
+  // Models shown so far, and when each was last served, or first seen. Without groups and jobs they
+  // are at zero.
+  std::map<std::string, std::chrono::steady_clock::time_point> served_;
 };
 
 }  // namespace cogwheel

@@ -42,12 +42,18 @@ void Placement::Add(Group group, bool idle, double free_in) {
 }
 
 void Placement::AddBusy(Group group, const QueuedJob& job, double seconds) {
+  ++running_[job.tenant];
   const double usual = Estimate(group, job);
   Add(std::move(group), /*idle=*/false, std::max(usual - seconds, usual * kOverdueShare));
 }
 
 std::optional<Placement::Assignment> Placement::Take(const QueuedJob& job) {
   if (!WhyPaused(*orders_, job).empty()) return std::nullopt;
+  const auto hold = rules_.Holds(job.tenant, running_[job.tenant]);
+  if (hold.has_value()) {
+    held_.emplace(job.tenant, hold->reason);
+    return std::nullopt;
+  }
   Slot* best = nullptr;
   double best_end = 0;
   for (Slot& slot : slots_) {
@@ -61,12 +67,16 @@ std::optional<Placement::Assignment> Placement::Take(const QueuedJob& job) {
   }
   if (best == nullptr) return std::nullopt;
   const double start_in = std::exchange(best->free_in, best_end);
+  if (best->idle) ++running_[job.tenant];
   return Assignment{best->group.name, std::exchange(best->idle, false), start_in};
 }
 
 std::string Placement::Lacking(const QueuedJob& job) const {
   const std::string paused = WhyPaused(*orders_, job);
   if (!paused.empty()) return paused;
+  const auto running = running_.find(job.tenant);
+  const auto hold = rules_.Holds(job.tenant, running == running_.end() ? 0 : running->second);
+  if (hold.has_value()) return hold->words;
   std::set<std::string> others;   // checkpoints of the job's model
   std::set<std::string> drained;  // groups that could run it
   bool served = false;

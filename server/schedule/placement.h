@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,6 +11,7 @@
 #include "server/schedule/cost_model.h"
 #include "server/schedule/queued_job.h"
 #include "server/schedule/standing_orders.h"
+#include "server/schedule/tenant_rules.h"
 
 namespace cogwheel {
 
@@ -16,11 +19,13 @@ namespace cogwheel {
 // An idle group starts its job now; for one that is still busy a job waits, and a job behind it may
 // take the idle one. A group that has not finished a job yet is taken to be as fast as its model's
 // fastest, so that nothing waits for it on no grounds. Operators' orders hold: a drained group
-// takes no job, and no job of a paused tenant or model is given out.
+// takes no job, and no job of a paused tenant or model is given out; nor is one that its tenant's
+// rules hold back.
 class Placement {
  public:
-  Placement(const CostModel& costs, std::shared_ptr<const OperatorOrders> orders)
-      : costs_(costs), orders_(std::move(orders)) {}
+  Placement(const CostModel& costs, std::shared_ptr<const OperatorOrders> orders,
+            const TenantRules& rules)
+      : costs_(costs), orders_(std::move(orders)), rules_(rules) {}
 
   // What it must know of a group.
   struct Group {
@@ -40,10 +45,10 @@ class Placement {
     double start_in = 0;  // seconds
   };
   // The group is taken up by the job from then on; nullopt when none has the job's checkpoint and
-  // can do what it needs, or the job is paused.
+  // can do what it needs, the job is paused, or its tenant's rules hold it back.
   std::optional<Assignment> Take(const QueuedJob& job);
-  // In words: the job is paused, or groups have its model and none its checkpoint or what it needs,
-  // or only drained ones do; else "".
+  // In words: the job is paused or held back, or groups have its model and none its checkpoint or
+  // what it needs, or only drained ones do; else "".
   std::string Lacking(const QueuedJob& job) const;
 
   struct Slot {
@@ -53,6 +58,8 @@ class Placement {
     bool drained = false;
   };
   const std::vector<Slot>& slots() const { return slots_; }
+  // Whose jobs were held back.
+  const TenantRules::Held& held() const { return held_; }
 
  private:
   void Add(Group group, bool idle, double free_in);
@@ -60,7 +67,10 @@ class Placement {
 
   const CostModel& costs_;
   std::shared_ptr<const OperatorOrders> orders_;
+  const TenantRules& rules_;
   std::vector<Slot> slots_;
+  std::map<std::string, int64_t> running_;  // jobs by tenant, with those that start now
+  TenantRules::Held held_;
 };
 
 }  // namespace cogwheel

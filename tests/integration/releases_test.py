@@ -1,5 +1,5 @@
 """This release with the one before, whose programs stand in COGWHEEL_OLD_BIN: each release's frontend with the other's
-ranks. Skipped without them; not part of scripts/test."""
+ranks, and with the other's data. Skipped without them; not part of scripts/test."""
 
 import json
 import os
@@ -45,6 +45,47 @@ class ReleasesTest(ProcessTest):
         self.assertEqual(64, len(expected))
         self.assertEqual(expected, self.digest(OLD, NEW), "old frontend, new ranks")
         self.assertEqual(expected, self.digest(NEW, OLD), "new frontend, old ranks")
+
+    def start_on(self, folder, data):
+        """That release's frontend on a data directory."""
+        support.BIN = os.path.abspath(folder)
+        server = self.start_child("cogwheel-server", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir", data)
+        address = server.ready_line()["listen"]
+        support.BIN = NEW
+        return server, address
+
+    def submit(self, address, key):
+        return self.succeeds("submit", "--prompt", "a red circle", "--frames", "1", "--steps", "1", "--seed", "7", "--request-id",
+                             key, "--server", address).strip()
+
+    def test_each_release_opens_the_others_data(self):
+        data = self.path("data")
+        old, address = self.start_on(OLD, data)
+        worker = self.start_worker_of(OLD, address, "--ranks", "1")
+        worker.ready_line()
+        self.wait_healthy(address)
+        finished = self.submit(address, "finished")
+        self.succeeds("watch", finished, "--server", address)
+        worker.stop()
+        queued = self.submit(address, "queued")
+        old.stop()
+        new, address = self.start_on(NEW, data)
+        self.assertEqual(1, len([name for name in os.listdir(data) if name.startswith("cogwheel.sqlite.before-")]))
+        self.assertEqual((finished, queued), (self.submit(address, "finished"), self.submit(address, "queued")))
+        self.succeeds("download", finished, "-o", self.path("kept.mp4"), "--server", address)
+        self.succeeds("delete", finished, "--server", address)
+        self.assertIn("which has been removed", self.fails(2, "submit", "--prompt", "a red circle", "--frames", "1", "--steps", "1",
+                                                           "--seed", "7", "--request-id", "finished", "--server", address))
+        ours = self.submit(address, "ours")
+        new.stop()
+        old, address = self.start_on(OLD, data)
+        self.assertEqual((queued, ours), (self.submit(address, "queued"), self.submit(address, "ours")))
+        again = self.submit(address, "finished")  # it knows nothing of keys without a job
+        self.succeeds("cancel", again, "--server", address)
+        self.succeeds("delete", again, "--server", address)
+        old.stop()
+        _, address = self.start_on(NEW, data)
+        self.assertEqual("QUEUED", json.loads(self.succeeds("get", ours, "--server", address, "--json"))["state"])
 
     @unittest.skipIf(os.geteuid(), "needs root, to give a rank a host's name of its own")
     def test_a_group_of_both_releases_is_refused_by_what_differs(self):

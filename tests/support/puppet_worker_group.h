@@ -70,6 +70,7 @@ class PuppetWorkerGroup final : public WorkerGroup {
   Capabilities capabilities() const override { return can; }
   int64_t epoch() const override { return epoch_; }
   std::string setup() const override { return name_; }
+  int ranks() const override { return rank_count; }
   void Run(const AttemptOrder& order) override { orders.push_back(order); }
   void Cancel() override { ++cancels; }
 
@@ -77,6 +78,7 @@ class PuppetWorkerGroup final : public WorkerGroup {
   int cancels = 0;
   std::string digest = "d1";  // TestModel's
   Capabilities can;
+  int rank_count = 1;
 
  private:
   const std::string name_, model_;

@@ -35,15 +35,15 @@ NUMBERS = [
                         "server/dispatch/dispatcher.cc": ["kMaxPreviewBytes = 1024 * 1024;"]}),
     ("1000 jobs or 2 MiB", {"server/api/video_service.cc": ["kDefaultPage = 50, kMaxPage = 1000;", "kMaxPageBytes = 2 * 1024 * 1024;"]}),
     ("newest first, 50 a page", {"server/api/video_service.cc": ["kDefaultPage = 50,"]}),
-    ("256, of one tenant as many", {"server/settings.cc": ["set_max_queued_jobs(256);"]}),
-    ("1 GiB; 24 hours of work", {"server/settings.cc": ["set_max_queued_bytes(int64_t{1} << 30);", "set_max_queued_seconds(86'400);"]}),
+    ("256; 1 GiB; 24 hours of work", {
+        "server/settings.cc": ["set_max_queued_jobs(256);", "set_max_queued_bytes(int64_t{1} << 30);", "set_max_queued_seconds(86'400);"]}),
     ("5000 a second, 10,000 at once", {"server/settings.cc": ["set_max_calls_per_second(5000);", "set_max_call_burst(10'000);"]}),
     ("256 calls at a time; keep-alive pings at most every 30 s", {
         "server/api/grpc_server.cc": ["kMaxStreams = 256;", "kShortestPingIntervalMs = 30'000;"]}),
     ("16 KiB of metadata", {"server/api/grpc_server.h": ["kMaxMetadataBytes = 16 * 1024;"]}),
     ("168 hours", {"server/settings.cc": ["set_result_hours(7 * 24);"]}),
     ("100 GiB", {"server/settings.cc": ["set_max_result_bytes(int64_t{100} << 30);"]}),
-    ("last 10,000 are kept", {"server/settings.cc": ["set_max_kept_jobs(10'000);"]}),
+    ("its part of 10,000", {"server/settings.cc": ["set_max_kept_jobs(10'000);"]}),
     ("known for 24 hours", {"server/dispatch/job_recorder.cc": ["kKeyAge{24};"]}),
     ("about six times an attempt", {"worker/rpc/wire_orders.cc": ["kPreviewsPerJob = 6;"]}),
     ("1024 events or 4 MiB of a job, and of the 64 jobs", {

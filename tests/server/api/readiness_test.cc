@@ -42,7 +42,7 @@ class ReadinessTest : public testing::Test {
   }
 
   GroupBoard board_;
-  AdmissionLedger ledger_{{.jobs = 1}};
+  AdmissionLedger ledger_{{.jobs = 1, .bytes = 1 << 20, .seconds = 86'400}};
   ServerMetrics metrics_{MakeRegistry()};
   HealthRecord health_;
   StandingOrders orders_;

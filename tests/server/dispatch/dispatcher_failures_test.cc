@@ -199,7 +199,7 @@ TEST_F(DispatcherTest, TakesOverTheJobsOfAFormerProcess) {
   BlockingStore(store_).RequestCancel(unwanted).IgnoreError();  // died before it could end it
   clock_.Advance(seconds(20));
   EventLog events;
-  AdmissionLedger ledger({.jobs = 1, .bytes = 1});
+  AdmissionLedger ledger({.jobs = 1, .bytes = 1, .seconds = 1});
   EventLoop loop(clock_);
   Dispatcher heir({loop, store_, results_, inputs_, health_, events, ledger, costs_, orders_,
                    clock_, metrics_});

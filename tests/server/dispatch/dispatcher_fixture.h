@@ -118,7 +118,7 @@ class DispatcherTest : public testing::Test {
   StoreHealth health_{clock_, metrics_};
   int ended_ = 0;
   EventLog events_;
-  AdmissionLedger ledger_{{.jobs = 3, .bytes = 1000}};
+  AdmissionLedger ledger_{{.jobs = 3, .bytes = 1000, .seconds = 86'400}};
   CostModel costs_;
   StandingOrders orders_;
   std::function<Capabilities(const v1::GenerateRequest&)> needs_of_ = NeedsOf;

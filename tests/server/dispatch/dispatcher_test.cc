@@ -196,7 +196,8 @@ TEST_F(DispatcherTest, AnOverdueJobIsNotAboutToEnd) {
   const double step = 10.0 / job.size.steps;
   costs_.Learn("tiny", "a", {.shape = job.size.shape, .costs = {.step = step}});
   costs_.Learn("tiny", "b", {.shape = job.size.shape, .costs = {.step = step, .after = 0.5}});
-  Placement placement(costs_, orders_.Now());
+  const TenantRules rules(metrics_);
+  Placement placement(costs_, orders_.Now(), rules);
   placement.AddBusy({.name = "overdue", .model = "tiny", .setup = "a"}, job, /*seconds=*/100);
   placement.AddIdle({.name = "idle", .model = "tiny", .setup = "b"});
   const Placement::Assignment assigned = placement.Take(job).value();

@@ -131,7 +131,8 @@ TEST_F(JobCheckpointTest, AGroupThatDoesNotKnowItsDigestGetsNoJobOfAKnownOne) {
 }
 
 TEST_F(JobCheckpointTest, WhatACheckpointsOwnGroupsCannotDoIsSaidFirst) {
-  Placement placement(costs_, orders_.Now());
+  const TenantRules rules(metrics_);
+  Placement placement(costs_, orders_.Now(), rules);
   placement.AddIdle({.name = "a", .model = "tiny", .model_digest = kOld});
   placement.AddIdle({.name = "b", .model = "tiny", .model_digest = kNew, .capabilities = {7}});
   QueuedJob job = {.model = "tiny", .model_digest = kOld, .needs = {7}};

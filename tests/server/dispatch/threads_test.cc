@@ -34,6 +34,7 @@ class QuickGroup final : public WorkerGroup {
   Capabilities capabilities() const override { return {}; }
   int64_t epoch() const override { return 1; }
   std::string setup() const override { return name_; }
+  int ranks() const override { return 1; }
   void Run(const AttemptOrder& order) override {
     cancelled_ = false;
     job_ = order.job;
@@ -91,7 +92,7 @@ TEST(DispatcherThreads, EveryJobOfManyCallersEndsOnce) {
   MemoryJobStore store;
   MemoryResults results;
   EventLog events({.events = 64, .bytes = 1 << 20, .finished_jobs = kCallers * kJobsEach});
-  AdmissionLedger ledger({.jobs = kCallers * kJobsEach, .bytes = 1 << 20});
+  AdmissionLedger ledger({.jobs = kCallers * kJobsEach, .bytes = 1 << 20, .seconds = 86'400});
   CostModel costs;
   const StandingOrders orders;
   MemoryInputs inputs;

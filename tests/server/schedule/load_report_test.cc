@@ -38,7 +38,7 @@ class LoadReportTest : public testing::Test {
   }
 
   FakeClock clock_;
-  AdmissionLedger ledger_{QueueLimits{}};
+  AdmissionLedger ledger_{{100, 10'000, 1000}};
   ServerMetrics metrics_{MakeRegistry()};
   LoadReport report_{ledger_, metrics_, clock_};
   const Placement::Slot idle_{{"i", "a"}, /*idle=*/true, 0};

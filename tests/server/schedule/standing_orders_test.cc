@@ -14,7 +14,7 @@ using Kind = PauseTarget::Kind;
 class StandingOrdersTest : public testing::Test {
  protected:
   Placement Groups() const {
-    Placement placement(costs_, orders_.Now());
+    Placement placement(costs_, orders_.Now(), rules_);
     placement.AddIdle({.name = "a", .model = "m"});
     placement.AddIdle({.name = "b", .model = "m"});
     return placement;
@@ -25,6 +25,8 @@ class StandingOrdersTest : public testing::Test {
 
   CostModel costs_;
   StandingOrders orders_;
+  ServerMetrics metrics_{MakeRegistry()};
+  const TenantRules rules_{metrics_};
 };
 
 TEST_F(StandingOrdersTest, ADrainedGroupGetsNoJob) {
