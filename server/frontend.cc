@@ -19,6 +19,7 @@
 #include "server/api/video_service.h"
 #include "server/dispatch/dispatcher.h"
 #include "server/dispatch/event_loop.h"
+#include "server/dispatch/input_keeper.h"
 #include "server/dispatch/intake.h"
 #include "server/dispatch/janitor.h"
 #include "server/dispatch/store_health.h"
@@ -76,8 +77,10 @@ class WiredFrontend final : public Frontend {
                      [this] { janitor_.OnEnded(); }}),
         groups_({*stores_.jobs, clock, dispatcher_, board_, costs_, metrics_,
                  [this](std::function<void()> task) { loop_.Post(std::move(task)); }}),
-        intake_({*stores_.jobs, *stores_.input_files, [this] { return Models(); }, ledger_, costs_,
-                 clock, [] { return std::random_device()(); }}),
+        inputs_({*stores_.input_files, *stores_.input_rows, ledger_, clock}),
+        intake_({*stores_.jobs, *stores_.input_files, *stores_.input_rows,
+                 [this] { return Models(); }, ledger_, costs_, clock,
+                 [] { return std::random_device()(); }}),
         readiness_(board_, ledger_, orders_, metrics_),
         operator_({*stores_.operate, *stores_.jobs, *stores_.result_files, events_, orders_, board_,
                    dispatcher_, loop_, clock, config.backup_dir(), access_->open()}),
@@ -86,8 +89,8 @@ class WiredFrontend final : public Frontend {
         video_service_(api_),
         operate_service_(api_, operator_, *audit_),
         rank_control_({loop_, groups_, clock, metrics_, keys.rank_token_digest}),
-        upkeep_({config, loop_, stores_, health_, dispatcher_, janitor_, *access_, streams_,
-                 chore_pool_, clock, [this] { UseTenants(); }}) {
+        upkeep_({config, loop_, stores_, health_, dispatcher_, janitor_, inputs_, *access_,
+                 streams_, chore_pool_, clock, [this] { UseTenants(); }}) {
     metrics_.build_info.Set(1, {COGWHEEL_VERSION, grpc::Version()});
     metrics_.queue_limit_jobs.Set(static_cast<double>(ledger_.limits().jobs));
     metrics_.queue_limit_bytes.Set(static_cast<double>(ledger_.limits().bytes));
@@ -125,6 +128,8 @@ class WiredFrontend final : public Frontend {
     orders_.Apply([&orders](OperatorOrders& standing) { standing = *orders; });
     dispatcher_.Recover(*unfinished);
     stores_.jobs->Watch([this](const Job& job) { dispatcher_.Accept(job); });
+    const absl::Status counted = inputs_.Recover();
+    if (!counted.ok()) return counted;
     loop_.Start();
     auto server = GrpcServer::Start({config.listen(), config.internal_listen()},
                                     {{config.tls_certificate(), config.tls_key(),
@@ -245,6 +250,7 @@ class WiredFrontend final : public Frontend {
   Janitor janitor_;
   Dispatcher dispatcher_;
   RankGroups groups_;
+  InputKeeper inputs_;
   Intake intake_;
   Readiness readiness_;
   Operator operator_;

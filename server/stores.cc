@@ -36,9 +36,16 @@ absl::StatusOr<Stores> Stores::Open(const config::v1::ServerConfig& config) {
   }
   if (!swept.ok()) return swept;
   OperateStore& operate = (*jobs)->operate();
-  return Stores{
-      *std::move(lock),         std::move(metrics),      std::move(io),    std::move(results),
-      *std::move(result_files), *std::move(input_files), *std::move(jobs), &operate};
+  InputRows& input_rows = (*jobs)->inputs();
+  return Stores{*std::move(lock),
+                std::move(metrics),
+                std::move(io),
+                std::move(results),
+                *std::move(result_files),
+                *std::move(input_files),
+                *std::move(jobs),
+                &operate,
+                &input_rows};
 }
 
 }  // namespace cogwheel

@@ -6,6 +6,7 @@
 
 #include "base/io_pool.h"
 #include "cogwheel/config/v1/config.pb.h"
+#include "server/job/input_rows.h"
 #include "server/job/job_store.h"
 #include "server/job/operate_store.h"
 #include "server/metrics/server_metrics.h"
@@ -26,6 +27,7 @@ struct Stores {
   std::unique_ptr<InputFiles> input_files;
   std::unique_ptr<JobStore> jobs;
   OperateStore* operate = nullptr;  // a part of jobs
+  InputRows* input_rows = nullptr;  // too
 
   // What a former process left in the middle is gone. FAILED_PRECONDITION for a data directory that
   // cannot be used.

@@ -41,6 +41,7 @@ void Upkeep::AddChores() {
   };
   chores_.Every(kSweepPeriod, "results", sweep_results, kSweepPeriod);
   const auto sweep_inputs = [this] {
+    WarnOf(parts_.inputs.DropExpired());
     const auto wanted = [this](const std::string& sha256) {
       return parts_.stores.jobs->WantsInput(sha256);
     };

@@ -11,6 +11,7 @@
 #include "server/api/access.h"
 #include "server/dispatch/dispatcher.h"
 #include "server/dispatch/event_loop.h"
+#include "server/dispatch/input_keeper.h"
 #include "server/dispatch/janitor.h"
 #include "server/dispatch/store_health.h"
 #include "server/housekeeper.h"
@@ -32,6 +33,7 @@ class Upkeep {
     StoreHealth& health;
     Dispatcher& dispatcher;
     Janitor& janitor;
+    InputKeeper& inputs;
     AccessControl& access;
     StreamRegistry& streams;
     IoPool& pool;  // whose lines run in order

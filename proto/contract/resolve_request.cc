@@ -77,6 +77,23 @@ void CheckSize(const v1::GenerateRequest& request, const v1::GenerateRequest& re
   CheckSide(width, height, limits.max_area(), out);
 }
 
+void CheckPicture(const v1::GenerateRequest& request, const v1::Model& model, Violations& out) {
+  const bool image = !request.image().empty(), input = !request.image_input().empty();
+  if (model.limits().image_required()) {
+    if (image || input) return;
+    return out.Add("IMAGE", "image", "is missing; model ", model.name(),
+                   " makes video from an image");
+  }
+  if (image) {
+    out.Add("IMAGE", "image", "of ", request.image().size(), " bytes is refused; model ",
+            model.name(), " makes video from text alone");
+  }
+  if (input) {
+    out.Add("IMAGE", "image_input", "is refused; model ", model.name(),
+            " makes video from text alone");
+  }
+}
+
 void CheckWithModel(const v1::GenerateRequest& request, const v1::GenerateRequest& resolved,
                     const v1::Model& model, Violations& out) {
   const v1::ModelLimits& limits = model.limits();
@@ -93,13 +110,7 @@ void CheckWithModel(const v1::GenerateRequest& request, const v1::GenerateReques
                    limits.max_text_tokens());
   }
   out.CheckRange("STEPS", "steps", resolved.steps(), 1, limits.max_steps());
-  if (limits.image_required() && resolved.image().empty()) {
-    out.Add("IMAGE", "image", "is missing; model ", model.name(), " makes video from an image");
-  }
-  if (!limits.image_required() && !resolved.image().empty()) {
-    out.Add("IMAGE", "image", "of ", resolved.image().size(), " bytes is refused; model ",
-            model.name(), " makes video from text alone");
-  }
+  CheckPicture(request, model, out);
 }
 
 v1::GenerateRequest WithDefaults(const v1::GenerateRequest& request, const v1::Model& model,

@@ -53,6 +53,17 @@ void CheckImage(const std::string& image, Violations& out) {
   if (!header.ok()) out.Add("IMAGE", "image", header.status().message());
 }
 
+void CheckImageInput(const v1::GenerateRequest& request, Violations& out) {
+  if (request.image_input().empty()) return;
+  if (!request.image().empty()) {
+    out.Add("IMAGE", "image_input", "is given beside an image; legal is one of them");
+  }
+  if (!DigestOfInput(request.image_input()).has_value()) {
+    out.Add("IMAGE", "image_input",
+            "is no input's name; legal is inputs/ and 64 lower-case hexadecimal digits");
+  }
+}
+
 void CheckSampling(const v1::GenerateRequest& request, Violations& out) {
   if (request.has_frames()) CheckPositive("FRAME_COUNT", "frames", request.frames(), out);
   if (request.has_height()) CheckSide("height", request.height(), out);
@@ -132,6 +143,8 @@ void CheckNames(const v1::GenerateRequest& request, Violations& out) {
   check("model", request.model(), kMaxModelNameBytes, "MODEL");
 }
 
+constexpr char kInputs[] = "inputs/";
+
 bool IsUlid(std::string_view id) {
   constexpr std::string_view kAlphabet = "0123456789abcdefghjkmnpqrstvwxyz";
   constexpr size_t kUlidCharacters = 26;
@@ -148,6 +161,7 @@ void CheckWithoutModel(const v1::GenerateRequest& request, Violations& out) {
   CheckText("prompt", request.prompt(), kMaxPromptBytes, out);
   CheckText("negative_prompt", request.negative_prompt(), kMaxPromptBytes, out);
   CheckImage(request.image(), out);
+  CheckImageInput(request, out);
   CheckSampling(request, out);
   if (request.has_deadline()) CheckDeadline(request.deadline(), out);
   if (request.has_priority()) {
@@ -175,6 +189,17 @@ absl::StatusOr<std::string> NormalizeJobName(const std::string& name) {
       "JOB_NAME", {{"name", absl::StrCat("name '", shown,
                                          "' is no job; legal is jobs/ and 26 lower-case letters "
                                          "and digits")}});
+}
+
+std::string InputName(const std::string& sha256) { return absl::StrCat(kInputs, sha256); }
+
+std::optional<std::string> DigestOfInput(std::string_view name) {
+  constexpr size_t kDigestDigits = 64;
+  if (!name.starts_with(kInputs)) return std::nullopt;
+  name.remove_prefix(sizeof(kInputs) - 1);
+  const bool digest = name.size() == kDigestDigits &&
+                      name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+  return digest ? std::optional(std::string(name)) : std::nullopt;
 }
 
 }  // namespace cogwheel

@@ -94,10 +94,32 @@ void Intake::Submit(const v1::GenerateRequest& request, const std::string& tenan
   NewJob job{MakeJob(*std::move(resolved), tenant), request.request_id(), hash};
   job.job.image_bytes = static_cast<int64_t>(image->size());
   job.job.held = held;
-  const std::string name = job.job.name;
+  if (request.image_input().empty()) return Admit(std::move(job), image, std::move(done));
+  UseInput(std::move(job), std::move(done));
+}
+
+// Renewed before the job names it, so that it is not dropped in between. Its bytes are counted
+// where it is kept, not again with each job.
+void Intake::UseInput(NewJob job, Done done) {
+  const std::string sha256 = DigestOfInput(job.job.request.image_input()).value_or("");
+  parts_.input_rows.Use(
+      job.job.tenant, sha256, job.job.create_time + kInputLife,
+      [this, job, done = std::move(done)](const absl::StatusOr<KeptInput>& input) {
+        if (!input.ok()) return done(input.status());
+        if (!input->image_refusal.empty()) {
+          return done(MakeInvalidArgument(
+              "IMAGE", {{"image_input", absl::StrCat("image_input ", input->image_refusal)}}));
+        }
+        NewJob with_input = job;
+        with_input.job.image_sha256 = input->sha256;
+        Admit(std::move(with_input), std::make_shared<const std::string>(), done);
+      });
+}
+
+void Intake::Admit(NewJob job, const InputStore::Bytes& image, Done done) {
   const v1::GenerateRequest& accepted = job.job.request;
   const double seconds = parts_.costs.Seconds(accepted.model(), SizeOf(accepted)).value_or(0);
-  const absl::Status admitted = parts_.ledger.Reserve(name, CostOf(job.job, seconds));
+  const absl::Status admitted = parts_.ledger.Reserve(job.job.name, CostOf(job.job, seconds));
   if (!admitted.ok()) return done(admitted);
   if (image->empty()) return Store(std::move(job), std::move(done));
   // Durable before the row that names it.

@@ -9,6 +9,7 @@
 #include <absl/status/statusor.h>
 
 #include "base/clock.h"
+#include "server/job/input_rows.h"
 #include "server/job/input_store.h"
 #include "server/job/job_name.h"
 #include "server/job/job_store.h"
@@ -23,6 +24,7 @@ class Intake {
   struct Parts {
     JobStore& store;
     InputStore& inputs;
+    InputRows& input_rows;
     // What requests are checked against now, in the order the names were first seen.
     std::function<absl::StatusOr<std::vector<v1::Model>>()> models;
     AdmissionLedger& ledger;
@@ -34,8 +36,8 @@ class Intake {
 
   using Done = Answer<CreatedJob>;
   // `done` is called exactly once, from any thread, perhaps before this returns: the job is then
-  // stored. INVALID_ARGUMENT, ALREADY_EXISTS, RESOURCE_EXHAUSTED, UNAVAILABLE (DRAINING, NO_GROUP)
-  // or the store's errors.
+  // stored. INVALID_ARGUMENT, NOT_FOUND (UNKNOWN_INPUT), ALREADY_EXISTS, RESOURCE_EXHAUSTED,
+  // UNAVAILABLE (DRAINING, NO_GROUP) or the store's errors.
   // `held`: a new job lives while somebody holds it.
   void Submit(const v1::GenerateRequest& request, const std::string& tenant, bool held, Done done);
   // From now on only jobs that exist are answered.
@@ -49,6 +51,8 @@ class Intake {
   };
   absl::StatusOr<Resolved> Resolve(const v1::GenerateRequest& request) const;
   Job MakeJob(Resolved resolved, const std::string& tenant);
+  void UseInput(NewJob job, Done done);
+  void Admit(NewJob job, const InputStore::Bytes& image, Done done);
   void Store(NewJob job, Done done);
 
   const Parts parts_;

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
@@ -10,6 +11,19 @@
 #include "server/job/answer.h"
 
 namespace cogwheel {
+
+// An input while it arrives. Destroyed without Commit it leaves nothing behind. Every call blocks;
+// owned by one thread at a time.
+class InputWriter {
+ public:
+  virtual ~InputWriter() = default;
+  // After an error nothing more is to be asked.
+  virtual absl::Status Append(std::string_view bytes) = 0;
+  // All that was appended.
+  virtual absl::StatusOr<std::string> Contents() const = 0;
+  // Durable, and found by its digest, when it returns.
+  virtual absl::Status Commit(const std::string& sha256) = 0;
+};
 
 // What jobs start from: bytes, found by their digest. They are put before the job that names them
 // is stored. Thread-safe. Errors of the store itself are as JobStore's.
@@ -23,6 +37,8 @@ class InputStore {
   virtual void Put(Bytes bytes, Answer<std::string> done) = 0;
   // DATA_LOSS (CHECKSUM) when the bytes are not there or not those of the digest.
   virtual void Read(const std::string& sha256, Answer<Bytes> done) = 0;
+  // For bytes that come in pieces. Blocks.
+  virtual absl::StatusOr<std::unique_ptr<InputWriter>> Begin() = 0;
 };
 
 }  // namespace cogwheel

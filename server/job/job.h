@@ -52,7 +52,7 @@ struct Job {
   int32_t charges = 0;  // lost attempts that the job itself may have caused
   std::string group;
   v1::GenerateRequest request;        // resolved; without the image
-  int64_t image_bytes = 0;            // 0 when there is none
+  int64_t image_bytes = 0;            // 0 when there is none, or it is an input that is kept
   std::string image_sha256;           // of the InputStore; empty when there is none
   std::string model_digest;           // that the request was checked against; empty: any will do
   std::vector<std::string> warnings;  // what was changed or cut, one line each

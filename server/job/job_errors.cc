@@ -34,4 +34,10 @@ absl::Status KeyReused(const std::string& request_id, const std::string& job) {
                    absl::StrCat("request_id ", request_id, " belongs to another request, ", job));
 }
 
+absl::Status UnknownInput(const std::string& sha256) {
+  return MakeError(absl::StatusCode::kNotFound, "UNKNOWN_INPUT",
+                   absl::StrCat("image_input inputs/", sha256,
+                                " is no input of yours; UploadInput keeps one for 24 hours"));
+}
+
 }  // namespace cogwheel

@@ -157,7 +157,7 @@ class JobStore {
   virtual absl::StatusOr<JobPage> List(const JobQuery& query) const = 0;
   // True while a job owns the artefact: a file that none owns may be swept.
   virtual absl::StatusOr<bool> Owns(const std::string& sha256) const = 0;
-  // True while an unfinished job starts from the input: one that none does may be swept.
+  // True while an unfinished job starts from the input or a tenant keeps it; else it may go.
   virtual absl::StatusOr<bool> WantsInput(const std::string& sha256) const = 0;
   virtual absl::StatusOr<JobTotals> Totals() const = 0;
   // By tenant, then model; written in the transactions that end attempts.

@@ -267,6 +267,34 @@ TEST(ResolveRequest, AnImageIsForImageModelsOnly) {
   EXPECT_THAT(std::string(Check(with_image).message()), HasSubstr("is refused"));
 }
 
+TEST(ResolveRequest, AnInputStandsInPlaceOfAnImage) {
+  v1::Model image_model = TestModel("i2v");
+  image_model.mutable_limits()->set_image_required(true);
+  const std::string name = "inputs/" + std::string(64, 'f');
+  const Change with_input = [&](auto& r) { r.set_image_input(name); };
+  EXPECT_EQ(absl::OkStatus(), Check(with_input, image_model));
+  EXPECT_EQ("image_input is refused; model tiny makes video from text alone",
+            Check(with_input).message());
+  const Change with_both = [&](auto& r) {
+    r.set_image(PngHeader(64, 48));
+    r.set_image_input(name);
+  };
+  EXPECT_EQ("IMAGE", ErrorReason(Check(with_both, image_model)));
+  EXPECT_THAT(std::string(Check(with_both, image_model).message()), HasSubstr("legal is one of"));
+}
+
+TEST(ValidateRequest, AnInputsNameHasItsDigest) {
+  const std::string digest = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+  EXPECT_EQ(digest, DigestOfInput(InputName(digest)));
+  for (const std::string& name : {digest, "inputs/" + digest + "0", "inputs/" + digest.substr(1),
+                                  "inputs/" + std::string(64, 'F'), std::string("inputs/")}) {
+    EXPECT_EQ(std::nullopt, DigestOfInput(name));
+    GenerateRequest request = Legal();
+    request.set_image_input(name);
+    EXPECT_EQ("IMAGE", ErrorReason(ValidateRequest(request))) << name;
+  }
+}
+
 TEST(ValidateRequest, ChecksTheImageByItsHeader) {
   const auto check = [](std::string image) {
     GenerateRequest request = Legal();

@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/sha256.h"
 #include "proto/contract/status.h"
@@ -26,8 +27,32 @@ class MemoryInputs final : public InputStore {
     done(MakeError(absl::StatusCode::kDataLoss, "CHECKSUM", "the stored image is gone"));
   }
 
+  absl::StatusOr<std::unique_ptr<InputWriter>> Begin() override {
+    if (!fault.ok()) return fault;
+    return std::make_unique<Writer>(inputs);
+  }
+
   std::map<std::string, Bytes> inputs;
   absl::Status fault;  // of every call
+
+ private:
+  class Writer final : public InputWriter {
+   public:
+    explicit Writer(std::map<std::string, Bytes>& inputs) : inputs_(inputs) {}
+    absl::Status Append(std::string_view bytes) override {
+      bytes_.append(bytes);
+      return absl::OkStatus();
+    }
+    absl::StatusOr<std::string> Contents() const override { return bytes_; }
+    absl::Status Commit(const std::string& sha256) override {
+      inputs_[sha256] = std::make_shared<const std::string>(bytes_);
+      return absl::OkStatus();
+    }
+
+   private:
+    std::map<std::string, Bytes>& inputs_;
+    std::string bytes_;
+  };
 };
 
 }  // namespace cogwheel

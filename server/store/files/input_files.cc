@@ -11,6 +11,7 @@
 #include "proto/contract/status.h"
 #include "server/job/store_error.h"
 #include "server/store/files/durable_files.h"
+#include "server/store/files/input_file.h"
 
 namespace cogwheel {
 namespace {
@@ -36,11 +37,18 @@ fs::path InputFiles::PathOf(const std::string& sha256) const {
   return data_dir_ / "inputs" / sha256;
 }
 
+fs::path InputFiles::TemporaryPath() const {
+  static std::atomic<int64_t> number{0};
+  return data_dir_ / "tmp" / absl::StrCat("input-", ++number);
+}
+
+absl::StatusOr<std::unique_ptr<InputWriter>> InputFiles::Begin() {
+  return InputFile::Create(TemporaryPath(), data_dir_ / "inputs");
+}
+
 absl::StatusOr<std::string> InputFiles::Write(const std::string& bytes) {
-  static std::atomic<int64_t> number{0};  // two may bring the same bytes at once
   const std::string sha256 = Sha256Hex(bytes);
-  const fs::path temporary = data_dir_ / "tmp" / absl::StrCat("input-", sha256, "-", ++number);
-  const absl::Status written = WriteDurably(temporary, PathOf(sha256), bytes);
+  const absl::Status written = WriteDurably(TemporaryPath(), PathOf(sha256), bytes);
   if (!written.ok()) return written;
   return sha256;
 }
@@ -72,14 +80,19 @@ absl::Status InputFiles::Sweep(
     const std::function<absl::StatusOr<bool>(const std::string& sha256)>& wanted,
     std::chrono::seconds grace) const {
   const auto put_before = fs::file_time_type::clock::now() - grace;
+  const auto old = [put_before](const fs::path& file) {
+    std::error_code gone;  // meanwhile, by a hand
+    const fs::file_time_type put = fs::last_write_time(file, gone);
+    return !gone && put <= put_before;
+  };
   std::error_code error;
   fs::directory_iterator files(data_dir_ / "inputs", error);
   for (; !error && files != fs::end(files); files.increment(error)) {
-    std::error_code gone;  // meanwhile, by a hand
-    if (files->last_write_time(gone) > put_before || gone) continue;
+    if (!old(files->path())) continue;
     const absl::StatusOr<bool> kept = wanted(files->path().filename().string());
     if (!kept.ok()) return kept.status();
-    if (!*kept) fs::remove(files->path(), gone);
+    std::error_code gone;
+    if (!*kept && old(files->path())) fs::remove(files->path(), gone);  // not put again meanwhile
   }
   if (!error) return absl::OkStatus();
   return StoreError(StoreFault::kFailed,

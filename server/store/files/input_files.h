@@ -25,6 +25,7 @@ class InputFiles final : public InputStore {
 
   void Put(Bytes bytes, Answer<std::string> done) override;
   void Read(const std::string& sha256, Answer<Bytes> done) override;
+  absl::StatusOr<std::unique_ptr<InputWriter>> Begin() override;
 
   // Removes the files that `wanted` denies and that were put more than `grace` ago: of younger ones
   // the job may be about to be stored. Blocks. The first error of `wanted`, or of reading the
@@ -36,6 +37,8 @@ class InputFiles final : public InputStore {
   InputFiles(std::filesystem::path data_dir, IoPool& pool, ServerMetrics& metrics)
       : data_dir_(std::move(data_dir)), pool_(pool), metrics_(metrics) {}
   std::filesystem::path PathOf(const std::string& sha256) const;
+  // Of its own: two may bring the same bytes at once.
+  std::filesystem::path TemporaryPath() const;
   absl::StatusOr<std::string> Write(const std::string& bytes);
   absl::StatusOr<Bytes> ReadNow(const std::string& sha256) const;
 

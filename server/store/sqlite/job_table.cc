@@ -52,11 +52,6 @@ absl::StatusOr<JobState> StateOf(int64_t column) {
                    absl::StrCat("a stored job has the state ", column, ", which is unknown"));
 }
 
-Job::WallTime FromNanos(int64_t nanos) {
-  return Job::WallTime(
-      std::chrono::duration_cast<Job::WallTime::duration>(std::chrono::nanoseconds(nanos)));
-}
-
 std::optional<int64_t> NanosOrNone(const std::optional<Job::WallTime>& time) {
   return time.has_value() ? std::optional(ToNanos(*time)) : std::nullopt;
 }
@@ -131,6 +126,11 @@ absl::StatusOr<std::vector<Job>> ReadJobs(Statement statement) {
 
 int64_t ToNanos(Job::WallTime time) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
+}
+
+Job::WallTime FromNanos(int64_t nanos) {
+  return Job::WallTime(
+      std::chrono::duration_cast<Job::WallTime::duration>(std::chrono::nanoseconds(nanos)));
 }
 
 absl::Status InsertJob(Connection& connection, const Job& job) {

@@ -42,6 +42,8 @@ absl::Status UpdateWarnings(Connection& connection, const JobWarnings& known);
 absl::Status CountJob(Connection& connection, const Job& job, std::optional<JobState> state);
 absl::StatusOr<JobTotals> ReadTotals(Connection& connection);
 
-int64_t ToNanos(Job::WallTime time);  // since 1970
+// Nanoseconds since 1970.
+int64_t ToNanos(Job::WallTime time);
+Job::WallTime FromNanos(int64_t nanos);
 
 }  // namespace cogwheel

@@ -8,6 +8,7 @@
 #include "proto/contract/status.h"
 #include "server/store/sqlite/job_removal.h"
 #include "server/store/sqlite/job_table.h"
+#include "server/store/sqlite/sqlite_input_rows.h"
 
 namespace cogwheel {
 namespace {
@@ -101,6 +102,8 @@ absl::Status RetireModel(Connection& connection, const std::string& name) {
 absl::StatusOr<Removed> PurgeJobs(Connection& connection, const PurgeOrder& order) {
   const absl::StatusOr<std::vector<std::string>> names = FinishedBefore(connection, order);
   if (!names.ok()) return names.status();
+  const absl::Status expired = ExpireInputs(connection, order.tenant, order.ended_before);
+  if (!expired.ok()) return expired;
   Removed removed;
   for (const std::string& name : *names) {
     absl::Status gone =

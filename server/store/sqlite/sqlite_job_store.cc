@@ -72,22 +72,11 @@ void SqliteJobStore::ShowSizes() {
   metrics_.store_free_bytes.Set(static_cast<double>(fs::space(paths_.data_dir, error).available));
 }
 
-// `done` gets what `change` answered, once it is durable.
 template <typename Value>
 void SqliteJobStore::Write(const char* operation,
                            std::function<absl::StatusOr<Value>(Connection&)> change,
                            Answer<Value> done) {
-  auto value = std::make_shared<absl::StatusOr<Value>>(absl::UnknownError("not run"));
-  writer_.Post(
-      operation,
-      [value, change = std::move(change)](Connection& connection) {
-        *value = change(connection);
-        return value->status();
-      },
-      [value, done = std::move(done)](absl::Status status) {
-        if (!status.ok()) return done(std::move(status));
-        done(*std::move(*value));
-      });
+  PostFor<Value>(writer_, operation, std::move(change), std::move(done));
 }
 
 void SqliteJobStore::Adopt(Answer<std::vector<Job>> done) {
@@ -267,7 +256,10 @@ absl::StatusOr<bool> SqliteJobStore::Owns(const std::string& sha256) const {
 }
 
 absl::StatusOr<bool> SqliteJobStore::WantsInput(const std::string& sha256) const {
-  return readers_->Read([&](Connection& connection) { return InputWanted(connection, sha256); });
+  return readers_->Read([&](Connection& connection) -> absl::StatusOr<bool> {
+    const absl::StatusOr<bool> kept = IsKept(connection, sha256);
+    return kept.ok() && !*kept ? InputWanted(connection, sha256) : kept;
+  });
 }
 
 absl::StatusOr<JobTotals> SqliteJobStore::Totals() const { return readers_->Read(ReadTotals); }

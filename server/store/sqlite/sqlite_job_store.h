@@ -8,6 +8,7 @@
 #include "server/job/job_store.h"
 #include "server/metrics/server_metrics.h"
 #include "server/store/sqlite/reader_pool.h"
+#include "server/store/sqlite/sqlite_input_rows.h"
 #include "server/store/sqlite/sqlite_operate_store.h"
 #include "server/store/sqlite/store_writer.h"
 
@@ -29,6 +30,8 @@ class SqliteJobStore final : public JobStore {
                                                               ServerMetrics& metrics);
 
   OperateStore& operate() { return operate_; }
+  InputRows& inputs() { return inputs_; }
+
   void Adopt(Answer<std::vector<Job>> done) override;
   void Watch(std::function<void(const Job&)> queued) override { queued_ = std::move(queued); }
   void Create(NewJob job, Answer<CreatedJob> done) override;
@@ -79,6 +82,7 @@ class SqliteJobStore final : public JobStore {
   std::function<void(const Job&)> queued_ = [](const Job&) {};
   StoreWriter writer_;
   SqliteOperateStore operate_{{paths_.database, writer_, *readers_}};
+  SqliteInputRows inputs_{writer_, *readers_};
 };
 
 }  // namespace cogwheel

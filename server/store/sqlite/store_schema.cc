@@ -60,12 +60,17 @@ struct AddedColumn {
 };
 constexpr AddedColumn kColumns[] = {{"jobs", "model_digest", "TEXT NOT NULL DEFAULT ''"},
                                     {"jobs", "warnings", "TEXT NOT NULL DEFAULT ''"},
+                                    {"jobs", "held", "INTEGER NOT NULL DEFAULT 0"},
                                     {"models", "digest", "TEXT NOT NULL DEFAULT ''"}};
 // Tables and indices.
 struct AddedTable {
   const char *name, *sql;
 };
 constexpr AddedTable kTables[] = {
+    {"kept_inputs",
+     "CREATE TABLE kept_inputs (tenant TEXT NOT NULL, sha256 TEXT NOT NULL,"
+     " size_bytes INTEGER NOT NULL, image_refusal TEXT NOT NULL, expire_time INTEGER NOT NULL,"
+     " PRIMARY KEY (sha256, tenant)) WITHOUT ROWID"},
     // What operators want; kind: model or tenant.
     {"paused",
      "CREATE TABLE paused (kind TEXT NOT NULL, name TEXT NOT NULL, reason TEXT NOT NULL,"

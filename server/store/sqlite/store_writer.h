@@ -6,10 +6,13 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include "base/mutex.h"
+#include "server/job/answer.h"
 #include "server/metrics/server_metrics.h"
 #include "server/store/sqlite/sqlite.h"
 
@@ -57,5 +60,22 @@ class StoreWriter {
   bool stopped_ COGWHEEL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
+
+// StoreWriter::Post of a change that answers: `done` gets its value once it is durable.
+template <typename Value>
+void PostFor(StoreWriter& writer, const char* operation,
+             std::function<absl::StatusOr<Value>(Connection&)> change, Answer<Value> done) {
+  auto value = std::make_shared<absl::StatusOr<Value>>(absl::UnknownError("not run"));
+  writer.Post(
+      operation,
+      [value, change = std::move(change)](Connection& connection) {
+        *value = change(connection);
+        return value->status();
+      },
+      [value, done = std::move(done)](absl::Status status) {
+        if (!status.ok()) return done(std::move(status));
+        done(*std::move(*value));
+      });
+}
 
 }  // namespace cogwheel

@@ -12,6 +12,7 @@
 #include "tests/support/blocking_store.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/faulty_job_store.h"
+#include "tests/support/memory_input_rows.h"
 #include "tests/support/memory_inputs.h"
 #include "tests/support/memory_job_store.h"
 #include "tests/support/memory_results.h"
@@ -115,6 +116,7 @@ class DispatcherTest : public testing::Test {
   bool faulted_ = false;
   MemoryResults results_;
   MemoryInputs inputs_;
+  MemoryInputRows input_rows_;
   StoreHealth health_{clock_, metrics_};
   int ended_ = 0;
   EventLog events_;
@@ -125,8 +127,8 @@ class DispatcherTest : public testing::Test {
   Dispatcher dispatcher_{{loop_, faulty_, results_, inputs_, health_, events_, ledger_, costs_,
                           orders_, clock_, metrics_, [this] { ++ended_; },
                           [this](const auto& request) { return needs_of_(request); }}};
-  Intake intake_{{faulty_, inputs_, [this] { return store_.Models(); }, ledger_, costs_, clock_,
-                  [] { return 11U; }}};
+  Intake intake_{{faulty_, inputs_, input_rows_, [this] { return store_.Models(); }, ledger_,
+                  costs_, clock_, [] { return 11U; }}};
   PuppetWorkerGroup group_{"g", "tiny", dispatcher_, Settler()};
 };
 

@@ -12,6 +12,7 @@
 #include "server/dispatch/dispatcher.h"
 #include "server/dispatch/intake.h"
 #include "tests/support/blocking_store.h"
+#include "tests/support/memory_input_rows.h"
 #include "tests/support/memory_inputs.h"
 #include "tests/support/memory_job_store.h"
 #include "tests/support/memory_results.h"
@@ -96,11 +97,12 @@ TEST(DispatcherThreads, EveryJobOfManyCallersEndsOnce) {
   CostModel costs;
   const StandingOrders orders;
   MemoryInputs inputs;
+  MemoryInputRows input_rows;
   StoreHealth health(clock, metrics);
   Dispatcher dispatcher(
       {loop, store, results, inputs, health, events, ledger, costs, orders, clock, metrics});
-  Intake intake({store, inputs, [&store] { return store.Models(); }, ledger, costs, clock,
-                 [] { return 1U; }});
+  Intake intake({store, inputs, input_rows, [&store] { return store.Models(); }, ledger, costs,
+                 clock, [] { return 1U; }});
   store.Watch([&dispatcher](const Job& job) { dispatcher.Accept(job); });
   ASSERT_TRUE(BlockingStore(store).NewEpoch(TestModel("tiny")).ok());
   loop.AddTick([&dispatcher] { dispatcher.Tick(); });

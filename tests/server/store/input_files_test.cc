@@ -67,10 +67,41 @@ TEST_F(InputFilesTest, SweepsWhatIsNotWantedOnceItIsOld) {
   EXPECT_FALSE(fs::exists(PathOf(other)));
 }
 
+TEST_F(InputFilesTest, WhatComesInPiecesIsThereOnceItIsCommitted) {
+  {
+    const std::unique_ptr<InputWriter> writer = inputs_->Begin().value();
+    ASSERT_TRUE(writer->Append("ima").ok());
+    ASSERT_TRUE(writer->Append("ge").ok());
+    EXPECT_EQ("image", writer->Contents().value());
+    EXPECT_FALSE(fs::exists(PathOf(Sha256Hex("image"))));
+    ASSERT_TRUE(writer->Commit(Sha256Hex("image")).ok());
+  }
+  EXPECT_EQ("image", **Read(Sha256Hex("image")));
+  EXPECT_TRUE(fs::is_empty(fs::path(folder_.path()) / "tmp"));
+}
+
+TEST_F(InputFilesTest, WhatIsNotCommittedLeavesNothing) {
+  ASSERT_TRUE(inputs_->Begin().value()->Append("ima").ok());
+  EXPECT_TRUE(fs::is_empty(fs::path(folder_.path()) / "tmp"));
+  EXPECT_TRUE(fs::is_empty(fs::path(folder_.path()) / "inputs"));
+}
+
+TEST_F(InputFilesTest, WhatIsPutAgainWhileItIsSweptStays) {
+  const std::string sha256 = Put("image").value();
+  fs::last_write_time(PathOf(sha256), fs::file_time_type::clock::now() - std::chrono::hours(2));
+  const auto put_again = [&](const std::string&) {
+    EXPECT_TRUE(Put("image").ok());
+    return false;
+  };
+  ASSERT_TRUE(inputs_->Sweep(put_again, std::chrono::hours(1)).ok());
+  EXPECT_TRUE(fs::exists(PathOf(sha256)));
+}
+
 TEST_F(InputFilesTest, AFullDiskIsTheStores) {
   fs::remove(fs::path(folder_.path()) / "tmp");
   std::ofstream(fs::path(folder_.path()) / "tmp") << "no folder";
   EXPECT_EQ("STORE", ErrorReason(Put("image").status()));
+  EXPECT_EQ("STORE", ErrorReason(inputs_->Begin().status()));
 }
 
 }  // namespace
