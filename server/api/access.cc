@@ -30,14 +30,14 @@ struct Rule {
   std::string_view method, role;
 };
 constexpr std::array kRules = {
-    Rule{"Generate", "submit"},     Rule{"CreateJob", "submit"},   Rule{"CancelJob", "submit"},
-    Rule{"DeleteJob", "submit"},    Rule{"GetJob", "read"},        Rule{"ListJobs", "read"},
-    Rule{"WatchJob", "read"},       Rule{"DownloadVideo", "read"}, Rule{"ListModels", "read"},
-    Rule{"ListGroups", "operate"},  Rule{"GetGroup", "operate"},   Rule{"DrainGroup", "operate"},
-    Rule{"ResumeGroup", "operate"}, Rule{"Pause", "operate"},      Rule{"Unpause", "operate"},
-    Rule{"RequeueJob", "operate"},  Rule{"FailJob", "operate"},    Rule{"RetireModel", "operate"},
-    Rule{"Purge", "operate"},       Rule{"Backup", "operate"},     Rule{"GetUsage", "operate"},
-    Rule{"SetLogLevel", "operate"},
+    Rule{"Generate", "submit"},     Rule{"CreateJob", "submit"},    Rule{"CancelJob", "submit"},
+    Rule{"DeleteJob", "submit"},    Rule{"UploadInput", "submit"},  Rule{"GetJob", "read"},
+    Rule{"ListJobs", "read"},       Rule{"WatchJob", "read"},       Rule{"DownloadVideo", "read"},
+    Rule{"ListModels", "read"},     Rule{"ListGroups", "operate"},  Rule{"GetGroup", "operate"},
+    Rule{"DrainGroup", "operate"},  Rule{"ResumeGroup", "operate"}, Rule{"Pause", "operate"},
+    Rule{"Unpause", "operate"},     Rule{"RequeueJob", "operate"},  Rule{"FailJob", "operate"},
+    Rule{"RetireModel", "operate"}, Rule{"Purge", "operate"},       Rule{"Backup", "operate"},
+    Rule{"GetUsage", "operate"},    Rule{"SetLogLevel", "operate"},
 };
 
 bool IsRole(std::string_view text) {

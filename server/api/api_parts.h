@@ -5,6 +5,7 @@
 #include "server/api/access.h"
 #include "server/api/call_limiter.h"
 #include "server/dispatch/dispatcher.h"
+#include "server/dispatch/input_keeper.h"
 #include "server/dispatch/intake.h"
 #include "server/dispatch/janitor.h"
 #include "server/events/event_log.h"
@@ -21,6 +22,7 @@ namespace cogwheel {
 // What the RPCs are translated to.
 struct ApiParts {
   Intake& intake;
+  InputKeeper& inputs;
   Dispatcher& dispatcher;
   Janitor& janitor;
   IoPool& io;  // where calls read store and files

@@ -14,6 +14,7 @@
 #include "server/api/pool_call.h"
 #include "server/api/rpc_call.h"
 #include "server/api/submit.h"
+#include "server/api/upload_input.h"
 #include "server/events/job_event.h"
 
 namespace cogwheel {
@@ -94,6 +95,11 @@ VideoService::Stream* VideoService::WatchJob(Context* context, const Bytes* requ
 
 VideoService::Stream* VideoService::DownloadVideo(Context* context, const Bytes* request) {
   return MakeDownloadStream(context, request, parts_);
+}
+
+grpc::ServerReadReactor<VideoService::Bytes>* VideoService::UploadInput(Context* context,
+                                                                        Bytes* response) {
+  return MakeUploadStream(context, response, parts_);
 }
 
 VideoService::Unary* VideoService::CreateJob(Context* context, const Bytes* request,

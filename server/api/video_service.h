@@ -12,14 +12,15 @@ using VideoServiceBase = v1::VideoService::WithRawCallbackMethod_Generate<
     v1::VideoService::WithRawCallbackMethod_CreateJob<
         v1::VideoService::WithRawCallbackMethod_WatchJob<
             v1::VideoService::WithRawCallbackMethod_DownloadVideo<
-                v1::VideoService::WithRawCallbackMethod_GetJob<
-                    v1::VideoService::WithRawCallbackMethod_ListJobs<
-                        v1::VideoService::WithRawCallbackMethod_CancelJob<
-                            v1::VideoService::WithRawCallbackMethod_DeleteJob<
-                                v1::VideoService::WithRawCallbackMethod_ListModels<
-                                    v1::VideoService::WithRawCallbackMethod_ListGroups<
-                                        v1::VideoService::WithRawCallbackMethod_GetGroup<
-                                            v1::VideoService::Service>>>>>>>>>>>;
+                v1::VideoService::WithRawCallbackMethod_UploadInput<
+                    v1::VideoService::WithRawCallbackMethod_GetJob<
+                        v1::VideoService::WithRawCallbackMethod_ListJobs<
+                            v1::VideoService::WithRawCallbackMethod_CancelJob<
+                                v1::VideoService::WithRawCallbackMethod_DeleteJob<
+                                    v1::VideoService::WithRawCallbackMethod_ListModels<
+                                        v1::VideoService::WithRawCallbackMethod_ListGroups<
+                                            v1::VideoService::WithRawCallbackMethod_GetGroup<
+                                                v1::VideoService::Service>>>>>>>>>>>>;
 
 // The public API at gRPC's edge: each method translates, calls, translates back. Streams are in
 // files of their own. Thread-safe.
@@ -34,6 +35,7 @@ class VideoService final : public VideoServiceBase {
   Stream* Generate(Context* context, const Bytes* request) override;
   Stream* WatchJob(Context* context, const Bytes* request) override;
   Stream* DownloadVideo(Context* context, const Bytes* request) override;
+  grpc::ServerReadReactor<Bytes>* UploadInput(Context* context, Bytes* response) override;
   Unary* CreateJob(Context* context, const Bytes* request, Bytes* response) override;
   Unary* GetJob(Context* context, const Bytes* request, Bytes* response) override;
   Unary* ListJobs(Context* context, const Bytes* request, Bytes* response) override;

@@ -181,17 +181,18 @@ class TokenTest(SecurityTest):
         stub = rpc.VideoServiceStub(channel)
         service = pb.DESCRIPTOR.services_by_name["VideoService"]
 
-        def ended(method, stream):
+        def ended(method, described):
             def call(request, token):
                 metadata = [("authorization", f"bearer {token}")] if token else []
                 try:
-                    answer = method(request, metadata=metadata, timeout=60)
-                    return grpc.StatusCode.OK, list(answer) if stream else answer
+                    sent = iter([request]) if described.client_streaming else request
+                    answer = method(sent, metadata=metadata, timeout=60)
+                    return grpc.StatusCode.OK, list(answer) if described.server_streaming else answer
                 except grpc.RpcError as error:
                     return error.code(), error.details()
             return call
 
-        return {m.name: (getattr(pb, m.input_type.name), ended(getattr(stub, m.name), m.server_streaming))
+        return {m.name: (getattr(pb, m.input_type.name), ended(getattr(stub, m.name), m))
                 for m in service.methods}
 
     def test_every_rpc_asks_for_a_token_and_keeps_tenants_apart(self):
@@ -220,7 +221,7 @@ class TokenTest(SecurityTest):
         code, others = calls["Generate"][1](request, b)
         self.assertEqual(grpc.StatusCode.OK, code)
         self.assertNotEqual(job, others[0].job)
-        for name in ("CreateJob", "Generate", "CancelJob", "DeleteJob", "ListGroups", "GetGroup"):
+        for name in ("CreateJob", "Generate", "CancelJob", "DeleteJob", "UploadInput", "ListGroups", "GetGroup"):
             self.assertEqual(grpc.StatusCode.PERMISSION_DENIED, calls[name][1](calls[name][0](), reader)[0], name)
         self.assertEqual(grpc.StatusCode.OK, calls["ListJobs"][1](pb.ListJobsRequest(), reader)[0])
 

@@ -35,6 +35,7 @@ internal::v1::Hello MakeHello(const FakeRank::Options& options) {
     hello.set_protocol(kProtocol);
     model.set_digest(options.digest);
   }
+  model.set_image_required(options.image_required);
   model.set_default_width(48);
   model.set_max_area(64 * 64);
   return hello;

@@ -24,6 +24,7 @@ class FakeRank {
     std::string digest;                 // of the model; empty: as protocol 1, whose digest is none
     std::vector<std::string> warnings;  // in its answers to RunJob
     std::vector<std::string> vocabulary;  // of the model
+    bool image_required = false;          // by the model
     bool accept_jobs = true;              // answer RunJob with 0
     bool finish_on_start = true;          // send `result` when a job starts
     bool end_on_cancel = true;            // JobDone(CANCELLED) on CancelJob

@@ -24,6 +24,8 @@ NUMBERS = [
     ("17 MiB, with an image of up to 16 MiB, 8192 pixels a side, 33 megapixels", {
         "proto/contract/validate.h": ["kMaxReceiveBytes = 17 * 1024 * 1024;"],
         "proto/contract/image_header.h": ["kMaxImageBytes = 16 * 1024 * 1024;", "kMaxImageSide = 8192;", "kMaxImagePixels = 33'000'000;"]}),
+    ("64 MiB, in pieces of at most 256 KiB", {"proto/contract/validate.h": ["kMaxInputBytes = 64 * 1024 * 1024;"]}),
+    ("for 24 hours after its last use", {"server/job/input_rows.h": ["kInputLife{24};"]}),
     ("16 KiB each", {"proto/contract/validate.h": ["kMaxPromptBytes = 16 * 1024;"]}),
     ("1 to 200, 0 to 50, 1 to 120, 0 to 9", {
         "proto/contract/validate.cc": ["kMaxFps = 120, kMaxSteps = 200, kMaxPriority = 9;", "kMaxGuidance = 50;"]}),
