@@ -59,7 +59,8 @@ class OperateStoreTest : public testing::Test {
   }
   std::vector<std::string> ModelNames() const {
     std::vector<std::string> names;
-    for (const v1::Model& model : store_->Models().value()) names.push_back(model.name());
+    const std::vector<v1::Model> models = store_->Models().value();
+    for (const v1::Model& model : models) names.push_back(model.name());
     return names;
   }
   absl::Status Bring(const std::string& name) {
