@@ -60,9 +60,22 @@ absl::StatusOr<v1::Job> Operator::FailJob(const v1::FailJobRequest& request) {
 absl::StatusOr<v1::GetUsageResponse> Operator::GetUsage(const v1::GetUsageRequest& request) {
   const absl::StatusOr<UsageWindow> window = WindowOf(request, parts_.clock.Wall());
   if (!window.ok()) return window.status();
+  const absl::StatusOr<std::vector<TenantUsage>> used =
+      parts_.jobs.Usage({window->from, window->to, request.tenant()});
+  if (!used.ok()) return used.status();
   v1::GetUsageResponse response;
   *response.mutable_from() = ToTimestamp(window->from);
   *response.mutable_to() = ToTimestamp(window->to);
+  for (const TenantUsage& each : *used) {
+    v1::TenantUsage& usage = *response.add_usage();
+    usage.set_tenant(each.tenant);
+    usage.set_model(each.model);
+    usage.set_gpu_seconds(each.gpu_seconds);
+    usage.set_succeeded(each.succeeded);
+    usage.set_failed(each.failed);
+    usage.set_cancelled(each.cancelled);
+    usage.set_result_bytes(each.result_bytes);
+  }
   return response;
 }
 

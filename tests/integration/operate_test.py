@@ -179,6 +179,23 @@ class OperateTest(ProcessTest):
         self.assertEqual(1, len(files))
         self.refused("in the future", "purge", "--tenant", "lab", "--before", "2100-01-01")
 
+    def test_usage_is_what_the_groups_did_for_each_tenant(self):
+        self.start_ranks()
+        self.assertEqual([], json.loads(self.on("usage", "--json").stdout)["usage"])
+        name = self.submit(*SMALL)
+        job = self.wait_for("SUCCEEDED", name)
+        self.on("pause", "--tenant", "lab")
+        self.on("cancel", self.submit(*SMALL), token="caller")
+        self.start()
+        used, = json.loads(self.on("usage", "--tenant", "lab", "--json").stdout)["usage"]
+        self.assertGreater(used.pop("gpu_seconds"), 0)
+        self.assertEqual({"tenant": "lab", "model": "shapes", "succeeded": "1", "failed": "0", "cancelled": "1",
+                          "result_bytes": job["size_bytes"]}, used)
+        self.assertRegex(self.on("usage").stdout, r"^TENANT  MODEL +GPU SECONDS .*\nlab     shapes  \d+\.\d +1 +0 +1 +\d+\n$")
+        self.assertEqual([], json.loads(self.on("usage", "--tenant", "ops", "--json").stdout)["usage"])
+        self.assertEqual([], json.loads(self.on("usage", "--from", "10d", "--to", "9d", "--json").stdout)["usage"])
+        self.refused("lies behind to", "usage", "--from", "1h", "--to", "2h")
+
     def check(self, folder):
         result = subprocess.run([program("cogwheel-server"), "--check", "--data-dir", folder], env=self.environment(),
                                 capture_output=True, text=True, timeout=60)
