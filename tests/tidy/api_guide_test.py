@@ -15,7 +15,7 @@ SHARED = ("proto/contract/protocol.h",)
 NO_REASONS = {
     "QUEUED", "RUNNING", "SUCCEEDED", "FAILED", "EXPIRED",  # states of jobs
     "COMMIT", "ROLLBACK",  # SQL
-    "BUSY", "OTHER",  # labels of metrics
+    "OTHER",  # a label of metrics
 }
 # Of a status that came from elsewhere, of whatever code a rank reports, or chosen by a condition.
 CODE_FROM_ELSEWHERE = {"INTERNAL", "JOB_FAILED", "NOT_FINITE", "OUT_OF_STEP", "BAD_REPORT", "STORE_FULL"}
@@ -40,8 +40,8 @@ NUMBERS = [
     ("256; 1 GiB; 24 hours of work", {
         "server/settings.cc": ["set_max_queued_jobs(256);", "set_max_queued_bytes(int64_t{1} << 30);", "set_max_queued_seconds(86'400);"]}),
     ("5000 a second, 10,000 at once", {"server/settings.cc": ["set_max_calls_per_second(5000);", "set_max_call_burst(10'000);"]}),
-    ("256 calls at a time; keep-alive pings at most every 30 s", {
-        "server/api/grpc_server.cc": ["kMaxStreams = 256;", "kShortestPingIntervalMs = 30'000;"]}),
+    ("256 calls at a time; keep-alive pings at most every 5 s", {
+        "server/api/grpc_server.cc": ["kMaxStreams = 256;", "kShortestPingIntervalMs = 5'000;"]}),
     ("16 KiB of metadata", {"server/api/grpc_server.h": ["kMaxMetadataBytes = 16 * 1024;"]}),
     ("168 hours", {"server/settings.cc": ["set_result_hours(7 * 24);"]}),
     ("100 GiB", {"server/settings.cc": ["set_max_result_bytes(int64_t{100} << 30);"]}),
@@ -53,7 +53,7 @@ NUMBERS = [
     ("else every 30 s", {"server/events/job_announcer.cc": ["kLongestSilence{30};"]}),
     ("took nothing for 30 s", {"server/settings.cc": ["set_stalled_stream_seconds(30);"]}),
     ("lost three times", {"server/dispatch/running_job.cc": ["kMaxCharges = 3;"]}),
-    ("64 groups already", {"server/groups/rank_groups.cc": ["kMaxGroups = 64;"]}),
+    ("64 groups with ranks already, or 256 names", {"server/groups/rank_groups.cc": ["kMaxGroups = 64;", "kMaxNames = 256;"]}),
 ]
 WORD = r'"([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)*)"'
 
@@ -113,7 +113,7 @@ def codes_of_reasons(texts):
         for first, second in re.findall(rf"MakeInvalidArgument\(\w+ \? {WORD} : {WORD}", text):
             add(first, "INVALID_ARGUMENT")
             add(second, "INVALID_ARGUMENT")
-        for helper, code in (("Refuse", "RESOURCE_EXHAUSTED"), ("Unauthenticated", "UNAUTHENTICATED")):
+        for helper, code in (("Refuse", "RESOURCE_EXHAUSTED"), ("Enough", "RESOURCE_EXHAUSTED"), ("Unauthenticated", "UNAUTHENTICATED")):
             for reason in re.findall(rf"\b{helper}\(\s*{WORD}", text):
                 add(reason, code)
         for constant in re.findall(r"\bUnavailable\((k\w+)", text):
@@ -153,8 +153,8 @@ class ApiGuide(unittest.TestCase):
         for _, text in self.texts:
             for made in re.findall(r"WithRetryAfter\((.*?);", text, re.DOTALL):
                 hinted |= set(re.findall(WORD, made))
-            if "WithRetryAfter(MakeError(absl::StatusCode::kResourceExhausted, reason" in text:  # server/schedule's Refuse
-                hinted |= set(re.findall(rf"\bRefuse\(\s*{WORD}", text))
+            if re.search(r"WithRetryAfter\(\s*MakeError\(absl::StatusCode::kResourceExhausted, reason", text):  # Refuse, Enough
+                hinted |= set(re.findall(rf"\b(?:Refuse|Enough)\(\s*{WORD}", text))
         self.assertEqual(sorted(hinted), sorted(reason for reason, row in self.rows.items() if "hint" in row[2]))
 
     def test_retries_are_of_known_words(self):
