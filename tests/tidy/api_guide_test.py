@@ -46,7 +46,7 @@ NUMBERS = [
     ("168 hours", {"server/settings.cc": ["set_result_hours(7 * 24);"]}),
     ("100 GiB", {"server/settings.cc": ["set_max_result_bytes(int64_t{100} << 30);"]}),
     ("its part of 10,000", {"server/settings.cc": ["set_max_kept_jobs(10'000);"]}),
-    ("known for 24 hours", {"server/dispatch/job_recorder.cc": ["kKeyAge{24};"]}),
+    ("known for 24 hours", {"server/dispatch/janitor.cc": ["kKeyAge{24};"]}),
     ("about six times an attempt", {"worker/rpc/wire_orders.cc": ["kPreviewsPerJob = 6;"]}),
     ("1024 events or 4 MiB of a job, and of the 64 jobs", {
         "server/events/event_log.h": ["events = 1024;", "bytes = 4 * 1024 * 1024;", "finished_jobs = 64;"]}),
