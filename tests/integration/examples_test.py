@@ -89,7 +89,8 @@ class ExamplesTest(ProcessTest):
         access = self.path("access.json")
         with open(access, "w") as f:
             json.dump({"tenants": [{"name": "examples"}], "tokens": [
-                {"sha256": hashlib.sha256(TOKEN.encode()).hexdigest(), "tenant": "examples", "roles": ["submit", "read"]}]}, f)
+                {"sha256": hashlib.sha256(TOKEN.encode()).hexdigest(), "tenant": "examples",
+                 "roles": ["submit", "read", "operate"]}]}, f)
         keys = "--rank-token-file", self.path("rank.token")
         with open(keys[1], "w") as f:
             f.write("the-secret-of-the-ranks\n")

@@ -10,6 +10,7 @@
 
 #include "cogwheel/config/v1/config.pb.h"
 #include "cogwheel/internal/v1/rank_control.pb.h"
+#include "cogwheel/v1/operate_service.pb.h"
 #include "cogwheel/v1/video_service.pb.h"
 
 namespace cogwheel {
@@ -20,6 +21,7 @@ using google::protobuf::EnumDescriptor;
 using google::protobuf::FileDescriptor;
 
 const FileDescriptor* const kFiles[] = {v1::GenerateRequest::descriptor()->file(),
+                                        v1::PauseRequest::descriptor()->file(),
                                         internal::v1::RankMessage::descriptor()->file(),
                                         config::v1::ServerConfig::descriptor()->file()};
 

@@ -70,9 +70,10 @@ TEST_P(ReflectionTest, EveryServiceThatIsListedIsDescribed) {
   for (const auto& service : listed.at(0).list_services_response().service()) {
     services.push_back(service.name());
   }
-  EXPECT_THAT(services, IsSupersetOf({"cogwheel.v1.VideoService", "grpc.health.v1.Health",
-                                      "grpc.reflection.v1.ServerReflection",
-                                      "grpc.reflection.v1alpha.ServerReflection"}));
+  EXPECT_THAT(services,
+              IsSupersetOf({"cogwheel.v1.VideoService", "cogwheel.v1.OperateService",
+                            "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
+                            "grpc.reflection.v1alpha.ServerReflection"}));
   EXPECT_EQ(std::set<std::string>(services.begin(), services.end()).size(), services.size());
   for (const std::string& service : services) {
     SCOPED_TRACE(service);
