@@ -30,7 +30,7 @@ class TenantsTest(ProcessTest):
             "--data-dir", self.path("data"), "--access-file", self.path("access.json"), "--rank-token-file",
             self.path("rank.token"), *flags)
         ready = server.ready_line()
-        worker = self.start_worker(ready["internal"], 1, 1, 1, SHAPES, "--rank-token-file", self.path("rank.token"))
+        worker = self.start_worker(ready.get("internal", ready["listen"]), 1, 1, 1, SHAPES, "--rank-token-file", self.path("rank.token"))
         wait_until(lambda: self.cogwheel("health", "--server", ready["listen"]).returncode == 0, 60, "healthy")
         channel, self.stub = connect(ready["listen"])
         self.addCleanup(channel.close)
