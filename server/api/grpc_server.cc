@@ -1,11 +1,12 @@
 #include "server/api/grpc_server.h"
 
+#include <cstdlib>
+
 #include <arpa/inet.h>
 
 #include <absl/strings/str_cat.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
-#include <grpcpp/resource_quota.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
@@ -14,6 +15,7 @@
 #include "cogwheel/v1/operate_service.grpc.pb.h"
 #include "cogwheel/v1/video_service.grpc.pb.h"
 #include "proto/contract/validate.h"
+#include "server/api/receive_guard.h"
 #include "server/api/reflection_service.h"
 
 namespace cogwheel {
@@ -25,12 +27,16 @@ constexpr int kKeepaliveMs = 60'000, kKeepaliveTimeoutMs = 20'000;
 constexpr int kShortestPingIntervalMs = 5'000;
 constexpr int kMaxStreams = 256;  // of one connection
 
+constexpr int64_t kOwnBytes = 256 << 20;  // that the program may take besides requests that arrive
+
+int PortOf(const std::string& address) {
+  return std::atoi(address.substr(address.rfind(':') + 1).c_str());
+}
 std::string HostOf(const std::string& address) { return address.substr(0, address.rfind(':')); }
 
 // Sets `address` to the port in use.
 absl::StatusOr<std::unique_ptr<grpc::Server>> Listen(const char* flag, std::string& address,
                                                      const TlsFiles& files,
-                                                     const grpc::ResourceQuota* quota,
                                                      const std::vector<grpc::Service*>& services) {
   const auto credentials = MakeServerCredentials(files);
   if (!credentials.ok()) {
@@ -49,7 +55,6 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> Listen(const char* flag, std::stri
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreams);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
-  if (quota != nullptr) builder.SetResourceQuota(*quota);
   for (grpc::Service* service : services) builder.RegisterService(service);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr || port == 0) {
@@ -80,11 +85,11 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const Addresses& a
   std::vector<grpc::Service*> listening = {&services.video, &services.operate,
                                            started->public_reflection_.get()};
   if (one_port) listening.push_back(&services.rank_control);
-  grpc::ResourceQuota quota("clients");
-  quota.Resize(static_cast<size_t>(limits.receive_memory_bytes));
-  auto server = Listen("--listen", listen, credentials.listen, &quota, listening);
+  auto server = Listen("--listen", listen, credentials.listen, listening);
   if (!server.ok()) return server.status();
   started->public_server_ = *std::move(server);
+  started->guard_ = std::make_unique<ReceiveGuard>(
+      ReceiveGuard::Parts{PortOf(listen), limits.receive_memory_bytes + kOwnBytes});
   started->health()->SetServingStatus(false);  // until somebody says otherwise
   if (one_port) {
     started->addresses_.internal = listen;
@@ -92,9 +97,8 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const Addresses& a
   }
   started->internal_reflection_ = std::make_unique<ReflectionService>(
       std::vector<std::string>{internal::v1::RankControl::service_full_name()});
-  auto internal =
-      Listen("--internal-listen", started->addresses_.internal, credentials.internal,
-             /*quota=*/nullptr, {&services.rank_control, started->internal_reflection_.get()});
+  auto internal = Listen("--internal-listen", started->addresses_.internal, credentials.internal,
+                         {&services.rank_control, started->internal_reflection_.get()});
   if (!internal.ok()) return internal.status();
   started->internal_server_ = *std::move(internal);
   return started;

@@ -16,6 +16,7 @@ class Service;
 
 namespace cogwheel {
 
+class ReceiveGuard;
 class ReflectionService;
 
 inline constexpr int kMaxMetadataBytes = 16 * 1024;  // of one call
@@ -57,6 +58,7 @@ class GrpcServer {
   Addresses addresses_;
   std::unique_ptr<ReflectionService> public_reflection_, internal_reflection_;
   std::unique_ptr<grpc::Server> public_server_;
+  std::unique_ptr<ReceiveGuard> guard_;
   std::unique_ptr<grpc::Server> internal_server_;  // null: one port for both
 };
 
