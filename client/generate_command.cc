@@ -174,8 +174,7 @@ absl::Status GenerateRun::FetchMissing() {
   if (checked.ok()) return checked;
   if (writer_->size() < result.size_bytes()) checked = FetchRest();
   if (!absl::IsDataLoss(checked)) return checked;
-  const absl::Status restarted = writer_->Restart();
-  return restarted.ok() ? FetchRest() : restarted;
+  return writer_->Restart().ok() ? FetchRest() : checked;  // standard output takes nothing back
 }
 
 absl::Status GenerateRun::FetchRest() {

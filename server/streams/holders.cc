@@ -1,5 +1,6 @@
 #include "server/streams/holders.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -9,6 +10,7 @@ namespace cogwheel {
 namespace {
 
 constexpr std::chrono::seconds kRetry{1};
+constexpr std::chrono::seconds kTimeToCome{5};  // for a maker, whatever the grace is
 
 }  // namespace
 
@@ -21,7 +23,7 @@ Holders::Entry& Holders::EntryOf(const Job& job) {
 void Holders::Expect(const Job& job) {
   MutexLock lock(mutex_);
   Entry& entry = EntryOf(job);
-  if (entry.holders == 0) entry.due = clock_.Now() + grace_;
+  if (entry.holders == 0) entry.due = clock_.Now() + std::max(grace_, kTimeToCome);
 }
 
 void Holders::Hold(const Job& job) {

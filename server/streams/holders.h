@@ -23,7 +23,7 @@ class Holders {
  public:
   Holders(const Clock& clock, std::chrono::seconds grace) : clock_(clock), grace_(grace) {}
 
-  // A held job was made: its maker has the grace to hold it.
+  // A held job was made: its maker has the grace to hold it, and 5 seconds at least.
   void Expect(const Job& job) COGWHEEL_EXCLUDES(mutex_);
   void Hold(const Job& job) COGWHEEL_EXCLUDES(mutex_);
   // Of one that held it.

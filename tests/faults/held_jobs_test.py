@@ -16,7 +16,7 @@ import grpc
 from stubs import pb, rpc
 
 GRACE_S, STALL_S = 3, 1
-CALLS = choose(12, 100)
+CALLS, STALLS = choose((12, 6), (33, 34))
 LIMIT_S = choose(60, 240)
 # More than the kernel and the windows below hold, so that a reader that takes nothing stalls its stream.
 LARGE = {"frames": 17, "height": 256, "width": 256, "steps": 2}
@@ -54,7 +54,8 @@ class HeldJobsTest(FaultCase):
     def setUp(self):
         super().setUp()
         self.start_frontend("--holder-grace-seconds", str(GRACE_S), "--stalled-stream-seconds", str(STALL_S))
-        self.start_workers(SIM_STEP_MS="20")
+        # A job goes on for longer than a stall after its first pieces.
+        self.start_workers(SIM_STEP_MS="50", SIM_CHUNK_MS=str(int(2000 * STALL_S)) if "stalls" in self.id() else "1")
         self.channel = open_channel(self.frontend.address)
         self.addCleanup(lambda: self.channel.close())
         self.stub = rpc.VideoServiceStub(self.channel)
@@ -119,13 +120,13 @@ class HeldJobsTest(FaultCase):
 
     def test_stalls(self):
         pause = threading.Event()
-        generations, threads = self.start(self.frontend.address, CALLS, "stall", NARROW, pause, **LARGE)
-        wait_until(lambda: self.frontend.metric("cogwheel_api_streams_stalled_total") == CALLS, LIMIT_S, "all are cut")
+        generations, threads = self.start(self.frontend.address, STALLS, "stall", NARROW, pause, **LARGE)
+        wait_until(lambda: self.frontend.metric("cogwheel_api_streams_stalled_total") == STALLS, LIMIT_S, "all are cut")
         time.sleep(GRACE_S + 1)
         pause.set()
         for thread in threads:
             thread.join(LIMIT_S)
-        self.assertEqual(CALLS, self.check("stall", generations, {grpc.StatusCode.CANCELLED}))
+        self.assertEqual(STALLS, self.check("stall", generations, {grpc.StatusCode.CANCELLED}))
 
     def test_who_goes_away_frees_the_ranks_after_the_grace(self):
         call = self.stub.Generate(pb.GenerateRequest(prompt="a red circle", steps=200, seed=1))

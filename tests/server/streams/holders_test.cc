@@ -91,6 +91,21 @@ TEST_F(HoldersTest, ANewJobIsExpectedToBeHeld) {
   EXPECT_THAT(TickAfter(milliseconds(1)), ElementsAre("jobs/1"));
 }
 
+TEST_F(HoldersTest, WithoutAGraceAMakerHasTimeToComeAllTheSame) {
+  Holders strict(clock_, seconds(0));
+  strict.Expect(HeldJob());
+  int asked = 0;
+  const auto tick = [&] {
+    strict.Tick([&](const std::string&, const std::string&, const Answer<Job>&) { ++asked; });
+    return asked;
+  };
+  clock_.Advance(milliseconds(4'999));
+  EXPECT_EQ(0, tick());
+  strict.Hold(HeldJob());
+  strict.LetGo("jobs/1", StreamEnd::kCallerLeft);
+  EXPECT_EQ(1, tick());
+}
+
 TEST_F(HoldersTest, ACancellationThatFailsIsAskedForAgain) {
   holders_.Expect(HeldJob());
   EXPECT_THAT(TickAfter(seconds(15)), ElementsAre("jobs/1"));
