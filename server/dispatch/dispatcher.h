@@ -65,7 +65,7 @@ class Dispatcher final : public WorkerGroupObserver {
   // that is asked. FAILED_PRECONDITION (NOT_RUNNING).
   void Requeue(const std::string& name, Done done);
   // An operator's: a queued job fails with `why` at once, a running one soon. `done` once it has,
-  // or its group is asked. FAILED_PRECONDITION (FINISHED).
+  // or its group is asked, or the store takes no writes now. FAILED_PRECONDITION (FINISHED).
   void Fail(const std::string& name, const absl::Status& why, Done done);
   // Of tenants in the queue, from now on. On the loop's thread.
   void SetWeights(std::map<std::string, double> weights) {
@@ -116,6 +116,7 @@ class Dispatcher final : public WorkerGroupObserver {
 
   // dispatcher_starts.cc
   void StartOn(WorkerGroup& group, const std::string& name);
+  void OnUnclaimed(const RunningJob& running, const absl::Status& why);
   void OnClaimed(RunningJob& running, absl::StatusOr<Job> claimed);
   void OnRoom(RunningJob& running, absl::StatusOr<std::shared_ptr<ResultWriter>> writer);
   void OnInput(RunningJob& running, absl::StatusOr<InputStore::Bytes> image);
@@ -131,7 +132,9 @@ class Dispatcher final : public WorkerGroupObserver {
   // dispatcher_ends.cc
   void TellGroup(const RunningJob& running);
   void OnCancelAsked(const Answer<Job>& done, absl::StatusOr<Job> asked);
-  void EndQueued(const QueuedJob& queued, const JobEnd& end, JobRecorder::Told told);
+  void EndQueued(
+      const QueuedJob& queued, const JobEnd& end, JobRecorder::Told told = [](const auto&) {},
+      std::function<void()> owed = {});
   void Finish(RunningJob& running, const AttemptEnd& end);
   void OnRequeued(const RunningJob& running, const absl::StatusOr<Job>& job);
   void Forget(const RunningJob& running);

@@ -33,7 +33,7 @@ void Dispatcher::OnCancelAsked(const Answer<Job>& done, absl::StatusOr<Job> aske
   if (!asked.ok() || IsTerminal(asked->state)) return done(std::move(asked));
   const std::optional<QueuedJob> queued = waiting_.Remove(asked->name);
   if (queued.has_value()) {
-    EndQueued(*queued, CancelledEnd(), done);
+    EndQueued(*queued, CancelledEnd(), done, [done, asked] { done(asked); });
     return waiting_.Announce(PlacementNow());
   }
   const auto found = attempts_.find(asked->name);
@@ -49,14 +49,16 @@ void Dispatcher::TellGroup(const RunningJob& running) {
   if (runs) running.group()->Cancel();
 }
 
-void Dispatcher::EndQueued(const QueuedJob& queued, const JobEnd& end, JobRecorder::Told told) {
-  recorder_.End({queued.name, queued.epoch, queued.attempt, ""}, end, std::move(told));
+void Dispatcher::EndQueued(const QueuedJob& queued, const JobEnd& end, JobRecorder::Told told,
+                           std::function<void()> owed) {
+  recorder_.End({queued.name, queued.epoch, queued.attempt, ""}, end, std::move(told),
+                std::move(owed));
 }
 
 void Dispatcher::Expire() {
   const std::vector<QueuedJob> late = waiting_.TakePastDeadline(parts_.clock.Now());
   for (const QueuedJob& job : late) {
-    EndQueued(job, ExpiredEnd(job.deadline_seconds), [](const auto&) {});
+    EndQueued(job, ExpiredEnd(job.deadline_seconds));
   }
   if (!late.empty()) waiting_.Announce(PlacementNow());
   for (auto& [name, running] : attempts_) {
@@ -137,7 +139,7 @@ void Dispatcher::OnLost(WorkerGroup& group, const GroupLoss& loss) {
 void Dispatcher::OnLossExplained(const std::string& name, const absl::Status& why) {
   const std::optional<QueuedJob> queued = waiting_.Remove(name);
   if (queued.has_value()) {
-    EndQueued(*queued, FailedEnd(why), [](const auto&) {});
+    EndQueued(*queued, FailedEnd(why));
     return waiting_.Announce(PlacementNow());
   }
   const auto found = attempts_.find(name);  // about to wait again
@@ -175,13 +177,12 @@ void Dispatcher::TellAbandoned() {
 
 void Dispatcher::OnRequeued(const RunningJob& running, const absl::StatusOr<Job>& job) {
   Forget(running);
-  if (!job.ok()) return;
+  if (!job.ok() || IsTerminal(job->state)) return;
   QueuedJob queued = running.queued();
   queued.epoch = job->epoch;
   queued.attempt = job->attempt;
-  const auto nobody = [](const auto&) {};
-  if (job->cancel_requested) return EndQueued(queued, CancelledEnd(), nobody);
-  if (!running.explained().ok()) return EndQueued(queued, FailedEnd(running.explained()), nobody);
+  if (job->cancel_requested) return EndQueued(queued, CancelledEnd());
+  if (!running.explained().ok()) return EndQueued(queued, FailedEnd(running.explained()));
   waiting_.PushAgain(*job, std::move(queued));
   waiting_.Announce(PlacementNow());
 }

@@ -30,7 +30,9 @@ void Dispatcher::Fail(const std::string& name, const absl::Status& why, Done don
   const auto fail = [this, name, why, done] {
     const std::optional<QueuedJob> queued = waiting_.Remove(name);
     if (!queued.has_value()) return done(FailAttempt(name, why));
-    EndQueued(*queued, FailedEnd(why), [done](const auto& job) { done(job.status()); });
+    EndQueued(
+        *queued, FailedEnd(why), [done](const auto& job) { done(job.status()); },
+        [done] { done(absl::OkStatus()); });
     waiting_.Announce(PlacementNow());
   };
   Ask(fail, done);

@@ -43,12 +43,23 @@ bool Dispatcher::EndIfUnwanted(RunningJob& running) {
   if (running.job().cancel_requested) running.Cancel(parts_.clock.Now());
   const bool lost = running.group() == nullptr;
   GiveGroupBack(running);
-  const absl::Status why =
-      lost ? MakeError(absl::StatusCode::kUnavailable, kGroupLost,
-                       "its group was lost before the job had started")
-           : MakeError(absl::StatusCode::kAborted, "OPERATOR", "an operator had it queued again");
-  Finish(running, running.EndWhenLost({.why = why}));
+  const absl::Status why = MakeError(absl::StatusCode::kUnavailable, kGroupLost,
+                                     "its group was lost before the job had started");
+  Finish(running, lost ? running.EndWhenLost({.why = why}) : running.EndWhenRequeued());
   return true;
+}
+
+void Dispatcher::OnUnclaimed(const RunningJob& running, const absl::Status& why) {
+  const QueuedJob& queued = running.queued();
+  if (absl::IsInternal(why)) return EndQueued(queued, FailedEnd(why));  // and never can be
+  if (!IsStoreFault(why)) {  // another process has it, or it is gone
+    return Log(LogLevel::kWarning, "job cannot be claimed",
+               {{"job", queued.name}, {"error", std::string(why.message())}});
+  }
+  parts_.health.Failed("claim", why);
+  const std::optional<JobEnd> asked = running.EndWhenFailed(why).end;  // meanwhile
+  if (asked.has_value()) return EndQueued(queued, *asked);
+  waiting_.PutBack(queued);
 }
 
 void Dispatcher::OnClaimed(RunningJob& running, absl::StatusOr<Job> claimed) {
@@ -57,13 +68,7 @@ void Dispatcher::OnClaimed(RunningJob& running, absl::StatusOr<Job> claimed) {
     const Attempt kept = running.shared_from_this();
     Forget(running);
     GiveGroupBack(running);
-    if (!IsStoreFault(claimed.status())) {  // another process has it, or it is gone
-      return Log(
-          LogLevel::kWarning, "job cannot be claimed",
-          {{"job", running.queued().name}, {"error", std::string(claimed.status().message())}});
-    }
-    parts_.health.Failed("claim", claimed.status());
-    return waiting_.PutBack(running.queued());
+    return OnUnclaimed(running, claimed.status());
   }
   running.OnClaimed(*std::move(claimed));
   parts_.metrics.queue_wait_seconds.Observe(

@@ -42,7 +42,8 @@ void JobRecorder::SendWarnings(const JobWarnings& known, const std::string& grou
   parts_.store.Warn(known, parts_.loop.Later<absl::Status>(answered));
 }
 
-void JobRecorder::End(const AttemptKey& key, const JobEnd& end, Told told) {
+void JobRecorder::End(const AttemptKey& key, const JobEnd& end, Told told,
+                      std::function<void()> owed) {
   FinishedJob finished;
   finished.name = key.job;
   finished.epoch = key.epoch;
@@ -53,29 +54,32 @@ void JobRecorder::End(const AttemptKey& key, const JobEnd& end, Told told) {
   finished.stage_seconds = end.stage_seconds;
   finished.end_time = parts_.clock.Wall();
   finished.gpu_seconds = key.gpu_seconds;
-  SendEnd(key, finished, told);
+  SendEnd(key, finished, {std::move(told), std::move(owed)});
 }
 
-void JobRecorder::SendEnd(const AttemptKey& key, const FinishedJob& given, const Told& told) {
+void JobRecorder::SendEnd(const AttemptKey& key, const FinishedJob& given, const Asker& asker) {
   FinishedJob finished = given;
   finished.last_sequence = parts_.announcer.EndSequence(key.job, key.attempt);
   Failpoint("dispatch.before_finish");
   parts_.store.Finish(finished, parts_.loop.Later<absl::StatusOr<Job>>(
-                                    [this, key, finished, told](absl::StatusOr<Job> ended) {
-                                      OnEnded(key, finished, told, std::move(ended));
+                                    [this, key, finished, asker](absl::StatusOr<Job> ended) {
+                                      OnEnded(key, finished, asker, std::move(ended));
                                     }));
 }
 
-void JobRecorder::OnEnded(const AttemptKey& key, const FinishedJob& finished, const Told& told,
+void JobRecorder::OnEnded(const AttemptKey& key, const FinishedJob& finished, Asker asker,
                           absl::StatusOr<Job> ended) {
   Failpoint("dispatch.after_finish");
   const absl::Status& status = ended.status();
-  if (!Settled("end", status, [=, this] { SendEnd(key, finished, told); })) return;
+  if (IsStoreFault(status) && asker.owed) {  // nobody waits for an answer any more
+    std::exchange(asker, {[](const auto&) {}, {}}).owed();
+  }
+  if (!Settled("end", status, [=, this] { SendEnd(key, finished, asker); })) return;
   // With its numbers it was refused; so that nobody waits for it, it ends without them.
   if (IsRefused(status) && ErrorReason(status) != finished.error.reason) {
     Log(LogLevel::kError, "the store refuses how a job ended",
         {{"job", key.job}, {"error", std::string(status.message())}});
-    return End(key, FailedEnd(status), told);
+    return End(key, FailedEnd(status), asker.told, asker.owed);
   }
   CountFenced(status, key.group);
   if (ended.ok()) {
@@ -83,7 +87,7 @@ void JobRecorder::OnEnded(const AttemptKey& key, const FinishedJob& finished, co
     Show(key, *ended);
     parts_.ended();
   }
-  told(std::move(ended));
+  asker.told(std::move(ended));
 }
 
 // To the log and the metrics.
@@ -128,6 +132,10 @@ void JobRecorder::OnRequeued(const LostAttempt& lost, const std::string& group, 
   Failpoint("dispatch.after_requeue");
   const absl::Status& status = queued.status();
   if (!Settled("requeue", status, [=, this] { SendRequeue(lost, group, told); })) return;
+  if (IsRefused(status)) {  // so that nobody waits for a job that never runs again
+    return End({lost.name, lost.epoch, lost.attempt, group, lost.gpu_seconds}, FailedEnd(status),
+               told);
+  }
   CountFenced(status, group);
   if (queued.ok()) {
     Log(LogLevel::kWarning, "job queued again",

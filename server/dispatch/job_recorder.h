@@ -42,11 +42,13 @@ class JobRecorder {
   explicit JobRecorder(const Parts& parts) : parts_(parts) {}
 
   // Called with the job as the store has it now, or why the change will never be: another attempt
-  // is current (ABORTED), or the job is gone (NOT_FOUND).
+  // is current (ABORTED), or the job is gone (NOT_FOUND). After Requeue the job may have ended: the
+  // store refuses it.
   using Told = std::function<void(absl::StatusOr<Job>)>;
   // Keeps the warnings of `job`, which runs.
   void Warn(const Job& job);
-  void End(const AttemptKey& key, const JobEnd& end, Told told);
+  // `owed`, if given, is called in place of `told` when the store cannot take it at once.
+  void End(const AttemptKey& key, const JobEnd& end, Told told, std::function<void()> owed = {});
   void Requeue(const AttemptKey& key, const JobError& cause, bool charged, Told told);
   void Tick();
 
@@ -55,8 +57,12 @@ class JobRecorder {
   // True when the store has answered for good; else `again` is owed.
   bool Settled(const char* what, const absl::Status& status, Send again);
   void SendWarnings(const JobWarnings& known, const std::string& group);
-  void SendEnd(const AttemptKey& key, const FinishedJob& finished, const Told& told);
-  void OnEnded(const AttemptKey& key, const FinishedJob& finished, const Told& told,
+  struct Asker {
+    Told told;
+    std::function<void()> owed;
+  };
+  void SendEnd(const AttemptKey& key, const FinishedJob& given, const Asker& asker);
+  void OnEnded(const AttemptKey& key, const FinishedJob& finished, Asker asker,
                absl::StatusOr<Job> ended);
   void SendRequeue(const LostAttempt& lost, const std::string& group, const Told& told);
   void OnRequeued(const LostAttempt& lost, const std::string& group, const Told& told,

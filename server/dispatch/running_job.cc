@@ -117,10 +117,7 @@ std::optional<AttemptEnd> RunningJob::EndWhenFinished(const RunOutcome& outcome)
   if (result_failed()) return EndWhenFailed(result_error_);
   // A result that is there wins over a late cancel.
   if (outcome.code == absl::StatusCode::kOk) return std::nullopt;
-  if (requeued_ && outcome.code == absl::StatusCode::kCancelled) {
-    return EndWhenLost({.why = MakeError(absl::StatusCode::kAborted, "OPERATOR",
-                                         "an operator had it queued again")});
-  }
+  if (requeued_ && outcome.code == absl::StatusCode::kCancelled) return EndWhenRequeued();
   JobEnd end = outcome.code == absl::StatusCode::kCancelled
                    ? RequestedEnd().value_or(CancelledEnd())
                    : FailedEnd(MakeError(outcome.code, outcome.reason, outcome.message));
@@ -135,7 +132,13 @@ AttemptEnd RunningJob::EndWhenCommitted(const absl::Status& committed,
   return Ended(std::move(end));
 }
 
+AttemptEnd RunningJob::EndWhenRequeued() const {
+  return EndWhenLost({.why = MakeError(absl::StatusCode::kAborted, "OPERATOR",
+                                       "an operator had it queued again")});
+}
+
 AttemptEnd RunningJob::EndWhenRefused(const absl::Status& why) const {
+  if (requeued_) return EndWhenRequeued();  // before all ranks had agreed to it
   return Ended(RequestedEnd().value_or(FailedEnd(why)));
 }
 

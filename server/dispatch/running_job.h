@@ -89,6 +89,8 @@ class RunningJob : public std::enable_shared_from_this<RunningJob> {
   std::optional<AttemptEnd> EndWhenFinished(const RunOutcome& outcome) const;
   AttemptEnd EndWhenCommitted(const absl::Status& committed, const RunOutcome& outcome) const;
   AttemptEnd EndWhenRefused(const absl::Status& why) const;
+  // By an operator's Requeue.
+  AttemptEnd EndWhenRequeued() const;
   // The one place that decides whether a job runs again.
   AttemptEnd EndWhenLost(const GroupLoss& loss) const;
   // By an effect of the frontend's own: its store, or a file of the job.

@@ -30,11 +30,11 @@ class FaultyJobStore final : public JobStore {
     failed.ok() ? store_.Create(std::move(job), std::move(done)) : done(failed);
   }
   void ClaimNext(ClaimOffer offer, Answer<Job> done) override {
-    if (holds_claims) {
-      return held.push_back([this, offer, done] { store_.ClaimNext(offer, done); });
-    }
-    const absl::Status failed = fault("ClaimNext");
-    failed.ok() ? store_.ClaimNext(std::move(offer), std::move(done)) : done(failed);
+    const auto claim = [this, offer = std::move(offer), done = std::move(done)] {
+      const absl::Status failed = fault("ClaimNext");
+      failed.ok() ? store_.ClaimNext(offer, done) : done(failed);
+    };
+    holds_claims ? held.push_back(claim) : claim();
   }
   void Warn(JobWarnings known, Done done) override {
     const absl::Status failed = fault("Warn");

@@ -354,6 +354,57 @@ TEST_F(DispatcherTest, WhatHappensToAJobThatIsBeingClaimedIsNotForgotten) {
   EXPECT_EQ(1, ledger_.load().jobs);
 }
 
+TEST_F(DispatcherTest, ACancelWhoseEndTheStoreCannotTakeIsAnsweredAndNotForgotten) {
+  Accepted();
+  const std::string waits = Accepted();
+  faulty_.fault = [](const std::string& method) {
+    return method == "Finish" ? StoreFails() : absl::OkStatus();
+  };
+  const absl::StatusOr<Job> asked = Cancel(waits);
+  ASSERT_TRUE(asked.ok()) << asked.status();
+  EXPECT_EQ(JobState::kQueued, asked->state);
+  EXPECT_TRUE(asked->cancel_requested);
+  faulty_.fault = [](const std::string&) { return absl::OkStatus(); };
+  Pass(seconds(1));
+  EXPECT_EQ(JobState::kCancelled, Get(waits).state);
+  EXPECT_THAT(Kinds(waits), ElementsAre("queued", "cancelled"));
+}
+
+TEST_F(DispatcherTest, ACancelOfAJobWhoseClaimFailsIsNotForgotten) {
+  faulty_.holds_claims = true;
+  const std::string name = Accepted();
+  EXPECT_EQ(JobState::kQueued, Cancel(name)->state);
+  faulty_.fault = [](const std::string& method) {
+    return method == "ClaimNext" ? StoreFails() : absl::OkStatus();
+  };
+  group_.Lose(absl::UnavailableError("gone"));  // no group is there to find it out later
+  faulty_.AnswerClaims();
+  Settle();
+  EXPECT_EQ(JobState::kCancelled, Get(name).state);
+  EXPECT_EQ(0, ledger_.load().jobs);
+  EXPECT_EQ(0, dispatcher_.unfinished());
+}
+
+TEST_F(DispatcherTest, AJobThatTheStoreRefusesToClaimOrRequeueFails) {
+  std::string refused = "ClaimNext";
+  faulty_.fault = [&refused](const std::string& method) {
+    return method == refused ? MakeError(absl::StatusCode::kInternal, "STORE_REFUSED", "NOT NULL")
+                             : absl::OkStatus();
+  };
+  const std::string unclaimed = Accepted();
+  EXPECT_EQ(JobState::kFailed, Get(unclaimed).state);
+  EXPECT_EQ("STORE_REFUSED", Get(unclaimed).error.reason);
+  refused = "Requeue";
+  const std::string lost = Accepted();
+  ASSERT_EQ(1, group_.orders.size());
+  group_.Lose(absl::UnavailableError("gone"));
+  EXPECT_EQ(JobState::kFailed, Get(lost).state);
+  EXPECT_EQ("STORE_REFUSED", Get(lost).error.reason);
+  EXPECT_EQ(0, dispatcher_.unfinished());
+  EXPECT_EQ(0, ledger_.load().jobs);
+  EXPECT_TRUE(health_.ok());
+}
+
 TEST_F(DispatcherTest, APieceBeyondTheLimitFailsTheJob) {
   const std::string name = Accepted();
   group_.Chunk(0, std::string(kMaxChunkBytes, 'x'));

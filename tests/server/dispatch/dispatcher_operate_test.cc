@@ -44,6 +44,30 @@ TEST_F(DispatcherOperateTest, ARequeuedJobRunsAgainUncharged) {
   EXPECT_EQ(JobState::kSucceeded, Get(name).state);
 }
 
+// Its group says then that it was cancelled before it started.
+TEST_F(DispatcherOperateTest, AJobThatNotAllRanksHaveAgreedToIsRequeuedToo) {
+  const std::string name = Accepted();
+  ASSERT_TRUE(Requeue(name).ok());
+  group_.Refuse(absl::CancelledError("cancelled before it started"));
+  EXPECT_EQ(JobState::kRunning, Get(name).state);
+  EXPECT_EQ(2, Get(name).attempt);
+  EXPECT_EQ(0, Get(name).charges);
+}
+
+TEST_F(DispatcherOperateTest, AJobThatIsBeingClaimedFailsThoughTheClaimDoes) {
+  faulty_.holds_claims = true;
+  const std::string name = Accepted();
+  ASSERT_TRUE(Fail(name).ok());
+  faulty_.fault = [](const std::string& method) {
+    return method == "ClaimNext" ? MakeError(absl::StatusCode::kUnavailable, "STORE", "busy")
+                                 : absl::OkStatus();
+  };
+  faulty_.AnswerClaims();
+  Settle();
+  EXPECT_EQ(JobState::kFailed, Get(name).state);
+  EXPECT_EQ("OPERATOR", Get(name).error.reason);
+}
+
 TEST_F(DispatcherOperateTest, AResultThatIsThereWinsOverARequeue) {
   const std::string name = Accepted();
   group_.Start();
