@@ -35,7 +35,8 @@ class InputStore {
   // Durable when it answers, with the digest (lower-case hex SHA-256). Bytes that are there are put
   // again: what is stored may be damaged, and is swept by its age.
   virtual void Put(Bytes bytes, Answer<std::string> done) = 0;
-  // DATA_LOSS (CHECKSUM) when the bytes are not there or not those of the digest.
+  // For a job that was claimed: never refused, and not behind those that are put. DATA_LOSS
+  // (CHECKSUM) when the bytes are not there or not those of the digest.
   virtual void Read(const std::string& sha256, Answer<Bytes> done) = 0;
   // For bytes that come in pieces. Blocks.
   virtual absl::StatusOr<std::unique_ptr<InputWriter>> Begin() = 0;

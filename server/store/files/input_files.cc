@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char kLine[] = "inputs";  // of the pool
+constexpr char kPuts[] = "inputs", kReads[] = "inputs of claimed jobs";  // lines of the pool
 
 absl::Status Busy() {
   return MakeError(absl::StatusCode::kUnavailable, "STORE", "too many inputs wait for the disk");
@@ -55,7 +55,7 @@ absl::StatusOr<std::string> InputFiles::Write(const std::string& bytes) {
 
 void InputFiles::Put(Bytes bytes, Answer<std::string> done) {
   const bool posted =
-      pool_.TryPost(kLine, [this, bytes = std::move(bytes), done] { done(Write(*bytes)); });
+      pool_.TryPost(kPuts, [this, bytes = std::move(bytes), done] { done(Write(*bytes)); });
   if (!posted) done(Busy());
 }
 
@@ -72,8 +72,7 @@ absl::StatusOr<InputStore::Bytes> InputFiles::ReadNow(const std::string& sha256)
 }
 
 void InputFiles::Read(const std::string& sha256, Answer<Bytes> done) {
-  const bool posted = pool_.TryPost(kLine, [this, sha256, done] { done(ReadNow(sha256)); });
-  if (!posted) done(Busy());
+  pool_.Post(kReads, [this, sha256, done = std::move(done)] { done(ReadNow(sha256)); });
 }
 
 absl::Status InputFiles::Sweep(

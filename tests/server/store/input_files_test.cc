@@ -55,6 +55,35 @@ TEST_F(InputFilesTest, DamagedOrGoneIsDataLossUntilItIsPutAgain) {
   EXPECT_EQ("image", **Read(sha256));
 }
 
+// What is put may be refused; a job that was claimed starts all the same.
+TEST_F(InputFilesTest, AReadIsNeverRefused) {
+  const std::string sha256 = Put("image").value();
+  IoPool busy({.threads = 1, .line = 1});
+  Mutex mutex;
+  CondVar freed;
+  bool free = false;
+  busy.Post("other", [&] {
+    MutexLock lock(mutex);
+    freed.WaitFor(mutex, std::chrono::seconds(60), [&free] { return free; });
+  });
+  const auto inputs = InputFiles::Open(folder_.path(), busy, metrics_).value();
+  std::string refused;
+  for (int i = 0; i < 3; ++i) {
+    inputs->Put(std::make_shared<const std::string>("other"),
+                [&](const auto& put) { refused = ErrorReason(put.status()); });
+  }
+  EXPECT_EQ("STORE", refused);
+  const auto read = Await<absl::StatusOr<InputStore::Bytes>>([&](Answer<InputStore::Bytes> done) {
+    inputs->Read(sha256, std::move(done));
+    MutexLock lock(mutex);
+    free = true;
+    freed.NotifyAll();
+  });
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ("image", **read);
+  busy.Stop();
+}
+
 TEST_F(InputFilesTest, SweepsWhatIsNotWantedOnceItIsOld) {
   const std::string wanted = Put("wanted").value(), other = Put("other").value();
   const auto sweep = [&](std::chrono::seconds grace) {
