@@ -39,7 +39,8 @@ class ResultWriter {
   // Pieces come in order and without gaps; INVALID_ARGUMENT (RESULT_ORDER) otherwise. Once answered
   // the bytes can be read. After an error nothing more is taken, and every answer is that error.
   virtual void Append(ResultPiece piece, Done done) = 0;
-  // Reads what was appended so far; stays valid after Commit.
+  // Reads what was appended so far; stays valid after Commit. Without one it reads nothing once the
+  // writer is gone.
   virtual std::shared_ptr<const ResultReader> reader() const = 0;
   // Makes the result durable and visible under its digest; it is not removed as long as the writer
   // lives. DATA_LOSS (RESULT_DIGEST) when size or digest are not as the rank stated. An error of

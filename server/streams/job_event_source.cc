@@ -21,10 +21,12 @@ absl::Status StatusOf(const Job& job) {
   return MakeError(job.error.code, job.error.reason, job.name + ": " + job.error.message);
 }
 
+// Nothing when its bytes are gone, with the attempt.
 MessageSource::Pulled ChunkMessage(const EventLog::Next& next) {
   absl::StatusOr<std::string> bytes =
       next.data->Read(next.event->chunk().offset(), next.chunk_bytes);
   if (!bytes.ok()) return End(bytes.status());
+  if (static_cast<int64_t>(bytes->size()) < next.chunk_bytes) return {};
   v1::JobEvent event = *next.event;
   event.mutable_chunk()->set_data(*std::move(bytes));
   return Message(event);
@@ -63,21 +65,25 @@ MessageSource::Pulled JobEventSource::Follow(const Job& job,
 }
 
 MessageSource::Pulled JobEventSource::Next() {
-  const EventLog::Next next = parts_.events.ReadAfter(job_, after_, options_.include_video);
-  switch (next.found) {
-    case EventLog::Found::kNothing:
-      return {};
-    case EventLog::Found::kUnknown:
-      return NextFromStore();
-    case EventLog::Found::kGap:
-      return Snapshot(next.sequence);
-    case EventLog::Found::kEnd:
-      return EndWithJob();
-    case EventLog::Found::kEvent:
-      break;
+  for (;;) {
+    const EventLog::Next next = parts_.events.ReadAfter(job_, after_, options_.include_video);
+    switch (next.found) {
+      case EventLog::Found::kNothing:
+        return {};
+      case EventLog::Found::kUnknown:
+        return NextFromStore();
+      case EventLog::Found::kGap:
+        return Snapshot(next.sequence);
+      case EventLog::Found::kEnd:
+        return EndWithJob();
+      case EventLog::Found::kEvent:
+        break;
+    }
+    after_ = next.sequence;
+    if (!next.event->has_chunk()) return Message(*next.event);
+    Pulled chunk = ChunkMessage(next);
+    if (chunk.message.has_value() || chunk.end.has_value()) return chunk;
   }
-  after_ = next.sequence;
-  return next.event->has_chunk() ? ChunkMessage(next) : Message(*next.event);
 }
 
 MessageSource::Pulled JobEventSource::Snapshot(int64_t sequence) {

@@ -115,8 +115,11 @@ TEST_F(ResultFilesTest, RefusesWhatTheRankDidNotState) {
 TEST_F(ResultFilesTest, RefusesGapsAndRepeats) {
   Writer writer = Begin();
   ASSERT_TRUE(Append(writer, 0, "abc").ok());
+  const std::shared_ptr<const ResultReader> held = writer->reader();
+  EXPECT_EQ("abc", held->Read(0, 3).value());
   EXPECT_EQ("RESULT_ORDER", ErrorReason(Append(writer, 4, "x")));
   EXPECT_TRUE(TmpIsEmpty());
+  EXPECT_EQ("", held->Read(0, 3).value()) << "a reader holds the disk's room";
   EXPECT_EQ("RESULT_ORDER", ErrorReason(Append(writer, 3, "d")));
   EXPECT_EQ("RESULT_ORDER", ErrorReason(Commit(writer, Stated("abcd"))));
 }

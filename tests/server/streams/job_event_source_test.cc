@@ -111,6 +111,17 @@ TEST_F(JobEventSourceTest, ChunksComeWithTheirBytesToWhoAsks) {
   EXPECT_EQ("cde", Next(*video)->chunk().data());
 }
 
+TEST_F(JobEventSourceTest, ChunksOfAnAttemptWhoseBytesAreGoneAreLeftOut) {
+  Create();
+  v1::JobEvent chunk;
+  chunk.mutable_chunk()->set_offset(4);
+  log_.AppendChunk(kName, 1, std::move(chunk), /*bytes=*/3, std::make_shared<TextReader>());
+  log_.Append(kName, 2, Step(1));
+  const auto video = Source({.include_video = true});
+  EXPECT_EQ(1, Next(*video)->progress().step());
+  EXPECT_FALSE(Next(*video).has_value());
+}
+
 TEST_F(JobEventSourceTest, AForgottenJobIsASnapshotAndItsEnd) {
   Create();
   Finish();
