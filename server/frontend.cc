@@ -39,7 +39,8 @@ namespace {
 
 constexpr std::chrono::seconds kLoopHang{60}, kAbandoning{1};
 constexpr std::chrono::milliseconds kLastCalls{500};
-constexpr IoPool::Limits kChoreLimits = {.threads = 6, .in_order = true};
+// One for each line of Upkeep and the janitor's: the probe runs while a disk holds up all others.
+constexpr IoPool::Limits kChoreLimits = {.threads = 7, .in_order = true};
 
 KeepPolicy KeepPolicyOf(const config::v1::ServerConfig& config) {
   return {{config.max_kept_jobs()},
@@ -186,9 +187,9 @@ class WiredFrontend final : public Frontend {
       groups_.CloseAll(why);
     });
     server_->Shutdown(kLastCalls);
+    admin_.reset();
     StopThreads();  // after the last call: none waits for them any more
     server_.reset();
-    admin_.reset();
   }
 
  private:
@@ -207,6 +208,7 @@ class WiredFrontend final : public Frontend {
   void StopThreads() {
     loop_.Stop();
     for (IoPool* pool : {&chore_pool_, stores_.results.get(), stores_.io.get()}) pool->Stop();
+    stores_.jobs.reset();  // its last answers find those that asked
   }
   void UseTenants() {
     const std::vector<config::v1::AccessPolicy::Tenant> tenants = access_->Tenants();

@@ -53,10 +53,11 @@ void EventLoop::Start() {
 }
 
 void EventLoop::Stop() {
+  std::deque<std::function<void()>> dropped;  // goes without the lock
   {
     MutexLock lock(mutex_);
     stopped_ = true;
-    tasks_.clear();
+    dropped.swap(tasks_);
   }
   changed_.NotifyAll();
   if (thread_.joinable()) thread_.join();
