@@ -35,7 +35,8 @@ class Lines {
   Lines(std::string& out, int columns, std::string_view ending = "")
       : out_(out), columns_(columns), ending_(ending) {}
 
-  // The first line begins behind `first`, all others at column `indent`.
+  // The first line begins behind `first`, all others at column `indent`; or further left where only
+  // so a word fits.
   void Add(const std::string& first, int indent, const std::string& text) {
     std::string line = first;
     std::istringstream words(text);
@@ -48,6 +49,10 @@ class Lines {
         out_ += line + ending_ + "\n";
         line.assign(indent, ' ');
         empty = true;
+      }
+      if (empty && line.find_first_not_of(' ') == std::string::npos) {
+        const int room = columns_ - static_cast<int>(Columns(word) + ending_.size());
+        line.resize(std::clamp(room, 0, static_cast<int>(line.size())));
       }
       if (!empty) line += ' ';
       line += word;

@@ -60,6 +60,26 @@ TEST(LayOut, PutsTextBelowItsHeadWhereThereIsNone) {
             "      A number.\n");
 }
 
+TEST(LayOut, BeginsAWordFurtherLeftThatFitsOnlySo) {
+  const std::string wide(37, 'A'), too_wide(41, 'B');
+  const HelpPage page = {.usage = "program",
+                         .sections = {{.title = "Flags",
+                                       .entries = {{"--flag", "A limit. " + wide + " Also."},
+                                                   {"--other", too_wide}}}}};
+  EXPECT_EQ(LayOut(page, 40),
+            "Usage: program\n"
+            "\n"
+            "Flags:\n"
+            "  --flag\n"
+            "      A limit.\n"
+            "   " +
+                wide +
+                "\n"
+                "      Also.\n"
+                "  --other\n" +
+                too_wide + "\n");
+}
+
 TEST(LayOut, FitsEveryWidthFromTheLongestWordOn) {
   for (int columns = 40; columns <= 100; ++columns) {
     std::istringstream lines(LayOut(kPage, columns));
