@@ -14,16 +14,6 @@ namespace {
 
 #define COGWHEEL_KEPT "result_sha256 IS NOT NULL AND result_expired = 0"
 
-absl::StatusOr<std::vector<std::string>> Names(Statement rows) {
-  std::vector<std::string> names;
-  for (;;) {
-    const absl::StatusOr<bool> row = rows.Step();
-    if (!row.ok()) return row.status();
-    if (!*row) return names;
-    names.push_back(rows.Text(0));
-  }
-}
-
 absl::Status ExpireResult(Connection& connection, const std::string& name, Removed& removed) {
   const absl::StatusOr<std::optional<Job>> job = FindJob(connection, name);
   if (!job.ok()) return job.status();
@@ -41,9 +31,12 @@ absl::Status ExpireResult(Connection& connection, const std::string& name, Remov
 
 absl::Status ExpireOldResults(Connection& connection, const Retention& retention,
                               Removed& removed) {
-  const absl::StatusOr<std::vector<std::string>> old = Names(connection.Query(
-      "SELECT name FROM jobs WHERE " COGWHEEL_KEPT " AND end_time < ?1 ORDER BY end_time LIMIT ?2",
-      ToNanos(retention.results_ended_before), retention.most_removed));
+  const absl::StatusOr<std::vector<std::string>> old =
+      connection
+          .Query("SELECT name FROM jobs WHERE " COGWHEEL_KEPT
+                 " AND end_time < ?1 ORDER BY end_time LIMIT ?2",
+                 ToNanos(retention.results_ended_before), retention.most_removed)
+          .Texts();
   if (!old.ok()) return old.status();
   for (const std::string& name : *old) {
     const absl::Status expired = ExpireResult(connection, name, removed);
@@ -68,7 +61,7 @@ absl::Status TrimKind(Connection& connection, const Kind& kind, int most, Remove
     const std::optional<std::string> tenant = WhoLoses(kind.limit, (*kept).*kind.kept);
     if (!tenant.has_value()) return absl::OkStatus();
     const absl::StatusOr<std::vector<std::string>> oldest =
-        Names(connection.Query(kind.oldest, *tenant));
+        connection.Query(kind.oldest, *tenant).Texts();
     if (!oldest.ok()) return oldest.status();
     if (oldest->empty()) return absl::InternalError("the counts of kept jobs are wrong");
     const absl::Status gone = kind.remove(connection, oldest->front(), removed);

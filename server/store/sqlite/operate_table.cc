@@ -21,17 +21,12 @@ const char* KindColumn(PauseTarget::Kind kind) {
 
 absl::StatusOr<std::vector<std::string>> FinishedBefore(Connection& connection,
                                                         const PurgeOrder& order) {
-  Statement rows = connection.Query(
-      "SELECT name FROM jobs WHERE tenant = ?1 AND name > ?2 AND state >= 2 AND end_time < ?3"
-      " ORDER BY name LIMIT ?4",
-      order.tenant, order.after_name, ToNanos(order.ended_before), order.limit);
-  std::vector<std::string> names;
-  for (;;) {
-    const absl::StatusOr<bool> row = rows.Step();
-    if (!row.ok()) return row.status();
-    if (!*row) return names;
-    names.push_back(rows.Text(0));
-  }
+  return connection
+      .Query(
+          "SELECT name FROM jobs WHERE tenant = ?1 AND name > ?2 AND state >= 2 AND end_time < ?3"
+          " ORDER BY name LIMIT ?4",
+          order.tenant, order.after_name, ToNanos(order.ended_before), order.limit)
+      .Texts();
 }
 
 }  // namespace
@@ -72,13 +67,10 @@ absl::StatusOr<OperatorOrders> ReadOrders(Connection& connection) {
         .paused[{model ? PauseTarget::Kind::kModel : PauseTarget::Kind::kTenant, paused.Text(1)}] =
         paused.Text(2);
   }
-  Statement drained = connection.Query("SELECT name FROM drained_groups");
-  for (;;) {
-    const absl::StatusOr<bool> row = drained.Step();
-    if (!row.ok()) return row.status();
-    if (!*row) return orders;
-    orders.drained.insert(drained.Text(0));
-  }
+  const auto drained = connection.Query("SELECT name FROM drained_groups").Texts();
+  if (!drained.ok()) return drained.status();
+  orders.drained.insert(drained->begin(), drained->end());
+  return orders;
 }
 
 absl::Status RetireModel(Connection& connection, const std::string& name) {

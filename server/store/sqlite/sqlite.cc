@@ -110,6 +110,16 @@ bool Statement::IsNull(int column) const {
   return sqlite3_column_type(statement_, column) == SQLITE_NULL;
 }
 
+absl::StatusOr<std::vector<std::string>> Statement::Texts() {
+  std::vector<std::string> texts;
+  for (;;) {
+    const absl::StatusOr<bool> row = Step();
+    if (!row.ok()) return row.status();
+    if (!*row) return texts;
+    texts.push_back(Text(0));
+  }
+}
+
 absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const std::string& path,
                                                              const std::string& vfs, Mode mode) {
   // A reader too opens for writing: the first one must be able to recover the log.

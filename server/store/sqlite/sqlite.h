@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
@@ -42,6 +43,8 @@ class Statement {
   double Real(int column) const;
   std::string Text(int column) const;  // or bytes
   bool IsNull(int column) const;
+  // The first column of all rows.
+  absl::StatusOr<std::vector<std::string>> Texts();
 
  private:
   void Bound(int code);
