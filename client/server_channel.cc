@@ -30,6 +30,10 @@ absl::Status DescribeFailure(const std::string& address, const grpc::Status& sta
     return absl::UnavailableError(
         absl::StrCat("server ", address, " is not reachable: ", described.message()));
   }
+  if (absl::IsUnimplemented(described)) {
+    return absl::UnimplementedError(absl::StrCat(
+        "server ", address, " does not know this call; it may be of an older release"));
+  }
   if (absl::IsDeadlineExceeded(described)) {
     return absl::DeadlineExceededError(absl::StrCat("server ", address, " did not answer in time"));
   }

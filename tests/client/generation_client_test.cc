@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "client/operate_client.h"
 #include "client/retry.h"
 #include "tests/client/fake_video_service.h"
 
@@ -223,6 +224,16 @@ TEST(GenerationClient, AServerThatIsNotThereIsToldAtOnce) {
                         "there?"));
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
   EXPECT_TRUE(absl::IsUnavailable(client.Health().status()));
+}
+
+TEST(OperateClient, AServerOfAnOlderReleaseIsToldSo) {
+  const FakeVideoService older;
+  OperateClient client(older.address(), {});
+  const absl::Status status =
+      client.Call(&OperateClient::Stub::DrainGroup, v1::DrainGroupRequest()).status();
+  EXPECT_TRUE(absl::IsUnimplemented(status)) << status;
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("server " + older.address() + " does not know this call"));
 }
 
 TEST(RetryPolicy, OnlyWhatHasArrivedIsTriedAgain) {
