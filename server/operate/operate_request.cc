@@ -48,6 +48,9 @@ absl::Status CheckName(const std::string& field, const std::string& name) {
 }
 
 absl::Status CheckReason(const std::string& reason, size_t least) {
+  if (HasControlCharacter(reason)) {
+    return Refuse("reason", Shown(reason), " has a control character; legal is one line");
+  }
   if (reason.size() >= least && reason.size() <= kMaxReasonBytes) return absl::OkStatus();
   return Refuse("reason", "has ", reason.size(), " bytes; legal are ", least, " to ",
                 kMaxReasonBytes);

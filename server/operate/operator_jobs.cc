@@ -1,7 +1,6 @@
 // What an operator does to jobs, and what he reads of them.
 #include <absl/strings/str_cat.h>
 
-#include "base/utf8.h"
 #include "proto/contract/status.h"
 #include "proto/contract/validate.h"
 #include "server/events/job_event.h"
@@ -49,8 +48,7 @@ absl::StatusOr<v1::Job> Operator::FailJob(const v1::FailJobRequest& request) {
   if (IsTerminal(known->state))
     return MakeError(absl::StatusCode::kFailedPrecondition, "FINISHED",
                      WrongState(*known, "QUEUED or RUNNING"));
-  const absl::Status why =
-      MakeError(absl::StatusCode::kAborted, "OPERATOR", WithoutControls(request.reason()));
+  const absl::Status why = MakeError(absl::StatusCode::kAborted, "OPERATOR", request.reason());
   const auto failed =
       Await<absl::Status>([&](Done done) { parts_.dispatcher.Fail(*name, why, std::move(done)); });
   if (!failed.ok()) return failed;

@@ -27,6 +27,10 @@ TEST(OperateRequest, NamesAndReasonsHaveBounds) {
   EXPECT_FALSE(CheckReason("", 1).ok());
   EXPECT_THAT(std::string(CheckReason(std::string(256, 'r'), 1).message()),
               HasSubstr("has 256 bytes; legal are 1 to 255"));
+  EXPECT_TRUE(CheckReason("drüben", 1).ok());
+  for (const char* reason : {"two\nlines", "\x1b[2J", "\xc2\x85"}) {  // the last: U+0085
+    EXPECT_THAT(std::string(CheckReason(reason, 1).message()), HasSubstr("legal is one line"));
+  }
 }
 
 TEST(OperateRequest, APauseIsOfAModelOrATenant) {
