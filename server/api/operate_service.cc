@@ -16,6 +16,8 @@ namespace {
 
 constexpr IoPool::Limits kThreads = {.threads = 2, .line = 32, .all = 64};
 constexpr size_t kTokenDigits = 8;  // of its digest: enough to find it in the access file
+// Lines of one host: whoever proves nothing must not fill a disk.
+constexpr CallLimiter::Limits kRefusals = {.per_second = 1, .burst = 60};
 
 // Who calls. What came of it is still to be said.
 AuditEntry EntryOf(const RpcCall& call, const grpc::ServerContextBase& context) {
@@ -30,7 +32,11 @@ AuditEntry EntryOf(const RpcCall& call, const grpc::ServerContextBase& context) 
 }  // namespace
 
 OperateService::OperateService(const ApiParts& parts, Operator& decides, AuditLog& audit)
-    : parts_(parts), decides_(decides), audit_(audit), threads_(kThreads) {}
+    : parts_(parts),
+      decides_(decides),
+      audit_(audit),
+      refusals_(kRefusals, parts.clock),
+      threads_(kThreads) {}
 
 template <typename Request, typename Response>
 OperateService::Unary* OperateService::Serve(
@@ -39,7 +45,10 @@ OperateService::Unary* OperateService::Serve(
   const RpcCall call(method, *exchange.context, parts_);
   Unary* reactor = exchange.context->DefaultReactor();
   const absl::Status admitted = call.tenant().status();
-  if (absl::IsResourceExhausted(admitted)) {  // too many calls: a line for each would fill the disk
+  const bool written =
+      admitted.ok() || (!absl::IsResourceExhausted(admitted) &&
+                        refusals_.TakeOfHost(HostOfPeer(exchange.context->peer())).ok());
+  if (!written) {
     reactor->Finish(call.End(admitted));
     return reactor;
   }

@@ -60,6 +60,7 @@ class OperateService final : public OperateServiceBase {
   const ApiParts parts_;
   Operator& decides_;
   AuditLog& audit_;
+  CallLimiter refusals_;  // that are written
   IoPool threads_;
 };
 

@@ -7,7 +7,10 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 import unittest
+
+import grpc
 
 from support import SHAPES, SMALL, ProcessTest, program, wait_until
 
@@ -278,6 +281,19 @@ class OperateTest(ProcessTest):
         self.assertEqual(["Unpause"], [line["method"] for line in self.audited()])
         with open(self.audit) as f:
             self.assertNotIn(secret("operator"), f.read())
+
+
+    def test_whoever_proves_nothing_cannot_fill_the_audit_log(self):
+        with grpc.insecure_channel(self.address) as channel:
+            purge = channel.unary_unary("/cogwheel.v1.OperateService/Purge")
+            begin = time.monotonic()
+            calls = [purge.future(b"", timeout=60) for _ in range(300)]
+            self.assertEqual({grpc.StatusCode.UNAUTHENTICATED}, {call.code() for call in calls} - {grpc.StatusCode.RESOURCE_EXHAUSTED})
+            most = 60 + 1 + time.monotonic() - begin  # a second each once the burst is spent
+        self.on("unpause", "--tenant", "lab")
+        lines = self.audited()
+        self.assertEqual("Unpause", lines.pop()["method"])
+        self.assertTrue(1 <= len(lines) <= most, len(lines))
 
 
 class OpenServerTest(ProcessTest):
