@@ -49,12 +49,15 @@ Source Generated(v1::GenerateRequest request, Submitter submitter, const ApiPart
 grpc::ServerWriteReactor<grpc::ByteBuffer>* MakeWatchStream(grpc::CallbackServerContext* context,
                                                             const grpc::ByteBuffer* request,
                                                             const ApiParts& parts) {
+  // Whoever holds a job cancels it by leaving.
+  const absl::Status holds = parts.access.Check(*context, "CancelJob").status();
   return MessageStream::Serve(
       "WatchJob", context, parts,
-      [bytes = TakeRequest(request), parts](const std::string& tenant) -> Source {
+      [bytes = TakeRequest(request), holds, parts](const std::string& tenant) -> Source {
         v1::WatchJobRequest watch;
         const absl::Status parsed = ParseRequest(bytes, watch);
         if (!parsed.ok()) return parsed;
+        if (watch.hold() && !holds.ok()) return holds;
         return Watched(watch, tenant, parts);
       });
 }

@@ -224,6 +224,11 @@ class TokenTest(SecurityTest):
         for name in ("CreateJob", "Generate", "CancelJob", "DeleteJob", "UploadInput", "ListGroups", "GetGroup"):
             self.assertEqual(grpc.StatusCode.PERMISSION_DENIED, calls[name][1](calls[name][0](), reader)[0], name)
         self.assertEqual(grpc.StatusCode.OK, calls["ListJobs"][1](pb.ListJobsRequest(), reader)[0])
+        # Who lets go of a job cancels it.
+        watch, others = calls["WatchJob"][1], others[0].job
+        self.assertEqual(grpc.StatusCode.OK, watch(pb.WatchJobRequest(name=others), reader)[0])
+        self.assertEqual(grpc.StatusCode.PERMISSION_DENIED, watch(pb.WatchJobRequest(name=others, hold=True), reader)[0])
+        self.assertEqual(grpc.StatusCode.OK, watch(pb.WatchJobRequest(name=others, hold=True), b)[0])
 
     def test_no_http_route_tells_of_a_job(self):
         calls = self.calls(self.start_guarded())
