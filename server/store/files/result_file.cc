@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <fcntl.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <absl/strings/str_cat.h>
@@ -26,6 +27,14 @@ constexpr mode_t kFileMode = 0600;
 
 absl::Status SetRoomAside(int fd, int64_t bytes, const std::string& path) {
   if (bytes <= 0) return absl::OkStatus();
+  // Asked first: the kernel would take all that there is before it says that it is too little, and
+  // whoever else writes then finds the disk full.
+  struct statvfs about;
+  if (fstatvfs(fd, &about) == 0 &&
+      static_cast<int64_t>(about.f_bavail) < bytes / static_cast<int64_t>(about.f_frsize)) {
+    errno = ENOSPC;
+    return FileError("set room aside in", path);
+  }
   for (;;) {
     if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, bytes) == 0) return absl::OkStatus();
     if (errno == EOPNOTSUPP || errno == ENOSYS) return absl::OkStatus();
