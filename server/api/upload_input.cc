@@ -64,7 +64,10 @@ class UploadStream final : public grpc::ServerReadReactor<grpc::ByteBuffer>, pub
     bytes.Swap(&bytes_);
     absl::Status taken = ParseRequest(std::move(bytes), piece);
     if (taken.ok()) taken = upload_->Take(piece);
-    if (!taken.ok()) return done(taken);
+    if (!taken.ok()) {
+      upload_.reset();  // gone before the caller hears of it
+      return done(taken);
+    }
     if (!upload_->complete()) return done(std::nullopt);
     upload_->Keep([this, done](const absl::StatusOr<v1::Input>& kept) {
       if (kept.ok()) *response_ = ToBytes(kept->SerializeAsString());

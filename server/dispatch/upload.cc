@@ -112,10 +112,11 @@ void Upload::Keep(Answer<v1::Input> done) {
   if (!committed.ok()) return done(committed);
   const KeptInput kept{parts_.tenant, sha256_, size_bytes_, *refusal,
                        parts_.clock.Wall() + kInputLife};
-  parts_.rows.Keep(kept, [kept, &ledger = parts_.ledger,
+  parts_.rows.Keep(kept, [kept, &ledger = parts_.ledger, place = parts_.place,
                           done = std::move(done)](const absl::Status& stored) {
     if (!stored.ok()) return done(stored);
     ledger.Take(PlaceOfInput(kept.tenant, kept.sha256), CostOfInput(kept.tenant, kept.size_bytes));
+    ledger.Release(place);
     done(ToProto(kept));
   });
 }

@@ -144,7 +144,7 @@ TEST_F(InputsTest, WhatIsWrongWithAnUploadIsSaidAndLeavesNothing) {
   v1::Chunk wrong = Piece(0, "abc", true);
   wrong.set_sha256(Sha256Hex("abd"));
   EXPECT_THAT(refused({wrong}), HasSubstr(Sha256Hex("abc")));
-  EXPECT_EQ(0, FilesIn("tmp"));
+  Await([this] { return FilesIn("tmp") == 0; });
   EXPECT_EQ(0, FilesIn("inputs"));
 }
 

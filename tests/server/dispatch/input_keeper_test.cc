@@ -143,6 +143,13 @@ TEST_F(InputKeeperTest, CountsWhileItComesAndAsLongAsItIsKept) {
   EXPECT_EQ(604'096, counted()) << "a block of the disk at least";
 }
 
+TEST_F(InputKeeperTest, IsCountedOnceAsSoonAsItIsKept) {
+  const std::unique_ptr<Upload> upload = keeper_.Begin("a");
+  ASSERT_TRUE(upload->Take(Piece(0, std::string(200'000, 'x'), /*last=*/true)).ok());
+  ASSERT_TRUE(Keep(*upload).ok());
+  EXPECT_EQ(200'000, counted());
+}
+
 TEST_F(InputKeeperTest, WhatHasNoRoomIsRefusedAndLeavesNothing) {
   ASSERT_TRUE(Send(std::string(3 * kMebibyte, 'x')).ok());
   const absl::Status refused = Send(std::string(2 * kMebibyte, 'y')).status();
