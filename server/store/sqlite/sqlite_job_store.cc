@@ -75,8 +75,8 @@ void SqliteJobStore::ShowSizes() {
 template <typename Value>
 void SqliteJobStore::Write(const char* operation,
                            std::function<absl::StatusOr<Value>(Connection&)> change,
-                           Answer<Value> done) {
-  PostFor<Value>(writer_, operation, std::move(change), std::move(done));
+                           Answer<Value> done, StoreWriter::Origin origin) {
+  PostFor<Value>(writer_, operation, std::move(change), std::move(done), origin);
 }
 
 void SqliteJobStore::Adopt(Answer<std::vector<Job>> done) {
@@ -89,7 +89,8 @@ void SqliteJobStore::Create(NewJob job, Answer<CreatedJob> done) {
       [this, done = std::move(done)](absl::StatusOr<CreatedJob> created) {
         if (created.ok() && !created->existed) queued_(created->job);
         done(std::move(created));
-      });
+      },
+      StoreWriter::Origin::kCaller);
 }
 
 absl::StatusOr<CreatedJob> SqliteJobStore::Insert(Connection& connection, const NewJob& given) {
@@ -156,7 +157,7 @@ void SqliteJobStore::Warn(JobWarnings known, Done done) {
       [known = std::move(known)](Connection& connection) {
         return UpdateWarnings(connection, known);
       },
-      std::move(done));
+      std::move(done), StoreWriter::Origin::kServer);
 }
 
 void SqliteJobStore::Requeue(LostAttempt lost, Answer<Job> done) {
@@ -218,7 +219,7 @@ void SqliteJobStore::RequestCancel(std::string tenant, std::string name, Answer<
         if (!updated.ok()) return updated;
         return job;
       },
-      std::move(done));
+      std::move(done), StoreWriter::Origin::kCaller);
 }
 
 void SqliteJobStore::Delete(std::string tenant, std::string name, Answer<Removed> done) {
@@ -234,7 +235,7 @@ void SqliteJobStore::Delete(std::string tenant, std::string name, Answer<Removed
         if (!gone.ok()) return gone;
         return removed;
       },
-      std::move(done));
+      std::move(done), StoreWriter::Origin::kCaller);
 }
 
 void SqliteJobStore::Trim(Retention retention, Answer<Removed> done) {
@@ -271,7 +272,7 @@ absl::StatusOr<std::vector<TenantUsage>> SqliteJobStore::Usage(const UsageQuery&
 void SqliteJobStore::Probe(Done done) {
   writer_.Post(
       "Probe", [](Connection& connection) { return Count(connection, "probe").status(); },
-      std::move(done));
+      std::move(done), StoreWriter::Origin::kServer);
 }
 
 void SqliteJobStore::NewEpoch(v1::Model model, Answer<int64_t> done) {

@@ -68,7 +68,7 @@ class SqliteJobStore final : public JobStore {
 
   template <typename Value>
   void Write(const char* operation, std::function<absl::StatusOr<Value>(Connection&)> change,
-             Answer<Value> done);
+             Answer<Value> done, StoreWriter::Origin origin = StoreWriter::Origin::kServer);
   // On the writer's thread.
   static absl::StatusOr<CreatedJob> Insert(Connection& connection, const NewJob& given);
   static absl::StatusOr<Job> Claim(Connection& connection, const Job& queued,

@@ -42,10 +42,10 @@ StoreWriter::~StoreWriter() {
   thread_.join();
 }
 
-void StoreWriter::Post(const char* operation, Change change, Done done) {
+void StoreWriter::Post(const char* operation, Change change, Done done, Origin origin) {
   {
     MutexLock lock(mutex_);
-    if (waiting_.size() < kMaxWaiting) {
+    if (origin == Origin::kServer || waiting_.size() < kMaxWaiting) {
       waiting_.push_back({operation, std::move(change), std::move(done), absl::OkStatus()});
       changed_.NotifyAll();
       return;

@@ -35,10 +35,15 @@ class StoreWriter {
   StoreWriter(const StoreWriter&) = delete;
   StoreWriter& operator=(const StoreWriter&) = delete;
 
+  enum class Origin {
+    kCaller,  // refused when too much waits
+    kServer,  // never refused: the jobs and groups that there are bound it
+  };
   // `done` is called on the writer's thread once the change is durable or has failed, or here with
   // UNAVAILABLE (STORE) when too much waits. It must not wait for another write. `operation` names
   // the change in metrics.
-  void Post(const char* operation, Change change, Done done) COGWHEEL_EXCLUDES(mutex_);
+  void Post(const char* operation, Change change, Done done, Origin origin = Origin::kCaller)
+      COGWHEEL_EXCLUDES(mutex_);
 
  private:
   struct Write {
@@ -64,7 +69,8 @@ class StoreWriter {
 // StoreWriter::Post of a change that answers: `done` gets its value once it is durable.
 template <typename Value>
 void PostFor(StoreWriter& writer, const char* operation,
-             std::function<absl::StatusOr<Value>(Connection&)> change, Answer<Value> done) {
+             std::function<absl::StatusOr<Value>(Connection&)> change, Answer<Value> done,
+             StoreWriter::Origin origin = StoreWriter::Origin::kCaller) {
   auto value = std::make_shared<absl::StatusOr<Value>>(absl::UnknownError("not run"));
   writer.Post(
       operation,
@@ -75,7 +81,8 @@ void PostFor(StoreWriter& writer, const char* operation,
       [value, done = std::move(done)](absl::Status status) {
         if (!status.ok()) return done(std::move(status));
         done(*std::move(*value));
-      });
+      },
+      origin);
 }
 
 }  // namespace cogwheel
