@@ -34,7 +34,7 @@ TEST_F(DispatcherOperateTest, ARequeuedJobRunsAgainUncharged) {
   EXPECT_EQ(1, group_.cancels);
   EXPECT_EQ(JobState::kRunning, Get(name).state);  // until the ranks have left it
   group_.End(Cancelled());
-  EXPECT_EQ(2, group_.orders.size());
+  ASSERT_EQ(2, group_.orders.size());
   EXPECT_EQ(name, group_.orders[1].job);
   EXPECT_EQ(2, group_.orders[1].attempt);
   EXPECT_EQ(0, Get(name).charges);

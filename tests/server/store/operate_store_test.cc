@@ -127,7 +127,9 @@ TEST_F(OperateStoreTest, APurgeTakesWhatOneTenantEndedBefore) {
   EXPECT_THAT(Purge(order)->jobs, IsEmpty());
   EXPECT_TRUE(store().Find("jobs/2").ok() && store().Find("jobs/4").ok());
   EXPECT_TRUE(store().Find("jobs/5").ok());
-  EXPECT_FALSE(store_->FindByRequestId("a", "jobs/1", "h")->has_value());  // its key went too
+  const auto key = store_->FindByRequestId("a", "jobs/1", "h");
+  ASSERT_TRUE(key.ok()) << key.status();
+  EXPECT_FALSE(key->has_value());  // its key went too
   EXPECT_TRUE(store_->FindByRequestId("b", "jobs/5", "h")->has_value());
 }
 
