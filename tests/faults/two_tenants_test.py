@@ -26,7 +26,7 @@ HALF_OPEN_BYTES = (17 << 20) - 1024
 CALLS, CALLS_PER_S = choose(200, 1_000), 20
 SHARE_JOBS, WAITING = choose(120, 400), 30
 CREATE_P99_LIMIT_S, SHARE_TOLERANCE, MEMORY_LIMIT_BYTES = 0.1, 0.05, 1 << 30
-STRANGERS_NICENESS = 10  # they have machines of their own
+STRANGERS_NICENESS = 19  # they have machines of their own
 
 
 class TwoTenantsTest(FaultCase):
