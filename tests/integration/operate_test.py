@@ -10,9 +10,9 @@ import threading
 import time
 import unittest
 
-import grpc
-
 from support import SHAPES, SMALL, ProcessTest, program, wait_until
+
+import grpc
 
 WIDER = ("--frames", "1", "--height", "64", "--width", "128", "--steps", "1")  # a result of its own
 LONG = ("--frames", "9", "--height", "64", "--width", "64", "--steps", "150")
