@@ -88,8 +88,12 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const Addresses& a
   auto server = Listen("--listen", listen, credentials.listen, listening);
   if (!server.ok()) return server.status();
   started->public_server_ = *std::move(server);
-  started->guard_ = std::make_unique<ReceiveGuard>(
-      ReceiveGuard::Parts{PortOf(listen), limits.receive_memory_bytes + kOwnBytes});
+  // Not where ranks come too: they send most, and one that is cut takes its group with it. Such a
+  // port is for this machine alone.
+  if (!one_port) {
+    started->guard_ = std::make_unique<ReceiveGuard>(
+        ReceiveGuard::Parts{PortOf(listen), limits.receive_memory_bytes + kOwnBytes});
+  }
   started->health()->SetServingStatus(false);  // until somebody says otherwise
   if (one_port) {
     started->addresses_.internal = listen;

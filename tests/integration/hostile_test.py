@@ -165,8 +165,12 @@ class HalfOpen:
 class HostileTest(ProcessTest):
     def setUp(self):
         super().setUp()
-        self.server, self.address = self.start_server()
-        self.start_worker(self.address, 1, 1, 1, SHAPES)
+        # Another name, and so another port for ranks: as where strangers come.
+        self.server = self.start_child("cogwheel-server", "--listen", "127.0.0.1:0", "--internal-listen", "localhost:0",
+                                       "--admin-listen", "127.0.0.1:0", "--data-dir", self.path("data"))
+        ready = self.server.ready_line()
+        self.address = ready["listen"]
+        self.start_worker(ready["internal"], 1, 1, 1, SHAPES)
         self.wait_healthy(self.address)
         channel, self.stub = stubs.connect(self.address)
         self.addCleanup(channel.close)
