@@ -139,6 +139,7 @@ class Dispatcher final : public WorkerGroupObserver {
   void OnRequeued(const RunningJob& running, const absl::StatusOr<Job>& job);
   void Forget(const RunningJob& running);
   void TellAbandoned();
+  static absl::Status ShutDown();
   void Commit(RunningJob& running, const RunOutcome& outcome);
   void OnCommitted(RunningJob& running, const RunOutcome& outcome, const absl::Status& committed);
   void OnWritten(RunningJob& running, int64_t offset, int64_t bytes, const absl::Status& written);

@@ -187,11 +187,13 @@ void Dispatcher::OnRequeued(const RunningJob& running, const absl::StatusOr<Job>
   waiting_.Announce(PlacementNow());
 }
 
-// Those that have no group yet, or none any more, are found by the next process.
+absl::Status Dispatcher::ShutDown() {
+  return MakeError(absl::StatusCode::kUnavailable, "SHUTDOWN", "the server was shut down");
+}
+
+// Those that have not started end with their next answer.
 void Dispatcher::Abandon(Done done) {
   parts_.loop.Post([this, done = std::move(done)] {
-    const absl::Status why =
-        MakeError(absl::StatusCode::kUnavailable, "SHUTDOWN", "the server was shut down");
     std::vector<Attempt> running;
     for (const auto& [name, attempt] : attempts_) {
       const bool runs = attempt->phase() == AttemptPhase::kRunning;
@@ -200,7 +202,7 @@ void Dispatcher::Abandon(Done done) {
     for (const Attempt& attempt : running) {
       attempt->group()->Cancel();
       attempt->LeaveGroup(parts_.clock.Now());
-      Finish(*attempt, attempt->EndWhenLost({.why = why}));
+      Finish(*attempt, attempt->EndWhenLost({.why = ShutDown()}));
     }
     abandoned_ = done;
     TellAbandoned();

@@ -36,16 +36,19 @@ void Dispatcher::GiveGroupBack(RunningJob& running) {
   OnIdle(*group);
 }
 
-// True when there is no reason to go on: somebody wants it to end, or its group is gone.
+// True when there is no reason to go on: somebody wants it to end, its group is gone, or the server
+// goes.
 bool Dispatcher::EndIfUnwanted(RunningJob& running) {
   const bool asked = running.job().cancel_requested || running.unwanted();
-  if (!asked && running.group() != nullptr) return false;
+  const bool abandoned = abandoned_ != nullptr;
+  if (!asked && !abandoned && running.group() != nullptr) return false;
   if (running.job().cancel_requested) running.Cancel(parts_.clock.Now());
   const bool lost = running.group() == nullptr;
   GiveGroupBack(running);
-  const absl::Status why = MakeError(absl::StatusCode::kUnavailable, kGroupLost,
-                                     "its group was lost before the job had started");
-  Finish(running, lost ? running.EndWhenLost({.why = why}) : running.EndWhenRequeued());
+  const absl::Status gone = MakeError(absl::StatusCode::kUnavailable, kGroupLost,
+                                      "its group was lost before the job had started");
+  Finish(running, lost || abandoned ? running.EndWhenLost({.why = lost ? gone : ShutDown()})
+                                    : running.EndWhenRequeued());
   return true;
 }
 

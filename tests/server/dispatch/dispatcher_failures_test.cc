@@ -405,6 +405,23 @@ TEST_F(DispatcherTest, AJobThatTheStoreRefusesToClaimOrRequeueFails) {
   EXPECT_TRUE(health_.ok());
 }
 
+TEST_F(DispatcherTest, AJobThatIsBeingClaimedAtShutdownStartsNoMore) {
+  faulty_.holds_claims = true;
+  const std::string name = Accepted();
+  dispatcher_.Drain();
+  bool given_up = false;
+  dispatcher_.Abandon([&given_up](const absl::Status&) { given_up = true; });
+  Settle();
+  EXPECT_FALSE(given_up);
+  faulty_.AnswerClaims();
+  Settle();
+  EXPECT_TRUE(given_up);
+  EXPECT_TRUE(group_.orders.empty());
+  EXPECT_EQ(JobState::kQueued, Get(name).state);
+  EXPECT_EQ("SHUTDOWN", Get(name).error.reason);
+  EXPECT_EQ(0, Get(name).charges);
+}
+
 TEST_F(DispatcherTest, APieceBeyondTheLimitFailsTheJob) {
   const std::string name = Accepted();
   group_.Chunk(0, std::string(kMaxChunkBytes, 'x'));
