@@ -38,9 +38,8 @@ Result Await(const std::function<void(std::function<void(Result)>)>& call,
   });
   Waiting& all = *waiting;
   MutexLock lock(all.mutex);
-  const bool came = all.answered.WaitFor(all.mutex, limit, [&all]() COGWHEEL_REQUIRES(all.mutex) {
-    return all.answer.has_value();
-  });
+  const bool came = all.answered.WaitFor(
+      all.mutex, limit, [&all]() COGWHEEL_REQUIRES(all.mutex) { return all.answer.has_value(); });
   return came ? *std::move(all.answer) : Result(absl::DeadlineExceededError("no answer in time"));
 }
 

@@ -1,5 +1,5 @@
-// Preloaded into a process, moves its wall clock by the seconds that the file $WALL_CLOCK_FILE holds at the moment.
-// Monotonic clocks stay. What faketime does, without the package.
+// Preloaded into a process, moves its wall clock by the seconds that the file $WALL_CLOCK_FILE
+// holds at the moment. Monotonic clocks stay. What faketime does, without the package.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>

@@ -102,9 +102,7 @@ bool FakeFrontend::Form(int64_t epoch, std::chrono::seconds limit) {
     Send(rank, message);
   }
   for (int rank = 0; rank < count; ++rank) {
-    if (!Wait(
-            rank, [](const RankMessage& m) { return m.has_formed(); }, limit))
-      return false;
+    if (!Wait(rank, [](const RankMessage& m) { return m.has_formed(); }, limit)) return false;
   }
   return true;
 }
