@@ -24,7 +24,8 @@ absl::StatusOr<Stores> Stores::Open(const config::v1::ServerConfig& config) {
   auto results = std::make_unique<IoPool>(kResultLimits);
   auto result_files = ResultFiles::Open(config.data_dir(), *results, *metrics);
   if (!result_files.ok()) return result_files.status();
-  auto input_files = InputFiles::Open(config.data_dir(), *io, *metrics);
+  // One picture after the other: their syncs share the disk with those of the job database.
+  auto input_files = InputFiles::Open(config.data_dir(), *results, *metrics);
   if (!input_files.ok()) return input_files.status();
   auto jobs = SqliteJobStore::Open({.data_dir = config.data_dir()}, *metrics);
   if (!jobs.ok()) return jobs.status();

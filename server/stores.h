@@ -22,7 +22,7 @@ struct Stores {
   DataDirLock lock;
   std::unique_ptr<ServerMetrics> metrics;
   std::unique_ptr<IoPool> io;       // calls and streams, each tenant in a line
-  std::unique_ptr<IoPool> results;  // each attempt in a line
+  std::unique_ptr<IoPool> results;  // each attempt in a line, and pictures in one
   std::unique_ptr<ResultFiles> result_files;
   std::unique_ptr<InputFiles> input_files;
   std::unique_ptr<JobStore> jobs;

@@ -15,7 +15,8 @@
 
 namespace cogwheel {
 
-// Inputs in files: inputs/<sha256> under the data directory, read and written on a pool.
+// Inputs in files: inputs/<sha256> under the data directory, read and written on a pool,
+// in two lines of it.
 // Thread-safe.
 class InputFiles final : public InputStore {
  public:
