@@ -75,7 +75,7 @@ class FailedAloneTest(FaultCase):
         self.assertEqual("failed", caller.watch(bad))
         error = caller.get(bad).error
         self.assertEqual((8, "OUT_OF_MEMORY"), (error.code, error.reason), error.message)
-        self.assertIn("the kernel killed rank", error.message)
+        self.assertIn("the kernel killed a rank", error.message)
         self.assertEqual("succeeded", caller.watch(caller.create("good", seed=2, steps=2).name))
         self.assertEqual(1, self.frontend.metric("cogwheel_rank_out_of_memory_total"))
         self.assertEqual({"FAILED": 1, "SUCCEEDED": 1}, dict(check(history, caller, self.frontend, 1)))

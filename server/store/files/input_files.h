@@ -15,9 +15,8 @@
 
 namespace cogwheel {
 
-// Inputs in files: inputs/<sha256> under the data directory, read and written on a pool,
-// in two lines of it.
-// Thread-safe.
+// Inputs in files: inputs/<sha256> under the data directory, read and written in two lines of a
+// pool. Thread-safe.
 class InputFiles final : public InputStore {
  public:
   // Makes the folder.
