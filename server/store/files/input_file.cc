@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/failpoint.h"
 #include "proto/contract/status.h"
 #include "server/store/files/durable_files.h"
 
@@ -40,7 +39,6 @@ absl::Status InputFile::Commit(const std::string& sha256) {
   const fs::path target = folder_ / sha256;
   if (rename(temporary_.c_str(), target.c_str()) != 0) return FileError("rename", target.string());
   temporary_.clear();
-  Failpoint("input.after_put");
   return SyncFolder(folder_);
 }
 
