@@ -48,8 +48,11 @@ KeepPolicy KeepPolicyOf(const config::v1::ServerConfig& config) {
           std::chrono::hours(config.result_hours())};
 }
 
+// Of a tenant that is not named: a token of it may still be there for a moment.
 StreamRegistry::Limits StreamLimitsOf(const config::v1::ServerConfig& config) {
-  return {config.max_streams(), {config.max_tenant_streams(), config.max_tenant_downloads()}};
+  const int each =
+      config.max_tenant_streams() > 0 ? config.max_tenant_streams() : config.max_streams();
+  return {config.max_streams(), {each, config.max_tenant_downloads()}};
 }
 
 // Members stand in the order of who uses whom: the users come later and go first.
@@ -212,14 +215,8 @@ class WiredFrontend final : public Frontend {
   }
   void UseTenants() {
     const std::vector<config::v1::AccessPolicy::Tenant> tenants = access_->Tenants();
-    std::map<std::string, StreamRegistry::TenantLimits> streams;
-    for (const auto& tenant : tenants) {
-      StreamRegistry::TenantLimits& of = streams[tenant.name()] = streams_.limits().tenant;
-      if (tenant.max_streams() > 0) of.streams = tenant.max_streams();
-      if (tenant.max_downloads() > 0) of.downloads = tenant.max_downloads();
-    }
-    streams_.SetTenantLimits(std::move(streams));
     TenantLimits limits = TenantLimitsOf(config_, tenants);
+    streams_.SetTenantLimits(std::move(limits.streams));
     dispatcher_.SetWeights(std::move(limits.weights));
     dispatcher_.SetTenantLimits(std::move(limits.rules), config_.quota_window_hours());
     janitor_.SetKept(std::move(limits.kept_jobs), std::move(limits.kept_bytes));

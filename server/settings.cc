@@ -1,6 +1,5 @@
 #include "server/settings.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -159,9 +158,6 @@ absl::StatusOr<config::v1::ServerConfig> CheckServerConfig(config::v1::ServerCon
   if (!listen.ok()) return listen;
   const absl::Status internal = FillInternalListen(config);
   if (!internal.ok()) return internal;
-  if (!config.has_max_tenant_streams()) {
-    config.set_max_tenant_streams(std::max(config.max_streams() / 2, 1));
-  }
   const absl::Status checks[] = {CheckAddress("--internal-listen", config.internal_listen()),
                                  CheckAddress("--admin-listen", config.admin_listen()),
                                  CheckBothTls(config), CheckRankKeys(config),

@@ -59,6 +59,10 @@ TenantLimits TenantLimitsOf(const ServerConfig& config,
         Limit(tenant.max_kept_jobs(), config.max_tenant_kept_jobs(), jobs), jobs};
     limits.kept_bytes.tenants[name] = {
         Limit(tenant.max_result_bytes(), config.max_tenant_result_bytes(), bytes), bytes};
+    limits.streams[name] = {
+        static_cast<int>(
+            Limit(tenant.max_streams(), config.max_tenant_streams(), share * config.max_streams())),
+        tenant.max_downloads() > 0 ? tenant.max_downloads() : config.max_tenant_downloads()};
     limits.rules[name] = {
         tenant.max_running_jobs() > 0 ? tenant.max_running_jobs()
                                       : config.max_tenant_running_jobs(),

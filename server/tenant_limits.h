@@ -8,6 +8,7 @@
 #include "server/job/retention.h"
 #include "server/schedule/admission.h"
 #include "server/schedule/tenant_rules.h"
+#include "server/streams/stream_registry.h"
 
 namespace cogwheel {
 
@@ -18,6 +19,7 @@ struct TenantLimits {
   std::map<std::string, TenantPlaces> places;
   std::map<std::string, TenantRules::Limits> rules;
   KeepLimit kept_jobs, kept_bytes;
+  std::map<std::string, StreamRegistry::TenantLimits> streams;
 };
 
 TenantLimits TenantLimitsOf(const config::v1::ServerConfig& config,

@@ -142,14 +142,14 @@ void Dispatcher::OnLossExplained(const std::string& name, const absl::Status& wh
     EndQueued(*queued, FailedEnd(why));
     return waiting_.Announce(PlacementNow());
   }
-  const auto found = attempts_.find(name);  // about to wait again
-  if (found == attempts_.end() || found->second->phase() != AttemptPhase::kEnding) return;
-  found->second->Explain(why);
+  const auto found = attempts_.find(name);
+  const bool ending = found != attempts_.end() && found->second->phase() == AttemptPhase::kEnding;
+  if (ending && !found->second->job_ends()) found->second->Explain(why);  // it will wait again
 }
 
 // The attempt is over: the store is told, and with its answer the attempt is forgotten.
 void Dispatcher::Finish(RunningJob& running, const AttemptEnd& end) {
-  running.Enter(AttemptPhase::kEnding);
+  running.End(end);
   announcer_.Silence(running.queued().name);
   const bool succeeds = end.end.has_value() && end.end->result.has_value();
   if (!succeeds) running.UseWriter(nullptr);  // its room is free at once

@@ -5,6 +5,7 @@
 
 // What an operator asks of jobs.
 namespace cogwheel {
+
 void Dispatcher::Ask(std::function<void()> task, const Done& done) {
   if (parts_.loop.TryPost(std::move(task))) return;
   done(MakeError(absl::StatusCode::kResourceExhausted, "DISPATCHER_BEHIND",
@@ -40,12 +41,13 @@ void Dispatcher::Fail(const std::string& name, const absl::Status& why, Done don
 
 absl::Status Dispatcher::FailAttempt(const std::string& name, const absl::Status& why) {
   const auto found = attempts_.find(name);
-  if (found == attempts_.end() || found->second->phase() == AttemptPhase::kCommitting) {
+  if (found == attempts_.end() || found->second->phase() == AttemptPhase::kCommitting ||
+      found->second->job_ends()) {
     return MakeError(absl::StatusCode::kFailedPrecondition, "FINISHED",
                      absl::StrCat(name, " has ended, or its result is there"));
   }
   RunningJob& running = *found->second;
-  if (running.phase() == AttemptPhase::kEnding) {  // if it is to wait again, it fails then
+  if (running.phase() == AttemptPhase::kEnding) {  // it is to wait again, and fails then
     running.Explain(why);
     return absl::OkStatus();
   }

@@ -33,7 +33,8 @@ void Janitor::SetKept(KeepLimit jobs, KeepLimit bytes) {
 
 void Janitor::Tick() {
   const auto since = parts_.clock.Now() - last_trim_;
-  if (since < (ended_ ? kShortestPeriod : kTrimPeriod)) return;
+  if (trims_ || since < (ended_ ? kShortestPeriod : kTrimPeriod)) return;
+  trims_ = true;
   ended_ = false;
   last_trim_ = parts_.clock.Now();
   Retention retention;
@@ -43,6 +44,7 @@ void Janitor::Tick() {
   retention.keys_created_before = parts_.clock.Wall() - kKeyAge;
   retention.usage_ended_before = parts_.clock.Wall() - kUsageAge;
   parts_.store.Trim(retention, [this](const absl::StatusOr<Removed>& removed) {
+    trims_ = false;
     if (!removed.ok()) return;
     Forget(*removed);
     if (removed->more) ended_ = true;

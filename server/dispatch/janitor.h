@@ -50,6 +50,7 @@ class Janitor {
   const Parts parts_;
   KeepPolicy keep_;  // of the thread that calls Tick, as last_trim_
   std::atomic<bool> ended_{false};
+  std::atomic<bool> trims_{false};  // the store has not answered yet
   std::chrono::steady_clock::time_point last_trim_{};
 };
 

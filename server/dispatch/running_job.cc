@@ -38,6 +38,11 @@ void RunningJob::Enter(AttemptPhase phase) {
   phase_ = phase;
 }
 
+void RunningJob::End(const AttemptEnd& end) {
+  Enter(AttemptPhase::kEnding);
+  job_ends_ = end.end.has_value();
+}
+
 void RunningJob::OnClaimed(Job job) {
   job_ = std::move(job);
   queued_.attempt = job_.attempt;

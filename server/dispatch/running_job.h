@@ -40,6 +40,10 @@ class RunningJob : public std::enable_shared_from_this<RunningJob> {
 
   AttemptPhase phase() const { return phase_; }
   void Enter(AttemptPhase phase);
+  // The attempt is over.
+  void End(const AttemptEnd& end);
+  // True once it is over and the job with it: it will not wait again.
+  bool job_ends() const { return job_ends_; }
   // Null once the group is free of it, or lost.
   WorkerGroup* group() const { return group_; }
   // Enters kRunning.
@@ -106,6 +110,7 @@ class RunningJob : public std::enable_shared_from_this<RunningJob> {
   std::shared_ptr<ResultWriter> writer_;
   absl::Status result_error_;
   absl::Status explained_;
+  bool job_ends_ = false;
   std::optional<Time> cancelled_at_;  // by a caller
   bool expired_ = false;              // by its deadline
   absl::Status failed_;               // by an operator

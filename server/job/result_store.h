@@ -67,7 +67,6 @@ class ResultStore {
   // NOT_FOUND (RESULT_EXPIRED) when it is gone. Who reads it compares the digest.
   virtual absl::StatusOr<std::shared_ptr<const ResultReader>> Open(
       const Artefact& artefact) const = 0;
-  virtual absl::StatusOr<bool> Exists(const Artefact& artefact) const = 0;
   // Unless `jobs` has one that owns it, or an attempt is about to end with the same bytes.
   virtual void Remove(const Artefact& artefact, const JobStore& jobs) = 0;
 };

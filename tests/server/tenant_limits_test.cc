@@ -24,6 +24,8 @@ ServerConfig Config() {
   config.set_max_queued_seconds(100);
   config.set_max_kept_jobs(20);
   config.set_max_result_bytes(400);
+  config.set_max_streams(8);
+  config.set_max_tenant_downloads(3);
   return config;
 }
 
@@ -37,6 +39,7 @@ TEST(TenantLimits, OneTenantMayHaveAll) {
   EXPECT_EQ(20, limits.kept_jobs.tenants.at("default").most);
   EXPECT_EQ(400, limits.kept_bytes.tenants.at("default").share);
   EXPECT_EQ(0, limits.rules.at("default").running_jobs);
+  EXPECT_EQ(8, limits.streams.at("default").streams);
 }
 
 // Weights 3 and 1, which is what no weight means.
@@ -50,6 +53,9 @@ TEST(TenantLimits, SharesGoByWeight) {
   EXPECT_EQ(5, limits.kept_jobs.tenants.at("b").most);
   EXPECT_EQ(300, limits.kept_bytes.tenants.at("a").most);
   EXPECT_EQ(300, limits.kept_bytes.tenants.at("a").share);
+  EXPECT_EQ(6, limits.streams.at("a").streams);
+  EXPECT_EQ(2, limits.streams.at("b").streams);
+  EXPECT_EQ(3, limits.streams.at("b").downloads);
   EXPECT_EQ(3, limits.weights.at("a"));
   EXPECT_EQ(1, limits.weights.at("b"));
 }

@@ -10,16 +10,16 @@
 namespace cogwheel {
 
 // A store whose writes and Get fail when a test says so: `fault` is asked before each, by the
-// method's name. Claims of one that holds them are answered when the test says so.
+// method's name. What it holds is answered when the test says so.
 class FaultyJobStore final : public JobStore {
  public:
   using Fault = std::function<absl::Status(const std::string& method)>;
   explicit FaultyJobStore(JobStore& store) : store_(store) {}
 
   Fault fault = [](const std::string&) { return absl::OkStatus(); };
-  bool holds_claims = false;
+  bool holds_claims = false, holds_trims = false;
   std::vector<std::function<void()>> held;
-  void AnswerClaims() {
+  void AnswerHeld() {
     for (const auto& claim : std::exchange(held, {})) claim();
   }
 
@@ -58,6 +58,9 @@ class FaultyJobStore final : public JobStore {
     failed.ok() ? store_.Delete(std::move(tenant), std::move(name), std::move(done)) : done(failed);
   }
   void Trim(Retention retention, Answer<Removed> done) override {
+    if (holds_trims) {
+      return held.push_back([this, retention, done] { store_.Trim(retention, done); });
+    }
     const absl::Status failed = fault("Trim");
     failed.ok() ? store_.Trim(retention, std::move(done)) : done(failed);
   }

@@ -22,15 +22,15 @@ class MemoryResults final : public ResultStore {
     begun.push_back(attempt);
     done(std::make_shared<Writer>(*this));
   }
-  void CheckRoom(int64_t, Done done) override { done(begin_fault); }
+  void CheckRoom(int64_t bytes, Done done) override {
+    asked_room = bytes;
+    done(begin_fault);
+  }
   absl::StatusOr<std::shared_ptr<const ResultReader>> Open(
       const Artefact& artefact) const override {
     const auto found = results.find(artefact.sha256);
     if (found == results.end()) return absl::NotFoundError("gone");
     return std::make_shared<const Reader>(std::make_shared<const Bytes>(found->second));
-  }
-  absl::StatusOr<bool> Exists(const Artefact& artefact) const override {
-    return results.contains(artefact.sha256);
   }
   void Remove(const Artefact& artefact, const JobStore&) override {
     results.erase(artefact.sha256);
@@ -38,6 +38,7 @@ class MemoryResults final : public ResultStore {
 
   std::map<std::string, std::string> results;
   std::vector<Attempt> begun;
+  int64_t asked_room = 0;
   absl::Status begin_fault, append_fault, commit_fault;  // of every call
 
  private:

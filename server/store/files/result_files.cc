@@ -119,13 +119,6 @@ absl::StatusOr<std::shared_ptr<const ResultReader>> ResultFiles::Open(
                    absl::StrCat("the result ", artefact.sha256, " is gone"));
 }
 
-absl::StatusOr<bool> ResultFiles::Exists(const Artefact& artefact) const {
-  const std::string path = absl::StrCat(data_dir_, "/", ArtefactPath(artefact));
-  if (access(path.c_str(), F_OK) == 0) return true;
-  if (errno == ENOENT) return false;
-  return FileError("look at", path);
-}
-
 // Under the lock no attempt commits the digest; one that did has its job own it before it lets go.
 absl::StatusOr<bool> ResultFiles::RemoveUnowned(const fs::path& path, const JobStore& jobs) {
   MutexLock lock(mutex_);

@@ -27,7 +27,6 @@ class ResultFiles final : public ResultStore {
   void Begin(const Attempt& attempt, Answer<std::shared_ptr<ResultWriter>> done) override;
   void CheckRoom(int64_t bytes, Done done) override;
   absl::StatusOr<std::shared_ptr<const ResultReader>> Open(const Artefact& artefact) const override;
-  absl::StatusOr<bool> Exists(const Artefact& artefact) const override;
   void Remove(const Artefact& artefact, const JobStore& jobs) override COGWHEEL_EXCLUDES(mutex_);
 
   // Both remove what was last written more than `grace` ago, but nothing of an attempt that lives,

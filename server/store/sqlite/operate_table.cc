@@ -96,6 +96,10 @@ absl::StatusOr<Removed> PurgeJobs(Connection& connection, const PurgeOrder& orde
   if (!names.ok()) return names.status();
   const absl::Status expired = ExpireInputs(connection, order.tenant, order.ended_before);
   if (!expired.ok()) return expired;
+  const absl::Status forgotten =  // of jobs that are gone already
+      connection.Run("DELETE FROM removed_keys WHERE tenant = ?1 AND created < ?2", order.tenant,
+                     ToNanos(order.ended_before));
+  if (!forgotten.ok()) return forgotten;
   Removed removed;
   for (const std::string& name : *names) {
     absl::Status gone =

@@ -9,7 +9,7 @@
 namespace cogwheel {
 namespace {
 
-constexpr int kReaders = 4;
+constexpr int kReaders = 16;  // one for each thread that serves calls
 constexpr std::chrono::seconds kTakeLimit{5}, kLogPeriod{60};
 
 }  // namespace

@@ -329,7 +329,7 @@ TEST_F(DispatcherTest, WhatHappensToAJobThatIsBeingClaimedIsNotForgotten) {
   const std::string cancelled = Accepted();
   ASSERT_EQ(1, faulty_.held.size());
   EXPECT_EQ(JobState::kQueued, Cancel(cancelled)->state);
-  faulty_.AnswerClaims();
+  faulty_.AnswerHeld();
   Settle();
   EXPECT_EQ(JobState::kCancelled, Get(cancelled).state);
   EXPECT_TRUE(group_.orders.empty());
@@ -337,14 +337,14 @@ TEST_F(DispatcherTest, WhatHappensToAJobThatIsBeingClaimedIsNotForgotten) {
   const std::string late = WithDeadline(10);  // the group was given back
   ASSERT_EQ(1, faulty_.held.size());
   Pass(seconds(10));
-  faulty_.AnswerClaims();
+  faulty_.AnswerHeld();
   Settle();
   EXPECT_EQ(JobState::kExpired, Get(late).state);
 
   const std::string lost = Accepted();
   ASSERT_EQ(1, faulty_.held.size());
   group_.Lose(absl::UnavailableError("gone"));
-  faulty_.AnswerClaims();
+  faulty_.AnswerHeld();
   Settle();
   EXPECT_EQ(JobState::kQueued, Get(lost).state);
   EXPECT_EQ(0, Get(lost).charges);
@@ -378,7 +378,7 @@ TEST_F(DispatcherTest, ACancelOfAJobWhoseClaimFailsIsNotForgotten) {
     return method == "ClaimNext" ? StoreFails() : absl::OkStatus();
   };
   group_.Lose(absl::UnavailableError("gone"));  // no group is there to find it out later
-  faulty_.AnswerClaims();
+  faulty_.AnswerHeld();
   Settle();
   EXPECT_EQ(JobState::kCancelled, Get(name).state);
   EXPECT_EQ(0, ledger_.load().jobs);
@@ -413,7 +413,7 @@ TEST_F(DispatcherTest, AJobThatIsBeingClaimedAtShutdownStartsNoMore) {
   dispatcher_.Abandon([&given_up](const absl::Status&) { given_up = true; });
   Settle();
   EXPECT_FALSE(given_up);
-  faulty_.AnswerClaims();
+  faulty_.AnswerHeld();
   Settle();
   EXPECT_TRUE(given_up);
   EXPECT_TRUE(group_.orders.empty());

@@ -62,7 +62,7 @@ TEST_F(DispatcherOperateTest, AJobThatIsBeingClaimedFailsThoughTheClaimDoes) {
     return method == "ClaimNext" ? MakeError(absl::StatusCode::kUnavailable, "STORE", "busy")
                                  : absl::OkStatus();
   };
-  faulty_.AnswerClaims();
+  faulty_.AnswerHeld();
   Settle();
   EXPECT_EQ(JobState::kFailed, Get(name).state);
   EXPECT_EQ("OPERATOR", Get(name).error.reason);
@@ -124,6 +124,29 @@ TEST_F(DispatcherOperateTest, AJobThatFailsIsNotRunAgainWhenItsGroupIsLost) {
   group_.Lose(MakeError(absl::StatusCode::kUnavailable, "GROUP_LOST", "rank a:cpu was lost"));
   EXPECT_EQ(JobState::kFailed, Get(name).state);
   EXPECT_EQ("OPERATOR", Get(name).error.reason);
+}
+
+// While the store owes it an end.
+TEST_F(DispatcherOperateTest, AnEndThatIsOnItsWayIsNotChanged) {
+  const std::string done = Accepted();
+  faulty_.fault = [](const std::string& method) {
+    return method == "Finish" || method == "Requeue"
+               ? MakeError(absl::StatusCode::kUnavailable, "STORE", "disk")
+               : absl::OkStatus();
+  };
+  group_.Start();
+  group_.Chunk(0, "abc");
+  group_.End(Done("abc"));
+  EXPECT_EQ("FINISHED", ErrorReason(Fail(done)));
+  const std::string lost = Accepted();
+  health_.Passed(health_.failures());
+  Pass(std::chrono::milliseconds(100));
+  group_.Lose(absl::UnavailableError("gone"));
+  EXPECT_TRUE(Fail(lost).ok()) << "it is to wait again";
+  faulty_.fault = [](const std::string&) { return absl::OkStatus(); };
+  Pass(std::chrono::seconds(1));
+  EXPECT_EQ(JobState::kSucceeded, Get(done).state);
+  EXPECT_EQ(JobState::kFailed, Get(lost).state);
 }
 
 TEST_F(DispatcherOperateTest, ADrainedGroupEndsItsJobAndGetsNoOther) {

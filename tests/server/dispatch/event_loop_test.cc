@@ -3,8 +3,14 @@
 #include <atomic>
 #include <functional>
 #include <future>
+#include <thread>
+#include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
+
+#include "base/mutex.h"
+#include "tests/support/fake_clock.h"
 
 namespace cogwheel {
 namespace {
@@ -56,6 +62,41 @@ TEST(EventLoop, TakesNothingOnceStopped) {
   loop.Stop();
   EXPECT_FALSE(loop.TryPost([] {}));
   loop.Stop();
+}
+
+TEST(EventLoop, AnswersComeOnItsThread) {
+  const SystemClock clock;
+  EventLoop loop(clock);
+  loop.Start();
+  std::promise<std::pair<int, std::thread::id>> answered;
+  const std::function<void(int)> answer = loop.Later<int>(
+      [&answered](int value) { answered.set_value({value, std::this_thread::get_id()}); });
+  std::promise<std::thread::id> own;
+  loop.Post([&own] { own.set_value(std::this_thread::get_id()); });
+  std::thread elsewhere([&answer] { answer(7); });
+  elsewhere.join();
+  auto came = answered.get_future();
+  ASSERT_EQ(std::future_status::ready, came.wait_for(std::chrono::seconds(10)));
+  EXPECT_EQ(std::pair(7, own.get_future().get()), came.get());
+}
+
+// A turn that waits shows by the wall's clock: that is what nobody may do there.
+TEST(EventLoop, MeasuresATurnThatWaits) {
+  FakeClock clock;
+  EventLoop loop(clock);
+  std::vector<double> turns;
+  loop.Measure({[&turns](double seconds) { turns.push_back(seconds); }, nullptr});
+  loop.Post([] {});
+  loop.Post([] {
+    Mutex mutex;
+    CondVar never;
+    MutexLock lock(mutex);
+    never.WaitFor(mutex, std::chrono::milliseconds(30), [] { return false; });
+  });
+  loop.RunTasks();
+  ASSERT_EQ(2, turns.size());
+  EXPECT_LT(turns[0], 0.02) << "it computes next to nothing, whoever else has the CPU";
+  EXPECT_GE(turns[1], 0.03);
 }
 
 TEST(EventLoop, IsBounded) {

@@ -95,6 +95,20 @@ TEST_F(JanitorTest, TrimsSoonAfterAnEndAndEveryMinute) {
   EXPECT_EQ(before + 2, trims);
 }
 
+// However long the store takes: trims do not pile up.
+TEST_F(JanitorTest, TrimsAgainOnceTheStoreHasAnswered) {
+  faulty_.holds_trims = true;
+  for (int i = 0; i < 5; ++i) {
+    clock_.Advance(seconds(60));
+    janitor_.Tick();
+  }
+  ASSERT_EQ(1, faulty_.held.size());
+  faulty_.AnswerHeld();
+  clock_.Advance(seconds(60));
+  janitor_.Tick();
+  EXPECT_EQ(1, faulty_.held.size());
+}
+
 TEST_F(JanitorTest, KeepsTheNewestJobs) {
   for (const char* name : {"jobs/1", "jobs/2", "jobs/3"}) Finished(name);
   janitor_.OnEnded();

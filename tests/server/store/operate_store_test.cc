@@ -133,6 +133,19 @@ TEST_F(OperateStoreTest, APurgeTakesWhatOneTenantEndedBefore) {
   EXPECT_TRUE(store_->FindByRequestId("b", "jobs/5", "h")->has_value());
 }
 
+TEST_F(OperateStoreTest, APurgeForgetsTheKeysOfJobsThatWereRemovedBefore) {
+  Create("jobs/1", "a");
+  Create("jobs/2", "b");
+  End("jobs/1", "a", kNow - hours(1));
+  End("jobs/2", "b", kNow - hours(1));
+  ASSERT_TRUE(jobs().Delete("jobs/1", "a").ok());
+  ASSERT_TRUE(jobs().Delete("jobs/2", "b").ok());
+  EXPECT_TRUE(absl::IsNotFound(store_->FindByRequestId("a", "jobs/1", "h").status()));
+  ASSERT_TRUE(Purge({"a", kNow, "", /*limit=*/1}).ok());
+  EXPECT_FALSE(store_->FindByRequestId("a", "jobs/1", "h")->has_value());
+  EXPECT_TRUE(absl::IsNotFound(store_->FindByRequestId("b", "jobs/2", "h").status()));
+}
+
 TEST_F(OperateStoreTest, APurgeNamesResultsThatNobodyOwnsAnyMore) {
   const Artefact shared{3, "aa", "video/mp4"}, own{5, "bb", "video/mp4"};
   for (const auto& [name, result] : {std::pair{"jobs/1", shared}, {"jobs/2", own}}) {

@@ -166,10 +166,10 @@ TEST_F(ResultFilesTest, WhatIsBeingCommittedIsNotRemoved) {
   ASSERT_TRUE(Commit(writer, artefact).ok());
   files_->Remove(artefact, nobody_);
   ASSERT_TRUE(files_->SweepResults(nobody_, std::chrono::seconds(0)).ok());
-  EXPECT_TRUE(files_->Exists(artefact).value());
+  EXPECT_TRUE(files_->Open(artefact).ok());
   Drop(writer);
   files_->Remove(artefact, nobody_);
-  EXPECT_FALSE(files_->Exists(artefact).value());
+  EXPECT_EQ("RESULT_EXPIRED", ErrorReason(files_->Open(artefact).status()));
 }
 
 // B12: however long a job takes, and wherever the wall clock jumps.

@@ -24,7 +24,6 @@ class OneResult final : public ResultStore {
     done(absl::UnimplementedError("not written to"));
   }
   void CheckRoom(int64_t, Done done) override { done(absl::OkStatus()); }
-  absl::StatusOr<bool> Exists(const Artefact&) const override { return true; }
   absl::StatusOr<std::shared_ptr<const ResultReader>> Open(const Artefact&) const override {
     return std::make_shared<Reader>(bytes_, reads_);
   }
