@@ -42,8 +42,8 @@ NUMBERS = [
     ("5000 a second, 10,000 at once", {"server/settings.cc": ["set_max_calls_per_second(5000);", "set_max_call_burst(10'000);"]}),
     ("256 calls at a time; keep-alive pings at most every 5 s", {
         "server/api/grpc_server.cc": ["kMaxStreams = 256;", "kShortestPingIntervalMs = 5'000;"]}),
-    ("1024, of one tenant 512, 16 of them downloads", {
-        "server/settings.cc": ["set_max_streams(1024);", "config.max_streams() / 2", "set_max_tenant_downloads(16);"]}),
+    ("1024, of one tenant its part by weight, 16 of them downloads", {
+        "server/settings.cc": ["set_max_streams(1024);", "set_max_tenant_downloads(16);"]}),
     ("15 seconds (`--holder-grace-seconds`)", {"server/settings.cc": ["set_holder_grace_seconds(15);"]}),
     ("of one host 60 and then one a second", {"server/api/operate_service.cc": [".per_second = 1, .burst = 60"]}),
     ("16 KiB of metadata", {"server/api/grpc_server.h": ["kMaxMetadataBytes = 16 * 1024;"]}),
